@@ -1,0 +1,35 @@
+# Every target sets up what it needs in .venv; a second call finds it there.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: bench test test-fast lint clean
+
+bench: $(VENV)/core
+	$(BIN)/mlpbench run
+
+test: $(VENV)/dev
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/dev
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/core
+	$(INSTALL) --editable '.[test,lint]'
+	@touch $@
