@@ -1,0 +1,155 @@
+"""Checks of what a caller passes in: one place, so that every backend raises the same errors in the same words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Collection
+from math import isfinite
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[Any]
+
+
+def choice(name: str, value: object, allowed: Collection[str]) -> None:
+    """ValueError unless ``value`` is one of the allowed names."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+
+
+def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
+    """The NumPy dtype of a backend's model; ValueError if the backend has no such dtype."""
+    try:
+        name = np.dtype(value).name if value is not None else "None"
+    except TypeError:
+        name = repr(value)
+    if name not in allowed:
+        raise ValueError(f"dtype of {backend} must be one of {', '.join(allowed)}, got {name}")
+    return np.dtype(name)
+
+
+def real_array(name: str, value: ArrayLike) -> Array:
+    """``value`` as an array of booleans, integers or floats; TypeError for any other kind, ValueError if ragged."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array; fill it first")
+    try:
+        array = np.asarray(value)
+    except ValueError:
+        raise ValueError(f"{name} must be rectangular: its rows differ in length") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array
+
+
+def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
+    """``value`` as a C-contiguous array of the model's dtype."""
+    array = real_array(name, value)
+    with warnings.catch_warnings():  # a float64 too large for float32 becomes infinity, which is checked for
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return np.ascontiguousarray(array, model_dtype) if array.ndim else array.astype(model_dtype)
+
+
+def finite(name: str, array: Array) -> None:
+    """ValueError if an entry is NaN or infinite."""
+    flat = array.reshape(-1)
+    # The sum of squares is one pass; only where it overflows or is NaN are the entries looked at one by one.
+    if not isfinite(flat.dot(flat)) and not np.isfinite(flat).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite in {array.dtype}, got {array[place]} at {list(place)}")
+
+
+def inputs(value: ArrayLike, n_in: int, model_dtype: np.dtype[Any]) -> Array:
+    """x of ``forward``: a C-contiguous array (n_in,) or (batch, n_in) of the model's dtype."""
+    if type(value) is np.ndarray and value.dtype is model_dtype and value.flags.c_contiguous:
+        array = value
+    else:
+        array = converted("x", value, model_dtype)
+    if array.ndim not in (1, 2) or array.shape[-1] != n_in:
+        raise ValueError(f"x must have shape ({n_in},) or (batch, {n_in}), got {array.shape}")
+    if array.ndim == 2 and not len(array):
+        raise ValueError("x must hold at least one sample, got an empty batch")
+    return array
+
+
+def _matrix(name: str, value: ArrayLike, width: int, model_dtype: np.dtype[Any]) -> Array:
+    array = converted(name, value, model_dtype)
+    if array.ndim != 2 or array.shape[1] != width:
+        raise ValueError(f"{name} must have shape (batch, {width}), got {array.shape}")
+    if not len(array):
+        raise ValueError(f"{name} must hold at least one sample, got an empty batch")
+    finite(name, array)
+    return array
+
+
+def samples(
+    X: ArrayLike, Y: ArrayLike, n_in: int, n_out: int, loss: str, model_dtype: np.dtype[Any]
+) -> tuple[Array, Array]:
+    """X (batch, n_in) and Y (batch, n_out), C-contiguous, of the model's dtype, finite, Y as the loss takes it."""
+    inputs, targets = _matrix("X", X, n_in, model_dtype), _matrix("Y", Y, n_out, model_dtype)
+    if len(inputs) != len(targets):
+        raise ValueError(f"X and Y must have the same length, got {len(inputs)} and {len(targets)}")
+    if loss in ("binary_cross_entropy", "categorical_cross_entropy") and (targets.min() < 0 or targets.max() > 1):
+        raise ValueError(f"targets of {loss} must lie in [0, 1], got {targets.min()} to {targets.max()}")
+    if loss == "categorical_cross_entropy":
+        sums = targets.sum(axis=1, dtype=np.float64)
+        worst = int(np.abs(sums - 1).argmax())
+        if abs(sums[worst] - 1) > n_out * np.finfo(model_dtype).eps:
+            raise ValueError(
+                f"targets of {loss} must sum to 1 in every row to within {model_dtype} rounding, "
+                f"got {sums[worst]} in row {worst}; divide each row by its sum"
+            )
+    return inputs, targets
+
+
+def reduction(value: object) -> bool:
+    """True for "mean", False for "sum"; ValueError for anything else."""
+    choice("reduction", value, ("mean", "sum"))
+    return value == "mean"
+
+
+def epochs(value: object) -> int:
+    """A number of epochs, 1 or more."""
+    return _count("epochs", value)
+
+
+def rate(name: str, value: object) -> float:
+    """A learning rate: a finite real number, 0 or more."""
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be a real number, got {value!r}")
+    try:
+        result = float(value)
+    except OverflowError:
+        result = float("inf")
+    if not isfinite(result) or result < 0:
+        raise ValueError(f"{name} must be finite and not negative, got {value}")
+    return result
+
+
+def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
+    """How ``train`` takes its n samples: the rows in order (None: all, as they stand) and the size of a batch."""
+    if value is None:
+        return None, n
+    if np.ndim(value) == 0 and not isinstance(value, np.ndarray):
+        size = _count("batches", value)
+        if size > n:
+            raise ValueError(f"batches must be {n} or less, the number of samples, got {size}")
+        return None, size
+    rows = real_array("batches", value)
+    if rows.dtype.kind not in "iu":
+        raise TypeError(f"batches must hold integers, the rows of each step, got dtype {rows.dtype}")
+    if rows.ndim != 2 or not rows.size:
+        raise ValueError(f"batches must have shape (steps, size) with at least one row each, got {rows.shape}")
+    if rows.min() < 0 or rows.max() >= n:
+        raise ValueError(f"batches must name rows 0 to {n - 1}, got {rows.min()} to {rows.max()}")
+    return rows.astype(np.intp).reshape(-1), rows.shape[1]
+
+
+def _count(name: str, value: object) -> int:
+    if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be an integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be 1 or more, got {value}")
+    return int(value)

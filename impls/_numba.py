@@ -1,0 +1,56 @@
+"""Numba's on-disk cache, made so that a read-only or damaged cache folder costs a compilation and never the run."""
+
+import hashlib
+import pickle
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+
+def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
+    """Compile a jitted function for the signature, or load it from the cache; returns its compiled overload."""
+    if signature in dispatcher.overloads:
+        return dispatcher.overloads[signature]
+    with suppress(RuntimeError):  # no folder can be written to: compile without a cache
+        dispatcher._cache = _ForgivingCache(dispatcher.py_func)
+    dispatcher.compile(signature)
+    return dispatcher.overloads[signature]
+
+
+class _ForgivingCache(FunctionCache):
+    """A cache in which whatever goes wrong counts as not found, and the index is then begun anew."""
+
+    def __init__(self, py_func: Any) -> None:
+        super().__init__(py_func)
+        file = self._cache_file
+        self._cache_file = _DigestedFile(file._cache_path, self._impl.filename_base, file._source_stamp)
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(signature, target_context)
+        except Exception:
+            with suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, signature: Any, data: Any) -> None:
+        with suppress(Exception):
+            super().save_overload(signature, data)
+
+
+class _DigestedFile(IndexDataCacheFile):
+    """Compiled code behind its digest: Numba itself would run whatever a damaged file holds."""
+
+    def _save_data(self, name: str, data: Any) -> None:
+        payload = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(hashlib.sha256(payload).digest() + payload)
+
+    def _load_data(self, name: str) -> Any:
+        content = Path(self._data_path(name)).read_bytes()
+        digest, payload = content[:32], content[32:]
+        if hashlib.sha256(payload).digest() != digest:
+            raise ValueError(f"damaged: {name}")
+        return pickle.loads(payload)

@@ -1,0 +1,161 @@
+"""Finding and loading backends: files in ``impls/`` and ``impls/peers/``, and entry points of installed packages."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from impls import _check
+from impls._backend import Model
+from impls._network import Network
+
+GROUP = "mlpbench.backends"
+LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "graph")
+"""Names listed first, in the order of the story; the others follow by name."""
+
+
+class BackendError(Exception):
+    """A backend that cannot be had; the text says why in one line."""
+
+
+class UnknownBackend(BackendError, LookupError):
+    """No backend has this name."""
+
+
+class DuplicateBackend(BackendError):
+    """Two backends have one name."""
+
+
+class BackendNotInstalled(BackendError, ImportError):
+    """The backend's optional library is missing; ``extra`` is the requirement that brings it."""
+
+    def __init__(self, text: str, extra: str):
+        super().__init__(text)
+        self.extra = extra
+
+
+class BrokenBackend(BackendError):
+    """The backend's module does not import, or holds no model."""
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a backend comes from: ``origin`` is "core", "peer" or "third party"."""
+
+    target: str
+    origin: str
+    distribution: str
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One way of writing the network."""
+
+    name: str
+    origin: str
+    model: type[Model]
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """Names of the dtypes that it computes in."""
+        return self.model.dtypes
+
+    @property
+    def compiles(self) -> bool:
+        """Whether building its first model means compiling."""
+        return self.model.compiles
+
+    @property
+    def description(self) -> str:
+        """What it is, in one line."""
+        return (self.model.__doc__ or "").strip().split("\n")[0]
+
+    def build(
+        self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: Any = "float64"
+    ) -> Model:
+        """A model of the network, holding a copy of the parameters [(W, b), …] in the backend's own layout.
+
+        Raises TypeError or ValueError where the parameters do not fit the network or the dtype is not in ``dtypes``.
+        """
+        if not isinstance(network, Network):
+            raise TypeError(f"network must be an impls.Network, not {type(network).__name__}")
+        return self.model(network, parameters, _check.dtype(dtype, self.dtypes, self.name))
+
+
+def names() -> list[str]:
+    """Names of all backends that are found, installed or not; nothing is imported. Raises DuplicateBackend."""
+    return list(_sources())
+
+
+def origins() -> dict[str, str]:
+    """Name and origin ("core", "peer", "third party") of all backends that are found; nothing is imported."""
+    return {name: source.origin for name, source in _sources().items()}
+
+
+def load(name: str) -> Backend:
+    """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
+    sources = _sources()
+    if name not in sources:
+        raise UnknownBackend(f"no backend is named {name!r}; there are {', '.join(sources)}")
+    source = sources[name]
+    module, _, attribute = source.target.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute or "Model")
+        model = found.Model if isinstance(found, ModuleType) else found
+    except ModuleNotFoundError as error:
+        extra = _missing_extra(error.name, source.distribution)
+        if extra is None:
+            raise BrokenBackend(f"backend {name} does not import: {error}") from error
+        raise BackendNotInstalled(
+            f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
+        ) from error
+    except Exception as error:
+        raise BrokenBackend(f"backend {name} does not import: {type(error).__name__}: {error}") from error
+    if not (isinstance(model, type) and issubclass(model, Model)):
+        raise BrokenBackend(f"backend {name} does not import: {source.target} is no class derived from impls.Model")
+    return Backend(name, source.origin, model)
+
+
+def _sources() -> dict[str, _Source]:
+    here = Path(__file__).parent
+    found: dict[str, _Source] = {}
+    for folder, package, origin in ((here, "impls", "core"), (here / "peers", "impls.peers", "peer")):
+        for file in sorted(folder.glob("[!_]*.py")):
+            _add(found, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
+    for point in metadata.entry_points(group=GROUP):
+        _add(found, point.name, _Source(point.value, "third party", point.dist.name if point.dist else ""))
+    order = [name for name in LEADING if name in found] + sorted(set(found) - set(LEADING))
+    return {name: found[name] for name in order}
+
+
+def _add(found: dict[str, _Source], name: str, source: _Source) -> None:
+    other = found.setdefault(name, source)
+    if other != source:
+        raise DuplicateBackend(
+            f"two backends are named {name}: {other.target} ({other.distribution}) and {source.target} "
+            f"({source.distribution}); uninstall or rename one"
+        )
+
+
+def _missing_extra(module: str | None, distribution: str) -> str | None:
+    """``distribution[extra]`` if the missing module is an optional requirement of the distribution, else None."""
+    if module is None or importlib.util.find_spec(module.partition(".")[0]) is not None:
+        return None
+    try:
+        requirements = metadata.requires(distribution) or []
+    except metadata.PackageNotFoundError:
+        return None
+    for requirement in requirements:
+        match = re.match(r"""([\w.-]+).*;.*extra\s*==\s*["']([\w.-]+)["']""", requirement)
+        if match and re.sub(r"[-.]", "_", match[1]).lower() == module.lower():
+            return f"{distribution}[{match[2]}]"
+    return None

@@ -1,0 +1,43 @@
+"""The loops of ``python_loops`` under ``@njit``, and nothing more: not a line of them is written again."""
+
+from types import FunctionType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+from numba import njit, typed, typeof
+
+from impls import python_loops, python_loops_ndarray
+from impls._network import Parameters
+from impls._numba import compile_cached
+
+# The functions of python_loops, bound to a namespace in which those that they call are compiled, too.
+_compiled = dict(vars(python_loops))
+for _name, _function in vars(python_loops).items():
+    if isinstance(_function, FunctionType) and _function.__module__ == python_loops.__name__:
+        _compiled[_name] = njit(FunctionType(_function.__code__, _compiled, _name))
+
+
+class Model(python_loops_ndarray.Model):
+    """The same loops under @njit, and nothing more."""
+
+    compiles = True
+
+    _loops = SimpleNamespace(**_compiled)
+    _sequence = staticmethod(typed.List)
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store(parameters)
+        layers, kinds = self._layers, self._kinds
+        x, z = self._hold(np.zeros(self.network.n_in)), layers.outputs
+        X, Y = self._hold(np.zeros((1, len(x)))), self._hold(np.zeros((1, len(z))))
+        for function, arguments in (
+            (self._loops.forward, (layers.weights, layers.biases, layers.activations, *kinds[:2], x, z)),
+            (self._loops.forward_batch, (layers, *kinds[:2], X, Y)),
+            (self._loops.total_loss, (layers, *kinds, X, Y)),
+            (self._loops.gradient, (layers, *kinds, X, Y, 0, 1)),
+            (self._loops.train, (layers, *kinds, X, Y, 1, 0.0, 0.0, True, z)),
+        ):
+            compile_cached(function, tuple(typeof(argument) for argument in arguments))
+
+    def _sample(self, x: Any, out: Any) -> None:
+        super()._sample(self._hold(x), out)

@@ -1,0 +1,25 @@
+"""The loops of ``python_loops``, with every list an ndarray: each element is indexed out of an array and boxed."""
+
+from functools import partial
+from typing import Any
+
+from impls import python_loops
+from impls._backend import Array
+from impls._network import Parameters
+
+
+class Model(python_loops.Model):
+    """The same loops, indexing NumPy arrays element by element."""
+
+    dtypes = ("float64", "float32")
+
+    def _hold(self, array: Array) -> Any:
+        return array.astype(self.dtype, order="C")
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store(parameters)
+        self._forward_sample = partial(self._quietly, self._sample)
+
+    def _sample(self, x: Array, out: Array) -> None:
+        layers, (hidden, output, _) = self._layers, self._kinds
+        self._loops.forward(layers.weights, layers.biases, layers.activations, hidden, output, x, out)
