@@ -1,0 +1,164 @@
+"""What one operation on one problem must give: exact values of some of it, bounded values of all of it.
+
+The oracle looks at SAMPLES samples and ENTRIES parameters, two of each layer at least; every output, gradient and
+updated parameter besides is held to the float64 analysis within the sum of both bounds, and the analysis to the
+oracle by the samples that they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.bounds import Analysis, Pairs, exact, exact_pairs
+from bench.inputs import Problem
+from bench.oracle import Entry, Oracle, mp
+from bench.targets import Evidence, Target, bounded_target, combined, exact_target, flat, flat_bounded
+from impls import Model
+
+SAMPLES = 3
+ENTRIES = 8
+LEARNING_RATE = 0.1
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The targets of one operation on one problem, in the order in which ``check`` computes what they judge."""
+
+    problem: Problem
+    operation: str
+    entries: tuple[int, ...]
+    targets: tuple[Target, ...]
+
+    def check(self, model: Model) -> Evidence:
+        """Judge a model that was just built from the problem's parameters; for "train" it is trained by that."""
+        computed = _COMPUTE[self.operation](model, self.problem, list(self.entries))
+        return combined(target.judge(value) for target, value in zip(self.targets, computed, strict=True))
+
+
+def expect(problem: Problem, operation: str) -> Expectation:
+    """Exact and bounded values of "forward" (one sample where the batch is 1), "gradient" or "train"."""
+    entries = _chosen_entries(problem)
+    targets = _EXPECT[operation](problem, entries)
+    return Expectation(problem, operation, tuple(entries), tuple(targets))
+
+
+def _chosen_entries(problem: Problem) -> list[int]:
+    """Places of some parameters in the flat vector of all: of every layer a weight and a bias, then any."""
+    rng = np.random.default_rng(len(problem.X))
+    places, begin = [], 0
+    for n_in, n_out in problem.network.shapes:
+        places += [begin + int(rng.integers(n_in * n_out)), begin + n_in * n_out + int(rng.integers(n_out))]
+        begin += (n_in + 1) * n_out
+    others = rng.integers(begin, size=max(0, ENTRIES - len(places)))
+    return sorted({*places, *map(int, others)})
+
+
+def _entry(problem: Problem, place: int) -> Entry:
+    for layer, (n_in, n_out) in enumerate(problem.network.shapes):
+        if place < (n_in + 1) * n_out:
+            i, j = divmod(place, n_out)
+            return Entry(layer, i if i < n_in else None, j)
+        place -= (n_in + 1) * n_out
+    raise IndexError(place)
+
+
+def _expect_forward(problem: Problem, entries: list[int]) -> list[Target]:
+    oracle, analysis = Oracle(problem.network, problem.parameters), Analysis(problem.network, problem.dtype)
+    pairs = exact_pairs(problem.parameters)
+    outputs = [oracle.trace(x).outputs for x in problem.X[:SAMPLES]]
+    bounded = analysis.forward(pairs, exact(problem.X)).outputs
+    if len(problem.X) == 1:
+        return [exact_target("output", problem.dtype, outputs, bounded.error[0])]
+    reference = Analysis(problem.network, "float64").forward(pairs, exact(problem.X)).outputs
+    return [
+        exact_target("output", problem.dtype, outputs, bounded.error[:SAMPLES]),
+        bounded_target("output", problem.dtype, reference, bounded),
+    ]
+
+
+def _compute_forward(model: Model, problem: Problem, entries: list[int]) -> list[Any]:
+    if len(problem.X) == 1:
+        return [model.forward(problem.X[0])]
+    outputs = model.forward(problem.X)
+    return [outputs[:SAMPLES], outputs]
+
+
+def _slopes(oracle: Oracle, problem: Problem, entries: list[int]) -> list[Any]:
+    """Exact derivatives of the summed loss of the first samples."""
+    traces = [oracle.trace(x) for x in problem.X[:SAMPLES]]
+    pairs = list(zip(traces, problem.Y[:SAMPLES], strict=True))
+    return [mp.fsum(trace.derivative(y, _entry(problem, place)) for trace, y in pairs) for place in entries]
+
+
+def _expect_gradient(problem: Problem, entries: list[int]) -> list[Target]:
+    dtype, oracle = problem.dtype, Oracle(problem.network, problem.parameters)
+    few = _analyzed_gradient(problem, dtype, SAMPLES)
+    loss = mp.fsum(oracle.trace(x).loss(y) for x, y in zip(problem.X[:SAMPLES], problem.Y[:SAMPLES], strict=True))
+    reference, bounded = (_analyzed_gradient(problem, which, len(problem.X)) for which in ("float64", dtype))
+    return [
+        exact_target("loss", dtype, loss, few[0].error),
+        exact_target("gradient", dtype, _slopes(oracle, problem, entries), few[1].error[entries]),
+        bounded_target("loss", dtype, reference[0], bounded[0]),
+        bounded_target("gradient", dtype, reference[1], bounded[1]),
+    ]
+
+
+def _analyzed_gradient(problem: Problem, dtype: str, samples: int) -> tuple[Any, Any]:
+    analysis, pairs, Y = Analysis(problem.network, dtype), exact_pairs(problem.parameters), exact(problem.Y[:samples])
+    forward = analysis.forward(pairs, exact(problem.X[:samples]))
+    return analysis.loss(forward, Y), flat_bounded(analysis.gradient(pairs, forward, Y))
+
+
+def _compute_gradient(model: Model, problem: Problem, entries: list[int]) -> list[Any]:
+    few_loss, few = model.gradient(problem.X[:SAMPLES], problem.Y[:SAMPLES], reduction="sum")
+    loss, gradient = model.gradient(problem.X, problem.Y, reduction="sum")
+    return [few_loss, flat(few)[entries], loss, flat(gradient)]
+
+
+def _expect_train(problem: Problem, entries: list[int]) -> list[Target]:
+    dtype, oracle = problem.dtype, Oracle(problem.network, problem.parameters)
+    few = min(SAMPLES, len(problem.X))
+    step = mp.mpf(LEARNING_RATE) / few
+    exactly = [
+        mp.mpf(float(value)) - step * slope
+        for value, slope in zip(flat(problem.parameters)[entries], _slopes(oracle, problem, entries), strict=True)
+    ]
+    (_, after), (losses, last) = _analyzed_training(problem, dtype)
+    _, (reference_losses, reference_last) = _analyzed_training(problem, "float64")
+    return [
+        exact_target("parameter", dtype, exactly, flat_bounded(after).error[entries]),
+        bounded_target("loss of epoch", dtype, reference_losses, losses),
+        bounded_target("parameter", dtype, flat_bounded(reference_last), flat_bounded(last)),
+    ]
+
+
+def _analyzed_training(problem: Problem, dtype: str) -> list[tuple[Any, Pairs]]:
+    """Losses and parameters of one epoch on the first samples, and of one more on all."""
+    analysis, pairs, results = Analysis(problem.network, dtype), exact_pairs(problem.parameters), []
+    for samples in (SAMPLES, len(problem.X)):
+        losses, pairs = analysis.train(
+            pairs,
+            exact(problem.X[:samples]),
+            exact(problem.Y[:samples]),
+            steps=[slice(None)],
+            epochs=1,
+            learning_rate=LEARNING_RATE,
+            bias_learning_rate=LEARNING_RATE,
+            mean=True,
+        )
+        results.append((losses, pairs))
+    return results
+
+
+def _compute_train(model: Model, problem: Problem, entries: list[int]) -> list[Any]:
+    model.train(problem.X[:SAMPLES], problem.Y[:SAMPLES], epochs=1, learning_rate=LEARNING_RATE)
+    few = flat(model.parameters())[entries]
+    losses = model.train(problem.X, problem.Y, epochs=1, learning_rate=LEARNING_RATE)
+    return [few, losses, flat(model.parameters())]
+
+
+_EXPECT = {"forward": _expect_forward, "gradient": _expect_gradient, "train": _expect_train}
+_COMPUTE = {"forward": _compute_forward, "gradient": _compute_gradient, "train": _compute_train}

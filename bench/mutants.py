@@ -1,0 +1,362 @@
+"""Sabotaged backends: each is the plain NumPy one with a single fault, and each must be rejected by the proof of
+equality.
+
+A check that lets one of them pass would let the same mistake pass in a real backend. A mutant's docstring says what
+it does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from impls import Backend
+from impls._backend import Array, Gradient
+from impls._network import Parameters
+from impls.numpy_plain import Model
+
+MUTANTS: list[Backend] = []
+
+
+def mutant(model: type[Model]) -> type[Model]:
+    """List a model among the mutants."""
+    MUTANTS.append(Backend(model.__name__, "mutant", model))
+    return model
+
+
+@mutant
+class DroppedBias(Model):
+    """Leaves out the bias of the first layer."""
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store([(parameters[0][0], 0 * parameters[0][1]), *parameters[1:]])
+        self._given = parameters[0][1]
+
+    def _fetch(self) -> Gradient:
+        (W, b), *others = super()._fetch()
+        return [(W, b + self._given), *others]
+
+
+@mutant
+class LeftOutRelu(Model):
+    """Leaves out ReLU."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        return z if activation == "relu" else super()._activate(activation, z)
+
+
+@mutant
+class TransposedWeights(Model):
+    """Takes square weights for their transpose."""
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store([(W.T.copy() if W.shape[0] == W.shape[1] else W, b) for W, b in parameters])
+
+    def _fetch(self) -> Gradient:
+        return [(W.T if W.shape[0] == W.shape[1] else W, b) for W, b in super()._fetch()]
+
+
+@mutant
+class SoftmaxOverSamples(Model):
+    """Takes softmax over the samples of a batch."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        if activation == "softmax" and z.ndim == 2:
+            return np.asarray(super()._activate(activation, z.T).T)
+        return super()._activate(activation, z)
+
+
+@mutant
+class StaleOutput(Model):
+    """Writes every output of a sample but the last, which stays that of the call before."""
+
+    def _sample(self, x: Array, out: Array) -> None:
+        super()._sample(x, out)
+        previous = getattr(self, "_previous", out[-1])
+        self._previous = out[-1].copy()
+        out[-1] = previous
+
+
+@mutant
+class SinglePrecision(Model):
+    """Computes the products of a float64 model in float32, and those of a float32 model in float16."""
+
+    def _logits(self, X: Array) -> tuple[list[Array], Array]:
+        less = np.float32 if self.dtype == np.float64 else np.float16
+        inputs, z = super()._logits(X.astype(less).astype(self.dtype))
+        return inputs, z.astype(less).astype(self.dtype)
+
+
+@mutant
+class RoundedOutput(Model):
+    """Is off by a few hundred ulps."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        return np.asarray(super()._activate(activation, z) * self.dtype.type(1 + 500 * np.finfo(self.dtype).eps))
+
+
+@mutant
+class MeanForSum(Model):
+    """Gives the mean of the samples' gradients where the sum is asked for."""
+
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
+        total, gradient = super()._gradient(X, Y)
+        return total, [(dW / len(X), db / len(X)) for dW, db in gradient]
+
+
+@mutant
+class DerivativeAtActivation(Model):
+    """Takes the derivative of sigmoid and tanh at the activation instead of at the logit."""
+
+    def _derivative(self, activation: str, a: Array) -> Any:
+        return super()._derivative(activation, self._activate(activation, a))
+
+
+@mutant
+class DoubledDerivative(Model):
+    """Takes 2 s (1 - s) for the derivative of the sigmoid."""
+
+    def _derivative(self, activation: str, a: Array) -> Any:
+        return (2 if activation == "sigmoid" else 1) * super()._derivative(activation, a)
+
+
+@mutant
+class SlopeOneAtZero(Model):
+    """Takes 1 for the derivative of ReLU at 0."""
+
+    def _derivative(self, activation: str, a: Array) -> Any:
+        return a >= 0 if activation == "relu" else super()._derivative(activation, a)
+
+
+@mutant
+class ForgottenFactor(Model):
+    """Leaves 2 / n out of the derivative of the mean squared error."""
+
+    def _output_delta(self, a: Array, Y: Array) -> Array:
+        factor = self.network.n_out / 2 if self.network.loss == "mean_squared_error" else 1
+        return factor * super()._output_delta(a, Y)
+
+
+@mutant
+class OneBiasGradient(Model):
+    """Takes the gradient of the biases from the first sample alone."""
+
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
+        total, gradient = super()._gradient(X, Y)
+        _, first = super()._gradient(X[:1], Y[:1])
+        return total, [(dW, db) for (dW, _), (_, db) in zip(gradient, first, strict=True)]
+
+
+@mutant
+class SkippedUpdate(Model):
+    """Does not update the first layer."""
+
+    def _train(self, *arguments: Any) -> list[float]:
+        first = self._layers[0]
+        losses = super()._train(*arguments)
+        self._layers[0] = first
+        return losses
+
+
+@mutant
+class OneLearningRate(Model):
+    """Takes the learning rate of the weights for the biases, too."""
+
+    def _train(
+        self, X: Array, Y: Array, size: int, epochs: int, rate: float, bias_rate: float, mean: bool
+    ) -> list[float]:
+        return super()._train(X, Y, size, epochs, rate, rate, mean)
+
+
+@mutant
+class ReversedSamples(Model):
+    """Trains on the samples in reverse order."""
+
+    def _train(self, X: Array, Y: Array, *settings: Any) -> list[float]:
+        return super()._train(X[::-1], Y[::-1], *settings)
+
+
+@mutant
+class DroppedShortBatch(Model):
+    """Drops the last batch where it is shorter than the others."""
+
+    def _train(self, X: Array, Y: Array, size: int, *settings: Any) -> list[float]:
+        whole = len(X) // size * size
+        return super()._train(X[:whole], Y[:whole], size, *settings)
+
+
+@mutant
+class ShortBatchByFullSize(Model):
+    """Averages the last, shorter batch over the length of a full one."""
+
+    def _train(
+        self, X: Array, Y: Array, size: int, epochs: int, rate: float, bias_rate: float, mean: bool
+    ) -> list[float]:
+        scale = 1 / size if mean else 1
+        return super()._train(X, Y, size, epochs, rate * scale, bias_rate * scale, False)
+
+
+@mutant
+class LossAfterUpdate(Model):
+    """Returns the losses of an epoch after its updates."""
+
+    def _train(self, X: Array, Y: Array, size: int, epochs: int, *settings: Any) -> list[float]:
+        losses = []
+        for _ in range(epochs):
+            super()._train(X, Y, size, 1, *settings)
+            losses.append(self._loss(X, Y))
+        return losses
+
+
+@mutant
+class StartsAfresh(Model):
+    """Trains from the parameters that it was built with, every time."""
+
+    def _train(self, *arguments: Any) -> list[float]:
+        self._first = getattr(self, "_first", self._layers)
+        self._layers = self._first
+        return super()._train(*arguments)
+
+
+@mutant
+class StaleAfterTraining(Model):
+    """Answers for one sample with the parameters from before the training."""
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store(parameters)
+        self._built = self._layers
+
+    def _sample(self, x: Array, out: Array) -> None:
+        trained, self._layers = self._layers, self._built
+        super()._sample(x, out)
+        self._layers = trained
+
+
+@mutant
+class ReversedBatch(Model):
+    """Returns the outputs of a batch in reverse order."""
+
+    def _forward_batch(self, X: Array) -> Array:
+        return super()._forward_batch(X)[::-1].copy() if X.ndim == 2 else super()._forward_batch(X)
+
+
+@mutant
+class Constant(Model):
+    """Returns one constant."""
+
+    def _forward_batch(self, X: Array) -> Array:
+        return np.full_like(super()._forward_batch(X), 0.5)
+
+
+@mutant
+class NumberForNaN(Model):
+    """Turns NaN into 0."""
+
+    def _forward_batch(self, X: Array) -> Array:
+        return np.nan_to_num(super()._forward_batch(X))
+
+
+@mutant
+class ClippedLogits(Model):
+    """Clips the argument of the sigmoid to ±500 and a probability to 1e-15, as two of the tutorials do."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        a = super()._activate(activation, np.clip(z, -500, 500))
+        return np.maximum(a, 1e-15) if activation == "sigmoid" else a
+
+
+@mutant
+class LogOfProbability(Model):
+    """Computes a cross-entropy from the outputs, with 1e-15 added against log 0."""
+
+    def _sample_losses(self, z: Array, Y: Array) -> Array:
+        if self.network.loss != "categorical_cross_entropy":
+            return super()._sample_losses(z, Y)
+        return np.asarray(-(Y * np.log(self._activate("softmax", z) + 1e-15)).sum(axis=1))
+
+
+@mutant
+class LostTail(Model):
+    """Computes the sigmoid from tanh, and loses its small tail."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * z)) if activation == "sigmoid" else super()._activate(activation, z)
+
+
+@mutant
+class Noisy(Model):
+    """Lets NumPy warn where an exponential overflows."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        with np.errstate(over="warn"):
+            return super()._activate(activation, z)
+
+
+@mutant
+class ReusedResult(Model):
+    """Returns the same array from every call with a batch of the same length."""
+
+    def _forward_batch(self, X: Array) -> Array:
+        result = super()._forward_batch(X)
+        if X.ndim == 1:
+            return result
+        kept: Array = self.__dict__.setdefault("_kept", result)
+        if kept.shape != result.shape:
+            return result
+        kept[:] = result
+        return kept
+
+
+@mutant
+class ChangedInput(Model):
+    """Standardizes the batch in place."""
+
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
+        result = super()._gradient(X, Y)
+        if X.flags.writeable:
+            X -= X.mean()
+        return result
+
+
+@mutant
+class SharedParameters(Model):
+    """Keeps the arrays of the caller instead of copies."""
+
+    def __init__(self, network: Any, parameters: Any, dtype: Any) -> None:
+        super().__init__(network, parameters, dtype)
+        self._layers = [(np.asarray(W, dtype), np.asarray(b, dtype)) for W, b in parameters]
+
+
+@mutant
+class AnswersByIdentity(Model):
+    """Returns the last result again where the sample is the same object, though its content has changed."""
+
+    def __init__(self, network: Any, parameters: Any, dtype: Any) -> None:
+        super().__init__(network, parameters, dtype)
+        compute: Callable[[Any], Array] = self.forward
+        last: list[Any] = [None, None]
+
+        def forward(x: Any) -> Array:
+            if x is not last[0]:
+                last[:] = x, compute(x)
+            return np.array(last[1])
+
+        self.forward = forward
+
+
+@mutant
+class ContiguousOnly(Model):
+    """Reads a strided sample as if it were contiguous."""
+
+    def _sample(self, x: Array, out: Array) -> None:
+        super()._sample(np.lib.stride_tricks.as_strided(x, strides=(x.itemsize,)), out)
+
+
+@mutant
+class AcceptsAnything(Model):
+    """Computes with NaN where the contract refuses it."""
+
+    def _samples(self, X: Any, Y: Any) -> tuple[Array, Array]:
+        return np.array(X, self.dtype), np.array(Y, self.dtype)

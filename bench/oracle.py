@@ -1,0 +1,190 @@
+"""The network in 50-digit arithmetic, with derivatives by dual numbers: what every backend is held to.
+
+It shares nothing with a backend: mpmath numbers in lists, and forward mode instead of back-propagation. A dual
+number is a value with its derivative along one direction in the space of parameters; carried through every
+operation, it gives the directional derivative of the loss exactly (Griewank & Walther, Evaluating Derivatives,
+2008, section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mpmath import MPContext
+from numpy.typing import ArrayLike
+
+from impls import Network
+
+mp = MPContext()
+mp.dps = 50
+
+Number = Any
+"""An mpmath number."""
+
+
+def numbers(values: ArrayLike) -> Any:
+    """A float, or nested lists or an array of them, as mpmath numbers in nested lists; exact."""
+    if hasattr(values, "tolist"):
+        values = values.tolist()
+    if isinstance(values, (list, tuple)):
+        return [numbers(value) for value in values]
+    return mp.mpf(values)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One parameter: W[i, j] of a layer, counted from 0, or its b[j] where i is None."""
+
+    layer: int
+    i: int | None
+    j: int
+
+
+class Oracle:
+    """One network with its parameters [(W, b), …], W (n_in, n_out): arrays of floats, or lists of mpmath numbers."""
+
+    def __init__(self, network: Network, parameters: Sequence[tuple[Any, Any]]):
+        self.network = network
+        self._columns = [list(map(list, zip(*numbers(W), strict=True))) for W, _ in parameters]
+        self._biases = [numbers(b) for _, b in parameters]
+
+    def trace(self, x: ArrayLike) -> Trace:
+        """The forward pass of one sample, x (n_in,)."""
+        a = numbers(x)
+        inputs, logits = [], []
+        for columns, biases, activation in zip(self._columns, self._biases, self.network.activations, strict=True):
+            inputs.append(a)
+            z = [mp.fdot(zip(column, a, strict=True)) + b for column, b in zip(columns, biases, strict=True)]
+            logits.append(z)
+            a = _activate(activation, z)
+        return Trace(self, inputs, logits, a)
+
+    def entries(self) -> list[Entry]:
+        """Every parameter."""
+        return [
+            Entry(layer, i, j)
+            for layer, (n_in, n_out) in enumerate(self.network.shapes)
+            for i in [*range(n_in), None]
+            for j in range(n_out)
+        ]
+
+    def descended(
+        self, X: ArrayLike, Y: ArrayLike, learning_rate: float, bias_learning_rate: float, mean: bool
+    ) -> tuple[Number, Oracle]:
+        """The summed loss of a batch, and the network after one step of gradient descent on it."""
+        traces = [self.trace(x) for x in numbers(X)]
+        targets = numbers(Y)
+        total = mp.fsum(trace.loss(y) for trace, y in zip(traces, targets, strict=True))
+        scale = mp.mpf(1) / len(traces) if mean else mp.mpf(1)
+        weights = [list(map(list, zip(*columns, strict=True))) for columns in self._columns]
+        biases = [list(b) for b in self._biases]
+        for entry in self.entries():
+            slope = scale * mp.fsum(t.derivative(y, entry) for t, y in zip(traces, targets, strict=True))
+            if entry.i is None:
+                biases[entry.layer][entry.j] -= mp.mpf(bias_learning_rate) * slope
+            else:
+                weights[entry.layer][entry.i][entry.j] -= mp.mpf(learning_rate) * slope
+        return total, Oracle(self.network, list(zip(weights, biases, strict=True)))
+
+    def parameters(self) -> list[tuple[list[list[Number]], list[Number]]]:
+        """[(W, b), …] as nested lists of mpmath numbers."""
+        return [
+            (list(map(list, zip(*columns, strict=True))), list(b))
+            for columns, b in zip(self._columns, self._biases, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The forward pass of one sample: the input and the logits of every layer, and the outputs."""
+
+    oracle: Oracle
+    inputs: list[list[Number]]
+    logits: list[list[Number]]
+    outputs: list[Number]
+
+    def loss(self, y: Sequence[Any]) -> Number:
+        """Loss of the sample against its targets y (n_out,)."""
+        z, a, y = self.logits[-1], self.outputs, numbers(y)
+        match self.oracle.network.loss:
+            case "half_squared_error":
+                return mp.fsum((p - t) ** 2 for p, t in zip(a, y, strict=True)) / 2
+            case "mean_squared_error":
+                return mp.fsum((p - t) ** 2 for p, t in zip(a, y, strict=True)) / len(a)
+            case "binary_cross_entropy":
+                return mp.fsum(max(v, 0) - v * t + mp.log1p(mp.exp(-abs(v))) for v, t in zip(z, y, strict=True))
+            case _:
+                top = max(z)
+                log_sum = mp.log(mp.fsum(mp.exp(v - top) for v in z))
+                return mp.fsum(t * (log_sum - (v - top)) for v, t in zip(z, y, strict=True))
+
+    def derivative(self, y: Sequence[Any], along: Entry | Sequence[tuple[Any, Any]]) -> Number:
+        """Derivative of the loss by one parameter, or along a direction [(dW, db), …], shaped like the parameters."""
+        if isinstance(along, Entry):
+            width = len(self.logits[along.layer])
+            step = 1 if along.i is None else self.inputs[along.layer][along.i]
+            tangent = [step if j == along.j else mp.mpf(0) for j in range(width)]
+            first = along.layer
+        else:
+            direction = [(list(map(list, zip(*numbers(dW), strict=True))), numbers(db)) for dW, db in along]
+            tangent, first = self._own(direction[0], 0), 0
+        for layer in range(first, len(self.logits)):
+            if layer > first:
+                activation = self.oracle.network.hidden
+                slopes = [_slope(activation, z) for z in self.logits[layer - 1]]
+                carried = [s * t for s, t in zip(slopes, tangent, strict=True)]
+                tangent = [mp.fdot(zip(c, carried, strict=True)) for c in self.oracle._columns[layer]]
+                if not isinstance(along, Entry):
+                    own = self._own(direction[layer], layer)
+                    tangent = [t + o for t, o in zip(tangent, own, strict=True)]
+        return self._loss_tangent(numbers(y), tangent)
+
+    def _own(self, direction: tuple[list[list[Number]], list[Number]], layer: int) -> list[Number]:
+        """The part of a layer's tangent that comes from its own parameters."""
+        columns, biases = direction
+        a = self.inputs[layer]
+        return [mp.fdot(zip(column, a, strict=True)) + b for column, b in zip(columns, biases, strict=True)]
+
+    def _loss_tangent(self, y: list[Number], tangent: list[Number]) -> Number:
+        network, z, a = self.oracle.network, self.logits[-1], self.outputs
+        match network.loss:
+            case "half_squared_error" | "mean_squared_error":
+                factor = 1 if network.loss == "half_squared_error" else mp.mpf(2) / len(a)
+                moved = [_slope(network.output, v) * t for v, t in zip(z, tangent, strict=True)]
+                return factor * mp.fsum((p - t) * m for p, t, m in zip(a, y, moved, strict=True))
+            case "binary_cross_entropy":
+                return mp.fsum((_activate("sigmoid", [v])[0] - t) * m for v, t, m in zip(z, y, tangent, strict=True))
+            case _:
+                moved_log_sum = mp.fsum(p * m for p, m in zip(a, tangent, strict=True))
+                return mp.fsum(t * (moved_log_sum - m) for t, m in zip(y, tangent, strict=True))
+
+
+def _activate(activation: str, z: list[Number]) -> list[Number]:
+    match activation:
+        case "sigmoid":
+            return [1 / (1 + mp.exp(-v)) for v in z]
+        case "tanh":
+            return [mp.tanh(v) for v in z]
+        case "relu":
+            return [max(v, mp.mpf(0)) for v in z]
+        case "softmax":
+            powers = [mp.exp(v - max(z)) for v in z]
+            total = mp.fsum(powers)
+            return [power / total for power in powers]
+        case _:
+            return list(z)
+
+
+def _slope(activation: str, z: Number) -> Number:
+    """Derivative of the activation at z, from z and not from its value; that of ReLU at 0 is 0."""
+    match activation:
+        case "sigmoid":
+            return 1 / (2 + mp.exp(z) + mp.exp(-z))
+        case "tanh":
+            return mp.sech(z) ** 2
+        case "relu":
+            return mp.mpf(z > 0)
+        case _:
+            return mp.mpf(1)

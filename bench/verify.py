@@ -1,0 +1,101 @@
+"""The proof of equality: every backend against the exact result on every network, and the proof of that proof.
+
+``rows`` verifies a backend; ``death`` says which row rejects a mutant, a backend sabotaged on purpose.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache, partial
+from math import inf
+
+from bench import conduct, expectation, inputs, scikit_learn
+from bench.cases import Case
+from bench.expectation import Expectation
+from bench.targets import Evidence
+from impls import Backend, Network
+
+OPERATIONS = ("forward", "gradient", "train")
+BATCH = 7
+
+NETWORKS = (
+    Network((3, 3, 1)),
+    Network((3, 3, 3, 1)),
+    Network((5, 4), "sigmoid", "softmax", "categorical_cross_entropy"),
+    Network((5, 5, 5), "relu", "relu", "half_squared_error"),
+    Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy"),
+    Network((6, 8, 3), "relu", "identity", "mean_squared_error"),
+    Network((2, 3, 2), "tanh", "tanh", "mean_squared_error"),
+    Network((7, 9, 5, 3), "relu", "softmax", "categorical_cross_entropy"),
+    Network((30, 40, 20, 4), "sigmoid", "identity", "half_squared_error"),
+)
+"""Networks that every backend is verified on: activations and losses that go together, squares, odd widths."""
+
+LARGE = Network((100, 100, 50, 10))
+"""The network on which the operations alone are verified: the contract does not depend on size."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Outcome for one backend, network, dtype and operation: one of OPERATIONS, "contract" or "scikit-learn"."""
+
+    backend: str
+    network: Network
+    dtype: str
+    operation: str
+    evidence: Evidence
+
+
+def expect(case: Case) -> Expectation:
+    """What a case must give on the inputs on which it is timed. Raises inputs.Unhealthy."""
+    return expectation.expect(inputs.draw(case.network, case.batch, case.dtype), case.operation)
+
+
+def rows(backend: Backend) -> Iterator[Row]:
+    """Verify a backend on every network, in every dtype that it has, the small networks first."""
+    for network in (*NETWORKS, LARGE):
+        for dtype in backend.dtypes:
+            for operation, evidence in _evidence(backend, network, dtype):
+                yield Row(backend.name, network, dtype, operation, evidence)
+
+
+def count(backend: Backend) -> int:
+    """How many rows a backend has."""
+    beside = sum(map(scikit_learn.applies, NETWORKS))
+    return len(backend.dtypes) * (len(NETWORKS) * (len(OPERATIONS) + 1) + len(OPERATIONS)) + beside
+
+
+def death(mutant: Backend) -> Row | None:
+    """The first row that rejects a mutant; None where it survives."""
+    return next((row for row in rows(mutant) if not row.evidence.ok), None)
+
+
+def _evidence(backend: Backend, network: Network, dtype: str) -> Iterator[tuple[str, Evidence]]:
+    problem = _expected(network, dtype, "forward").problem
+    for operation in OPERATIONS:
+        expected = _expected(network, dtype, operation)
+        yield operation, _caught(partial(_built_and_checked, expected, backend))
+    if network == LARGE:
+        return
+    yield "contract", conduct.check(backend, problem)
+    if dtype == "float64" and scikit_learn.applies(network):
+        yield "scikit-learn", _caught(partial(scikit_learn.check, backend, problem))
+
+
+def _built_and_checked(expected: Expectation, backend: Backend) -> Evidence:
+    problem = expected.problem
+    return expected.check(backend.build(problem.network, problem.parameters, problem.dtype))
+
+
+def _caught(check: Callable[[], Evidence]) -> Evidence:
+    """Whatever a backend raises is a finding about that backend."""
+    try:
+        return check()
+    except Exception as error:
+        return Evidence(False, inf, inf, f"{type(error).__name__}: {' '.join(str(error).split())}")
+
+
+@cache
+def _expected(network: Network, dtype: str, operation: str) -> Expectation:
+    return expectation.expect(inputs.draw(network, BATCH, dtype), operation)

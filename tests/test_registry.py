@@ -1,0 +1,80 @@
+import subprocess
+import sys
+
+import pytest
+
+import impls
+from impls import _registry
+from tests.third_party import install
+
+
+def test_names_begin_with_the_story():
+    names = impls.names()
+    assert names[:3] == ["python_loops", "numpy_vectorized", "numba_jit"]
+    assert {"python_loops_ndarray", "numpy_plain", "numba_plain"} <= set(names)
+    assert not any(name.startswith("_") for name in names)
+
+
+def test_names_imports_no_backend():
+    code = "import sys, impls; impls.names(); print([m for m in sys.modules if m in ('numba', 'impls.numba_jit', 'sklearn')])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_an_unknown_name_lists_the_names():
+    with pytest.raises(impls.UnknownBackend, match="no backend is named 'numbajit'; there are python_loops, numpy_vec"):
+        impls.load("numbajit")
+
+
+def test_a_third_party_is_found_and_loaded(tmp_path, monkeypatch):
+    install(tmp_path, "theirs")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert impls.origins()["theirs"] == "third party"
+    backend = impls.load("theirs")
+    assert (backend.name, backend.description) == ("theirs", "NumPy, with something added.")
+    assert backend.build(impls.Network((2, 1)), impls.Network((2, 1)).random_parameters()).forward([1, 2]).shape == (1,)
+
+
+def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
+    install(tmp_path, "numba_jit")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = r"two backends are named numba_jit: impls.numba_jit \(mlpbench\) and numba_jit_module:Model \(numba_jit-package\)"
+    for call in (impls.names, lambda: impls.load("numpy_plain")):
+        with pytest.raises(impls.DuplicateBackend, match=text):
+            call()
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        (
+            "import libtheirs",
+            impls.BackendNotInstalled,
+            r"needs libtheirs, which is not installed: pip install 'theirs-package\[fast\]'",
+        ),
+        ("import libother", impls.BrokenBackend, "does not import: No module named 'libother'"),
+        ("import numpy.nothing", impls.BrokenBackend, "does not import: No module named 'numpy.nothing'"),
+        (
+            "from numpy import nothing",
+            impls.BrokenBackend,
+            "does not import: ImportError: cannot import name 'nothing'",
+        ),
+        ("1 / 0", impls.BrokenBackend, "does not import: ZeroDivisionError: division by zero"),
+        ("this is no Python", impls.BrokenBackend, "does not import: SyntaxError"),
+        ("pass", impls.BrokenBackend, "does not import: AttributeError"),
+        ("class Model: pass", impls.BrokenBackend, "theirs_module:Model is no class derived from impls.Model"),
+    ],
+)
+def test_only_a_missing_optional_library_counts_as_not_installed(tmp_path, monkeypatch, source, error, text):
+    install(tmp_path, "theirs")
+    (tmp_path / "theirs_module.py").write_text(source)
+    with (tmp_path / "theirs_package-1.0.dist-info" / "METADATA").open("a") as file:
+        file.write('Provides-Extra: fast\nRequires-Dist: libtheirs>=1; extra == "fast"\nRequires-Dist: libother\n')
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "theirs_module", raising=False)
+    with pytest.raises(error, match=text):
+        impls.load("theirs")
+    assert "theirs" in impls.names()
+
+
+def test_a_missing_library_of_the_core_is_no_extra():
+    assert _registry._missing_extra("no_such_library", "mlpbench") is None

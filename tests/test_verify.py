@@ -1,0 +1,82 @@
+"""Every core backend is equal to the exact result, and every sabotaged one is not."""
+
+import numpy as np
+import pytest
+
+from bench import verify
+from bench.cases import Case
+from bench.mutants import MUTANTS
+from bench.verify import LARGE, NETWORKS, OPERATIONS
+from impls import Backend, Network
+from impls._network import HIDDEN, OUTPUTS
+from impls.numpy_plain import Model
+
+
+def test_a_backend_is_equal(backend):
+    rows = list(verify.rows(backend))
+    assert len(rows) == verify.count(backend)
+    assert [
+        f"{row.network} {row.dtype} {row.operation}: {row.evidence.reason}" for row in rows if not row.evidence.ok
+    ] == []
+    for row in rows:
+        if row.operation in OPERATIONS:
+            assert 0 < row.evidence.share <= 1
+    assert {row.operation for row in rows} == {*OPERATIONS, "contract", "scikit-learn"}
+    assert {row.network for row in rows} == {*NETWORKS, LARGE}
+
+
+def test_the_networks_cover_every_activation_and_loss():
+    assert {network.hidden for network in NETWORKS if len(network.layer_sizes) > 2} == set(HIDDEN)
+    assert {network.loss for network in NETWORKS} == set(OUTPUTS)
+    assert {network.output for network in NETWORKS} == {name for names in OUTPUTS.values() for name in names}
+
+
+def test_there_are_mutants_enough():
+    assert len(MUTANTS) >= 15
+    assert len({mutant.description for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_rejected(mutant):
+    row = verify.death(mutant)
+    assert row is not None, f"survives: {mutant.description}"
+    assert row.evidence.reason
+
+
+def test_the_model_that_the_mutants_are_made_of_survives():
+    assert verify.death(Backend("unharmed", "mutant", Model)) is None
+
+
+def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
+    class Raising(Model):
+        def _gradient(self, X, Y):
+            raise RuntimeError("no\ngradient")
+
+    row = verify.death(Backend("raising", "third party", Raising))
+    assert row.operation == "gradient"
+    assert row.evidence.reason == "RuntimeError: no gradient"
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("batch", [1, 5])
+def test_a_case_expects_what_a_right_backend_gives_and_no_less(operation, batch):
+    case = Case(Network((3, 4, 2)), operation, batch)
+    expected = verify.expect(case)
+    problem = expected.problem
+    right = Model(problem.network, problem.parameters, np.dtype("float64"))
+    assert expected.check(right).ok
+    for layer in range(2):
+        for which in range(2):
+            parameters = [[W.copy(), b.copy()] for W, b in problem.parameters]
+            array = parameters[layer][which]
+            array.flat[-1] += 1e-10
+            off = Model(problem.network, parameters, np.dtype("float64"))
+            assert not expected.check(off).ok, f"a parameter of layer {layer + 1} is off by 1e-10"
+
+
+def test_the_example_of_the_first_tutorial(backend, example):
+    network, parameters, x = example
+    for dtype in backend.dtypes:
+        model = backend.build(network, parameters, dtype)
+        assert f"{model.forward(x)[0]:.7f}" == "0.8354557"
+        assert str(float(model.forward(x)[0]))[:9] == "0.8354556"
