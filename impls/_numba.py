@@ -1,8 +1,9 @@
-"""Numba's on-disk cache, made so that a read-only or damaged cache folder costs a compilation and never the run."""
+"""Numba's on-disk cache, made so that a read-only, damaged or outdated one costs a compilation and never the run."""
 
 import hashlib
 import pickle
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,23 @@ def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
     return dispatcher.overloads[signature]
 
 
+@cache
+def _stamp(source: Path) -> str:
+    """Digest of the function's file and of this package: Numba's own stamp is the time of the former alone."""
+    digest = hashlib.sha256()
+    for file in (source, *sorted(Path(__file__).parent.glob("*.py"))):
+        with suppress(OSError):
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
 class _ForgivingCache(FunctionCache):
     """A cache in which whatever goes wrong counts as not found, and the index is then begun anew."""
 
     def __init__(self, py_func: Any) -> None:
         super().__init__(py_func)
-        file = self._cache_file
-        self._cache_file = _DigestedFile(file._cache_path, self._impl.filename_base, file._source_stamp)
+        stamp = _stamp(Path(py_func.__code__.co_filename))
+        self._cache_file = _DigestedFile(self.cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         try:

@@ -1,5 +1,6 @@
 """Numba's cache: a damaged or missing folder costs a compilation, never the run; and what is compiled is what is loaded."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,13 +37,15 @@ def run(folder, cache):
     ).strip()
 
 
-@pytest.fixture
-def filled(tmp_path):
-    (tmp_path / "doubling.py").write_text(MODULE)
-    cache = tmp_path / "cache"
-    assert run(tmp_path, cache) == "compiled"
-    assert run(tmp_path, cache) == "loaded"
-    return tmp_path, cache
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A module and a cache that holds its function; every test leaves them so."""
+    folder = tmp_path_factory.mktemp("module")
+    (folder / "doubling.py").write_text(MODULE)
+    cache = folder / "cache"
+    assert run(folder, cache) == "compiled"
+    assert run(folder, cache) == "loaded"
+    return folder, cache
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
@@ -56,6 +59,17 @@ def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):
         file.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "foreign": b"x" * 99}.get(damage, content))
     assert run(folder, cache) == "compiled"
     assert run(folder, cache) == "loaded"
+
+
+def test_a_changed_source_is_compiled_anew_though_its_time_is_the_same(filled):
+    folder, cache = filled
+    source = folder / "doubling.py"
+    times = source.stat()
+    source.write_text(MODULE.replace("2 * x", "x + x"))
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert run(folder, cache) == "compiled"
+    source.write_text(MODULE)
+    assert run(folder, cache) == "compiled"
 
 
 def test_a_cache_folder_that_cannot_be_made_is_done_without(filled):

@@ -1,0 +1,78 @@
+"""What is timed: a case is a network, an operation, a batch and a dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from bench.inputs import Problem
+from impls import Model, Network
+
+OPERATIONS = ("forward", "gradient", "train")
+DTYPES = ("float64", "float32")
+BATCH = 64
+KINDS = (("forward", 1), ("forward", BATCH), ("gradient", BATCH), ("train", BATCH))
+"""Operation and batch of the cases of one network."""
+
+DEFAULT = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
+
+# Small, so that the many epochs of a measurement leave the network far from saturation: what is timed stays the same.
+LEARNING_RATE = 1e-4
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to time. ``forward`` with batch 1 is the call with one sample; every other case has a batch."""
+
+    network: Network
+    operation: str
+    batch: int
+    dtype: str = "float64"
+
+    def __str__(self) -> str:
+        samples = "1 sample" if self.batch == 1 else f"batch {self.batch}"
+        return f"{self.operation} {self.network}, {samples}, {self.dtype}"
+
+
+def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: str = "float64") -> list[Case]:
+    """Cases of the networks and operations named, by default those of ``DEFAULT``.
+
+    A network that is not in the default list, or has none of these operations there, gets them in every kind.
+    Raises ValueError or TypeError, in one line, for a name that is none.
+    """
+    for operation in operations:
+        _one_of("operation", operation, OPERATIONS)
+    _one_of("dtype", dtype, DTYPES)
+    cases = []
+    for name in networks or DEFAULT:
+        network = Network.parse(name)
+        kinds = _kinds(DEFAULT.get(str(network), ()), operations) or _kinds(KINDS, operations)
+        cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
+    return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
+
+
+def call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], object], Any]:
+    """Function and argument whose call ``function(argument)`` is timed.
+
+    For ``forward`` the function is the model's own bound method, for a call may take less than half a microsecond and
+    another frame 0.05 of it. The other operations have their further arguments bound by ``functools.partial``.
+    """
+    # An array that was pickled holds another dtype object than NumPy's own, which the quick way of ``forward``
+    # compares by identity; what ``astype`` returns holds NumPy's own.
+    X, Y = problem.X.astype(case.dtype, order="C"), problem.Y.astype(case.dtype, order="C")
+    if case.operation == "forward":
+        return model.forward, X[0].copy() if case.batch == 1 else X
+    if case.operation == "gradient":
+        return partial(model.gradient, X), Y
+    return partial(model.train, X, epochs=1, learning_rate=LEARNING_RATE), Y
+
+
+def _kinds(kinds: Sequence[tuple[str, int]], operations: Sequence[str]) -> list[tuple[str, int]]:
+    return [kind for kind in kinds if not operations or kind[0] in operations]
+
+
+def _one_of(what: str, name: str, names: Sequence[str]) -> None:
+    if name not in names:
+        raise ValueError(f"unknown {what} {name!r}; choose from {', '.join(names)}")

@@ -1,0 +1,136 @@
+"""The command line: ``mlpbench``.
+
+What a command needs is imported when it runs, so that ``--help`` is quick and threads are counted before NumPy comes.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from bench import threads
+
+PROGRAM = "mlpbench"
+USAGE_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 4, 130
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+_json_option = click.option(
+    "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
+)
+_quick_option = click.option("--quick", is_flag=True, help="Fewer processes and samples.")
+
+
+def _case_options(command: Command) -> Command:
+    """Options that choose the cases."""
+    for option in (
+        click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32."),
+        click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
+        click.option("--network", multiple=True, metavar="N", help="Such as 100-100-50-10; may be repeated."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+def cli() -> None:
+    """One neural network written several ways: proved equal, then timed.
+
+    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error,
+    130 interrupted.
+    """
+
+
+@cli.command()
+@_quick_option
+@click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
+@click.option("--backend", multiple=True, metavar="B", help="This backend; may be repeated.")
+@_case_options
+@_json_option
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    metavar="DIR",
+    help="Folder for the results.",
+)
+def run(**options: Any) -> int:
+    """Verify the backends, time them, print the speedups with their intervals, store the results.
+
+    Without --backend and --peers: the core backends. The reference is always timed.
+    """
+    from bench import commands
+
+    return commands.run(**options)
+
+
+@cli.command()
+@click.argument("a", metavar="A")
+@click.argument("b", metavar="B")
+@_quick_option
+@_case_options
+@_json_option
+def compare(a: str, b: str, **options: Any) -> int:
+    """Time two backends against each other: for each case the ratio of their times."""
+    from bench import commands
+
+    return commands.compare(a, b, **options)
+
+
+@cli.command()
+@_json_option
+def backends(**options: Any) -> int:
+    """List the backends: what is installed, what is missing and how to get it."""
+    from bench import commands
+
+    return commands.backends(**options)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit status."""
+    try:
+        threads.set_own()
+        with cli.make_context(PROGRAM, list(sys.argv[1:] if argv is None else argv)) as context:
+            return int(cli.invoke(context))
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return _fail(_usage(error), USAGE_ERROR)
+    except KeyboardInterrupt:
+        return _fail("interrupted", INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("MLPBENCH_TRACEBACK") == "1":
+            traceback.print_exc()
+        return _fail(f"{type(error).__name__}: {error}", INTERNAL_ERROR)
+
+
+def console() -> None:
+    """Entry point of the console script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without µ still gets its table
+    sys.exit(main())
+
+
+def _fail(text: str, status: int) -> int:
+    print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr)
+    return status
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click says, in one line, and where to look for what is right."""
+    text = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is None:
+        return text
+    if isinstance(context.command, click.Group):
+        return f"{text}; commands: {', '.join(context.command.list_commands(context))}"
+    return f"{text}; see {context.command_path} --help"

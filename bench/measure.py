@@ -1,0 +1,167 @@
+"""The measuring: exact results, then timing in fresh processes one after the other, then compile times.
+
+A worker that dies or hangs costs the arm that it was at, and no other: the rest of its job goes to another
+process.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Protocol
+
+from bench.cases import Case
+from bench.machine import Conditions
+from bench.messages import Arm, Compile, Compiled, Done, Effort, Time, Timed
+from bench.processes import WorkerDied, ask
+from bench.targets import Evidence
+from bench.threads import Pool
+from bench.verify import expect
+from impls import Backend
+
+AA = "A/A"
+"""Name of the arm that is the reference a second time."""
+
+DEFAULT = Effort(processes=10, budget=0.3, most_blocks=16, slow=0.05, slow_processes=5, compile=True)
+QUICK = Effort(processes=4, budget=0.08, most_blocks=5, slow=0.05, slow_processes=3, compile=False)
+
+
+class Progress(Protocol):
+    """Told how far the measuring is."""
+
+    def start(self, steps: int) -> None:
+        """So many steps lie ahead."""
+
+    def stage(self, text: str) -> None:
+        """What comes next."""
+
+    def advance(self) -> None:
+        """A step is done."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """What one timing process measured. More than one entry in ``conditions``: it was started again."""
+
+    seed: int
+    timed: list[Timed] = field(default_factory=list)
+    conditions: list[Conditions] = field(default_factory=list)
+    pools: list[Pool] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class CompileTime:
+    """Seconds from a backend's first model to its first results, with an empty cache and from the cache."""
+
+    backend: str
+    network: str
+    cold: float
+    cached: float
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """All that was measured. ``groups`` has the arms of each case, the reference first, the A/A arm second."""
+
+    groups: Sequence[tuple[Arm, ...]]
+    evidence: dict[Arm, Evidence] = field(default_factory=dict)
+    seconds: dict[Arm, float] = field(default_factory=dict)
+    failures: dict[Arm, str] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
+    compile_times: list[CompileTime] = field(default_factory=list)
+
+
+def arms(case: Case, reference: Backend, others: Sequence[Backend]) -> tuple[Arm, ...]:
+    """Arms of a case: the reference, the reference again, and the others, as far as they have the dtype.
+
+    A reference that has not runs in the first dtype that it has.
+    """
+    own = case if case.dtype in reference.dtypes else replace(case, dtype=reference.dtypes[0])
+    return (
+        Arm(reference.name, reference.name, own),
+        Arm(AA, reference.name, own),
+        *(Arm(backend.name, backend.name, case) for backend in others if case.dtype in backend.dtypes),
+    )
+
+
+def measure(
+    groups: Sequence[tuple[Arm, ...]],
+    effort: Effort,
+    seed: int,
+    progress: Progress,
+    compiling: Sequence[str] = (),
+) -> Measurement:
+    """Check and time the arms of all groups, and time what the ``compiling`` backends compile.
+
+    Raises WorkerRefused where no worker can work, and Unhealthy for inputs that prove nothing.
+    """
+    cases = list(dict.fromkeys(arm.case for group in groups for arm in group))
+    progress.start(len(cases) + effort.processes * len(groups) + len(compiling))
+    progress.stage("computing the exact results")
+    expectations = {}
+    for case in cases:
+        expectations[case] = expect(case)
+        progress.advance()
+    measurement = Measurement(groups)
+    for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
+        progress.stage(f"timing, process {number + 1} of {effort.processes}")
+        chosen = tuple(_chosen(group, measurement, effort, number) for group in groups)
+        time(Time(chosen, expectations, dict(measurement.seconds), effort, process_seed), measurement, progress)
+    for backend in compiling:
+        progress.stage(f"compiling {backend}")
+        own = [case for case in cases if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)]
+        with suppress(WorkerDied):  # it has shown up in the timing as well
+            measurement.compile_times.append(compile_time(Compile(backend, tuple(own))))
+        progress.advance()
+    return measurement
+
+
+def time(job: Time, measurement: Measurement, progress: Progress) -> None:
+    """Time groups of arms in a process, and add the outcome to the measurement."""
+    process = Process(job.seed)
+    measurement.processes.append(process)
+    remaining = [group for group in job.groups if group]
+    while remaining:
+        try:
+            with closing(ask(replace(job, groups=tuple(remaining)))) as answers:
+                for answer in answers:
+                    if isinstance(answer, Timed):
+                        process.timed.append(answer)
+                        measurement.evidence.update(answer.evidence)
+                        measurement.seconds.update(answer.seconds)
+                        measurement.failures.update(answer.failures)
+                        remaining.remove(answer.group)
+                        progress.advance()
+                    elif isinstance(answer, Done):
+                        process.conditions.append(answer.conditions)
+                        process.pools[:] = answer.pools
+        except WorkerDied as death:
+            lost = death.at.arm
+            measurement.failures[lost] = str(death)
+            without = (tuple(arm for arm in group if arm != lost) for group in remaining)
+            remaining = [group for group in without if group]
+
+
+def compile_time(job: Compile) -> CompileTime:
+    """Time a backend's first results with an empty cache folder, then with the filled one."""
+    seconds = []
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in ("cold", "cached"):
+            with closing(ask(job, {"NUMBA_CACHE_DIR": folder})) as answers:
+                seconds += [answer.seconds for answer in answers if isinstance(answer, Compiled)]
+    return CompileTime(job.backend, str(job.cases[0].network), *seconds)
+
+
+def _chosen(group: tuple[Arm, ...], measurement: Measurement, effort: Effort, number: int) -> tuple[Arm, ...]:
+    """Arms of a group that process ``number`` times: those that are right, and slow ones in the first alone."""
+    return tuple(
+        arm
+        for arm in group
+        if arm not in measurement.failures
+        and (
+            number < effort.slow_processes or arm.backend == group[0].backend or measurement.seconds[arm] <= effort.slow
+        )
+    )

@@ -1,0 +1,126 @@
+"""Result files: written whole or not at all, and nothing overwritten that is not ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from bench.schema import Latest, Record, Run
+
+LATEST = "latest.json"
+
+Kind = TypeVar("Kind", bound=Record)
+
+
+class RecordError(ValueError):
+    """A file that cannot be read or written; the text names it and says what is wrong, in one line."""
+
+
+def dumps(document: Record) -> str:
+    """The document as JSON, its schema first."""
+    data = document.model_dump(mode="json", by_alias=True)
+    return json.dumps({"schema": data.pop("schema"), **data}, allow_nan=False, ensure_ascii=False)
+
+
+def read(path: Path, kind: type[Kind]) -> Kind:
+    """Read a document of one kind. Raises RecordError for a file that is missing, corrupt or something else."""
+    found, wanted = _schema(path), kind.model_fields["schema_"].default
+    if found != wanted:
+        raise RecordError(f"{path} is of schema {found}; {wanted} is wanted")
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the document"
+        raise RecordError(f"{path} is not a valid {wanted} document: {place}: {first['msg']}") from None
+
+
+def write(path: Path, document: Record) -> None:
+    """Write a document: into a temporary file beside it, which then takes its name."""
+    try:
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with open(descriptor, "w", encoding="utf-8") as file:
+                file.write(dumps(document) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o666 & ~_umask())
+            os.replace(temporary, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}") from None
+
+
+def store(folder: Path, run: Run) -> Path:
+    """Write a run's file into the results folder, then the file that names it as the last one."""
+    path = folder / f"run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.json"
+    write(path, run)
+    write(folder / LATEST, Latest(file=path.name))
+    return path
+
+
+def check_folder(folder: Path) -> None:
+    """Raise RecordError unless ``store`` can write into the folder, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot make the results folder {folder}: {error.strerror}") from None
+    _check_writable(folder)
+    if (folder / LATEST).exists():
+        try:
+            read(folder / LATEST, Latest)
+        except RecordError as error:
+            raise RecordError(f"{error}; move it away or choose another folder with --results") from None
+
+
+def check_destination(path: Path) -> None:
+    """Raise RecordError unless the path can be written and what is there already is a document of ours."""
+    if path.is_dir():
+        raise RecordError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
+    _check_writable(path.parent)
+    if path.exists():
+        try:
+            _schema(path)
+        except RecordError as error:
+            raise RecordError(f"{error}; it is not overwritten, name another file") from None
+
+
+def _schema(path: Path) -> str:
+    """The schema that a document of ours names. Raises RecordError for anything else."""
+    try:
+        document = json.loads(path.read_bytes())
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}") from None
+    except ValueError:
+        raise RecordError(f"{path} is not JSON") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if not isinstance(schema, str) or not schema.startswith("mlpbench."):
+        raise RecordError(f"{path} is not an mlpbench document")
+    return schema
+
+
+def _check_writable(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise RecordError(f"cannot write into {folder}: {error.strerror}") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,163 @@
+"""The schema of the JSON documents: a document of any command has ``schema``, ``command``, ``machine`` and ``rows``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class Record(BaseModel):
+    """A part of a document: nothing missing, nothing more, no conversions."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Ratio(Record):
+    """A ratio of times with its 95 % interval, whose ends are null where one process alone was measured."""
+
+    estimate: Finite
+    low: Finite | None
+    high: Finite | None
+
+
+class CaseFields(Record):
+    """What every row about a case says of it."""
+
+    layer_sizes: list[int]
+    hidden: str
+    output: str
+    loss: str
+    operation: str
+    batch: int
+    dtype: str
+
+
+class Row(CaseFields):
+    """A timing row: one backend at one case. ``arm`` is the backend's name, or "A/A" for the reference again.
+
+    ``ulps`` is the worst error in units in the last place, ``share`` the worst error's share of its bound.
+    """
+
+    backend: str
+    arm: str
+    reference: str
+    seconds: Finite | None
+    speedup: Ratio | None
+    ulps: Finite | None
+    share: Finite | None
+    ok: bool
+    reason: str
+
+
+class CompileRow(Record):
+    """Seconds until a backend's first results on a network, and calls after which they have paid, by case."""
+
+    backend: str
+    network: str
+    cold_seconds: Finite
+    cached_seconds: Finite
+
+
+class ConditionsRecord(Record):
+    """What disturbed a process."""
+
+    wall_seconds: Finite
+    steal_seconds: Finite | None
+    load_average: Finite | None
+    cpu_mhz: Finite | None
+    involuntary_switches: int | None
+
+
+class PoolRecord(Record):
+    """A library's pool of threads."""
+
+    library: str
+    version: str | None
+    num_threads: int
+
+
+class Samples(Record):
+    """All timings of one arm in one process: ``loops`` calls took ``seconds`` each, at a position of a block."""
+
+    arm: str
+    operation: str
+    network: str
+    batch: int
+    dtype: str
+    loops: int
+    block: list[int]
+    position: list[int]
+    seconds: list[Finite]
+
+
+class ProcessRecord(Record):
+    """One timing process."""
+
+    seed: int
+    conditions: list[ConditionsRecord]
+    pools: list[PoolRecord]
+    samples: list[Samples]
+
+
+class Document(Record):
+    """What every document begins with."""
+
+    command: str
+    version: str
+    started: str
+    finished: str
+    machine: dict[str, Any]
+
+
+class Measured(Document):
+    """What ``run`` and ``compare`` share."""
+
+    options: dict[str, Any]
+    effort: dict[str, Any]
+    seed: int
+    rows: list[Row]
+    processes: list[ProcessRecord]
+
+
+class Run(Measured):
+    """The document of ``mlpbench run``."""
+
+    schema_: Literal["mlpbench.run/1"] = Field("mlpbench.run/1", alias="schema")
+    compile: list[CompileRow]
+
+
+class Comparison(Measured):
+    """The document of ``mlpbench compare A B``: in the rows of B, ``speedup`` is time of A ÷ time of B."""
+
+    schema_: Literal["mlpbench.compare/1"] = Field("mlpbench.compare/1", alias="schema")
+
+
+class BackendRow(Record):
+    """One backend as ``mlpbench backends`` lists it."""
+
+    backend: str
+    origin: str
+    status: Literal["installed", "not installed", "broken"]
+    libraries: dict[str, str]
+    dtypes: list[str]
+    description: str
+    reason: str
+
+
+class Listing(Record):
+    """The document of ``mlpbench backends``."""
+
+    schema_: Literal["mlpbench.backends/1"] = Field("mlpbench.backends/1", alias="schema")
+    command: str
+    machine: dict[str, Any]
+    rows: list[BackendRow]
+
+
+class Latest(Record):
+    """The document that names the last run's file."""
+
+    schema_: Literal["mlpbench.latest/1"] = Field("mlpbench.latest/1", alias="schema")
+    file: str

@@ -1,0 +1,68 @@
+"""Which backends a command runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import impls
+from impls import Backend, BackendError, BackendNotInstalled
+
+REFERENCE = "python_loops"
+
+STORY = (
+    "python_loops_ndarray",
+    "python_loops",
+    "numpy_plain",
+    "numpy_vectorized",
+    "numba_plain",
+    "numba_jit",
+)
+"""The order of the tables; the other backends follow as ``impls.names`` lists them."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The backends to run; by name, in one line each, why others are left out, and what does not work."""
+
+    backends: list[Backend]
+    left_out: dict[str, str]
+    broken: dict[str, str]
+
+
+def select(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
+    """Backends that are named, and all peers if ``peers``; if neither is asked for, the core backends.
+
+    A backend that is named must be there and have the dtype: raises BackendError or ValueError. One that is not named
+    is left out where it is not installed or has not the dtype.
+    """
+    selection = Selection([], {}, {})
+    wanted = [name for name, origin in impls.origins().items() if origin == _origin(named, peers)]
+    for name in in_order([*dict.fromkeys([*named, *wanted])]):
+        try:
+            backend = impls.load(name)
+            if dtype is not None and dtype not in backend.dtypes:
+                raise ValueError(f"{name} has no {dtype}; it has {', '.join(backend.dtypes)}")
+        except (BackendError, ValueError) as error:
+            if name in named:
+                raise
+            (selection.left_out if _is_lack(error) else selection.broken)[name] = str(error)
+        else:
+            selection.backends.append(backend)
+    return selection
+
+
+def in_order(names: Iterable[str]) -> list[str]:
+    """Names in the order of the tables."""
+    listed = [*STORY, *(name for name in impls.names() if name not in STORY)]
+    return sorted(names, key=lambda name: listed.index(name) if name in listed else len(listed))
+
+
+def _origin(named: Sequence[str], peers: bool) -> str | None:
+    if peers:
+        return "peer"
+    return None if named else "core"
+
+
+def _is_lack(error: Exception) -> bool:
+    return isinstance(error, BackendNotInstalled | ValueError)

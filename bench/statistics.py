@@ -1,0 +1,54 @@
+"""Estimates with intervals from paired samples of several processes. Pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, median, stdev
+
+from scipy.special import stdtrit
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and the ends of its interval, None where one process alone gives none."""
+
+    estimate: float
+    low: float | None
+    high: float | None
+
+
+def log_ratios(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> list[float]:
+    """Logarithm of the ratio in each block that has both; the arguments are seconds by block."""
+    return [math.log(numerator[block] / denominator[block]) for block in sorted(numerator.keys() & denominator.keys())]
+
+
+def ratio(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval | None:
+    """Ratio and interval from the logarithms of the ratios in the blocks of each process; None if there are none.
+
+    A process counts once, with the median of its blocks: blocks of one process share its memory layout and are not
+    independent. The interval is that of Student's t over the processes.
+    """
+    values = [median(blocks) for blocks in processes if blocks]
+    if not values:
+        return None
+    mean = fmean(values)
+    if len(values) == 1:
+        return Interval(math.exp(mean), None, None)
+    quantile = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
+    half = quantile * stdev(values) / math.sqrt(len(values))
+    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+
+
+def seconds(processes: Sequence[Sequence[float]]) -> float | None:
+    """Seconds per call: the median over processes of the median over blocks; None if there are no samples."""
+    medians = [median(blocks) for blocks in processes if blocks]
+    return median(medians) if medians else None
+
+
+def break_even(compile_seconds: float, reference: float, backend: float) -> int | None:
+    """Calls after which compiling has paid for itself against the reference; None if it never does."""
+    return math.ceil(compile_seconds / (reference - backend)) if backend < reference else None

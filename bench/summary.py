@@ -1,0 +1,116 @@
+"""From what was measured to the rows of a document."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from bench import statistics
+from bench.measure import AA, Measurement
+from bench.messages import Arm, Timed
+from bench.schema import (
+    CompileRow,
+    ConditionsRecord,
+    PoolRecord,
+    ProcessRecord,
+    Ratio,
+    Row,
+    Samples,
+)
+
+
+def rows(measurement: Measurement, order: Sequence[str]) -> list[Row]:
+    """A row for every arm of every group; within a group by the names in ``order``, the A/A arm last."""
+    return [
+        _row(arm, group[0], measurement)
+        for group in measurement.groups
+        for arm in sorted(group, key=lambda arm: [*order, AA].index(arm.name))
+    ]
+
+
+def compile_rows(measurement: Measurement) -> list[CompileRow]:
+    """A row for every backend whose compiling was timed."""
+    return [
+        CompileRow(
+            backend=times.backend,
+            network=times.network,
+            cold_seconds=times.cold,
+            cached_seconds=times.cached,
+        )
+        for times in measurement.compile_times
+    ]
+
+
+def process_records(measurement: Measurement) -> list[ProcessRecord]:
+    """Every sample, by process, with the conditions."""
+    return [
+        ProcessRecord(
+            seed=process.seed,
+            conditions=[ConditionsRecord(**asdict(conditions)) for conditions in process.conditions],
+            pools=[PoolRecord(**asdict(pool)) for pool in process.pools],
+            samples=[record for timed in process.timed for record in _samples(timed)],
+        )
+        for process in measurement.processes
+    ]
+
+
+def _row(arm: Arm, reference: Arm, measurement: Measurement) -> Row:
+    evidence = measurement.evidence.get(arm)
+    reason = measurement.failures.get(arm, "")
+    times = _times(arm, measurement)
+    pairs = zip(_times(reference, measurement), times, strict=True)
+    speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
+    network = arm.case.network
+    return Row(
+        backend=arm.backend,
+        arm=arm.name,
+        reference=reference.backend,
+        layer_sizes=list(network.layer_sizes),
+        hidden=network.hidden,
+        output=network.output,
+        loss=network.loss,
+        operation=arm.case.operation,
+        batch=arm.case.batch,
+        dtype=arm.case.dtype,
+        seconds=statistics.seconds([list(process.values()) for process in times]),
+        speedup=Ratio(**asdict(speedup)) if speedup else None,
+        ulps=_finite(evidence.ulps) if evidence else None,
+        share=_finite(evidence.share) if evidence else None,
+        ok=not reason,
+        reason=reason,
+    )
+
+
+def _times(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
+    """Seconds by block, for each process; none of an arm that failed."""
+    failed = arm in measurement.failures
+    return [
+        {
+            sample.block: sample.seconds
+            for timed in process.timed
+            for sample in (() if failed else timed.samples.get(arm, ()))
+        }
+        for process in measurement.processes
+    ]
+
+
+def _samples(timed: Timed) -> list[Samples]:
+    return [
+        Samples(
+            arm=arm.name,
+            operation=arm.case.operation,
+            network=str(arm.case.network),
+            batch=arm.case.batch,
+            dtype=arm.case.dtype,
+            loops=taken[0].loops,
+            block=[sample.block for sample in taken],
+            position=[sample.position for sample in taken],
+            seconds=[sample.seconds for sample in taken],
+        )
+        for arm, taken in timed.samples.items()
+    ]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,167 @@
+"""The tables of ``run``, ``compare`` and ``backends``, as rich renderables that fit into 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich import box
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench import statistics
+from bench.measure import AA
+from bench.schema import BackendRow, CompileRow, Ratio, Row
+
+UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+NONE = "-"
+AA_LIMIT = 0.02
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that suits them, to three digits."""
+    if seconds is None:
+        return NONE
+    scale, unit = next((pair for pair in UNITS if seconds >= pair[0] * 0.9995), UNITS[-1])
+    return f"{number(seconds / scale)} {unit}"
+
+
+def number(value: float | None) -> str:
+    """A number to three digits, never in powers of ten."""
+    if value is None:
+        return NONE
+    if abs(value) >= 999.5:
+        return f"{value:.0f}"
+    return f"{value:#.3g}".rstrip(".")
+
+
+def interval(ratio: Ratio | None) -> str:
+    """An estimate with its interval."""
+    if ratio is None:
+        return NONE
+    if ratio.low is None:
+        return number(ratio.estimate)
+    return f"{number(ratio.estimate)} [{number(ratio.low)}, {number(ratio.high)}]"
+
+
+def case_title(row: Row) -> str:
+    """Operation, network and batch of a row."""
+    return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {_samples(row.batch)}"
+
+
+def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+    """Rows by case, which follow one another."""
+    for title, members in groupby(rows, case_title):
+        yield title, list(members)
+
+
+def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
+    """A table for each case, and below it why a backend has no time."""
+    for title, members in cases(rows):
+        table = _table("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
+        for column, width in zip(table.columns, (20, 9, 25, 6, 8), strict=True):
+            column.min_width = width
+        for row in members:
+            is_reference = row.arm == row.reference
+            share = NONE if row.share is None else f"{number(100 * row.share)} %"
+            table.add_row(
+                row.arm,
+                duration(row.seconds) if row.ok else "no time",
+                "1" if is_reference and row.ok else interval(row.speedup),
+                number(row.ulps),
+                share,
+                style="bold" if is_reference else "dim" if row.arm == AA else None,
+            )
+        dtypes = sorted({row.dtype for row in members})
+        yield Text(f"{title}, {' and '.join(dtypes)}", style="bold")
+        yield table
+        yield from (Text(f"{row.arm} got no time: {row.reason}", style="red") for row in members if not row.ok)
+        yield ""
+
+
+def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[RenderableType]:
+    """How long compiling takes, and after how many calls of a case it has paid for itself."""
+    if not compiled:
+        return
+    yield Text("compiling, until the first results of every operation", style="bold")
+    table = _table("backend", "cold", "from cache")
+    for times in compiled:
+        table.add_row(times.backend, duration(times.cold_seconds), duration(times.cached_seconds))
+    yield table
+    yield Text(f"calls after which it has paid, against {rows[0].reference}: cold / from cache", style="bold")
+    table = _table("case", *(times.backend for times in compiled))
+    for title, members in cases(rows):
+        seconds = {row.arm: row.seconds for row in members}
+        reference = seconds.get(rows[0].reference)
+        table.add_row(title, *(_calls(times, reference, seconds.get(times.backend)) for times in compiled))
+    yield table
+    yield ""
+
+
+def aa_line(rows: Sequence[Row]) -> str:
+    """How far the reference is from itself."""
+    found = [(abs(row.speedup.estimate - 1), row) for row in rows if row.arm == AA and row.speedup]
+    if not found:
+        return "A/A arm: none was timed."
+    within = sum(distance <= AA_LIMIT for distance, _ in found)
+    distance, worst = max(found, key=lambda pair: pair[0])
+    return (
+        f"A/A arm, the reference against itself: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
+        f"at worst off by {distance:.1%} ({case_title(worst)})."
+    )
+
+
+def comparison(rows: Sequence[Row], a: str, b: str) -> Iterator[RenderableType]:
+    """For each case the times of two backends, their ratio with its interval, and what it says."""
+    for title, members in cases(rows):
+        by_arm = {row.arm: row for row in members}
+        ratio = by_arm[b].speedup
+        yield Text(f"{title}, {by_arm[b].dtype}", style="bold")
+        for arm in (a, b):
+            row = by_arm[arm]
+            yield f"  {arm} {duration(row.seconds)}" if row.ok else f"  {arm} got no time: {row.reason}"
+        if ratio is not None:
+            yield f"  time of {a} ÷ time of {b}: {interval(ratio)}"
+            yield f"  {verdict(ratio, a, b)}"
+        yield ""
+
+
+def verdict(ratio: Ratio, a: str, b: str) -> str:
+    """What a ratio of times says, in a sentence."""
+    if ratio.low is None or ratio.high is None:
+        return "One process alone says nothing about the ratio's uncertainty."
+    if ratio.low > 1:
+        return f"{b} is {number(ratio.estimate)} times as fast as {a}."
+    if ratio.high < 1:
+        return f"{a} is {number(1 / ratio.estimate)} times as fast as {b}."
+    return "Neither is shown to be faster: the interval holds 1."
+
+
+def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
+    """The list of backends, and below it what is missing or broken."""
+    table = _table("backend", "origin", "status", "library", "dtypes", left=5)
+    for row in rows:
+        libraries = ", ".join(f"{name} {version}" for name, version in row.libraries.items())
+        table.add_row(row.backend, row.origin, row.status, libraries or NONE, ", ".join(row.dtypes) or NONE)
+    yield table
+    yield from (Text(row.reason) for row in rows if row.reason)
+
+
+def _samples(batch: int) -> str:
+    return "1 sample" if batch == 1 else f"batch {batch}"
+
+
+def _calls(times: CompileRow, reference: float | None, backend: float | None) -> str:
+    if reference is None or backend is None:
+        return NONE
+    both = (times.cold_seconds, times.cached_seconds)
+    calls = [statistics.break_even(seconds, reference, backend) for seconds in both]
+    return "never" if calls[0] is None else " / ".join(f"{count:,}" for count in calls)
+
+
+def _table(*headings: str, left: int = 1) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
+    for index, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if index < left else "right")
+    return table

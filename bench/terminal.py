@@ -1,0 +1,79 @@
+"""What goes to the terminal: progress on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from bench.measure import Progress as Reports
+
+
+class Lines:
+    """Progress as plain lines, one for each stage."""
+
+    def start(self, steps: int) -> None:
+        """Nothing is said before the first stage."""
+
+    def stage(self, text: str) -> None:
+        """Print a line."""
+        print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+
+    def advance(self) -> None:
+        """A step alone is not worth a line."""
+
+
+class Bar:
+    """Progress as a bar."""
+
+    def __init__(self, progress: Progress):
+        self.progress = progress
+        self.task = progress.add_task("", total=None)
+
+    def start(self, steps: int) -> None:
+        """Set the length of the bar."""
+        self.progress.update(self.task, total=steps)
+
+    def stage(self, text: str) -> None:
+        """Set the text beside the bar."""
+        self.progress.update(self.task, description=text)
+
+    def advance(self) -> None:
+        """Move the bar by a step."""
+        self.progress.advance(self.task)
+
+
+@contextmanager
+def progress() -> Iterator[Reports]:
+    """A bar where standard error is a terminal, plain lines elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    # Drawn twice a second only: it shares the machine with what is timed.
+    with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
+        yield Bar(bar)
+
+
+def show(*renderables: RenderableType) -> None:
+    """Print to standard output; text is not wrapped."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        for one in renderables:
+            console.print(one, soft_wrap=isinstance(one, str | Text))
+    write(captured.get())
+
+
+def write(text: str) -> None:
+    """Write to standard output. A reader that goes away, such as ``head``, is no error."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:  # Python flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

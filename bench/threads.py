@@ -1,0 +1,62 @@
+"""Thread counts of the numerical libraries: set before NumPy is imported, then checked with threadpoolctl."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+)
+COUNT = 1
+
+
+class ThreadCountError(RuntimeError):
+    """A library does not use the number of threads that it was told to."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A library's pool of threads, as the library itself reports it."""
+
+    library: str
+    version: str | None
+    num_threads: int
+
+
+def environment(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Environment for a child process: ``base`` with every thread variable set."""
+    return {**base, **dict.fromkeys(VARIABLES, str(COUNT))}
+
+
+def set_own() -> None:
+    """Set the variables of this process. Raises ThreadCountError if NumPy has already read other values."""
+    wanted = dict.fromkeys(VARIABLES, str(COUNT))
+    if all(os.environ.get(name) == value for name, value in wanted.items()):
+        return
+    if "numpy" in sys.modules:
+        raise ThreadCountError("thread variables must be set before NumPy is imported, and it is imported already")
+    os.environ.update(wanted)
+
+
+def check() -> list[Pool]:
+    """Pools of the libraries imported so far. Raises ThreadCountError if one has another number of threads."""
+    from threadpoolctl import threadpool_info
+
+    pools = [Pool(pool["prefix"], pool.get("version"), int(pool["num_threads"])) for pool in threadpool_info()]
+    if "numba" in sys.modules:
+        import numba
+
+        pools.append(Pool("numba", numba.__version__, int(numba.get_num_threads())))
+    for pool in pools:
+        if pool.num_threads != COUNT:
+            raise ThreadCountError(f"{pool.library} uses {pool.num_threads} threads where {COUNT} was asked for")
+    return pools

@@ -1,0 +1,140 @@
+"""One fresh measuring process: ``python -m bench.worker`` does the one job that it reads from standard input.
+
+Answers go to what standard output was at the start. From then on standard output is standard error, so that
+a backend that prints cannot corrupt them. The parent sets the thread counts in the environment; here they
+are checked.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import pickle
+import signal
+import sys
+import time
+from collections.abc import Callable
+from random import Random
+from statistics import median
+
+from bench import blocks, checks, threads
+from bench.cases import call
+from bench.inputs import draw
+from bench.machine import Meter
+from bench.messages import Arm, At, Compile, Compiled, Done, Message, Refused, Sample, Time, Timed
+from bench.targets import Evidence
+from impls import BackendError, Model, load
+
+Send = Callable[[Message], None]
+
+
+def time_groups(job: Time, send: Send) -> None:
+    """Time the groups of arms one after the other."""
+    random = Random(job.seed)
+    for group in job.groups:
+        send(time_group(group, job, random, send))
+
+
+def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) -> Timed:
+    """Build, check, time and check again the arms of a group; one that fails leaves the others to go on."""
+    models: dict[Arm, Model] = {}
+    evidence: dict[Arm, Evidence] = {}
+    seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
+    samples: dict[Arm, list[Sample]] = {}
+    failures: dict[Arm, str] = {}
+    # An earlier process has checked these before and after, and they would take up most of the time.
+    checked = {arm for arm in seconds if seconds[arm] > job.effort.slow}
+
+    def each(step: str, action: Callable[[Arm], None]) -> None:
+        for arm in group:
+            if arm not in failures:
+                send(At(arm, step))
+                try:
+                    action(arm)
+                except Exception as error:
+                    failures[arm] = reason(error)
+
+    def prepare(arm: Arm) -> None:
+        backend, expectation = load(arm.backend), job.expectations[arm.case]
+        if arm in checked:
+            models[arm] = checks.build(backend, arm.case, expectation.problem)
+            return
+        start = time.perf_counter()
+        models[arm], evidence[arm] = checks.before(backend, arm.case, expectation)
+        duration = time.perf_counter() - start
+        checks.require(evidence[arm])
+        if arm not in seconds:  # a check makes one call at least, and of slow ones none is spent on an estimate
+            slow = duration > job.effort.slow and not backend.compiles
+            function, argument = call(arm.case, models[arm], expectation.problem)
+            seconds[arm] = duration if slow else blocks.estimate(function, argument)
+
+    def verify(arm: Arm) -> None:
+        if arm not in checked:
+            checks.after(load(arm.backend), arm.case, job.expectations[arm.case], models[arm])
+
+    each("checking", prepare)
+    while ready := [arm for arm in group if arm not in failures]:
+        calls = [call(arm.case, models[arm], job.expectations[arm.case].problem) for arm in ready]
+        current = ready[0]
+
+        def before(arm: Arm) -> None:
+            nonlocal current
+            current = arm
+            send(At(arm, "timing"))
+
+        try:
+            plans = blocks.plan(ready, calls, [seconds[arm] for arm in ready], job.effort)
+            samples = blocks.run(plans, random, before)
+            break
+        except Exception as error:  # the others are timed again, without it
+            failures[current] = reason(error)
+    each("checking after timing", verify)
+    samples = {arm: taken for arm, taken in samples.items() if arm not in failures}
+    seconds.update((arm, median(sample.seconds for sample in taken)) for arm, taken in samples.items())
+    return Timed(group, evidence, seconds, samples, failures)
+
+
+def compile_cases(job: Compile, send: Send) -> None:
+    """Time a backend's first model and first results. Its library is imported before."""
+    backend = load(job.backend)
+    problems = [draw(case.network, case.batch, case.dtype) for case in job.cases]
+    start = time.perf_counter()
+    for case, problem in zip(job.cases, problems, strict=True):
+        send(At(Arm(job.backend, job.backend, case), "compiling"))
+        function, argument = call(case, checks.build(backend, case, problem), problem)
+        function(argument)
+    send(Compiled(time.perf_counter() - start))
+
+
+def reason(error: Exception) -> str:
+    """An exception in one line."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, checks.CheckFailed | BackendError) else f"{type(error).__name__}: {text}"
+
+
+def main() -> None:
+    """Do one job."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    faulthandler.enable()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+
+    def send(message: Message) -> None:
+        pickle.dump(message, answers)
+        answers.flush()
+
+    job: Time | Compile = pickle.load(sys.stdin.buffer)
+    meter = Meter.start()
+    match job:
+        case Time():
+            time_groups(job, send)
+        case Compile():
+            compile_cases(job, send)
+    try:
+        send(Done(meter.read(), threads.check()))
+    except threads.ThreadCountError as error:
+        send(Refused(str(error)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The benchmark cases for pytest-benchmark: ``pytest --benchmark``.
+
+One test for each case and core backend. What is timed is the call alone: the model is built, compiled, checked and
+thereby warm before pytest-benchmark calibrates. The speedup is measured apart from its rounds: the reference and the
+backend in turn, in a few blocks.
+"""
+
+from functools import cache
+from random import Random
+
+import pytest
+
+import impls
+from bench import blocks, checks, selection, statistics
+from bench.cases import call, select
+from bench.messages import Arm, Effort
+from bench.plugin import PROPERTY
+from bench.verify import expect
+
+PAIRED = Effort(processes=1, budget=0.1, most_blocks=10, slow=0, slow_processes=1, compile=False)
+CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")
+
+expectation = cache(expect)
+
+
+@cache
+def reference_model(case):
+    return checks.before(impls.load(selection.REFERENCE), case, expectation(case))[0]
+
+
+@pytest.mark.parametrize("name", CORE)
+@pytest.mark.parametrize("case", select(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
+def test_backend(case, name, benchmark, record_property):
+    try:
+        backend = impls.load(name)
+    except impls.BackendNotInstalled as error:
+        pytest.skip(str(error))
+    model, evidence = checks.before(backend, case, expectation(case))
+    checks.require(evidence)
+    function, argument = call(case, model, expectation(case).problem)
+    function(argument)  # the first call with these very arguments may load something
+
+    benchmark.group = str(case)
+    benchmark.extra_info.update(
+        backend=name,
+        network=str(case.network),
+        operation=case.operation,
+        batch=case.batch,
+        dtype=case.dtype,
+    )
+    benchmark(function, argument)
+    if benchmark.enabled:
+        speedup = paired_speedup(case, name, (function, argument))
+        benchmark.extra_info["speedup"] = speedup
+        record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
+    checks.after(backend, case, expectation(case), model)
+
+
+def paired_speedup(case, name, timed):
+    """Time of the reference ÷ time of the backend, from blocks that hold both."""
+    arms = [Arm("reference", selection.REFERENCE, case), Arm(name, name, case)]
+    calls = [call(case, reference_model(case), expectation(case).problem), timed]
+    plans = blocks.plan(arms, calls, [blocks.estimate(*one) for one in calls], PAIRED)
+    samples = blocks.run(plans, Random(0))
+    seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in arms]
+    return statistics.ratio([statistics.log_ratios(*seconds)]).estimate

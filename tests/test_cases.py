@@ -1,0 +1,103 @@
+import pickle
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+import impls
+from bench.cases import LEARNING_RATE, Case, call, select
+from bench.inputs import draw
+from impls import Network
+
+SMALL = Network((3, 3, 1))
+
+
+def kinds(cases):
+    return {(str(case.network), case.operation, case.batch) for case in cases}
+
+
+def test_default_cases():
+    assert kinds(select()) == {
+        ("3-3-1", "forward", 1),
+        ("3-3-3-1", "forward", 1),
+        ("100-100-50-10", "forward", 1),
+        *product(("3-3-1", "100-100-50-10"), ("forward", "gradient", "train"), [64]),
+    }
+    assert {case.dtype for case in select()} == {"float64"}
+
+
+def test_another_network_gets_every_kind():
+    assert kinds(select(["7-2"])) == {
+        ("7-2", "forward", 1),
+        ("7-2", "forward", 64),
+        ("7-2", "gradient", 64),
+        ("7-2", "train", 64),
+    }
+
+
+def test_an_operation_that_the_default_list_lacks_is_still_had():
+    assert kinds(select(["3-3-3-1"])) == {("3-3-3-1", "forward", 1)}
+    assert kinds(select(["3-3-3-1"], ["train"])) == {("3-3-3-1", "train", 64)}
+
+
+def test_a_network_named_twice_is_one():
+    assert select(["3-3-1", "3-3-1"]) == select(["3-3-1"])
+
+
+@given(st.sets(st.sampled_from(["forward", "gradient", "train"]), min_size=1), st.sampled_from(["float64", "float32"]))
+def test_only_what_was_asked_for(operations, dtype):
+    cases = select((), sorted(operations), dtype)
+    assert {case.operation for case in cases} == operations
+    assert {case.dtype for case in cases} == {dtype}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((["3"],), "3-3-1"),
+        ((["3-x-1"],), "3-3-1"),
+        (((), ["backward"]), "forward, gradient, train"),
+        (((), (), "float16"), "float64, float32"),
+    ],
+)
+def test_a_wrong_name_says_what_is_right(arguments, text):
+    with pytest.raises(ValueError, match=text):
+        select(*arguments)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtype):
+    for batch, shape in ((1, (3,)), (64, (64, 3))):
+        case = Case(SMALL, "forward", batch, dtype)
+        problem = pickle.loads(pickle.dumps(draw(SMALL, batch, dtype)))
+        model = impls.load("numpy_plain").build(SMALL, problem.parameters, dtype)
+        function, x = call(case, model, problem)
+        assert function == model.forward
+        assert x.shape == shape
+        assert x.dtype is np.dtype(dtype)
+        assert x.flags.c_contiguous
+
+
+def test_gradient_and_train_do_what_they_say():
+    problem = draw(SMALL, 64)
+    build = impls.load("numpy_plain").build
+    function, argument = call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
+    loss, gradient = function(argument)
+    expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y)
+    assert loss == expected[0]
+    assert_array_equal(gradient[0][0], expected[1][0][0], strict=True)
+
+    model = build(SMALL, problem.parameters)
+    function, argument = call(Case(SMALL, "train", 64), model, problem)
+    losses = function(argument)
+    assert losses.tolist() == [loss]
+    (W, _), (dW, _) = problem.parameters[0], gradient[0]
+    assert_array_equal(model.parameters()[0][0], W - LEARNING_RATE * dW)
+
+
+def test_the_name_of_a_case_says_all():
+    assert str(Case(SMALL, "forward", 1)) == "forward 3-3-1, 1 sample, float64"
+    assert str(Case(SMALL, "train", 64, "float32")) == "train 3-3-1, batch 64, float32"

@@ -1,0 +1,278 @@
+"""The command line: what it prints, what it leaves behind, and with which status it ends."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+import impls
+from bench import commands, records, schema, selection
+from bench.cli import main
+from bench.messages import Effort
+from tests.third_party import install, path_with
+
+ROOT = Path(__file__).parents[1]
+TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
+
+
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(commands, "QUICK", TINY)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """Installs a backend for child processes and this one."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
+    monkeypatch.syspath_prepend(folder)
+    return lambda name, *body, **options: install(folder, name, *body, **options)
+
+
+def one_line_error(capsys, *arguments, status=2):
+    """The one line on standard error of a command line that ends with this status."""
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("mlpbench: ")
+    assert "Traceback" not in line
+    return line
+
+
+def test_run_prints_a_table_and_stores_the_results(capsys):
+    assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
+    out, err = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    assert re.search(r"forward 3-3-1, 1 sample, float64", out)
+    for name in ("python_loops", "numpy_plain", "A/A"):
+        assert len(re.findall(rf"^{name} .* (ns|µs) ", out, re.MULTILINE)) == 2
+    assert "within 2% in" in out
+    assert "--quick leaves out" in out
+    assert "process 2 of 2" in err
+    (latest,) = Path("results").glob("latest.json")
+    stored = Path("results") / json.loads(latest.read_text())["file"]
+    assert str(stored) in out
+    run = records.read(stored, schema.Run)
+    assert [row.arm for row in run.rows] == ["python_loops", "numpy_plain", "A/A"] * 2
+    assert all(row.ok for row in run.rows)
+    assert run.options["network"] == ["3-3-1"]
+    assert len(run.processes) == 2
+    for process in run.processes:
+        for samples in process.samples:
+            assert len(samples.block) == len(samples.position) == len(samples.seconds) > 0
+
+
+def test_the_table_tells_the_story_in_order(capsys):
+    assert main(["run", "--quick", "--network", "3-3-3-1"]) == 0
+    out = capsys.readouterr().out
+    names = re.findall(r"^(\w+|A/A) +[\d.]+ [nµm]?s", out, re.MULTILINE)
+    assert tuple(names[:6]) == selection.STORY
+    assert names[-1] == "A/A"
+
+
+def test_json_on_standard_output_stands_alone(capsys):
+    assert main(["run", *FEW, "--backend", "numpy_plain", "--json", "-"]) == 0
+    out, _ = capsys.readouterr()
+    document = json.loads(out)
+    assert document["schema"] == "mlpbench.run/1"
+    assert {row["backend"] for row in document["rows"]} == {"python_loops", "numpy_plain"}
+
+
+def test_json_into_a_file_and_over_an_earlier_one(capsys):
+    for _ in range(2):
+        assert main(["backends", "--json", "listing.json"]) == 0
+    listing = records.read(Path("listing.json"), schema.Listing)
+    assert {row.backend for row in listing.rows} == set(impls.names())
+
+
+def test_float32_beside_a_reference_in_float64(capsys):
+    assert main(["run", *FEW, "--dtype", "float32", "--backend", "numpy_plain", "--json", "run.json"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("python_loops has no float32: as the reference it ran in float64") == 1
+    rows = records.read(Path("run.json"), schema.Run).rows
+    assert {(row.arm, row.dtype) for row in rows} == {
+        ("python_loops", "float64"),
+        ("A/A", "float64"),
+        ("numpy_plain", "float32"),
+    }
+    assert all(row.ok and row.speedup for row in rows)
+
+
+def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
+    third_party("wrong", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    assert main(["run", *FEW, "--backend", "wrong", "--json", "run.json"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^wrong +no time", out, re.MULTILINE)
+    assert re.search(r"^wrong got no time: output.* is .*, not ", out, re.MULTILINE)
+    by_arm = {(row.arm, row.batch): row for row in records.read(Path("run.json"), schema.Run).rows}
+    row = by_arm["wrong", 64]
+    assert (row.ok, row.seconds, row.speedup) == (False, None, None)
+    assert row.ulps > 0
+    assert row.share > 1
+    assert by_arm["python_loops", 64].ok
+
+
+def test_compare_prints_the_ratio_and_what_it_says(capsys):
+    assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
+    out = capsys.readouterr().out
+    assert len(re.findall(r"time of numpy_plain ÷ time of python_loops: [\d.]+ \[[\d.]+, [\d.]+\]", out)) == 2
+    document = records.read(Path("both.json"), schema.Comparison)
+    assert [row.arm for row in document.rows] == ["numpy_plain", "python_loops", "A/A"] * 2
+    assert {row.reference for row in document.rows} == {"numpy_plain"}
+    assert not Path("results").exists()
+
+
+MISSING = "import a_library_that_is_not_there\n"
+
+
+def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party):
+    third_party("third")
+    third_party("broken", module="1 / 0\n")
+    third_party("unresolved", module=MISSING)
+    assert main(["backends", "--json", "listing.json"]) == 0
+    out = capsys.readouterr().out
+    rows = {row.backend: row for row in records.read(Path("listing.json"), schema.Listing).rows}
+    assert rows["numba_jit"].libraries.keys() == {"numba"}
+    assert rows["numpy_plain"].status == "installed"
+    assert rows["numpy_plain"].dtypes == ["float64", "float32"]
+    assert (rows["third"].origin, rows["third"].status) == ("third party", "installed")
+    assert rows["broken"].status == "broken"
+    assert "ZeroDivisionError" in rows["broken"].reason
+    assert "a_library_that_is_not_there" in rows["unresolved"].reason
+    assert rows["broken"].reason in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "commands: backends, compare, run"),
+        (("walk",), "No such command 'walk'; commands: backends, compare, run"),
+        (("run", "--fast"), "No such option '--fast'; see mlpbench run --help"),
+        (("run", "3-3-1"), "see mlpbench run --help"),
+        (("run", "--network"), "'--network' requires an argument"),
+        (("run", "--network", "3"), "such as 3-3-1"),
+        (("run", "--network", "3-0-1"), "must be 1 or more, got 0"),
+        (("run", "--operation", "loss"), "choose from forward, gradient, train"),
+        (("run", "--dtype", "int8"), "choose from float64, float32"),
+        (("run", "--backend", "torchlight"), "numpy_vectorized"),
+        (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
+        (("run", "--json", "no/where.json"), "there is no folder no"),
+        (("run", "--json", "."), "name a file"),
+        (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),
+        (("compare", "numpy_plain", "numpy_plain"), "name two backends"),
+        (("compare", "numpy_plain", "torchlight"), "numpy_vectorized"),
+        (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops has no float32"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
+    assert text in one_line_error(capsys, *arguments)
+    assert not list(Path().iterdir())
+
+
+def test_a_backend_that_is_named_must_be_there(capsys, third_party):
+    third_party("broken", module="1 / 0\n")
+    assert "ZeroDivisionError" in one_line_error(capsys, "run", "--backend", "broken")
+
+
+@pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": "mlpbench.latest/1", "file": 3}'])
+def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeypatch, content):
+    monkeypatch.setattr(commands, "measure", None)
+    Path("results").mkdir()
+    Path("results/latest.json").write_text(content)
+    assert "results/latest.json" in one_line_error(capsys, "run")
+    assert Path("results/latest.json").read_text() == content
+
+
+def test_a_file_that_is_not_ours_is_not_overwritten(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "measure", None)
+    Path("notes.txt").write_text("mine")
+    for command in (("run",), ("compare", "numpy_plain", "python_loops"), ("backends",)):
+        assert "notes.txt" in one_line_error(capsys, *command, "--json", "notes.txt")
+    assert Path("notes.txt").read_text() == "mine"
+
+
+def test_an_unexpected_error_is_one_line_and_status_4(capsys, monkeypatch):
+    def fail():
+        raise RuntimeError("two\nlines")
+
+    monkeypatch.setattr("bench.machine.describe", fail)
+    assert one_line_error(capsys, "backends", status=4) == "mlpbench: RuntimeError: two lines"
+    monkeypatch.setenv("MLPBENCH_TRACEBACK", "1")
+    assert main(["backends"]) == 4
+    assert "Traceback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [("-h",), ("--help",), ("run", "--help"), ("compare", "-h")])
+def test_help_is_status_0(capsys, arguments):
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.startswith("Usage: mlpbench")
+
+
+def test_version(capsys):
+    try:
+        version = metadata.version("mlpbench")
+    except metadata.PackageNotFoundError:
+        pytest.skip("not installed")
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"mlpbench, version {version}\n"
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from bench.cli import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+
+
+def start(*arguments, **options):
+    return subprocess.Popen([sys.executable, "-m", "bench", *arguments], stderr=subprocess.PIPE, text=True, **options)
+
+
+@pytest.mark.parametrize("to_group", [True, False], ids=["from the terminal", "to the parent alone"])
+def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
+    process = start("run", stdout=subprocess.PIPE, start_new_session=True)
+    for line in process.stderr:
+        if "timing, process 1" in line:
+            break
+    time.sleep(0.5)
+    (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines() == ["mlpbench: interrupted"]
+    assert out == ""
+    assert not list(Path("results").iterdir())
+    with pytest.raises(ProcessLookupError):  # no worker is left in the group
+        os.killpg(process.pid, 0)
+
+
+def test_a_reader_that_leaves_is_no_error():
+    reader, writer = os.pipe()
+    os.close(reader)
+    process = start("backends", stdout=writer)
+    os.close(writer)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (0, "")
+
+
+def test_a_terminal_without_greek_still_gets_its_table():
+    done = subprocess.run(
+        [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW],
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"time of numpy_plain ? time of python_loops" in done.stdout

@@ -1,0 +1,84 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from bench import machine, threads
+
+
+def python(code, **variables):
+    """Standard output of a fresh interpreter whose environment has none of the thread variables but these."""
+    clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
+    return subprocess.run(
+        [sys.executable, "-c", code], env=clean | variables, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_machine_is_described_in_json():
+    described = machine.describe()
+    assert json.loads(json.dumps(described, allow_nan=False)) == described
+    assert described["cpu"]
+    assert described["libraries"]["numpy"]
+    assert described["cpus"] >= 1
+    assert described["blas"]
+
+
+def test_an_unknown_library_has_no_version():
+    assert machine.library_version("no-such-distribution") is None
+
+
+def test_conditions_are_those_since_the_start():
+    meter = machine.Meter.start()
+    first, second = meter.read(), meter.read()
+    assert 0 <= first.wall_seconds <= second.wall_seconds
+    for conditions in (first, second):
+        assert conditions.involuntary_switches is None or conditions.involuntary_switches >= 0
+        assert conditions.steal_seconds is None or conditions.steal_seconds >= 0
+
+
+def test_a_system_that_does_not_say_is_no_error(monkeypatch):
+    def silent(*_):
+        raise NotImplementedError
+
+    monkeypatch.setattr("psutil.cpu_freq", silent)
+    monkeypatch.setattr("psutil.Process.num_ctx_switches", silent)
+    conditions = machine.Meter.start().read()
+    assert conditions.cpu_mhz is None
+    assert conditions.involuntary_switches is None
+
+
+def test_thread_variables_are_in_force():
+    done = python(
+        "from bench import threads; threads.set_own(); import numpy; "
+        "import json; print(json.dumps([pool.num_threads for pool in threads.check()]))",
+        OPENBLAS_NUM_THREADS="4",
+    )
+    assert set(json.loads(done.stdout)) == {1}, done.stderr
+
+
+def test_thread_variables_come_too_late_after_numpy():
+    done = python("import numpy; from bench import threads; threads.set_own()")
+    assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
+
+
+def test_thread_variables_that_are_right_already_are_never_too_late():
+    done = python("import numpy; from bench import threads; threads.set_own()", **threads.environment({}))
+    assert done.returncode == 0, done.stderr
+
+
+def test_numba_with_more_threads_is_noticed():
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one CPU alone")
+    done = python(
+        "import numba; from bench import threads; threads.check()",
+        **(threads.environment({}) | {"NUMBA_NUM_THREADS": "2"}),
+    )
+    assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]
+
+
+def test_the_childs_environment_keeps_the_rest():
+    environment = threads.environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
+    assert environment["HOME"] == "x"
+    assert {environment[name] for name in threads.VARIABLES} == {"1"}

@@ -1,0 +1,267 @@
+"""Runs in worker processes: what they give, and what happens when a backend misbehaves."""
+
+import psutil
+import pytest
+
+import impls
+from bench import measure
+from bench.cases import Case
+from bench.messages import Arm, Compile, Effort, Time
+from bench.processes import WorkerDied, WorkerRefused, ask
+from bench.summary import rows
+from bench.verify import expect
+from impls import Network
+from tests.third_party import install, path_with
+
+SMALL = Network((3, 3, 1))
+FORWARD = Case(SMALL, "forward", 1)
+BATCH = Case(SMALL, "forward", 64)
+TRAIN = Case(SMALL, "train", 64)
+TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+
+
+class Silent:
+    def start(self, steps):
+        self.steps, self.done = steps, 0
+
+    def stage(self, text):
+        pass
+
+    def advance(self):
+        self.done += 1
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """Installs backends for child processes and this one: ``third_party(name, body)``."""
+    monkeypatch.setenv("PYTHONPATH", path_with(tmp_path))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def add(name, body):
+        install(tmp_path, name, body)
+        return impls.load(name)
+
+    return add
+
+
+def measured(cases, *backends, effort=TINY):
+    groups = [measure.arms(case, impls.load("python_loops"), backends) for case in cases]
+    measurement = measure.measure(groups, effort, 1, Silent())
+    names = ["python_loops", *(backend.name for backend in backends)]
+    return {(row.arm, row.operation): row for row in rows(measurement, names)}, measurement
+
+
+def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
+    found, measurement = measured([FORWARD, TRAIN], impls.load("numpy_plain"))
+    assert len(found) == 6
+    for (arm, _), row in found.items():
+        assert row.ok
+        assert row.seconds > 0
+        assert row.speedup.low <= row.speedup.estimate <= row.speedup.high
+        assert row.ulps >= 0
+        assert row.backend == ("python_loops" if arm == "A/A" else arm)
+    assert found["python_loops", "train"].speedup.estimate == 1
+    assert len(measurement.processes) == 2
+    for process in measurement.processes:
+        assert process.pools
+        assert all(pool.num_threads == 1 for pool in process.pools)
+        assert process.conditions[0].wall_seconds > 0
+    assert measurement.processes[0].seed != measurement.processes[1].seed
+
+
+def test_progress_reaches_its_end():
+    silent = Silent()
+    measure.measure([measure.arms(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
+    assert silent.done == silent.steps
+
+
+def test_a_reference_without_the_dtype_runs_in_its_own():
+    group = measure.arms(Case(SMALL, "forward", 1, "float32"), impls.load("python_loops"), [impls.load("numpy_plain")])
+    assert [(arm.name, arm.case.dtype) for arm in group] == [
+        ("python_loops", "float64"),
+        ("A/A", "float64"),
+        ("numpy_plain", "float32"),
+    ]
+
+
+def test_a_backend_that_prints_does_not_corrupt_the_answers(third_party):
+    noisy = third_party(
+        "noisy",
+        """
+    def _forward_batch(self, X):
+        print("noise", flush=True)
+        os.write(1, b"more noise")
+        return super()._forward_batch(X)
+""",
+    )
+    found, _ = measured([BATCH], noisy)
+    assert found["noisy", "forward"].ok
+
+
+@pytest.mark.parametrize(
+    ("ending", "text"),
+    [
+        ("os._exit(3)", "its process ended with status 3 while checking"),
+        ("os.kill(os.getpid(), 11)", "its process died of SIGSEGV while checking"),
+    ],
+)
+def test_a_backend_that_ends_its_process_is_named_and_the_others_go_on(third_party, ending, text):
+    deadly = third_party(
+        "deadly",
+        f"""
+    def _gradient(self, X, Y):
+        {ending}
+""",
+    )
+    found, _ = measured([TRAIN, FORWARD], deadly, impls.load("numpy_plain"))
+    assert found["deadly", "train"].reason == text
+    assert found["deadly", "train"].seconds is None
+    assert found["deadly", "train"].speedup is None
+    assert found["deadly", "forward"].ok
+    assert found["numpy_plain", "train"].ok
+    assert found["numpy_plain", "train"].speedup is not None
+
+
+def test_a_backend_that_dies_while_it_is_timed_is_named(third_party):
+    late = third_party(
+        "late",
+        """
+    calls = 0
+
+    def _forward_batch(self, X):
+        Model.calls += 1
+        if Model.calls > 50:
+            os._exit(0)
+        return super()._forward_batch(X)
+""",
+    )
+    found, measurement = measured([BATCH], late)
+    assert found["late", "forward"].reason.startswith("its process ended with status 0 while")
+    assert found["python_loops", "forward"].ok
+    assert found["A/A", "forward"].speedup is not None
+    assert len(measurement.processes) == 2
+
+
+def test_a_backend_that_hangs_is_named(third_party):
+    third_party(
+        "hung",
+        """
+    def _forward_batch(self, X):
+        time.sleep(60)
+""",
+    )
+    job = Time(((Arm("hung", "hung", BATCH),),), {BATCH: expect(BATCH)}, {}, TINY, 1)
+    with pytest.raises(WorkerDied, match=r"gave no answer for 3 s while checking") as caught:
+        list(ask(job, silence=3))
+    assert caught.value.at.arm.backend == "hung"
+
+
+WRONG = "return super()._forward_batch(X) + 1e-9"
+
+
+@pytest.mark.parametrize(
+    ("body", "case", "text"),
+    [
+        (f"def _forward_batch(self, X): {WRONG}", BATCH, ""),
+        ("def _forward_batch(self, X): raise RuntimeError('two\\nlines')", BATCH, "RuntimeError: two lines"),
+        ("def _train(self, X, Y, size, epochs, *rest): return [0.0] * epochs", TRAIN, ""),
+    ],
+    ids=["wrong", "raising", "lazy"],
+)
+def test_a_wrong_backend_gets_no_time(third_party, body, case, text):
+    found, _ = measured([case], third_party("wrong", f"    {body}"), impls.load("numpy_plain"))
+    row = found["wrong", case.operation]
+    assert not row.ok
+    assert row.seconds is None
+    assert row.speedup is None
+    assert text in row.reason
+    assert len(row.reason.splitlines()) == 1
+    assert found["numpy_plain", case.operation].ok
+
+
+LATER = """
+    calls = 0
+
+    def {method}:
+        Model.calls += 1
+        if Model.calls <= {calls}:
+            return super().{call}
+        {then}
+"""
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "then", "case", "text"),
+    [
+        (
+            "_forward_batch(self, X)",
+            "_forward_batch(X)",
+            "return super()._forward_batch(X) * (1 + 1e-6)",
+            BATCH,
+            "",
+        ),
+        (
+            "_train(self, X, Y, size, epochs, *rest)",
+            "_train(X, Y, size, epochs, *rest)",
+            "return [self._loss(X, Y)] * epochs",
+            TRAIN,
+            "training on the model that was timed is not that of a fresh one",
+        ),
+        (
+            "_forward_batch(self, X)",
+            "_forward_batch(X)",
+            "raise MemoryError('no more')",
+            BATCH,
+            "MemoryError: no more",
+        ),
+    ],
+    ids=["wrong", "lazy", "raising"],
+)
+def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, method, call, then, case, text):
+    # A loop of two hundred calls at least is within what is timed, and beyond what is checked before.
+    body = LATER.format(method=method, call=call, then=then, calls=100)
+    if case is TRAIN:  # the state is the model's own: a fresh model is right again
+        body = body.replace("Model.calls", "self.calls")
+    found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
+    row = found["later", case.operation]
+    assert not row.ok
+    assert row.seconds is None
+    assert text in row.reason
+    assert found["numpy_plain", case.operation].speedup is not None
+
+
+def test_no_worker_at_all_is_said_in_one_line(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+    with pytest.raises(WorkerRefused, match="ended with status 1 before it began") as caught:
+        list(ask(Compile("python_loops", (FORWARD,))))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_the_worker_is_gone_when_the_answers_are_closed(third_party):
+    third_party("slow", "    def _forward_batch(self, X): time.sleep(60)")
+    arms = (Arm("python_loops", "python_loops", FORWARD), Arm("slow", "slow", BATCH))
+    job = Time(tuple((arm,) for arm in arms), {arm.case: expect(arm.case) for arm in arms}, {}, TINY, 1)
+    answers = ask(job)
+    next(answers)
+    assert psutil.Process().children()
+    answers.close()
+    assert not psutil.Process().children()
+
+
+def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
+    third_party(
+        "compiling",
+        """
+    compiles = True
+
+    def _store(self, parameters):
+        marker = os.path.join(os.environ["NUMBA_CACHE_DIR"], "compiled")
+        if not os.path.exists(marker):
+            open(marker, "w").close()
+            time.sleep(0.5)
+        super()._store(parameters)
+""",
+    )
+    found = measure.compile_time(Compile("compiling", (FORWARD,)))
+    assert found.cold >= 0.5
+    assert found.cached < found.cold

@@ -1,0 +1,127 @@
+"""The pytest plugin, in pytest runs of its own."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from bench import threads
+
+ROOT = Path(__file__).parents[1]
+OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin")
+QUICKLY = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=1")
+
+SAMPLE = """
+def test_ordinary():
+    pass
+
+def test_case(benchmark, record_property):
+    benchmark.group = "a case"
+    benchmark(abs, 1)
+    record_property("mlpbench", {"case": "a case", "backend": "absolute", "speedup": 12.345})
+"""
+
+
+def pytest_run(*arguments, cwd):
+    """Outcome of pytest with the plugin, and nothing configured but that."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def sample(tmp_path):
+    path = tmp_path / "test_sample.py"
+    path.write_text(SAMPLE)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "ordinary", "case"),
+    [
+        ((), "PASSED", None),
+        (("--benchmark",), None, "PASSED"),
+        (("--benchmark-only",), "SKIPPED", "PASSED"),
+        (("--benchmark", "--benchmark-disable"), None, "PASSED"),
+        (("--benchmark", "--benchmark-skip"), None, "SKIPPED"),
+        (("--benchmark", "-k", "ordinary"), None, None),
+    ],
+)
+def test_what_runs(sample, options, ordinary, case):
+    done = pytest_run(sample, *options, *QUICKLY, cwd=sample.parent)
+    outcomes = dict(re.findall(r"::(\w+) (PASSED|SKIPPED|FAILED)", done.stdout))
+    assert (outcomes.get("test_ordinary"), outcomes.get("test_case")) == (ordinary, case), done.stdout
+    assert done.returncode == (0 if outcomes else 5)
+
+
+def test_without_the_option_nothing_is_timed(sample):
+    done = pytest_run(sample, cwd=sample.parent)
+    assert "1 passed, 1 deselected" in done.stdout
+    assert "speedup" not in done.stdout
+    assert "Rounds" not in done.stdout
+
+
+def test_the_speedups_come_after_the_table_of_pytest_benchmark(sample):
+    out = pytest_run(sample, "--benchmark", *QUICKLY, cwd=sample.parent).stdout
+    assert re.search(r"benchmark 'a case'.*speedups over python_loops.*a case\n  absolute +12\.3\n", out, re.DOTALL)
+
+
+def test_a_failed_case_has_no_speedup(sample):
+    sample.write_text(SAMPLE + "    assert False\n")
+    done = pytest_run(sample, "--benchmark", *QUICKLY, cwd=sample.parent)
+    assert done.returncode == 1
+    assert "speedups over" not in done.stdout
+
+
+def test_columns_groups_saving_and_comparing_go_on_working(sample):
+    options = ("--benchmark", *QUICKLY, "--benchmark-columns=min,rounds", "--benchmark-group-by=func")
+    first = pytest_run(sample, *options, "--benchmark-autosave", "--benchmark-json=out.json", cwd=sample.parent)
+    assert first.returncode == 0, first.stdout
+    assert "benchmark 'test_case'" in first.stdout
+    assert "StdDev" not in first.stdout.split("Legend")[0]
+    assert json.loads((sample.parent / "out.json").read_text())["benchmarks"][0]["group"] == "a case"
+    second = pytest_run(sample, *options, "--benchmark-compare", cwd=sample.parent)
+    assert second.returncode == 0, second.stdout
+    assert "Comparing against benchmarks from" in second.stderr
+    assert "(NOW)" in second.stdout
+
+
+@pytest.mark.skipif(find_spec("pygal") is None, reason="pytest-benchmark draws with pygal")
+def test_histograms_go_on_working(sample):
+    done = pytest_run(sample, "--benchmark", *QUICKLY, "--benchmark-histogram=plot", cwd=sample.parent)
+    assert done.returncode == 0, done.stdout
+    assert list(sample.parent.glob("plot*.svg"))
+
+
+def test_the_plugin_sets_the_threads_and_imports_nothing_heavy():
+    code = "import sys, os, bench.plugin; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
+    clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "1"]
+
+
+def test_the_cases_of_the_suite_are_checked_and_carry_their_speedup(tmp_path):
+    done = pytest_run(
+        ROOT / "tests" / "test_benchmarks.py",
+        *("--benchmark", *QUICKLY, "-k", "3-3-1-64 and numpy_plain", f"--benchmark-json={tmp_path / 'out.json'}"),
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stdout
+    benchmarks = json.loads((tmp_path / "out.json").read_text())["benchmarks"]
+    assert {benchmark["extra_info"]["operation"] for benchmark in benchmarks} == {"forward", "gradient", "train"}
+    for benchmark in benchmarks:
+        info = benchmark["extra_info"]
+        assert info.items() >= {"backend": "numpy_plain", "network": "3-3-1", "batch": 64, "dtype": "float64"}.items()
+        assert info["speedup"] > 0
+        assert benchmark["group"] == f"{info['operation']} 3-3-1, batch 64, float64"
+    assert len(re.findall(r"^  numpy_plain +[\d.]+$", done.stdout, re.MULTILINE)) == 3

@@ -1,0 +1,212 @@
+import json
+import math
+import os
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bench import records, schema
+from bench.records import RecordError
+
+
+def row(**changes):
+    fields = {
+        "backend": "numpy_plain",
+        "arm": "numpy_plain",
+        "reference": "python_loops",
+        "layer_sizes": [3, 3, 1],
+        "hidden": "sigmoid",
+        "output": "sigmoid",
+        "loss": "half_squared_error",
+        "operation": "forward",
+        "batch": 1,
+        "dtype": "float64",
+        "seconds": 1e-6,
+        "speedup": schema.Ratio(estimate=2.0, low=1.9, high=2.1),
+        "ulps": 0.5,
+        "share": 0.1,
+        "ok": True,
+        "reason": "",
+    }
+    return schema.Row(**(fields | changes))
+
+
+def a_run(*rows):
+    return schema.Run(
+        command="run",
+        version="0",
+        started="2026-01-01T00:00:00+00:00",
+        finished="2026-01-01T00:01:00+00:00",
+        machine={"cpu": "µ"},
+        options={},
+        effort={},
+        seed=1,
+        rows=list(rows),
+        compile=[],
+        processes=[],
+    )
+
+
+RUN = a_run(row())
+NAMED_IN_THE_DESIGN = {
+    *("backend", "layer_sizes", "hidden", "output", "loss", "operation", "batch", "dtype"),
+    *("seconds", "speedup", "ulps", "ok"),
+}
+
+
+@given(st.floats(1e-12, 1e9), st.one_of(st.none(), st.floats(0, 1e300)))
+def test_what_is_stored_is_read_back(tmp_path_factory, seconds, ulps):
+    folder = tmp_path_factory.mktemp("results")
+    run = a_run(row(seconds=seconds, ulps=ulps))
+    path = records.store(folder, run)
+    assert records.read(path, schema.Run) == run
+
+
+def test_latest_names_the_last_and_both_stay(tmp_path):
+    first, second = records.store(tmp_path, RUN), records.store(tmp_path, RUN)
+    latest = json.loads((tmp_path / "latest.json").read_text())
+    assert latest == {"schema": "mlpbench.latest/1", "file": second.name}
+    assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "latest.json", first, second])
+    assert re.fullmatch(r"run-\d{8}T\d{6}Z-[0-9a-f]{6}\.json", first.name)
+
+
+def test_a_timing_row_has_what_the_design_names():
+    document = json.loads(records.dumps(RUN))
+    assert next(iter(document)) == "schema"
+    assert document["schema"] == "mlpbench.run/1"
+    assert document["rows"][0].keys() >= NAMED_IN_THE_DESIGN
+    assert set(document["rows"][0]["speedup"]) == {"estimate", "low", "high"}
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", ["seconds", "ulps", "share"])
+def test_no_nan_and_no_infinity(field, value):
+    with pytest.raises(ValidationError):
+        row(**{field: value})
+
+
+@pytest.mark.parametrize(
+    "change", [{"batch": "1"}, {"seconds": "1"}, {"unknown": 1}, {"ok": 1}, {"layer_sizes": "3-3-1"}]
+)
+def test_no_conversions_and_no_unknown_fields(change):
+    with pytest.raises(ValidationError):
+        row(**change)
+
+
+def changed(**changes):
+    return json.dumps(json.loads(records.dumps(RUN)) | changes)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ("", "is not JSON"),
+        (records.dumps(RUN)[:-20], "is not JSON"),
+        ("\xff", "is not JSON"),
+        ("[1, 2]", "is not an mlpbench document"),
+        ('{"schema": "other/1"}', "is not an mlpbench document"),
+        ('{"schema": "mlpbench.latest/1", "file": "a"}', "is of schema mlpbench.latest/1; mlpbench.run/1 is wanted"),
+        (changed(seed="x"), "seed: Input should be a valid integer"),
+        (changed(rows=[{}]), "rows.0.layer_sizes: Field required"),
+        (changed(extra=1), "extra: Extra inputs are not permitted"),
+    ],
+)
+def test_a_corrupt_or_foreign_file_is_named_with_what_is_wrong(tmp_path, content, text):
+    path = tmp_path / "file.json"
+    path.write_bytes(content.encode("latin-1"))
+    with pytest.raises(RecordError) as caught:
+        records.read(path, schema.Run)
+    assert str(path) in str(caught.value)
+    assert text in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(RecordError, match=r"cannot read .*nothing.json: No such file"):
+        records.read(tmp_path / "nothing.json", schema.Run)
+
+
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    records.write(path, RUN)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(RecordError, match="No space left on device"):
+        records.write(path, a_run())
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        records.write(tmp_path / "file.json", RUN)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_written_file_has_the_permissions_of_any_other(tmp_path):
+    records.write(tmp_path / "file.json", RUN)
+    (tmp_path / "other").touch()
+    assert (tmp_path / "file.json").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_the_results_folder_is_made(tmp_path):
+    records.check_folder(tmp_path / "a" / "b")
+    assert (tmp_path / "a" / "b").is_dir()
+    assert not list((tmp_path / "a" / "b").iterdir())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema": "mlpbench.latest/1"}', records.dumps(RUN)])
+def test_a_latest_that_is_not_ours_is_refused(tmp_path, content):
+    latest = tmp_path / "latest.json"
+    latest.write_text(content)
+    with pytest.raises(RecordError, match=re.escape(str(latest))):
+        records.check_folder(tmp_path)
+    assert latest.read_text() == content
+
+
+def test_a_results_folder_that_cannot_be_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    for folder in (tmp_path / "file", tmp_path / "file" / "results"):
+        with pytest.raises(RecordError, match="cannot make the results folder"):
+            records.check_folder(folder)
+
+
+def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
+    def fail(**_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", fail)
+    with pytest.raises(RecordError, match=r"cannot write into .*: Permission denied"):
+        records.check_folder(tmp_path)
+
+
+def test_a_destination_may_be_new_or_ours(tmp_path):
+    records.check_destination(tmp_path / "new.json")
+    records.write(tmp_path / "old.json", RUN)
+    records.check_destination(tmp_path / "old.json")
+    records.check_destination(Path("new.json"))
+
+
+def test_a_destination_that_is_something_else_is_refused(tmp_path):
+    notes = tmp_path / "notes.txt"
+    notes.write_text("mine")
+    for path, text in (
+        (notes, "is not JSON; it is not overwritten"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "no" / "file.json", "there is no folder"),
+    ):
+        with pytest.raises(RecordError, match=text):
+            records.check_destination(path)
+    assert notes.read_text() == "mine"

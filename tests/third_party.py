@@ -1,0 +1,28 @@
+"""A third party's backend for the tests: a module and the metadata of a package that names it as an entry point."""
+
+import os
+from pathlib import Path
+
+MODULE = """
+import os, time
+from impls.numpy_plain import Model as NumPy
+
+class Model(NumPy):
+    "NumPy, with something added."
+
+{body}
+"""
+
+
+def install(folder: Path, name: str, body: str = "    pass", module: str = MODULE) -> None:
+    """Write a backend into the folder, which is to be on the path; ``body`` goes into its class."""
+    (folder / f"{name}_module.py").write_text(module.format(body=body))
+    info = folder / f"{name}_package-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-package\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[mlpbench.backends]\n{name} = {name}_module:Model\n")
+
+
+def path_with(folder: Path) -> str:
+    """PYTHONPATH for a child process that finds what is in the folder."""
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
