@@ -1,5 +1,5 @@
 """``python -m bench`` is ``mlpbench``."""
 
-from bench.cli import console
+from bench.cli.main import console
 
 console()

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
 
-from bench.inputs import Problem
-from impls import Model, Network
+from impls import Network
 
 OPERATIONS = ("forward", "gradient", "train")
 DTYPES = ("float64", "float32")
@@ -17,9 +14,6 @@ KINDS = (("forward", 1), ("forward", BATCH), ("gradient", BATCH), ("train", BATC
 """Operation and batch of the cases of one network."""
 
 DEFAULT = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
-
-# Small, so that the many epochs of a measurement leave the network far from saturation: what is timed stays the same.
-LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -51,22 +45,6 @@ def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: 
         kinds = _kinds(DEFAULT.get(str(network), ()), operations) or _kinds(KINDS, operations)
         cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
     return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
-
-
-def call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], object], Any]:
-    """Function and argument whose call ``function(argument)`` is timed.
-
-    For ``forward`` the function is the model's own bound method, for a call may take less than half a microsecond and
-    another frame 0.05 of it. The other operations have their further arguments bound by ``functools.partial``.
-    """
-    # An array that was pickled holds another dtype object than NumPy's own, which the quick way of ``forward``
-    # compares by identity; what ``astype`` returns holds NumPy's own.
-    X, Y = problem.X.astype(case.dtype, order="C"), problem.Y.astype(case.dtype, order="C")
-    if case.operation == "forward":
-        return model.forward, X[0].copy() if case.batch == 1 else X
-    if case.operation == "gradient":
-        return partial(model.gradient, X), Y
-    return partial(model.train, X, epochs=1, learning_rate=LEARNING_RATE), Y
 
 
 def _kinds(kinds: Sequence[tuple[str, int]], operations: Sequence[str]) -> list[tuple[str, int]]:

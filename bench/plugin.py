@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench import threads
+from bench.timing import threads
 
 if "numpy" not in sys.modules:
     threads.set_own()
@@ -57,7 +57,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ]
     if not rows:
         return
-    from bench.tables import number
+    from bench.cli.tables import number
 
     cases: dict[str, list[Any]] = {}
     for row in rows:

@@ -63,7 +63,8 @@ def finite(name: str, array: Array) -> None:
 
 def inputs(value: ArrayLike, n_in: int, model_dtype: np.dtype[Any]) -> Array:
     """x of ``forward``: a C-contiguous array (n_in,) or (batch, n_in) of the model's dtype."""
-    if type(value) is np.ndarray and value.dtype is model_dtype and value.flags.c_contiguous:
+    # Equal, not identical: an array that was pickled has a dtype object of its own.
+    if type(value) is np.ndarray and value.dtype == model_dtype and value.flags.c_contiguous:
         array = value
     else:
         array = converted("x", value, model_dtype)

@@ -14,8 +14,9 @@ What the decorator alone pays for, and what is done about it here:
 """
 
 import math
+from collections.abc import Callable
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import from_dtype, njit, types
@@ -384,6 +385,21 @@ def train(
                 g += q
 
 
+class Kernels(NamedTuple):
+    """The compiled functions, past their dispatchers, which would check the types of the arguments once more."""
+
+    forward: Callable[..., Any]
+    forward_batch: Callable[..., Any]
+    total_loss: Callable[..., Any]
+    gradient: Callable[..., Any]
+    train: Callable[..., Any]
+
+
+def _entry(function: Any, *signature: Any) -> Callable[..., Any]:
+    entry: Callable[..., Any] = compile_cached(function, signature).entry_point
+    return entry
+
+
 class Model(_backend.Model):
     """Numba with care: one packed array, vectorized loops, BLAS for large batches."""
 
@@ -403,15 +419,16 @@ class Model(_backend.Model):
         real = from_dtype(self.dtype)
         strided = types.Array(real, 1, "A", readonly=True)
         vector, matrix = types.Array(real, 1, "C"), types.Array(real, 2, "C")
-        inputs = types.Array(real, 2, "C", readonly=True)
-        forward_sample = compile_cached(forward, (vector, strided, vector))
-        # Past the dispatcher, which would check the types of the arguments once more.
-        self._forward_sample = MethodType(forward_sample.entry_point, self._packed)
-        compile_cached(forward_batch, (vector, inputs, matrix))
-        compile_cached(total_loss, (vector, inputs, inputs))
-        compile_cached(gradient, (vector, inputs, inputs, vector))
+        losses = types.Array(types.float64, 1, "C")
         scalars = types.int64, types.float64, types.float64, types.boolean
-        compile_cached(train, (vector, inputs, inputs, vector, *scalars, types.Array(types.float64, 1, "C")))
+        self._kernels = Kernels(
+            forward=_entry(forward, vector, strided, vector),
+            forward_batch=_entry(forward_batch, vector, matrix, matrix),
+            total_loss=_entry(total_loss, vector, matrix, matrix),
+            gradient=_entry(gradient, vector, matrix, matrix, vector),
+            train=_entry(train, vector, matrix, matrix, vector, *scalars, losses),
+        )
+        self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
     def _unpacked(self, flat: Array) -> Gradient:
         pairs, p = [], 0
@@ -425,15 +442,15 @@ class Model(_backend.Model):
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)
-        forward_batch(self._packed, X, out)
+        self._kernels.forward_batch(self._packed, X, out)
         return out
 
     def _loss(self, X: Array, Y: Array) -> float:
-        return float(total_loss(self._packed, X, Y))
+        return float(self._kernels.total_loss(self._packed, X, Y))
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         gradients = np.empty_like(self._gradients)
-        total = gradient(self._packed, X, Y, gradients)
+        total = self._kernels.gradient(self._packed, X, Y, gradients)
         return total, self._unpacked(gradients)
 
     def _train(
@@ -447,5 +464,5 @@ class Model(_backend.Model):
         mean: bool,
     ) -> Any:
         losses = np.empty(epochs)
-        train(self._packed, X, Y, self._gradients, size, learning_rate, bias_learning_rate, mean, losses)
+        self._kernels.train(self._packed, X, Y, self._gradients, size, learning_rate, bias_learning_rate, mean, losses)
         return losses

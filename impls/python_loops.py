@@ -259,24 +259,24 @@ class Model(_backend.Model):
         return array.tolist()
 
     def _store(self, parameters: Parameters) -> None:
-        weights = [W.T for W, _ in parameters]
-        biases = [b for _, b in parameters]
         sizes = self.network.layer_sizes[1:]
+        self._parameters = [(self._hold(W.T), self._hold(b)) for W, b in parameters]
+        self._gradients = [(self._hold(np.zeros_like(W.T)), self._hold(np.zeros_like(b))) for W, b in parameters]
         activations = [self._hold(np.zeros(size)) for size in sizes]
         self._layers = Layers(
-            weights=self._sequence([self._hold(W) for W in weights]),
-            biases=self._sequence([self._hold(b) for b in biases]),
+            weights=self._sequence([W for W, _ in self._parameters]),
+            biases=self._sequence([b for _, b in self._parameters]),
             activations=self._sequence(activations),
             outputs=activations[-1],
             deltas=self._sequence([self._hold(np.zeros(size)) for size in sizes]),
-            dweights=self._sequence([self._hold(np.zeros_like(W)) for W in weights]),
-            dbiases=self._sequence([self._hold(np.zeros_like(b)) for b in biases]),
+            dweights=self._sequence([dW for dW, _ in self._gradients]),
+            dbiases=self._sequence([db for _, db in self._gradients]),
         )
         self._kinds = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
         self._forward_sample = self._sample
 
     def _fetch(self) -> Gradient:
-        return _untransposed(self._layers.weights, self._layers.biases)
+        return _untransposed(self._parameters)
 
     def _sample(self, x: Array, out: Array) -> None:
         layers, (hidden, output, _) = self._layers, self._kinds
@@ -293,7 +293,7 @@ class Model(_backend.Model):
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         total = self._loops.gradient(self._layers, *self._kinds, self._hold(X), self._hold(Y), 0, len(X))
-        return total, _untransposed(self._layers.dweights, self._layers.dbiases)
+        return total, _untransposed(self._gradients)
 
     def _train(
         self,
@@ -311,5 +311,5 @@ class Model(_backend.Model):
         return losses
 
 
-def _untransposed(weights: Any, biases: Any) -> Gradient:
-    return [(np.array(W).T.copy(), np.array(b)) for W, b in zip(weights, biases, strict=True)]
+def _untransposed(pairs: list[tuple[Any, Any]]) -> Gradient:
+    return [(np.array(W).T.copy(), np.array(b)) for W, b in pairs]

@@ -1,9 +1,9 @@
-"""What a caller may get wrong: the same error type and the same words from every backend, and no change to the model."""
+"""What a caller may get wrong: the same error and the same words from every backend, and no change to the model."""
 
 import numpy as np
 import pytest
 
-from bench.targets import flat
+from bench.proof.targets import flat
 from impls import Network
 
 X = np.linspace(-1, 1, 12).reshape(4, 3)
@@ -147,12 +147,13 @@ def test_build_refuses_parameters(backend, case):
 
 @pytest.mark.parametrize("dtype", ["float16", "int64", "complex128", "nonsense", None, object()])
 def test_build_refuses_a_dtype(backend, dtype):
-    with pytest.raises(ValueError, match=f"dtype of {backend.name} must be one of float64"):
+    text = f"dtype of {backend.name} must be one of float64"
+    with pytest.raises(ValueError, match=text):
         backend.build(network(), GOOD, dtype=dtype)
 
 
 def test_build_refuses_text_for_a_network(backend):
-    with pytest.raises(TypeError, match="network must be an impls.Network, not str"):
+    with pytest.raises(TypeError, match=r"network must be an impls\.Network, not str"):
         backend.build("3-4-2", GOOD)
 
 

@@ -11,11 +11,13 @@ from random import Random
 import pytest
 
 import impls
-from bench import blocks, checks, selection, statistics
-from bench.cases import call, select
-from bench.messages import Arm, Effort
+from bench import selection
+from bench.cases import select
 from bench.plugin import PROPERTY
-from bench.verify import expect
+from bench.proof.verify import expect
+from bench.timing import blocks, checks, statistics
+from bench.timing.calls import call
+from bench.timing.messages import Arm, Effort
 
 PAIRED = Effort(processes=1, budget=0.1, most_blocks=10, slow=0, slow_processes=1, compile=False)
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")

@@ -9,9 +9,9 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import blocks
 from bench.cases import Case
-from bench.messages import Arm, Effort
+from bench.timing import blocks
+from bench.timing.messages import Arm, Effort
 from impls import Network
 
 FORWARD = Case(Network((3, 3, 1)), "forward", 1)

@@ -1,13 +1,13 @@
-"""The analysis: its values against the oracle, its bounds against what other roundings really do, and not far above that."""
+"""The analysis: its values against the oracle, its bounds against what other roundings do, and not far above that."""
 
 import numpy as np
 import pytest
 
-from bench.bounds import Analysis, exact, exact_pairs
-from bench.inputs import draw
-from bench.oracle import Oracle, mp
-from bench.targets import exact_target, flat_bounded
-from bench.verify import NETWORKS
+from bench.proof.bounds import Analysis, exact, exact_pairs
+from bench.proof.inputs import draw
+from bench.proof.oracle import Oracle, mp
+from bench.proof.targets import exact_target, flat_bounded
+from bench.proof.verify import NETWORKS
 from impls import Network
 
 SMALL = NETWORKS[:-1]

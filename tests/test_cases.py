@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import impls
-from bench.cases import LEARNING_RATE, Case, call, select
-from bench.inputs import draw
+from bench.cases import Case, select
+from bench.proof.inputs import draw
+from bench.timing.calls import LEARNING_RATE, call
 from impls import Network
 
 SMALL = Network((3, 3, 1))

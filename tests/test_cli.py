@@ -13,9 +13,11 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import commands, records, schema, selection
-from bench.cli import main
-from bench.messages import Effort
+from bench import selection
+from bench.cli import commands
+from bench.cli.main import main
+from bench.records import files, schema
+from bench.timing.messages import Effort
 from tests.third_party import install, path_with
 
 ROOT = Path(__file__).parents[1]
@@ -66,7 +68,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
     (latest,) = Path("results").glob("latest.json")
     stored = Path("results") / json.loads(latest.read_text())["file"]
     assert str(stored) in out
-    run = records.read(stored, schema.Run)
+    run = files.read(stored, schema.Run)
     assert [row.arm for row in run.rows] == ["python_loops", "numpy_plain", "A/A"] * 2
     assert all(row.ok for row in run.rows)
     assert run.options["network"] == ["3-3-1"]
@@ -95,7 +97,7 @@ def test_json_on_standard_output_stands_alone(capsys):
 def test_json_into_a_file_and_over_an_earlier_one(capsys):
     for _ in range(2):
         assert main(["backends", "--json", "listing.json"]) == 0
-    listing = records.read(Path("listing.json"), schema.Listing)
+    listing = files.read(Path("listing.json"), schema.Listing)
     assert {row.backend for row in listing.rows} == set(impls.names())
 
 
@@ -103,7 +105,7 @@ def test_float32_beside_a_reference_in_float64(capsys):
     assert main(["run", *FEW, "--dtype", "float32", "--backend", "numpy_plain", "--json", "run.json"]) == 0
     out = capsys.readouterr().out
     assert out.count("python_loops has no float32: as the reference it ran in float64") == 1
-    rows = records.read(Path("run.json"), schema.Run).rows
+    rows = files.read(Path("run.json"), schema.Run).rows
     assert {(row.arm, row.dtype) for row in rows} == {
         ("python_loops", "float64"),
         ("A/A", "float64"),
@@ -118,7 +120,7 @@ def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
     out = capsys.readouterr().out
     assert re.search(r"^wrong +no time", out, re.MULTILINE)
     assert re.search(r"^wrong got no time: output.* is .*, not ", out, re.MULTILINE)
-    by_arm = {(row.arm, row.batch): row for row in records.read(Path("run.json"), schema.Run).rows}
+    by_arm = {(row.arm, row.batch): row for row in files.read(Path("run.json"), schema.Run).rows}
     row = by_arm["wrong", 64]
     assert (row.ok, row.seconds, row.speedup) == (False, None, None)
     assert row.ulps > 0
@@ -130,7 +132,7 @@ def test_compare_prints_the_ratio_and_what_it_says(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"time of numpy_plain ÷ time of python_loops: [\d.]+ \[[\d.]+, [\d.]+\]", out)) == 2
-    document = records.read(Path("both.json"), schema.Comparison)
+    document = files.read(Path("both.json"), schema.Comparison)
     assert [row.arm for row in document.rows] == ["numpy_plain", "python_loops", "A/A"] * 2
     assert {row.reference for row in document.rows} == {"numpy_plain"}
     assert not Path("results").exists()
@@ -145,7 +147,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
     third_party("unresolved", module=MISSING)
     assert main(["backends", "--json", "listing.json"]) == 0
     out = capsys.readouterr().out
-    rows = {row.backend: row for row in records.read(Path("listing.json"), schema.Listing).rows}
+    rows = {row.backend: row for row in files.read(Path("listing.json"), schema.Listing).rows}
     assert rows["numba_jit"].libraries.keys() == {"numba"}
     assert rows["numpy_plain"].status == "installed"
     assert rows["numpy_plain"].dtypes == ["float64", "float32"]
@@ -159,8 +161,8 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "commands: backends, compare, run"),
-        (("walk",), "No such command 'walk'; commands: backends, compare, run"),
+        ((), "commands: backends, compare, run, verify"),
+        (("walk",), "No such command 'walk'; commands: backends, compare, run, verify"),
         (("run", "--fast"), "No such option '--fast'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),
@@ -210,7 +212,7 @@ def test_an_unexpected_error_is_one_line_and_status_4(capsys, monkeypatch):
     def fail():
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("bench.machine.describe", fail)
+    monkeypatch.setattr("bench.timing.machine.describe", fail)
     assert one_line_error(capsys, "backends", status=4) == "mlpbench: RuntimeError: two lines"
     monkeypatch.setenv("MLPBENCH_TRACEBACK", "1")
     assert main(["backends"]) == 4
@@ -233,7 +235,7 @@ def test_version(capsys):
 
 
 def test_help_imports_nothing_heavy():
-    code = "import sys; from bench.cli import main; main(['--help']); sys.exit('numpy' in sys.modules)"
+    code = "import sys; from bench.cli.main import main; main(['--help']); sys.exit('numpy' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
 
 

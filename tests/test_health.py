@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bench import health, inputs
-from bench.verify import LARGE, NETWORKS
+from bench.proof import health, inputs
+from bench.proof.verify import LARGE, NETWORKS
 from impls import Network
 
 RELU = Network((5, 8, 8, 3), "relu", "identity")
@@ -71,5 +71,5 @@ def test_an_output_that_does_not_depend_on_the_sample_is_refused():
 
 def test_a_network_too_deep_for_the_dtype_is_refused():
     # A sigmoid passes on a quarter of a difference at most: after 30 layers float32 sees none.
-    with pytest.raises(inputs.Unhealthy, match="no inputs for network 3-3-.* on which a wrong backend would show"):
+    with pytest.raises(inputs.Unhealthy, match=r"no inputs for network 3-3-.* on which a wrong backend would show"):
         inputs.draw(Network((3,) * 31), 4, "float32")

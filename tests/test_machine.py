@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench import machine, threads
+from bench.timing import machine, threads
 
 
 def python(code, **variables):
@@ -51,7 +51,7 @@ def test_a_system_that_does_not_say_is_no_error(monkeypatch):
 
 def test_thread_variables_are_in_force():
     done = python(
-        "from bench import threads; threads.set_own(); import numpy; "
+        "from bench.timing import threads; threads.set_own(); import numpy; "
         "import json; print(json.dumps([pool.num_threads for pool in threads.check()]))",
         OPENBLAS_NUM_THREADS="4",
     )
@@ -59,12 +59,12 @@ def test_thread_variables_are_in_force():
 
 
 def test_thread_variables_come_too_late_after_numpy():
-    done = python("import numpy; from bench import threads; threads.set_own()")
+    done = python("import numpy; from bench.timing import threads; threads.set_own()")
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
 def test_thread_variables_that_are_right_already_are_never_too_late():
-    done = python("import numpy; from bench import threads; threads.set_own()", **threads.environment({}))
+    done = python("import numpy; from bench.timing import threads; threads.set_own()", **threads.environment({}))
     assert done.returncode == 0, done.stderr
 
 
@@ -72,7 +72,7 @@ def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU alone")
     done = python(
-        "import numba; from bench import threads; threads.check()",
+        "import numba; from bench.timing import threads; threads.check()",
         **(threads.environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
     assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]

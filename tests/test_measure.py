@@ -4,12 +4,12 @@ import psutil
 import pytest
 
 import impls
-from bench import measure
 from bench.cases import Case
-from bench.messages import Arm, Compile, Effort, Time
-from bench.processes import WorkerDied, WorkerRefused, ask
-from bench.summary import rows
-from bench.verify import expect
+from bench.proof.verify import expect
+from bench.records.summary import rows
+from bench.timing import measure
+from bench.timing.messages import Arm, Compile, Effort, Time
+from bench.timing.processes import WorkerDied, WorkerRefused, ask
 from impls import Network
 from tests.third_party import install, path_with
 

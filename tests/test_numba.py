@@ -1,4 +1,4 @@
-"""Numba's cache: a damaged or missing folder costs a compilation, never the run; and what is compiled is what is loaded."""
+"""Numba's cache: a damaged or missing folder costs a compilation, never the run; and the exponential of numba_jit."""
 
 import os
 import subprocess

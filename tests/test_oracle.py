@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mpmath import mp as other_mp
 
-from bench.oracle import Entry, Oracle, mp
+from bench.proof.oracle import Entry, Oracle, mp
 from impls import Network
 
 NETWORKS = [

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import threads
+from bench.timing import threads
 
 ROOT = Path(__file__).parents[1]
 OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin")

@@ -1,9 +1,8 @@
-"""Random networks, parameters and inputs, mild and extreme: every backend within its bound, and all of them together."""
+"""Random networks, parameters and inputs, mild and extreme: every backend is within its bound."""
 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -11,10 +10,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 import impls
-from bench import expectation
-from bench.bounds import Analysis, exact, exact_pairs
-from bench.inputs import Problem
-from bench.targets import flat, flat_bounded
+from bench.proof import expectation
+from bench.proof.bounds import Analysis, exact, exact_pairs
+from bench.proof.inputs import Problem
+from bench.proof.targets import flat, flat_bounded
 from impls import Network
 from impls._network import HIDDEN, OUTPUTS
 from tests.conftest import CORE

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bench import records, schema
-from bench.records import RecordError
+from bench.records import files, schema
+from bench.records.files import RecordError
 
 
 def row(**changes):
@@ -62,12 +62,12 @@ NAMED_IN_THE_DESIGN = {
 def test_what_is_stored_is_read_back(tmp_path_factory, seconds, ulps):
     folder = tmp_path_factory.mktemp("results")
     run = a_run(row(seconds=seconds, ulps=ulps))
-    path = records.store(folder, run)
-    assert records.read(path, schema.Run) == run
+    path = files.store(folder, run)
+    assert files.read(path, schema.Run) == run
 
 
 def test_latest_names_the_last_and_both_stay(tmp_path):
-    first, second = records.store(tmp_path, RUN), records.store(tmp_path, RUN)
+    first, second = files.store(tmp_path, RUN), files.store(tmp_path, RUN)
     latest = json.loads((tmp_path / "latest.json").read_text())
     assert latest == {"schema": "mlpbench.latest/1", "file": second.name}
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "latest.json", first, second])
@@ -75,7 +75,7 @@ def test_latest_names_the_last_and_both_stay(tmp_path):
 
 
 def test_a_timing_row_has_what_the_design_names():
-    document = json.loads(records.dumps(RUN))
+    document = json.loads(files.dumps(RUN))
     assert next(iter(document)) == "schema"
     assert document["schema"] == "mlpbench.run/1"
     assert document["rows"][0].keys() >= NAMED_IN_THE_DESIGN
@@ -98,14 +98,14 @@ def test_no_conversions_and_no_unknown_fields(change):
 
 
 def changed(**changes):
-    return json.dumps(json.loads(records.dumps(RUN)) | changes)
+    return json.dumps(json.loads(files.dumps(RUN)) | changes)
 
 
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         ("", "is not JSON"),
-        (records.dumps(RUN)[:-20], "is not JSON"),
+        (files.dumps(RUN)[:-20], "is not JSON"),
         ("\xff", "is not JSON"),
         ("[1, 2]", "is not an mlpbench document"),
         ('{"schema": "other/1"}', "is not an mlpbench document"),
@@ -119,7 +119,7 @@ def test_a_corrupt_or_foreign_file_is_named_with_what_is_wrong(tmp_path, content
     path = tmp_path / "file.json"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(RecordError) as caught:
-        records.read(path, schema.Run)
+        files.read(path, schema.Run)
     assert str(path) in str(caught.value)
     assert text in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
@@ -127,12 +127,12 @@ def test_a_corrupt_or_foreign_file_is_named_with_what_is_wrong(tmp_path, content
 
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RecordError, match=r"cannot read .*nothing.json: No such file"):
-        records.read(tmp_path / "nothing.json", schema.Run)
+        files.read(tmp_path / "nothing.json", schema.Run)
 
 
 def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
     path = tmp_path / "file.json"
-    records.write(path, RUN)
+    files.write(path, RUN)
     before = path.read_bytes()
 
     def fail(*_):
@@ -140,7 +140,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, 
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(RecordError, match="No space left on device"):
-        records.write(path, a_run())
+        files.write(path, a_run())
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
 
@@ -151,28 +151,28 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        records.write(tmp_path / "file.json", RUN)
+        files.write(tmp_path / "file.json", RUN)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_written_file_has_the_permissions_of_any_other(tmp_path):
-    records.write(tmp_path / "file.json", RUN)
+    files.write(tmp_path / "file.json", RUN)
     (tmp_path / "other").touch()
     assert (tmp_path / "file.json").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 def test_the_results_folder_is_made(tmp_path):
-    records.check_folder(tmp_path / "a" / "b")
+    files.check_folder(tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").is_dir()
     assert not list((tmp_path / "a" / "b").iterdir())
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"schema": "mlpbench.latest/1"}', records.dumps(RUN)])
+@pytest.mark.parametrize("content", ["{", "[]", '{"schema": "mlpbench.latest/1"}', files.dumps(RUN)])
 def test_a_latest_that_is_not_ours_is_refused(tmp_path, content):
     latest = tmp_path / "latest.json"
     latest.write_text(content)
     with pytest.raises(RecordError, match=re.escape(str(latest))):
-        records.check_folder(tmp_path)
+        files.check_folder(tmp_path)
     assert latest.read_text() == content
 
 
@@ -180,7 +180,7 @@ def test_a_results_folder_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "results"):
         with pytest.raises(RecordError, match="cannot make the results folder"):
-            records.check_folder(folder)
+            files.check_folder(folder)
 
 
 def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
@@ -189,14 +189,14 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
 
     monkeypatch.setattr("tempfile.TemporaryFile", fail)
     with pytest.raises(RecordError, match=r"cannot write into .*: Permission denied"):
-        records.check_folder(tmp_path)
+        files.check_folder(tmp_path)
 
 
 def test_a_destination_may_be_new_or_ours(tmp_path):
-    records.check_destination(tmp_path / "new.json")
-    records.write(tmp_path / "old.json", RUN)
-    records.check_destination(tmp_path / "old.json")
-    records.check_destination(Path("new.json"))
+    files.check_destination(tmp_path / "new.json")
+    files.write(tmp_path / "old.json", RUN)
+    files.check_destination(tmp_path / "old.json")
+    files.check_destination(Path("new.json"))
 
 
 def test_a_destination_that_is_something_else_is_refused(tmp_path):
@@ -208,5 +208,5 @@ def test_a_destination_that_is_something_else_is_refused(tmp_path):
         (tmp_path / "no" / "file.json", "there is no folder"),
     ):
         with pytest.raises(RecordError, match=text):
-            records.check_destination(path)
+            files.check_destination(path)
     assert notes.read_text() == "mine"

@@ -16,8 +16,8 @@ def test_names_begin_with_the_story():
 
 
 def test_names_imports_no_backend():
-    code = "import sys, impls; impls.names(); print([m for m in sys.modules if m in ('numba', 'impls.numba_jit', 'sklearn')])"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+    code = "import sys, impls; impls.names(); print({'numba', 'impls.numba_jit', 'sklearn'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
 def test_an_unknown_name_lists_the_names():
@@ -37,7 +37,7 @@ def test_a_third_party_is_found_and_loaded(tmp_path, monkeypatch):
 def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
     install(tmp_path, "numba_jit")
     monkeypatch.syspath_prepend(str(tmp_path))
-    text = r"two backends are named numba_jit: impls.numba_jit \(mlpbench\) and numba_jit_module:Model \(numba_jit-package\)"
+    text = r"are named numba_jit: impls.numba_jit \(mlpbench\) and numba_jit_module:Model \(numba_jit-package\)"
     for call in (impls.names, lambda: impls.load("numpy_plain")):
         with pytest.raises(impls.DuplicateBackend, match=text):
             call()

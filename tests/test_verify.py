@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from bench import verify
 from bench.cases import Case
-from bench.mutants import MUTANTS
-from bench.verify import LARGE, NETWORKS, OPERATIONS
+from bench.proof import verify
+from bench.proof.mutants import MUTANTS
+from bench.proof.verify import LARGE, NETWORKS, OPERATIONS
 from impls import Backend, Network
 from impls._network import HIDDEN, OUTPUTS
 from impls.numpy_plain import Model

@@ -1,4 +1,4 @@
-"""One fresh measuring process: ``python -m bench.worker`` does the one job that it reads from standard input.
+"""One fresh measuring process: ``python -m bench.timing.worker`` does the one job that it reads from standard input.
 
 Answers go to what standard output was at the start. From then on standard output is standard error, so that
 a backend that prints cannot corrupt them. The parent sets the thread counts in the environment; here they
@@ -17,12 +17,12 @@ from collections.abc import Callable
 from random import Random
 from statistics import median
 
-from bench import blocks, checks, threads
-from bench.cases import call
-from bench.inputs import draw
-from bench.machine import Meter
-from bench.messages import Arm, At, Compile, Compiled, Done, Message, Refused, Sample, Time, Timed
-from bench.targets import Evidence
+from bench.proof.inputs import draw
+from bench.proof.targets import Evidence
+from bench.timing import blocks, checks, threads
+from bench.timing.calls import call
+from bench.timing.machine import Meter
+from bench.timing.messages import Arm, At, Compile, Compiled, Done, Message, Refused, Sample, Time, Timed
 from impls import BackendError, Model, load
 
 Send = Callable[[Message], None]

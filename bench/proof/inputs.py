@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import health
+from bench.proof import health
 from impls import Network
 
 DRAWS = 50

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from functools import cache, partial
 from math import inf
 
-from bench import conduct, expectation, inputs, scikit_learn
 from bench.cases import Case
-from bench.expectation import Expectation
-from bench.targets import Evidence
+from bench.proof import conduct, expectation, inputs, scikit_learn
+from bench.proof.expectation import Expectation
+from bench.proof.targets import Evidence
 from impls import Backend, Network
 
 OPERATIONS = ("forward", "gradient", "train")

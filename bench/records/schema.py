@@ -135,6 +135,33 @@ class Comparison(Measured):
     schema_: Literal["mlpbench.compare/1"] = Field("mlpbench.compare/1", alias="schema")
 
 
+class ProofRow(CaseFields):
+    """A row of the proof: one backend, network, dtype and operation, or ``contract``, or ``scikit-learn`` beside it."""
+
+    backend: str
+    ulps: Finite | None
+    share: Finite | None
+    ok: bool
+    reason: str
+
+
+class MutantRow(Record):
+    """A sabotaged backend, and the row of the proof that rejected it; empty where none did."""
+
+    mutant: str
+    description: str
+    killed: bool
+    reason: str
+
+
+class Proof(Document):
+    """The document of ``mlpbench verify``."""
+
+    schema_: Literal["mlpbench.verify/1"] = Field("mlpbench.verify/1", alias="schema")
+    rows: list[ProofRow]
+    mutants: list[MutantRow]
+
+
 class BackendRow(Record):
     """One backend as ``mlpbench backends`` lists it."""
 

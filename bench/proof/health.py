@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.bounds import Analysis, Bounded, Pairs, exact, exact_pairs
+from bench.proof.bounds import Analysis, Bounded, Pairs, exact, exact_pairs
 from impls import Network
 
 Array = NDArray[np.float64]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bench.schema import Latest, Record, Run
+from bench.records.schema import Latest, Record, Run
 
 LATEST = "latest.json"
 

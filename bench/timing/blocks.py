@@ -15,7 +15,7 @@ from random import Random
 from time import perf_counter_ns
 from typing import Any
 
-from bench.messages import Arm, Effort, Sample
+from bench.timing.messages import Arm, Effort, Sample
 
 STRETCH = 0.005
 """Seconds that an arm is timed for in a block, by as many calls as fit; a slower call is timed alone."""

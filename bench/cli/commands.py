@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import RenderableType
 
 import impls
-from bench import cases, listing, machine, records, schema, selection, summary, tables, terminal
-from bench.inputs import Unhealthy
-from bench.measure import DEFAULT, QUICK, Measurement, arms, measure
-from bench.messages import Arm, Effort
-from impls import BackendError
-
-OK, FINDING = 0, 1
-STANDARD_OUTPUT = "-"
+from bench import cases, selection
+from bench.cli import answers, listing, tables, terminal
+from bench.proof.inputs import Unhealthy
+from bench.records import files, schema, summary
+from bench.timing import machine
+from bench.timing.measure import DEFAULT, QUICK, Measurement, arms, measure
+from bench.timing.messages import Arm, Effort
 
 
 def run(
@@ -35,13 +31,13 @@ def run(
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
-    started = _now()
-    with _input():
+    started = answers.now()
+    with answers.caller_input():
         chosen_cases = cases.select(network, operation, dtype)
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
-        _check_json_path(json_path)
-        records.check_folder(results)
+        answers.check_json_path(json_path)
+        files.check_folder(results)
     others = [one for one in chosen.backends if one.name != reference.name]
     effort = QUICK if quick else DEFAULT
     groups = [arms(case, reference, others) for case in chosen_cases]
@@ -49,9 +45,9 @@ def run(
     seed, measurement = _measure(groups, effort, compiling)
     document = schema.Run(
         command="run",
-        version=_version(),
+        version=answers.version(),
         started=started,
-        finished=_now(),
+        finished=answers.now(),
         machine=machine.describe(),
         options={
             "quick": quick,
@@ -67,7 +63,6 @@ def run(
         compile=summary.compile_rows(measurement),
         processes=summary.process_records(measurement),
     )
-    path = records.store(results, document)
     rows = document.rows
     notes = [f"left out: {text}" for name, text in chosen.left_out.items() if name != reference.name]
     notes += [f"broken: {text}" for text in chosen.broken.values()]
@@ -75,9 +70,10 @@ def run(
         notes.append(f"{reference.name} has no {dtype}: as the reference it ran in {reference.dtypes[0]}.")
     if quick:
         notes.append("--quick leaves out how long compiling takes.")
-    lines = [tables.aa_line(rows), *notes, f"results: {path}"]
-    _answer(document, json_path, *tables.timings(rows), *tables.compiling(document.compile, rows), *lines)
-    return FINDING if chosen.broken else _status(rows)
+    lines = [tables.aa_line(rows), *notes]
+    answers.answer(document, json_path, *tables.timings(rows), *tables.compiling(document.compile, rows), *lines)
+    answers.say(f"results: {files.store(results, document)}", json_path)
+    return answers.FINDING if chosen.broken else answers.status(rows)
 
 
 def compare(
@@ -91,20 +87,20 @@ def compare(
     json_path: str | None,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
-    started = _now()
-    with _input():
+    started = answers.now()
+    with answers.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         chosen_cases = cases.select(network, operation, dtype)
         first, second = (selection.select([name], dtype=dtype).backends[0] for name in (a, b))
-        _check_json_path(json_path)
+        answers.check_json_path(json_path)
     effort = QUICK if quick else DEFAULT
     seed, measurement = _measure([arms(case, first, [second]) for case in chosen_cases], effort, [])
     document = schema.Comparison(
         command="compare",
-        version=_version(),
+        version=answers.version(),
         started=started,
-        finished=_now(),
+        finished=answers.now(),
         machine=machine.describe(),
         options={
             "a": a,
@@ -120,17 +116,17 @@ def compare(
         processes=summary.process_records(measurement),
     )
     rows = document.rows
-    _answer(document, json_path, *tables.comparison(rows, a, b), tables.aa_line(rows))
-    return _status(rows)
+    answers.answer(document, json_path, *tables.comparison(rows, a, b), tables.aa_line(rows))
+    return answers.status(rows)
 
 
 def backends(*, json_path: str | None) -> int:
     """List the backends: what is installed, what is missing, and how to get it."""
-    with _input():
-        _check_json_path(json_path)
+    with answers.caller_input():
+        answers.check_json_path(json_path)
     document = schema.Listing(command="backends", machine=machine.describe(), rows=listing.rows())
-    _answer(document, json_path, *tables.backends(document.rows))
-    return OK
+    answers.answer(document, json_path, *tables.backends(document.rows))
+    return answers.OK
 
 
 def _measure(groups: list[tuple[Arm, ...]], effort: Effort, compiling: Sequence[str]) -> tuple[int, Measurement]:
@@ -140,39 +136,3 @@ def _measure(groups: list[tuple[Arm, ...]], effort: Effort, compiling: Sequence[
             return seed, measure(groups, effort, seed, progress, compiling)
         except (Unhealthy, MemoryError) as error:  # MemoryError: a network beyond this machine
             raise click.ClickException(str(error)) from error
-
-
-@contextmanager
-def _input() -> Iterator[None]:
-    """What goes wrong in here is the caller's input."""
-    try:
-        yield
-    except (BackendError, TypeError, ValueError) as error:
-        raise click.ClickException(str(error)) from error
-
-
-def _check_json_path(json_path: str | None) -> None:
-    if json_path is not None and json_path != STANDARD_OUTPUT:
-        records.check_destination(Path(json_path))
-
-
-def _answer(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
-    """Print the tables, and write the document where ``--json`` says; on standard output it stands alone."""
-    if json_path == STANDARD_OUTPUT:
-        terminal.write(records.dumps(document) + "\n")
-        return
-    if json_path is not None:
-        records.write(Path(json_path), document)
-    terminal.show(*renderables)
-
-
-def _status(rows: Sequence[schema.Row]) -> int:
-    return OK if all(row.ok for row in rows) else FINDING
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _version() -> str:
-    return machine.library_version("mlpbench") or "not installed"

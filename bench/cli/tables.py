@@ -10,9 +10,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench import statistics
-from bench.measure import AA
-from bench.schema import BackendRow, CompileRow, Ratio, Row
+from bench.records.schema import BackendRow, CompileRow, Ratio, Row
+from bench.timing import statistics
+from bench.timing.measure import AA
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
@@ -59,7 +59,7 @@ def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in cases(rows):
-        table = _table("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
+        table = plain("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
         for column, width in zip(table.columns, (20, 9, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
@@ -85,12 +85,12 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
     if not compiled:
         return
     yield Text("compiling, until the first results of every operation", style="bold")
-    table = _table("backend", "cold", "from cache")
+    table = plain("backend", "cold", "from cache")
     for times in compiled:
         table.add_row(times.backend, duration(times.cold_seconds), duration(times.cached_seconds))
     yield table
     yield Text(f"calls after which it has paid, against {rows[0].reference}: cold / from cache", style="bold")
-    table = _table("case", *(times.backend for times in compiled))
+    table = plain("case", *(times.backend for times in compiled))
     for title, members in cases(rows):
         seconds = {row.arm: row.seconds for row in members}
         reference = seconds.get(rows[0].reference)
@@ -140,7 +140,7 @@ def verdict(ratio: Ratio, a: str, b: str) -> str:
 
 def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
     """The list of backends, and below it what is missing or broken."""
-    table = _table("backend", "origin", "status", "library", "dtypes", left=5)
+    table = plain("backend", "origin", "status", "library", "dtypes", left=5)
     for row in rows:
         libraries = ", ".join(f"{name} {version}" for name, version in row.libraries.items())
         table.add_row(row.backend, row.origin, row.status, libraries or NONE, ", ".join(row.dtypes) or NONE)
@@ -160,7 +160,8 @@ def _calls(times: CompileRow, reference: float | None, backend: float | None) ->
     return "never" if calls[0] is None else " / ".join(f"{count:,}" for count in calls)
 
 
-def _table(*headings: str, left: int = 1) -> Table:
+def plain(*headings: str, left: int = 1) -> Table:
+    """An empty table, its first ``left`` columns of text and the others of numbers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="left" if index < left else "right")

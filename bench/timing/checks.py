@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import Case
-from bench.expectation import Expectation
-from bench.inputs import Problem
-from bench.targets import Evidence
+from bench.proof.expectation import Expectation
+from bench.proof.inputs import Problem
+from bench.proof.targets import Evidence
 from impls import Backend, Model
 
 # The update of a model that was timed must be that of a fresh one. This is to notice work left out, not to

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench import threads
+from bench.timing import threads
 
 PROGRAM = "mlpbench"
 USAGE_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 4, 130
@@ -67,7 +67,7 @@ def run(**options: Any) -> int:
 
     Without --backend and --peers: the core backends. The reference is always timed.
     """
-    from bench import commands
+    from bench.cli import commands
 
     return commands.run(**options)
 
@@ -80,16 +80,27 @@ def run(**options: Any) -> int:
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other: for each case the ratio of their times."""
-    from bench import commands
+    from bench.cli import commands
 
     return commands.compare(a, b, **options)
+
+
+@cli.command()
+@click.argument("names", nargs=-1, metavar="[B]...")
+@click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
+@_json_option
+def verify(names: tuple[str, ...], **options: Any) -> int:
+    """Prove the backends B, by default the core, equal to exact results; and the proof able to fail."""
+    from bench.cli import proof
+
+    return proof.verify(names, **options)
 
 
 @cli.command()
 @_json_option
 def backends(**options: Any) -> int:
     """List the backends: what is installed, what is missing and how to get it."""
-    from bench import commands
+    from bench.cli import commands
 
     return commands.backends(**options)
 

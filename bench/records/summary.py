@@ -6,10 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from bench import statistics
-from bench.measure import AA, Measurement
-from bench.messages import Arm, Timed
-from bench.schema import (
+from bench.records.schema import (
     CompileRow,
     ConditionsRecord,
     PoolRecord,
@@ -18,6 +15,9 @@ from bench.schema import (
     Row,
     Samples,
 )
+from bench.timing import statistics
+from bench.timing.measure import AA, Measurement
+from bench.timing.messages import Arm, Timed
 
 
 def rows(measurement: Measurement, order: Sequence[str]) -> list[Row]:

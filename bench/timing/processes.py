@@ -13,8 +13,8 @@ from subprocess import PIPE, Popen, TimeoutExpired
 from threading import Thread
 from typing import IO
 
-from bench import threads
-from bench.messages import At, Compile, Done, Message, Refused, Time
+from bench.timing import threads
+from bench.timing.messages import At, Compile, Done, Message, Refused, Time
 
 SILENCE = 300.0
 """Seconds without a word from a worker after which it is taken for hung."""
@@ -40,7 +40,7 @@ def ask(
     The worker is gone when the iterator is closed. Raises WorkerDied, or WorkerRefused where it is no arm's fault.
     """
     environment = {**threads.environment(), **(variables or {})}
-    command = [sys.executable, "-m", "bench.worker"]
+    command = [sys.executable, "-m", "bench.timing.worker"]
     with (
         tempfile.TemporaryFile() as stderr,
         Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment) as process,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.bounds import Bounded, Pairs
-from bench.oracle import Number, mp
+from bench.proof.bounds import Bounded, Pairs
+from bench.proof.oracle import Number, mp
 
 Array = NDArray[np.float64]
 

@@ -14,12 +14,12 @@ from random import Random
 from typing import Protocol
 
 from bench.cases import Case
-from bench.machine import Conditions
-from bench.messages import Arm, Compile, Compiled, Done, Effort, Time, Timed
-from bench.processes import WorkerDied, ask
-from bench.targets import Evidence
-from bench.threads import Pool
-from bench.verify import expect
+from bench.proof.targets import Evidence
+from bench.proof.verify import expect
+from bench.timing.machine import Conditions
+from bench.timing.messages import Arm, Compile, Compiled, Done, Effort, Time, Timed
+from bench.timing.processes import WorkerDied, ask
+from bench.timing.threads import Pool
 from impls import Backend
 
 AA = "A/A"

@@ -1,4 +1,4 @@
-"""A second, independent oracle: scikit-learn's multilayer perceptron with the same coefficients, where its options allow.
+"""A second, independent oracle: scikit-learn's perceptron with the same coefficients, where its options allow.
 
 It has logistic, tanh and ReLU hidden layers; identity outputs with the squared error, logistic ones with the binary and
 softmax with the categorical cross-entropy, for targets of 0 and 1. One call of its ``partial_fit`` is one step of
@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.bounds import Analysis, Bounded, exact, exact_pairs
-from bench.inputs import Problem
-from bench.targets import Evidence, bounded_target, combined, flat, flat_bounded
+from bench.proof.bounds import Analysis, Bounded, exact, exact_pairs
+from bench.proof.inputs import Problem
+from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
 from impls import Backend, Network
 
 HIDDEN = {"sigmoid": "logistic", "tanh": "tanh", "relu": "relu"}

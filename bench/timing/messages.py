@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.cases import Case
-from bench.expectation import Expectation
-from bench.machine import Conditions
-from bench.targets import Evidence
-from bench.threads import Pool
+from bench.proof.expectation import Expectation
+from bench.proof.targets import Evidence
+from bench.timing.machine import Conditions
+from bench.timing.threads import Pool
 
 
 @dataclass(frozen=True)

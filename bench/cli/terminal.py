@@ -11,7 +11,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from bench.measure import Progress as Reports
+from bench.timing.measure import Progress as Reports
 
 
 class Lines:

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 
 import impls
-from bench.schema import BackendRow
+from bench.records.schema import BackendRow
 from bench.selection import in_order
 from impls import Backend, BackendError, BackendNotInstalled
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from bench.bounds import Analysis, Pairs, exact, exact_pairs
-from bench.inputs import Problem
-from bench.targets import Evidence, bounded_target, flat, flat_bounded
+from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
+from bench.proof.inputs import Problem
+from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
 from impls import Backend, Model
 
 LARGE = 1000.0

@@ -1,0 +1,65 @@
+"""What the commands share: how bad input is reported, and where an answer goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+from rich.console import RenderableType
+
+from bench.cli import terminal
+from bench.records import files, schema
+from bench.timing import machine
+from impls import BackendError
+
+OK, FINDING = 0, 1
+STANDARD_OUTPUT = "-"
+
+
+@contextmanager
+def caller_input() -> Iterator[None]:
+    """What goes wrong in here is the caller's input."""
+    try:
+        yield
+    except (BackendError, TypeError, ValueError) as error:  # RecordError is a ValueError
+        raise click.ClickException(str(error)) from error
+
+
+def check_json_path(json_path: str | None) -> None:
+    """Raise RecordError where ``--json`` could not write at the end."""
+    if json_path is not None and json_path != STANDARD_OUTPUT:
+        files.check_destination(Path(json_path))
+
+
+def answer(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
+    """Print the tables, and write the document where ``--json`` says; on standard output it stands alone."""
+    if json_path == STANDARD_OUTPUT:
+        terminal.write(files.dumps(document) + "\n")
+        return
+    terminal.show(*renderables)  # first: it must not be lost where the file cannot be written
+    if json_path is not None:
+        files.write(Path(json_path), document)
+
+
+def say(line: str, json_path: str | None) -> None:
+    """Print a line after the answer, unless JSON is to stand alone."""
+    if json_path != STANDARD_OUTPUT:
+        terminal.show(line)
+
+
+def status(rows: Sequence[schema.Row | schema.ProofRow]) -> int:
+    """Exit status: a finding where a row is not right."""
+    return OK if all(row.ok for row in rows) else FINDING
+
+
+def now() -> str:
+    """The time in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def version() -> str:
+    """This project's version."""
+    return machine.library_version("mlpbench") or "not installed"

@@ -1,0 +1,1 @@
+"""What is kept of a measurement: its schema, its rows, its files."""
