@@ -14,10 +14,13 @@ import pytest
 
 import impls
 from bench import selection
-from bench.cli import commands
+from bench.cli import commands, proof, tables
 from bench.cli.main import main
+from bench.proof import verify
+from bench.proof.mutants import MUTANTS
 from bench.records import files, schema
 from bench.timing.messages import Effort
+from impls import numpy_plain
 from tests.third_party import install, path_with
 
 ROOT = Path(__file__).parents[1]
@@ -278,3 +281,36 @@ def test_a_terminal_without_greek_still_gets_its_table():
     )
     assert done.returncode == 0, done.stderr
     assert b"time of numpy_plain ? time of python_loops" in done.stdout
+
+
+def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
+    monkeypatch.setattr(proof, "MUTANTS", MUTANTS[:3])
+    assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
+    out, _ = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[-1] == "mutants: 3 of 3 killed"
+    assert max(map(len, lines)) <= 100
+    assert {"numpy_plain, float64", "numpy_plain, float32"} <= set(lines)
+    assert sum(line.startswith("4-6-2 tanh/sigmoid ") for line in lines) == 2
+    document = files.read(Path("proof.json"), schema.Proof)
+    assert len(document.rows) == verify.count(impls.load("numpy_plain"))
+    assert all(row.ok and row.share is not None and row.share <= 1 for row in document.rows)
+    assert [mutant.killed for mutant in document.mutants] == [True] * 3
+
+
+def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeypatch, third_party):
+    third_party("wrong", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    monkeypatch.setattr(proof, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
+    assert main(["verify", "wrong"]) == 1
+    out, _ = capsys.readouterr()
+    assert re.search(r"^3-3-1 sigmoid/sigmoid +FAILS", out, re.MULTILINE)
+    assert re.search(r"^3-3-1 sigmoid/sigmoid forward: output\[\d, 0\] is .*, not .* ± ", out, re.MULTILINE)
+    assert "mutants: 0 of 1 killed" in out
+    assert "survives: harmless: NumPy matrix form" in out
+
+
+def test_the_bars_show_the_one_sample_case(capsys):
+    assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
+    out, _ = capsys.readouterr()
+    bars = {line.split()[0]: line.count("█") for line in out.splitlines() if "█" in line}
+    assert bars == {"python_loops": 1, "numpy_plain": tables.BAR_WIDTH}

@@ -70,8 +70,8 @@ def run(
         notes.append(f"{reference.name} has no {dtype}: as the reference it ran in {reference.dtypes[0]}.")
     if quick:
         notes.append("--quick leaves out how long compiling takes.")
-    lines = [tables.aa_line(rows), *notes]
-    answers.answer(document, json_path, *tables.timings(rows), *tables.compiling(document.compile, rows), *lines)
+    shown = [*tables.timings(rows), *tables.compiling(document.compile, rows), *tables.bars(rows)]
+    answers.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
     answers.say(f"results: {files.store(results, document)}", json_path)
     return answers.FINDING if chosen.broken else answers.status(rows)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from math import log
 
 from rich import box
 from rich.console import RenderableType
@@ -17,6 +18,8 @@ from bench.timing.measure import AA
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
 AA_LIMIT = 0.02
+BARS = ("forward", 1)
+BAR_WIDTH = 46
 
 
 def duration(seconds: float | None) -> str:
@@ -78,6 +81,23 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
         yield table
         yield from (Text(f"{row.arm} got no time: {row.reason}", style="red") for row in members if not row.ok)
         yield ""
+
+
+def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
+    """The times of one call on the last network that one sample is sent through, as bars on a logarithmic scale."""
+    calls = [(title, members) for title, members in cases(rows) if (members[0].operation, members[0].batch) == BARS]
+    if not calls:
+        return
+    title, members = calls[-1]
+    timed = [(row, row.seconds) for row in members if row.seconds is not None and row.arm != AA]
+    if len(timed) < 2:
+        return
+    shortest, longest = min(seconds for _, seconds in timed), max(seconds for _, seconds in timed)
+    yield Text(f"{title}: time of a call, logarithmic", style="bold")
+    for row, seconds in timed:
+        width = 1 + round((BAR_WIDTH - 1) * log(seconds / shortest) / (log(longest / shortest) or 1))
+        yield f"{row.arm:<20} {'█' * width} {duration(seconds)}"
+    yield ""
 
 
 def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[RenderableType]:
