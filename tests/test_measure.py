@@ -13,6 +13,9 @@ from bench.timing.processes import WorkerDied, WorkerRefused, ask
 from impls import Network
 from tests.third_party import install, path_with
 
+# Every test starts processes.
+pytestmark = pytest.mark.slow
+
 SMALL = Network((3, 3, 1))
 FORWARD = Case(SMALL, "forward", 1)
 BATCH = Case(SMALL, "forward", 64)

@@ -48,6 +48,7 @@ def filled(tmp_path_factory):
     return folder, cache
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign"])
 def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):

@@ -12,6 +12,9 @@ import pytest
 
 from bench.timing import threads
 
+# Every test starts processes.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin")
 QUICKLY = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=1")
