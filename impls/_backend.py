@@ -3,7 +3,7 @@
 A backend is one file in ``impls/`` (or ``impls/peers/``, or a third party's module named by an entry point of the
 group ``mlpbench.backends``). It holds one class, ``Model``, derived from ``impls.Model``: one network with its
 parameters. The base class checks what the caller passes in and allocates what goes out. The backend computes, in
-seven methods:
+six methods and one attribute:
 
 ``_store(parameters)``     takes [(W, b), …] as float64 copies, rounded to the model's dtype: converts them to its own
                            layout, makes workspaces, compiles. It sets ``self._forward_sample``: a callable
@@ -13,10 +13,8 @@ seven methods:
 ``_forward_batch(X)``      outputs (batch, n_out).
 ``_loss(X, Y)``            the sum of the samples' losses.
 ``_gradient(X, Y)``        that sum, and its gradient [(dW, db), …].
-``_train(X, Y, size, epochs, learning_rate, bias_learning_rate, mean)``
-                           gradient descent over consecutive batches of ``size`` rows of X, the last may be shorter; a
-                           step subtracts rate × gradient, divided by the length of that batch where ``mean``. It
-                           returns for each epoch the sum of the samples' losses, each before its own update.
+``_train(X, Y, descent)``  gradient descent as ``descent`` says; returns for each epoch the sum of the samples' losses,
+                           each before its own update.
 
 X is (batch, n_in) and Y (batch, n_out), C-contiguous, of the model's dtype, not to be written to; what is returned
 must not share memory with anything that the model keeps. The class attributes ``dtypes`` and ``compiles`` say which
@@ -31,7 +29,7 @@ import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy import empty, ndarray
@@ -42,6 +40,19 @@ from impls._network import Network, Parameters
 
 Array = NDArray[Any]
 Gradient = list[tuple[Array, Array]]
+
+
+class Descent(NamedTuple):
+    """How ``_train`` goes: batches of ``size`` rows of X in order, the last may be shorter, all of them in every epoch.
+
+    A step subtracts rate × gradient of its batch, divided by the length of that batch where ``mean``.
+    """
+
+    size: int
+    epochs: int
+    learning_rate: float
+    bias_learning_rate: float
+    mean: bool
 
 
 class Model(ABC):
@@ -113,7 +124,8 @@ class Model(ABC):
         rows, size = _check.batches(batches, len(X))
         if rows is not None:
             X, Y = X[rows], Y[rows]
-        losses = self._quietly(self._train, X, Y, size, epochs, learning_rate, bias_learning_rate, mean)
+        descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
+        losses = self._quietly(self._train, X, Y, descent)
         return np.array(losses, np.float64) / (len(X) if mean else 1)
 
     def parameters(self) -> Parameters:
@@ -158,16 +170,7 @@ class Model(ABC):
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]: ...
 
     @abstractmethod
-    def _train(
-        self,
-        X: Array,
-        Y: Array,
-        size: int,
-        epochs: int,
-        learning_rate: float,
-        bias_learning_rate: float,
-        mean: bool,
-    ) -> Sequence[float]: ...
+    def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]: ...
 
 
 def quietly() -> Callable[..., Any]:

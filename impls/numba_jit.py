@@ -22,7 +22,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from impls import _backend
-from impls._backend import Array, Gradient
+from impls._backend import Array, Descent, Gradient
 from impls._codes import (
     ACTIVATIONS,
     BINARY_CROSS_ENTROPY,
@@ -453,16 +453,8 @@ class Model(_backend.Model):
         total = self._kernels.gradient(self._packed, X, Y, gradients)
         return total, self._unpacked(gradients)
 
-    def _train(
-        self,
-        X: Array,
-        Y: Array,
-        size: int,
-        epochs: int,
-        learning_rate: float,
-        bias_learning_rate: float,
-        mean: bool,
-    ) -> Any:
-        losses = np.empty(epochs)
-        self._kernels.train(self._packed, X, Y, self._gradients, size, learning_rate, bias_learning_rate, mean, losses)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
+        losses = np.empty(descent.epochs)
+        rates = descent.learning_rate, descent.bias_learning_rate
+        self._kernels.train(self._packed, X, Y, self._gradients, descent.size, *rates, descent.mean, losses)
         return losses

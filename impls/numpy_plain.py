@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from impls import _backend
-from impls._backend import Array, Gradient
+from impls._backend import Array, Descent, Gradient
 from impls._network import Parameters
 
 
@@ -97,26 +97,18 @@ class Model(_backend.Model):
                 delta = delta @ W.T * self._derivative(self.network.hidden, a)
         return float(self._sample_losses(z, Y).sum()), gradient
 
-    def _train(
-        self,
-        X: Array,
-        Y: Array,
-        size: int,
-        epochs: int,
-        learning_rate: float,
-        bias_learning_rate: float,
-        mean: bool,
-    ) -> list[float]:
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
-        for _ in range(epochs):
+        for _ in range(descent.epochs):
             total = 0.0
-            for start in range(0, len(X), size):
-                x, y = X[start : start + size], Y[start : start + size]
+            for start in range(0, len(X), descent.size):
+                rows = slice(start, start + descent.size)
+                x, y = X[rows], Y[rows]
                 loss, gradient = self._gradient(x, y)
-                scale = 1 / len(x) if mean else 1
+                scale = 1 / len(x) if descent.mean else 1
+                rate, bias_rate = descent.learning_rate * scale, descent.bias_learning_rate * scale
                 self._layers = [
-                    (W - learning_rate * scale * dW, b - bias_learning_rate * scale * db)
-                    for (W, b), (dW, db) in zip(self._layers, gradient, strict=True)
+                    (W - rate * dW, b - bias_rate * db) for (W, b), (dW, db) in zip(self._layers, gradient, strict=True)
                 ]
                 total += loss
             losses.append(total)

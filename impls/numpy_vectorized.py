@@ -18,7 +18,7 @@ import numpy as np
 from numpy import add, dot, empty, exp, log1p, maximum, multiply, negative, ones, reciprocal, subtract, tanh, zeros
 
 from impls import _backend
-from impls._backend import Array, Gradient
+from impls._backend import Array, Descent, Gradient
 from impls._network import Parameters
 
 Activation = Callable[[Array, Array], object]
@@ -185,26 +185,18 @@ class Model(_backend.Model):
         total = self._backpropagate(X, Y, gradients)
         return total, [(G[:-1], G[-1]) for G in gradients]
 
-    def _train(
-        self,
-        X: Array,
-        Y: Array,
-        size: int,
-        epochs: int,
-        learning_rate: float,
-        bias_learning_rate: float,
-        mean: bool,
-    ) -> list[float]:
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
-        for _ in range(epochs):
+        for _ in range(descent.epochs):
             total = 0.0
-            for start in range(0, len(X), size):
-                x, y = X[start : start + size], Y[start : start + size]
+            for start in range(0, len(X), descent.size):
+                rows = slice(start, start + descent.size)
+                x, y = X[rows], Y[rows]
                 total += self._backpropagate(x, y, self._gradients)
-                scale = 1 / len(x) if mean else 1
+                scale = 1 / len(x) if descent.mean else 1
                 for W, G in zip(self._weights, self._gradients, strict=True):
-                    G[:-1] *= learning_rate * scale
-                    G[-1] *= bias_learning_rate * scale
+                    G[:-1] *= descent.learning_rate * scale
+                    G[-1] *= descent.bias_learning_rate * scale
                     W -= G
             losses.append(total)
         self._refresh()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from impls import _backend
-from impls._backend import Array, Gradient
+from impls._backend import Array, Descent, Gradient
 from impls._codes import (
     ACTIVATIONS,
     BINARY_CROSS_ENTROPY,
@@ -295,19 +295,11 @@ class Model(_backend.Model):
         total = self._loops.gradient(self._layers, *self._kinds, self._hold(X), self._hold(Y), 0, len(X))
         return total, _untransposed(self._gradients)
 
-    def _train(
-        self,
-        X: Array,
-        Y: Array,
-        size: int,
-        epochs: int,
-        learning_rate: float,
-        bias_learning_rate: float,
-        mean: bool,
-    ) -> Any:
-        losses = self._hold(np.zeros(epochs))
-        rates = learning_rate, bias_learning_rate
-        self._loops.train(self._layers, *self._kinds, self._hold(X), self._hold(Y), size, *rates, mean, losses)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
+        losses = self._hold(np.zeros(descent.epochs))
+        rates = descent.learning_rate, descent.bias_learning_rate
+        batch = self._hold(X), self._hold(Y)
+        self._loops.train(self._layers, *self._kinds, *batch, descent.size, *rates, descent.mean, losses)
         return losses
 
 

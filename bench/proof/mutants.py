@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from impls import Backend
-from impls._backend import Array, Gradient
+from impls._backend import Array, Descent, Gradient
 from impls._network import Parameters
 from impls.numpy_plain import Model
 
@@ -153,9 +153,9 @@ class OneBiasGradient(Model):
 class SkippedUpdate(Model):
     """Does not update the first layer."""
 
-    def _train(self, *arguments: Any) -> list[float]:
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         first = self._layers[0]
-        losses = super()._train(*arguments)
+        losses = super()._train(X, Y, descent)
         self._layers[0] = first
         return losses
 
@@ -164,48 +164,45 @@ class SkippedUpdate(Model):
 class OneLearningRate(Model):
     """Takes the learning rate of the weights for the biases, too."""
 
-    def _train(
-        self, X: Array, Y: Array, size: int, epochs: int, rate: float, bias_rate: float, mean: bool
-    ) -> list[float]:
-        return super()._train(X, Y, size, epochs, rate, rate, mean)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        return super()._train(X, Y, descent._replace(bias_learning_rate=descent.learning_rate))
 
 
 @mutant
 class ReversedSamples(Model):
     """Trains on the samples in reverse order."""
 
-    def _train(self, X: Array, Y: Array, *settings: Any) -> list[float]:
-        return super()._train(X[::-1], Y[::-1], *settings)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        return super()._train(X[::-1], Y[::-1], descent)
 
 
 @mutant
 class DroppedShortBatch(Model):
     """Drops the last batch where it is shorter than the others."""
 
-    def _train(self, X: Array, Y: Array, size: int, *settings: Any) -> list[float]:
-        whole = len(X) // size * size
-        return super()._train(X[:whole], Y[:whole], size, *settings)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        whole = len(X) // descent.size * descent.size
+        return super()._train(X[:whole], Y[:whole], descent)
 
 
 @mutant
 class ShortBatchByFullSize(Model):
     """Averages the last, shorter batch over the length of a full one."""
 
-    def _train(
-        self, X: Array, Y: Array, size: int, epochs: int, rate: float, bias_rate: float, mean: bool
-    ) -> list[float]:
-        scale = 1 / size if mean else 1
-        return super()._train(X, Y, size, epochs, rate * scale, bias_rate * scale, False)
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        scale = 1 / descent.size if descent.mean else 1
+        rates = descent.learning_rate * scale, descent.bias_learning_rate * scale
+        return super()._train(X, Y, Descent(descent.size, descent.epochs, *rates, mean=False))
 
 
 @mutant
 class LossAfterUpdate(Model):
     """Returns the losses of an epoch after its updates."""
 
-    def _train(self, X: Array, Y: Array, size: int, epochs: int, *settings: Any) -> list[float]:
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
-        for _ in range(epochs):
-            super()._train(X, Y, size, 1, *settings)
+        for _ in range(descent.epochs):
+            super()._train(X, Y, descent._replace(epochs=1))
             losses.append(self._loss(X, Y))
         return losses
 
@@ -214,10 +211,10 @@ class LossAfterUpdate(Model):
 class StartsAfresh(Model):
     """Trains from the parameters that it was built with, every time."""
 
-    def _train(self, *arguments: Any) -> list[float]:
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         self._first = getattr(self, "_first", self._layers)
         self._layers = self._first
-        return super()._train(*arguments)
+        return super()._train(X, Y, descent)
 
 
 @mutant
