@@ -7,16 +7,16 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 
 .PHONY: bench test test-fast lint clean
 
-bench: $(VENV)/core
+bench: $(VENV)/test
 	$(BIN)/mlpbench run
 
-test: $(VENV)/dev
+test: $(VENV)/test
 	$(BIN)/python -m pytest
 
-test-fast: $(VENV)/dev
+test-fast: $(VENV)/test
 	$(BIN)/python -m pytest -m "not slow"
 
-lint: $(VENV)/dev
+lint: $(VENV)/lint
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -24,12 +24,12 @@ lint: $(VENV)/dev
 clean:
 	rm -rf $(VENV)
 
-$(VENV)/core: pyproject.toml constraints.txt
+$(VENV)/test: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
-	$(INSTALL) --editable .
+	$(INSTALL) --editable '.[test]'
 	@touch $@
 
-$(VENV)/dev: $(VENV)/core
+$(VENV)/lint: $(VENV)/test
 	$(INSTALL) --editable '.[test,lint]'
 	@touch $@

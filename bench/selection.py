@@ -38,6 +38,8 @@ def select(named: Sequence[str] = (), peers: bool = False, dtype: str | None = N
     """
     selection = Selection([], {}, {})
     wanted = [name for name, origin in impls.origins().items() if origin == _origin(named, peers)]
+    if peers and not wanted:
+        raise ValueError("there are no peers: impls/peers/ holds no backend")
     for name in in_order([*dict.fromkeys([*named, *wanted])]):
         try:
             backend = impls.load(name)

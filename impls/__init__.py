@@ -4,8 +4,8 @@
 contract.
 """
 
-from impls._backend import Model
-from impls._network import Network
+from impls._backend import Array, Descent, Gradient, Model
+from impls._network import Network, Parameters
 from impls._registry import (
     Backend,
     BackendError,
@@ -19,13 +19,17 @@ from impls._registry import (
 )
 
 __all__ = [
+    "Array",
     "Backend",
     "BackendError",
     "BackendNotInstalled",
     "BrokenBackend",
+    "Descent",
     "DuplicateBackend",
+    "Gradient",
     "Model",
     "Network",
+    "Parameters",
     "UnknownBackend",
     "load",
     "names",

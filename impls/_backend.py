@@ -8,7 +8,8 @@ six methods and one attribute:
 ``_store(parameters)``     takes [(W, b), …] as float64 copies, rounded to the model's dtype: converts them to its own
                            layout, makes workspaces, compiles. It sets ``self._forward_sample``: a callable
                            ``(x, out)`` that writes the outputs of one sample, x (n_in,) with any strides, into
-                           out (n_out,). It is an attribute and not a method, for it is the call that is timed.
+                           out (n_out,). It is an attribute and not a method, for it is the call that is timed. It
+                           is called as it is: one that NumPy may warn in is ``partial(self._quietly, function)``.
 ``_fetch()``               the parameters as they are now, as [(W, b), …] of any float dtype.
 ``_forward_batch(X)``      outputs (batch, n_out).
 ``_loss(X, Y)``            the sum of the samples' losses.
@@ -16,9 +17,12 @@ six methods and one attribute:
 ``_train(X, Y, descent)``  gradient descent as ``descent`` says; returns for each epoch the sum of the samples' losses,
                            each before its own update.
 
-X is (batch, n_in) and Y (batch, n_out), C-contiguous, of the model's dtype, not to be written to; what is returned
-must not share memory with anything that the model keeps. The class attributes ``dtypes`` and ``compiles`` say which
-dtypes it has and whether building it for the first time means compiling; the docstring's first line describes it.
+``self.network`` and ``self.dtype`` say what to compute, and in what; the docstring of ``impls.Network`` has the
+formulas. The methods run with NumPy's warnings off. X is (batch, n_in) and Y (batch, n_out), C-contiguous, of the
+model's dtype, not to be written to; what is returned must not share memory with anything that the model keeps.
+
+Two class attributes may be set: ``dtypes``, ("float64",) unless it has float32 as well, and ``compiles``, True where
+the first model means compiling. The first line of the class's docstring describes the backend.
 
 A model keeps workspaces: use it from one thread at a time.
 """
@@ -133,7 +137,7 @@ class Model(ABC):
         return [(np.array(W, np.float64, order="C"), np.array(b, np.float64)) for W, b in self._fetch()]
 
     def _checked_forward(self) -> Callable[[ArrayLike], Array]:
-        """``forward`` as a closure: what a method looks up in ``self`` would be a tenth of the shortest call."""
+        """``forward`` as a closure: what a method looks up in ``self`` would be a twentieth of the shortest call."""
         dtype, n_in = self.dtype, self.network.n_in
         sample_shape, output_shape = (n_in,), (self.network.n_out,)
         sample: Callable[[Array, Array], object] = self._forward_sample

@@ -1,10 +1,13 @@
-"""The loops of ``python_loops`` under ``@njit``, and nothing more: not a line of them is written again."""
+"""The loops of ``python_loops`` under ``@njit``, and nothing more: not a line of them is written again.
+
+The layers are passed as tuples of arrays. A tuple's length is part of its type, so each number of layers is compiled.
+"""
 
 from types import FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
-from numba import njit, typed, typeof
+from numba import njit, typeof
 
 from impls import python_loops, python_loops_ndarray
 from impls._network import Parameters
@@ -23,7 +26,9 @@ class Model(python_loops_ndarray.Model):
     compiles = True
 
     _loops = SimpleNamespace(**_compiled)
-    _sequence = staticmethod(typed.List)
+
+    def _sequence(self, entries: list[Any]) -> Any:
+        return tuple(entries)
 
     def _store(self, parameters: Parameters) -> None:
         super()._store(parameters)

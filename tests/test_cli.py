@@ -134,7 +134,9 @@ def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
 def test_compare_prints_the_ratio_and_what_it_says(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
-    assert len(re.findall(r"time of numpy_plain ÷ time of python_loops: [\d.]+ \[[\d.]+, [\d.]+\]", out)) == 2
+    assert len(re.findall(r"^forward 3-3-1, .* [mµn]s  .* [mµn]s  +[\d.]+ \[[\d.]+, [\d.]+\]", out, re.MULTILINE)) == 2
+    assert "The ratio is time of numpy_plain ÷ time of python_loops: above 1, python_loops is faster." in out
+    assert re.search(r"^python_loops is shown to be faster in [012] of 2 cases\.$", out, re.MULTILINE)
     document = files.read(Path("both.json"), schema.Comparison)
     assert [row.arm for row in document.rows] == ["numpy_plain", "python_loops", "A/A"] * 2
     assert {row.reference for row in document.rows} == {"numpy_plain"}

@@ -70,7 +70,7 @@ def run(
         notes.append(f"{reference.name} has no {dtype}: as the reference it ran in {reference.dtypes[0]}.")
     if quick:
         notes.append("--quick leaves out how long compiling takes.")
-    shown = [*tables.timings(rows), *tables.compiling(document.compile, rows), *tables.bars(rows)]
+    shown = [*tables.timings(rows), *tables.compiling(document.compile, rows), *tables.bars(rows), tables.LEGEND]
     answers.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
     answers.say(f"results: {files.store(results, document)}", json_path)
     return answers.FINDING if chosen.broken else answers.status(rows)
@@ -124,7 +124,8 @@ def backends(*, json_path: str | None) -> int:
     """List the backends: what is installed, what is missing, and how to get it."""
     with answers.caller_input():
         answers.check_json_path(json_path)
-    document = schema.Listing(command="backends", machine=machine.describe(), rows=listing.rows())
+        rows = listing.rows()
+    document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
     answers.answer(document, json_path, *tables.backends(document.rows))
     return answers.OK
 

@@ -25,7 +25,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _json_option = click.option(
     "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
 )
-_quick_option = click.option("--quick", is_flag=True, help="Fewer processes and samples.")
+_quick_option = click.option("--quick", is_flag=True, help="4 processes instead of 10, and fewer samples.")
 
 
 def _case_options(command: Command) -> Command:
@@ -33,7 +33,12 @@ def _case_options(command: Command) -> Command:
     for option in (
         click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32."),
         click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
-        click.option("--network", multiple=True, metavar="N", help="Such as 100-100-50-10; may be repeated."),
+        click.option(
+            "--network",
+            multiple=True,
+            metavar="N",
+            help="Layer sizes, such as 20-40-5; may be repeated. Default: 3-3-1, 3-3-3-1 and 100-100-50-10.",
+        ),
     ):
         command = option(command)
     return command
@@ -44,15 +49,16 @@ def _case_options(command: Command) -> Command:
 def cli() -> None:
     """One neural network written several ways: proved equal, then timed.
 
-    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error,
-    130 interrupted.
+    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 4 an internal error, 130 interrupted.
     """
 
 
 @cli.command()
 @_quick_option
 @click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
-@click.option("--backend", multiple=True, metavar="B", help="This backend; may be repeated.")
+@click.option(
+    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
+)
 @_case_options
 @_json_option
 @click.option(
@@ -60,12 +66,13 @@ def cli() -> None:
     type=click.Path(path_type=Path),
     default=Path("results"),
     metavar="DIR",
-    help="Folder for the results.",
+    help="Folder for the results, by default ./results.",
 )
 def run(**options: Any) -> int:
-    """Verify the backends, time them, print the speedups with their intervals, store the results.
+    """Check, time, print the speedups, store the results.
 
-    Without --backend and --peers: the core backends. The reference is always timed.
+    Without --backend and --peers: the core backends. The reference, python_loops, is always timed. A default run takes
+    two minutes; --quick takes half a minute, and leaves out how long compiling takes.
     """
     from bench.cli import commands
 
@@ -79,7 +86,10 @@ def run(**options: Any) -> int:
 @_case_options
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:
-    """Time two backends against each other: for each case the ratio of their times."""
+    """Time two backends against each other.
+
+    For each case: time of A ÷ time of B, with its interval. Nothing is stored but what --json asks for.
+    """
     from bench.cli import commands
 
     return commands.compare(a, b, **options)
@@ -90,7 +100,11 @@ def compare(a: str, b: str, **options: Any) -> int:
 @click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
 @_json_option
 def verify(names: tuple[str, ...], **options: Any) -> int:
-    """Prove the backends B, by default the core, equal to exact results; and the proof able to fail."""
+    """Prove backends equal to exact results.
+
+    B are names as `mlpbench backends` lists them, by default the core. The proof is then tried on sabotaged backends, each
+    of which it must reject.
+    """
     from bench.cli import proof
 
     return proof.verify(names, **options)
@@ -99,7 +113,7 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
 @cli.command()
 @_json_option
 def backends(**options: Any) -> int:
-    """List the backends: what is installed, what is missing and how to get it."""
+    """List the backends, installed or not."""
     from bench.cli import commands
 
     return commands.backends(**options)

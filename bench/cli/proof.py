@@ -10,14 +10,15 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench import selection
+from bench.cases import OPERATIONS
 from bench.cli import answers, tables, terminal
 from bench.proof import verify as proof
 from bench.proof.mutants import MUTANTS
 from bench.records import schema
 from bench.timing import machine
 
-COLUMNS = (*proof.OPERATIONS, "contract", "scikit-learn")
-HEADINGS = (*proof.OPERATIONS, "contract", "sklearn")
+COLUMNS = (*OPERATIONS, "contract", "scikit-learn")
+HEADINGS = (*OPERATIONS, "contract", "sklearn")
 
 
 def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
@@ -82,7 +83,8 @@ def _proof_row(row: proof.Row) -> schema.ProofRow:
 
 def _tables(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
     """For each backend and dtype a table: a network a row, an operation a column; below it why a row failed."""
-    yield Text("worst error in units in the last place, and in % of the bound that the arithmetic allows")
+    yield Text("worst error in ulps (units in the last place), and in % of the bound that the arithmetic allows;")
+    yield Text("contract: promises beside the figures; sklearn: beside scikit-learn, where it has the network")
     yield ""
     ordered = sorted(rows, key=_backend_and_dtype)
     for (backend, dtype), group in groupby(ordered, _backend_and_dtype):
@@ -93,7 +95,7 @@ def _tables(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
             cells = {row.operation: _cell(row) for row in of_network}
             table.add_row(title, *(cells.get(column, tables.NONE) for column in COLUMNS))
         yield table
-        yield from (Text(f"{_title(row)} {row.operation}: {row.reason}", style="red") for row in members if not row.ok)
+        yield from _reasons(members)
         yield ""
 
 
@@ -109,10 +111,21 @@ def _cell(row: schema.ProofRow) -> str:
     if not row.ok:
         return "FAILS"
     share = tables.NONE if row.share is None else f"{100 * row.share:.2g}%"
-    if row.operation not in proof.OPERATIONS or row.ulps is None:
+    if row.operation not in OPERATIONS or row.ulps is None:
         return share
     ulps = f"{row.ulps:.0f}" if row.ulps >= 9.95 else f"{row.ulps:.1f}"
-    return f"{ulps} {share}"
+    return f"{ulps} {share:>5}"
+
+
+def _reasons(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
+    """Why rows failed, each reason once."""
+    first: dict[str, list[schema.ProofRow]] = {}
+    for row in rows:
+        if not row.ok:
+            first.setdefault(row.reason, []).append(row)
+    for reason, failed in first.items():
+        others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        yield Text(f"{_title(failed[0])} {failed[0].operation}{others}: {reason}", style="red")
 
 
 def _score(mutants: Sequence[schema.MutantRow]) -> Iterator[RenderableType]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
-from math import log
+from math import log10
 
 from rich import box
 from rich.console import RenderableType
@@ -18,6 +18,10 @@ from bench.timing.measure import AA
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
 AA_LIMIT = 0.02
+LEGEND = """\
+speedup: time of the reference ÷ time of the backend, with its 95 % interval.
+ulps: worst error in units in the last place; of bound: what part that is of
+the error that rounding may cause at most. Beyond 100 % a backend is wrong."""
 BARS = ("forward", 1)
 BAR_WIDTH = 46
 
@@ -31,9 +35,11 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number to three digits, never in powers of ten."""
+    """A number to three digits, in powers of ten only beyond a million."""
     if value is None:
         return NONE
+    if abs(value) >= 1e6:
+        return f"{value:.2g}"
     if abs(value) >= 999.5:
         return f"{value:.0f}"
     return f"{value:#.3g}".rstrip(".")
@@ -70,7 +76,7 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
             share = NONE if row.share is None else f"{number(100 * row.share)} %"
             table.add_row(
                 row.arm,
-                duration(row.seconds) if row.ok else "no time",
+                _time(row),
                 "1" if is_reference and row.ok else interval(row.speedup),
                 number(row.ulps),
                 share,
@@ -93,9 +99,11 @@ def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
     if len(timed) < 2:
         return
     shortest, longest = min(seconds for _, seconds in timed), max(seconds for _, seconds in timed)
-    yield Text(f"{title}: time of a call, logarithmic", style="bold")
+    decades = max(1.0, log10(longest / shortest))
+    step = 10 ** (decades / (BAR_WIDTH - 1))
+    yield Text(f"{title}: time of a call; each further █ is a factor of {step:.2f}", style="bold")
     for row, seconds in timed:
-        width = 1 + round((BAR_WIDTH - 1) * log(seconds / shortest) / (log(longest / shortest) or 1))
+        width = 1 + round((BAR_WIDTH - 1) * log10(seconds / shortest) / decades)
         yield f"{row.arm:<20} {'█' * width} {duration(seconds)}"
     yield ""
 
@@ -104,11 +112,13 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
     """How long compiling takes, and after how many calls of a case it has paid for itself."""
     if not compiled:
         return
-    yield Text("compiling, until the first results of every operation", style="bold")
+    text = f"compiling, until the first results of every operation on {compiled[0].network}"
+    yield Text(text, style="bold")
     table = plain("backend", "cold", "from cache")
     for times in compiled:
         table.add_row(times.backend, duration(times.cold_seconds), duration(times.cached_seconds))
     yield table
+    yield ""
     yield Text(f"calls after which it has paid, against {rows[0].reference}: cold / from cache", style="bold")
     table = plain("case", *(times.backend for times in compiled))
     for title, members in cases(rows):
@@ -127,45 +137,46 @@ def aa_line(rows: Sequence[Row]) -> str:
     within = sum(distance <= AA_LIMIT for distance, _ in found)
     distance, worst = max(found, key=lambda pair: pair[0])
     return (
-        f"A/A arm, the reference against itself: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
+        f"A/A arm, {worst.reference} against itself: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
         f"at worst off by {distance:.1%} ({case_title(worst)})."
     )
 
 
 def comparison(rows: Sequence[Row], a: str, b: str) -> Iterator[RenderableType]:
-    """For each case the times of two backends, their ratio with its interval, and what it says."""
+    """For each case the times of two backends and their ratio with its interval; below, how often either is faster."""
+    table = plain("case", a, b, "ratio of the times")
+    ratios, failures = [], []
     for title, members in cases(rows):
         by_arm = {row.arm: row for row in members}
         ratio = by_arm[b].speedup
-        yield Text(f"{title}, {by_arm[b].dtype}", style="bold")
-        for arm in (a, b):
-            row = by_arm[arm]
-            yield f"  {arm} {duration(row.seconds)}" if row.ok else f"  {arm} got no time: {row.reason}"
-        if ratio is not None:
-            yield f"  time of {a} ÷ time of {b}: {interval(ratio)}"
-            yield f"  {verdict(ratio, a, b)}"
-        yield ""
-
-
-def verdict(ratio: Ratio, a: str, b: str) -> str:
-    """What a ratio of times says, in a sentence."""
-    if ratio.low is None or ratio.high is None:
-        return "One process alone says nothing about the ratio's uncertainty."
-    if ratio.low > 1:
-        return f"{b} is {number(ratio.estimate)} times as fast as {a}."
-    if ratio.high < 1:
-        return f"{a} is {number(1 / ratio.estimate)} times as fast as {b}."
-    return "Neither is shown to be faster: the interval holds 1."
+        table.add_row(f"{title}, {by_arm[b].dtype}", *(_time(by_arm[arm]) for arm in (a, b)), interval(ratio))
+        ratios += [ratio] if ratio else []
+        failures += [f"{row.arm} got no time ({title}): {row.reason}" for row in members if not row.ok]
+    yield table
+    yield from (Text(text, style="red") for text in failures)
+    yield ""
+    yield f"The ratio is time of {a} ÷ time of {b}: above 1, {b} is faster."
+    for name, count in (
+        (b, sum(ratio.low is not None and ratio.low > 1 for ratio in ratios)),
+        (a, sum(ratio.high is not None and ratio.high < 1 for ratio in ratios)),
+    ):
+        yield f"{name} is shown to be faster in {count} of {len(ratios)} cases."
 
 
 def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
     """The list of backends, and below it what is missing or broken."""
-    table = plain("backend", "origin", "status", "library", "dtypes", left=5)
+    table = plain("backend", "origin", "status", "library", "dtypes", "what it is", left=6)
     for row in rows:
         libraries = ", ".join(f"{name} {version}" for name, version in row.libraries.items())
-        table.add_row(row.backend, row.origin, row.status, libraries or NONE, ", ".join(row.dtypes) or NONE)
+        table.add_row(
+            row.backend, row.origin, row.status, libraries or NONE, ", ".join(row.dtypes) or NONE, row.description
+        )
     yield table
     yield from (Text(row.reason) for row in rows if row.reason)
+
+
+def _time(row: Row) -> str:
+    return duration(row.seconds) if row.ok else "no time"
 
 
 def _samples(batch: int) -> str:

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from bench.timing.measure import Progress as Reports
@@ -62,8 +64,11 @@ def progress() -> Iterator[Reports]:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print to standard output; text is not wrapped."""
+    """Print to standard output; text is not wrapped, and a table is never narrower than its content."""
     console = Console(markup=False, emoji=False, highlight=False)
+    unlimited = console.options.update(max_width=1000)
+    widths = [Measurement.get(console, unlimited, one).maximum for one in renderables if isinstance(one, Table)]
+    console.width = max([console.width, *widths])
     with console.capture() as captured:
         for one in renderables:
             console.print(one, soft_wrap=isinstance(one, str | Text))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.proof.blame import described
 from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
 from bench.proof.inputs import Problem
 from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
@@ -56,7 +57,7 @@ def check(backend: Backend, problem: Problem) -> Evidence:
             return Evidence(False, 0.0, np.inf, str(error))
         except Exception as error:
             name = promise.__name__.strip("_").replace("_", " ")
-            return Evidence(False, 0.0, np.inf, f"{name}: {type(error).__name__}: {' '.join(str(error).split())}")
+            return Evidence(False, 0.0, np.inf, f"while trying that {name}: {described(error)}")
     return Evidence(True, 0.0, share, "")
 
 
@@ -75,7 +76,7 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(flat(a), flat(b), equal_nan=True) if isinstance(a, list) else np.array_equal(a, b))
 
 
-def _arrays_are_of_the_models_dtype(subject: Subject) -> None:
+def _arrays_have_the_right_dtype(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
     X, Y, network = problem.X, problem.Y, problem.network
     dtype = np.dtype(problem.dtype)
@@ -352,7 +353,7 @@ def _bad_inputs_are_refused(subject: Subject) -> None:
 
 
 PROMISES: tuple[Callable[[Subject], Any], ...] = (
-    _arrays_are_of_the_models_dtype,
+    _arrays_have_the_right_dtype,
     _inputs_are_left_alone,
     _parameters_are_copied,
     _results_are_fresh,

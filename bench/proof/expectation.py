@@ -7,7 +7,7 @@ oracle by the samples that they share.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -100,10 +100,17 @@ def _expect_gradient(problem: Problem, entries: list[int]) -> list[Target]:
     reference, bounded = (_analyzed_gradient(problem, which, len(problem.X)) for which in ("float64", dtype))
     return [
         exact_target("loss", dtype, loss, few[0].error),
-        exact_target("gradient", dtype, _slopes(oracle, problem, entries), few[1].error[entries]),
+        _named(
+            exact_target("slope", dtype, _slopes(oracle, problem, entries), few[1].error[entries]), problem, entries
+        ),
         bounded_target("loss", dtype, reference[0], bounded[0]),
-        bounded_target("gradient", dtype, reference[1], bounded[1]),
+        _named(bounded_target("slope", dtype, reference[1], bounded[1]), problem),
     ]
+
+
+def _named(target: Target, problem: Problem, entries: list[int] | None = None) -> Target:
+    """The target of a vector of parameters or slopes, which can tell the place of a wrong one."""
+    return replace(target, network=problem.network, entries=None if entries is None else tuple(entries))
 
 
 def _analyzed_gradient(problem: Problem, dtype: str, samples: int) -> tuple[Any, Any]:
@@ -129,9 +136,9 @@ def _expect_train(problem: Problem, entries: list[int]) -> list[Target]:
     (_, after), (losses, last) = _analyzed_training(problem, dtype)
     _, (reference_losses, reference_last) = _analyzed_training(problem, "float64")
     return [
-        exact_target("parameter", dtype, exactly, flat_bounded(after).error[entries]),
+        _named(exact_target("new value", dtype, exactly, flat_bounded(after).error[entries]), problem, entries),
         bounded_target("loss of epoch", dtype, reference_losses, losses),
-        bounded_target("parameter", dtype, flat_bounded(reference_last), flat_bounded(last)),
+        _named(bounded_target("new value", dtype, flat_bounded(reference_last), flat_bounded(last)), problem),
     ]
 
 

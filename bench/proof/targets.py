@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.proof.bounds import Bounded, Pairs
 from bench.proof.oracle import Number, mp
+from impls import Network
 
 Array = NDArray[np.float64]
 
@@ -38,6 +39,10 @@ class Target:
     low: Array
     bound: Array
     is_exact: bool
+    network: Network | None = None
+    """Where the array is a vector of parameters or slopes: their network,"""
+    entries: tuple[int, ...] | None = None
+    """and their places among all of its parameters, if not all are there."""
 
     def judge(self, computed: Any) -> Evidence:
         """Compare a computed array or float."""
@@ -51,7 +56,7 @@ class Target:
             ulps = error / unit.astype(np.float64)
         worst = np.unravel_index(np.argmax(np.where(np.isnan(share), np.inf, share)), share.shape)
         if not share[worst] <= 1:
-            place = list(map(int, worst)) if worst else ""
+            place = self._place(worst)
             return Evidence(
                 False,
                 float(ulps[worst]),
@@ -59,6 +64,18 @@ class Target:
                 f"{self.what}{place} is {array[worst]:.9g}, not {self.high[worst]:.9g} ± {self.bound[worst]:.2g}",
             )
         return Evidence(True, float(ulps.max()) if self.is_exact else 0.0, float(share[worst]), "")
+
+    def _place(self, worst: Any) -> str:
+        if self.network is None:
+            return str([int(i) for i in worst]) if worst else ""
+        (index,) = worst
+        place = int(index) if self.entries is None else self.entries[int(index)]
+        for layer, (n_in, n_out) in enumerate(self.network.shapes, start=1):
+            if place < (n_in + 1) * n_out:
+                i, j = divmod(place, n_out)
+                return f" of W[{i}, {j}] in layer {layer}" if i < n_in else f" of b[{j}] in layer {layer}"
+            place -= (n_in + 1) * n_out
+        raise IndexError(place)
 
 
 def exact_target(what: str, dtype: str, values: Any, bound: Array) -> Target:

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from functools import cache, partial
 from math import inf
 
-from bench.cases import Case
+from bench.cases import OPERATIONS, Case
 from bench.proof import conduct, expectation, inputs, scikit_learn
+from bench.proof.blame import described
 from bench.proof.expectation import Expectation
 from bench.proof.targets import Evidence
 from impls import Backend, Network
 
-OPERATIONS = ("forward", "gradient", "train")
 BATCH = 7
 
 NETWORKS = (
@@ -93,7 +93,7 @@ def _caught(check: Callable[[], Evidence]) -> Evidence:
     try:
         return check()
     except Exception as error:
-        return Evidence(False, inf, inf, f"{type(error).__name__}: {' '.join(str(error).split())}")
+        return Evidence(False, inf, inf, described(error))
 
 
 @cache

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import Case
+from bench.proof import conduct
 from bench.proof.expectation import Expectation
-from bench.proof.inputs import Problem
+from bench.proof.inputs import Problem, draw
 from bench.proof.targets import Evidence
-from impls import Backend, Model
+from impls import Backend, Model, Network, load
 
 # The update of a model that was timed must be that of a fresh one. This is to notice work left out, not to
 # prove equality, which the expectation does: so wide that another order of summation, even in float32, never
 # reaches it.
 UPDATE_TOLERANCE = 0.01
 ROWS = 8
+SMALL, SMALL_BATCH = Network((3, 3, 1)), 7
 
 
 class CheckFailed(Exception):
     """A model is not right; the text says how in one line."""
+
+
+@cache
+def contract(name: str, dtype: str) -> Evidence:
+    """Evidence that a backend keeps the contract's promises, tried once in a process, on a small network."""
+    return conduct.check(load(name), draw(SMALL, SMALL_BATCH, dtype))
 
 
 def build(backend: Backend, case: Case, problem: Problem) -> Model:

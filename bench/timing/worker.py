@@ -17,6 +17,7 @@ from collections.abc import Callable
 from random import Random
 from statistics import median
 
+from bench.proof.blame import described
 from bench.proof.inputs import draw
 from bench.proof.targets import Evidence
 from bench.timing import blocks, checks, threads
@@ -59,6 +60,8 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
         if arm in checked:
             models[arm] = checks.build(backend, arm.case, expectation.problem)
             return
+        if arm not in seconds:  # the first process
+            checks.require(checks.contract(arm.backend, arm.case.dtype))
         start = time.perf_counter()
         models[arm], evidence[arm] = checks.before(backend, arm.case, expectation)
         duration = time.perf_counter() - start
@@ -108,8 +111,7 @@ def compile_cases(job: Compile, send: Send) -> None:
 
 def reason(error: Exception) -> str:
     """An exception in one line."""
-    text = " ".join(str(error).split())
-    return text if isinstance(error, checks.CheckFailed | BackendError) else f"{type(error).__name__}: {text}"
+    return str(error) if isinstance(error, checks.CheckFailed | BackendError) else described(error)
 
 
 def main() -> None:
