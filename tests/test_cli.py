@@ -1,6 +1,7 @@
 """The command line: what it prints, what it leaves behind, and with which status it ends."""
 
 import json
+import math
 import os
 import re
 import signal
@@ -314,5 +315,10 @@ def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeyp
 def test_the_bars_show_the_one_sample_case(capsys):
     assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
     out, _ = capsys.readouterr()
-    bars = {line.split()[0]: line.count("█") for line in out.splitlines() if "█" in line}
-    assert bars == {"python_loops": 1, "numpy_plain": tables.BAR_WIDTH}
+    rows = [line.split() for line in out.splitlines() if "█" in line and "factor" not in line]
+    widths = {name: len(bar) for name, bar, *_ in rows}
+    seconds = {name: float(value) for name, _, value, unit in rows if unit == "µs"}
+    # Within a factor of ten the whole width stands for ten.
+    ratio = seconds["numpy_plain"] / seconds["python_loops"]
+    assert widths["python_loops"] == 1
+    assert widths["numpy_plain"] == pytest.approx(1 + (tables.BAR_WIDTH - 1) * math.log10(ratio), abs=1)

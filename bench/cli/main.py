@@ -102,8 +102,8 @@ def compare(a: str, b: str, **options: Any) -> int:
 def verify(names: tuple[str, ...], **options: Any) -> int:
     """Prove backends equal to exact results.
 
-    B are names as `mlpbench backends` lists them, by default the core. The proof is then tried on sabotaged backends, each
-    of which it must reject.
+    B are names as `mlpbench backends` lists them, by default the core. The proof is then tried on sabotaged backends,
+    each of which it must reject.
     """
     from bench.cli import proof
 

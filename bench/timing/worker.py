@@ -60,12 +60,12 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
         if arm in checked:
             models[arm] = checks.build(backend, arm.case, expectation.problem)
             return
-        if arm not in seconds:  # the first process
-            checks.require(checks.contract(arm.backend, arm.case.dtype))
         start = time.perf_counter()
         models[arm], evidence[arm] = checks.before(backend, arm.case, expectation)
         duration = time.perf_counter() - start
         checks.require(evidence[arm])
+        if arm not in seconds:  # in the first process
+            checks.require(checks.contract(arm.backend, arm.case.dtype))
         if arm not in seconds:  # a check makes one call at least, and of slow ones none is spent on an estimate
             slow = duration > job.effort.slow and not backend.compiles
             function, argument = call(arm.case, models[arm], expectation.problem)
