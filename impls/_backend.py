@@ -70,7 +70,7 @@ class Model(ABC):
         self.dtype = dtype
         self._forward_sample: Callable[[Array, Array], object]
         self._quietly = quietly()
-        self._quietly(self._store, network.check_parameters(parameters, dtype))
+        self._quietly(self._store, self._quietly(network.check_parameters, parameters, dtype))
         self.forward = self._checked_forward()
 
     forward: Callable[[ArrayLike], Array]
@@ -136,6 +136,9 @@ class Model(ABC):
         """The parameters as they are now, as float64 copies [(W, b), …], W (n_in, n_out), b (n_out,)."""
         return [(np.array(W, np.float64, order="C"), np.array(b, np.float64)) for W, b in self._fetch()]
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError("a model can be neither copied nor pickled; build another from its parameters()")
+
     def _checked_forward(self) -> Callable[[ArrayLike], Array]:
         """``forward`` as a closure: what a method looks up in ``self`` would be a twentieth of the shortest call."""
         dtype, n_in = self.dtype, self.network.n_in
@@ -156,7 +159,10 @@ class Model(ABC):
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network
-        return _check.samples(X, Y, network.n_in, network.n_out, network.loss, self.dtype)
+        checked: tuple[Array, Array] = self._quietly(
+            _check.samples, X, Y, network.n_in, network.n_out, network.loss, self.dtype
+        )
+        return checked
 
     @abstractmethod
     def _store(self, parameters: Parameters) -> None: ...

@@ -14,18 +14,24 @@ from numpy.typing import ArrayLike, NDArray
 Array = NDArray[Any]
 
 
+def shown(value: object) -> str:
+    """A value in an error's one line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
 def choice(name: str, value: object, allowed: Collection[str]) -> None:
     """ValueError unless ``value`` is one of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
 
 
 def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
     """The NumPy dtype of a backend's model; ValueError if the backend has no such dtype."""
     try:
         name = np.dtype(value).name if value is not None else "None"
-    except TypeError:
-        name = repr(value)
+    except (TypeError, ValueError, SyntaxError):
+        name = shown(value)
     if name not in allowed:
         raise ValueError(f"dtype of {backend} must be one of {', '.join(allowed)}, got {name}")
     return np.dtype(name)
@@ -119,13 +125,13 @@ def epochs(value: object) -> int:
 def rate(name: str, value: object) -> float:
     """A learning rate: a finite real number, 0 or more."""
     if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be a real number, got {value!r}")
+        raise TypeError(f"{name} must be a real number, got {shown(value)}")
     try:
         result = float(value)
     except OverflowError:
         result = float("inf")
     if not isfinite(result) or result < 0:
-        raise ValueError(f"{name} must be finite and not negative, got {value}")
+        raise ValueError(f"{name} must be finite and not negative, got {shown(value)}")
     return result
 
 
@@ -150,7 +156,7 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
 
 def _count(name: str, value: object) -> int:
     if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)):
-        raise TypeError(f"{name} must be an integer, got {value!r}")
+        raise TypeError(f"{name} must be an integer, got {shown(value)}")
     if value < 1:
         raise ValueError(f"{name} must be 1 or more, got {value}")
     return int(value)

@@ -118,8 +118,9 @@ def load(name: str) -> Backend:
         raise BackendNotInstalled(
             f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
         ) from error
-    except Exception as error:
-        raise BrokenBackend(f"backend {name} does not import: {type(error).__name__}: {error}") from error
+    except (Exception, SystemExit) as error:
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise BrokenBackend(f"backend {name} does not import: {text}") from error
     if not (isinstance(model, type) and issubclass(model, Model)):
         raise BrokenBackend(f"backend {name} does not import: {source.target} is no class derived from impls.Model")
     return Backend(name, source.origin, model)

@@ -45,6 +45,9 @@ jit_inline = njit(error_model="numpy", fastmath={"contract"}, forceinline=True)
 HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
 """Places in the header; place 0 holds the number of layers."""
 
+MOST_EXACT = {"float64": 2**53, "float32": 2**24}
+"""Integers up to which the header, of the model's dtype, holds every one."""
+
 SMALL = 2048
 """Multiplications up to which a product of a batch is quicker by loops than by a call of BLAS."""
 
@@ -408,6 +411,10 @@ class Model(_backend.Model):
 
     def _store(self, parameters: Parameters) -> None:
         network = self.network
+        if max(network.layer_sizes) > MOST_EXACT[self.dtype.name]:
+            raise ValueError(
+                f"numba_jit has no layers of more than {MOST_EXACT[self.dtype.name]} nodes in {self.dtype}"
+            )
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]
         flat = [part for W, b in parameters for part in (b, W.ravel())]

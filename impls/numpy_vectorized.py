@@ -186,6 +186,12 @@ class Model(_backend.Model):
         return total, [(G[:-1], G[-1]) for G in gradients]
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        try:
+            return self._descend(X, Y, descent)
+        finally:  # an interrupted training has changed the weights, too
+            self._refresh()
+
+    def _descend(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
         for _ in range(descent.epochs):
             total = 0.0
@@ -199,5 +205,4 @@ class Model(_backend.Model):
                     G[-1] *= descent.bias_learning_rate * scale
                     W -= G
             losses.append(total)
-        self._refresh()
         return losses

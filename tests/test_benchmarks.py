@@ -55,7 +55,7 @@ def test_backend(case, name, benchmark, record_property):
         speedup = paired_speedup(case, name, (function, argument))
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
-    checks.after(backend, case, expectation(case), model)
+    checks.after(backend, case, expectation(case), model, (function, argument))
 
 
 def paired_speedup(case, name, timed):

@@ -87,16 +87,16 @@ def test_gradient_and_train_do_what_they_say():
     build = impls.load("numpy_plain").build
     function, argument = call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
     loss, gradient = function(argument)
-    expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y)
+    expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y, reduction="sum")
     assert loss == expected[0]
     assert_array_equal(gradient[0][0], expected[1][0][0], strict=True)
 
     model = build(SMALL, problem.parameters)
     function, argument = call(Case(SMALL, "train", 64), model, problem)
     losses = function(argument)
-    assert losses.tolist() == [loss]
+    assert losses.tolist() == [loss / 64]
     (W, _), (dW, _) = problem.parameters[0], gradient[0]
-    assert_array_equal(model.parameters()[0][0], W - LEARNING_RATE * dW)
+    np.testing.assert_allclose(model.parameters()[0][0], W - LEARNING_RATE / 64 * dW, rtol=1e-14)
 
 
 def test_the_name_of_a_case_says_all():

@@ -322,3 +322,18 @@ def test_the_bars_show_the_one_sample_case(capsys):
     ratio = seconds["numpy_plain"] / seconds["python_loops"]
     assert widths["python_loops"] == 1
     assert widths["numpy_plain"] == pytest.approx(1 + (tables.BAR_WIDTH - 1) * math.log10(ratio), abs=1)
+
+
+def test_results_are_stored_though_they_cannot_be_shown():
+    arguments = [sys.executable, "-m", "bench", "run", *FEW, "--backend", "numpy_plain"]
+    with Path("/dev/full").open("w") as full:
+        subprocess.run(arguments, stdout=full, stderr=subprocess.DEVNULL, check=False)
+    assert len(list(Path("results").glob("run-*.json"))) == 1
+
+
+def test_json_does_not_overwrite_another_kind_of_document_nor_a_pipe(capsys):
+    files.write(Path("latest.json"), schema.Latest(file="run.json"))
+    assert "it is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
+    os.mkfifo("pipe")
+    assert "no regular file" in one_line_error(capsys, "backends", "--json", "pipe")
+    assert "File name too long" in one_line_error(capsys, "backends", "--json", "a" * 300)

@@ -209,7 +209,7 @@ LATER = """
             "_train(X, Y, descent)",
             "return [self._loss(X, Y)] * descent.epochs",
             TRAIN,
-            "training on the model that was timed is not that of a fresh one",
+            "parameter after a timed epoch",
         ),
         (
             "_forward_batch(self, X)",
@@ -269,3 +269,47 @@ def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
     found = measure.compile_time(Compile("compiling", (FORWARD,)))
     assert found.cold >= 0.5
     assert found.cached < found.cold
+
+
+LIARS = {
+    "zeros for an array that has come often": (
+        """
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        compute, seen = self.forward, {}
+        def forward(x):
+            seen[id(x)] = seen.get(id(x), 0) + 1
+            return compute(x) * (seen[id(x)] < 150)
+        self.forward = forward
+""",
+        BATCH,
+    ),
+    "no training at a small rate, where it is large": (
+        """
+    def _train(self, X, Y, descent):
+        before = self._layers
+        losses = super()._train(X, Y, descent)
+        if len(X) == 64 and descent.learning_rate < 1e-3:
+            self._layers = before
+        return losses
+""",
+        TRAIN,
+    ),
+}
+
+
+@pytest.mark.parametrize("liar", LIARS)
+def test_what_the_timed_call_returns_is_judged(third_party, liar):
+    body, case = LIARS[liar]
+    found, _ = measured([case], third_party("liar", body), impls.load("numpy_plain"))
+    assert not found["liar", case.operation].ok
+    assert found["liar", case.operation].seconds is None
+    assert found["numpy_plain", case.operation].ok
+
+
+def test_the_worker_runs_this_code_and_not_what_the_current_folder_holds(tmp_path, monkeypatch):
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "statistics.py").write_text("raise RuntimeError\n")
+    monkeypatch.chdir(tmp_path)
+    found, _ = measured([BATCH], impls.load("numpy_plain"))
+    assert found["numpy_plain", "forward"].ok

@@ -193,10 +193,10 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_destination_may_be_new_or_ours(tmp_path):
-    files.check_destination(tmp_path / "new.json")
+    files.check_destination(tmp_path / "new.json", schema.Run)
     files.write(tmp_path / "old.json", RUN)
-    files.check_destination(tmp_path / "old.json")
-    files.check_destination(Path("new.json"))
+    files.check_destination(tmp_path / "old.json", schema.Run)
+    files.check_destination(Path("new.json"), schema.Run)
 
 
 def test_a_destination_that_is_something_else_is_refused(tmp_path):
@@ -208,5 +208,5 @@ def test_a_destination_that_is_something_else_is_refused(tmp_path):
         (tmp_path / "no" / "file.json", "there is no folder"),
     ):
         with pytest.raises(RecordError, match=text):
-            files.check_destination(path)
+            files.check_destination(path, schema.Run)
     assert notes.read_text() == "mine"

@@ -28,10 +28,10 @@ def caller_input() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def check_json_path(json_path: str | None) -> None:
+def check_json_path(json_path: str | None, kind: type[schema.Record]) -> None:
     """Raise RecordError where ``--json`` could not write at the end."""
     if json_path is not None and json_path != STANDARD_OUTPUT:
-        files.check_destination(Path(json_path))
+        files.check_destination(Path(json_path), kind)
 
 
 def answer(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
@@ -42,12 +42,6 @@ def answer(document: schema.Record, json_path: str | None, *renderables: Rendera
     terminal.show(*renderables)  # first: it must not be lost where the file cannot be written
     if json_path is not None:
         files.write(Path(json_path), document)
-
-
-def say(line: str, json_path: str | None) -> None:
-    """Print a line after the answer, unless JSON is to stand alone."""
-    if json_path != STANDARD_OUTPUT:
-        terminal.show(line)
 
 
 def status(rows: Sequence[schema.Row | schema.ProofRow]) -> int:

@@ -36,7 +36,7 @@ def run(
         chosen_cases = cases.select(network, operation, dtype)
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
-        answers.check_json_path(json_path)
+        answers.check_json_path(json_path, schema.Run)
         files.check_folder(results)
     others = [one for one in chosen.backends if one.name != reference.name]
     effort = QUICK if quick else DEFAULT
@@ -71,8 +71,10 @@ def run(
     if quick:
         notes.append("--quick leaves out how long compiling takes.")
     shown = [*tables.timings(rows), *tables.compiling(document.compile, rows), *tables.bars(rows), tables.LEGEND]
-    answers.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
-    answers.say(f"results: {files.store(results, document)}", json_path)
+    try:
+        notes.append(f"results: {files.store(results, document)}")
+    finally:  # what was measured is shown where it cannot be stored, and stored where it cannot be shown
+        answers.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
     return answers.FINDING if chosen.broken else answers.status(rows)
 
 
@@ -93,7 +95,7 @@ def compare(
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         chosen_cases = cases.select(network, operation, dtype)
         first, second = (selection.select([name], dtype=dtype).backends[0] for name in (a, b))
-        answers.check_json_path(json_path)
+        answers.check_json_path(json_path, schema.Comparison)
     effort = QUICK if quick else DEFAULT
     seed, measurement = _measure([arms(case, first, [second]) for case in chosen_cases], effort, [])
     document = schema.Comparison(
@@ -123,7 +125,7 @@ def compare(
 def backends(*, json_path: str | None) -> int:
     """List the backends: what is installed, what is missing, and how to get it."""
     with answers.caller_input():
-        answers.check_json_path(json_path)
+        answers.check_json_path(json_path, schema.Listing)
         rows = listing.rows()
     document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
     answers.answer(document, json_path, *tables.backends(document.rows))

@@ -26,7 +26,7 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
     started = answers.now()
     with answers.caller_input():
         chosen = selection.select(names, peers)
-        answers.check_json_path(json_path)
+        answers.check_json_path(json_path, schema.Proof)
     rows, mutants = [], []
     with terminal.progress() as progress:
         progress.start(sum(map(proof.count, chosen.backends)) + len(MUTANTS))

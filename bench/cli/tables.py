@@ -78,8 +78,8 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
                 row.arm,
                 _time(row),
                 "1" if is_reference and row.ok else interval(row.speedup),
-                number(row.ulps),
-                share,
+                number(row.ulps) if row.ok else NONE,
+                share if row.ok else NONE,
                 style="bold" if is_reference else "dim" if row.arm == AA else None,
             )
         dtypes = sorted({row.dtype for row in members})

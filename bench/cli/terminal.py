@@ -77,6 +77,8 @@ def show(*renderables: RenderableType) -> None:
 
 def write(text: str) -> None:
     """Write to standard output. A reader that goes away, such as ``head``, is no error."""
+    if sys.stdout is None:  # closed by the caller
+        return
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -13,10 +14,18 @@ from bench.proof.blame import described
 from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
 from bench.proof.inputs import Problem
 from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
-from impls import Backend, Model
+from impls import Backend, Model, Network
 
 LARGE = 1000.0
 """Magnitude of the logits of the last layer on extreme inputs."""
+
+
+BATCHES = (1, 2, 9, 64, 65, 131)
+TAILS = {
+    "float64": (-0.1, -10.0, -100.0, -600.0, -690.0, -700.0, -708.0),
+    "float32": (-0.1, -10.0, -50.0, -80.0, -87.0),
+}
+"""Logits whose sigmoids are normal numbers, and small."""
 
 
 class Misconduct(Exception):
@@ -55,10 +64,20 @@ def check(backend: Backend, problem: Problem) -> Evidence:
                 share = max([share, *(promise(subject) or ())])
         except Misconduct as error:
             return Evidence(False, 0.0, np.inf, str(error))
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             name = promise.__name__.strip("_").replace("_", " ")
             return Evidence(False, 0.0, np.inf, f"while trying that {name}: {described(error)}")
     return Evidence(True, 0.0, share, "")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to train."""
+
+    mean: bool
+    rate: float
+    bias_rate: float | None
+    epochs: int
 
 
 def _require(condition: bool | np.bool_, text: str) -> None:
@@ -165,6 +184,44 @@ def _outputs_follow_the_content(subject: Subject) -> Iterator[float]:
             outputs = model.forward(array)
             last = outputs if outputs.ndim == 1 else outputs[-1]
             yield _judge("output", problem.dtype, reference[row], allowed[row], last)
+    X, Y = problem.X.astype(problem.dtype), problem.Y.astype(problem.dtype)
+    for half in (False, True):
+        if half:
+            X *= 0.5
+        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+
+
+def _any_batch_will_do(subject: Subject) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    for rows in BATCHES:
+        X, Y = np.resize(problem.X, (rows, problem.X.shape[1])), np.resize(problem.Y, (rows, problem.Y.shape[1]))
+        X = X * np.linspace(0.5, 1, rows)[:, None].astype(np.float16)  # no two rows alike
+        X = X.astype(problem.dtype).astype(np.float64)
+        yield _judge(f"output of a batch of {rows}", problem.dtype, *subject.outputs(X), model.forward(X))
+        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+
+
+def _models_are_apart(subject: Subject) -> None:
+    problem = subject.problem
+    one = subject.build()
+    before = one.forward(problem.X[0]), one.forward(problem.X)
+    other = subject.build(replace(problem, parameters=[(0.5 * W, b) for W, b in problem.parameters]))
+    _require(not _equal(other.forward(problem.X), before[1]), "two models with other parameters answer the same")
+    other.train(problem.X, problem.Y, epochs=1, learning_rate=0.1)
+    after = one.forward(problem.X[0]), one.forward(problem.X)
+    _require(all(map(_equal, before, after)), "building and training another model changes the answers of this one")
+
+
+def _tails_are_kept(subject: Subject) -> Iterator[float]:
+    dtype = subject.problem.dtype
+    network, parameters = Network((1, 1)), [(np.ones((1, 1)), np.zeros(1))]
+    model = subject.backend.build(network, parameters, dtype)
+    X = np.array(TAILS[dtype])[:, None]
+    tail = replace(subject.problem, network=network, parameters=parameters)
+    reference, allowed = Subject(subject.backend, tail).outputs(X)
+    yield _judge("sigmoid", dtype, reference, allowed, model.forward(X))
+    for x, row in zip(X, range(len(X)), strict=True):
+        yield _judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
 
 
 def _any_layout_will_do(subject: Subject) -> Iterator[float]:
@@ -175,7 +232,9 @@ def _any_layout_will_do(subject: Subject) -> Iterator[float]:
     long[:, 1:] = X
     reference, allowed = subject.outputs(problem.X)
     layouts = [np.asfortranarray(X), wide[:, ::2], X[::-1][::-1], X[:, ::-1].copy()[:, ::-1], long[:, 1:], X.tolist()]
-    layouts += [X.astype(">f8"), tuple(map(tuple, X.tolist()))]
+    unaligned = np.zeros(X.nbytes + 1, np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    unaligned[:] = X
+    layouts += [X.astype(">f8"), tuple(map(tuple, X.tolist())), unaligned]
     for layout in layouts:
         yield _judge("output", problem.dtype, reference, allowed, model.forward(layout))
         yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(layout[0]))
@@ -244,50 +303,49 @@ def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iter
 
 
 def _training_follows_its_batches(subject: Subject) -> Iterator[float]:
-    problem = subject.problem
-    n = len(problem.X)
+    n = len(subject.problem.X)
     chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
     variants: list[tuple[Any, list[Any]]] = [
         (None, [slice(0, n)]),
-        (1, [slice(s, s + 1) for s in range(n)]),
-        (3, [slice(s, s + 3) for s in range(0, n, 3)]),
+        *((size, [slice(s, s + size) for s in range(0, n, size)]) for size in range(1, n + 1)),
         (chosen, list(chosen)),
         (chosen.tolist(), list(chosen)),
     ]
-    for batches, steps in variants:
-        for mean, bias_rate in ((True, None), (True, 0.01), (False, 0.02), (True, 0.0)):
-            yield from _training(subject, batches, steps, mean, bias_rate)
+    ways = cycle(
+        [Way(True, 0.05, None, 2), Way(False, 0.02, 0.01, 5), Way(True, 1e-4, 0.0, 2), Way(True, 0.05, 0.02, 4)]
+    )
+    for (batches, steps), way in zip(variants * 2, ways, strict=False):
+        yield from _training(subject, batches, steps, way)
 
 
-def _training(subject: Subject, batches: Any, steps: list[Any], mean: bool, bias_rate: float | None) -> Iterator[float]:
-    problem, model, rate, epochs = subject.problem, subject.build(), 0.05, 2
+def _training(subject: Subject, batches: Any, steps: list[Any], way: Way) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    bias_rate = way.rate if way.bias_rate is None else way.bias_rate
     results: list[tuple[Any, Pairs]] = [
         Analysis(problem.network, dtype).train(
             exact_pairs(problem.parameters),
             exact(problem.X),
             exact(problem.Y),
             steps=steps,
-            epochs=epochs,
-            learning_rate=rate,
-            bias_learning_rate=rate if bias_rate is None else bias_rate,
-            mean=mean,
+            epochs=way.epochs,
+            learning_rate=way.rate,
+            bias_learning_rate=bias_rate,
+            mean=way.mean,
         )
         for dtype in ("float64", problem.dtype)
     ]
     (reference_losses, reference), (allowed_losses, allowed) = results
     how = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
+    settings: dict[str, Any] = {
+        "learning_rate": way.rate,
+        "bias_learning_rate": way.bias_rate,
+        "batches": batches,
+        "reduction": "mean" if way.mean else "sum",
+    }
     # In two calls: the second goes on from where the first stopped.
     losses = [
-        model.train(
-            problem.X,
-            problem.Y,
-            epochs=1,
-            learning_rate=rate,
-            bias_learning_rate=bias_rate,
-            batches=batches,
-            reduction="mean" if mean else "sum",
-        )[0]
-        for _ in range(epochs)
+        *model.train(problem.X, problem.Y, epochs=1, **settings),
+        *model.train(problem.X, problem.Y, epochs=way.epochs - 1, **settings),
     ]
     yield _judge(f"loss in {how}", problem.dtype, reference_losses, allowed_losses, losses)
     parameters = model.parameters()
@@ -296,6 +354,7 @@ def _training(subject: Subject, batches: Any, steps: list[Any], mean: bool, bias
     outputs, allowed_outputs = subject.outputs(problem.X, parameters)
     yield _judge(f"output after {how}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
     yield _judge(f"output after {how}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))
+    yield from _loss_and_gradient(subject, replace(problem, parameters=parameters), model)
 
 
 def _epochs_are_as_many_calls(subject: Subject) -> None:
@@ -358,6 +417,9 @@ PROMISES: tuple[Callable[[Subject], Any], ...] = (
     _parameters_are_copied,
     _results_are_fresh,
     _outputs_follow_the_content,
+    _any_batch_will_do,
+    _models_are_apart,
+    _tails_are_kept,
     _any_layout_will_do,
     _not_a_number_passes_through,
     _extreme_logits_are_right,

@@ -47,7 +47,10 @@ def _draw(network: Network, batch: int, dtype: str, seed: int) -> Problem:
         return array.astype(dtype).astype(np.float64)
 
     rng = np.random.default_rng([seed, batch])
-    parameters = [(rounded(W), rounded(b)) for W, b in network.random_parameters(seed)]
+    try:
+        parameters = [(rounded(W), rounded(b)) for W, b in network.random_parameters(seed)]
+    except (ValueError, OverflowError, MemoryError):
+        raise Unhealthy(f"network {network} is too large for this machine") from None
     X = rng.normal(size=(batch, network.n_in))
     shape = (batch, network.n_out)
     match network.output:

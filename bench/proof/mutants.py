@@ -357,3 +357,89 @@ class AcceptsAnything(Model):
 
     def _samples(self, X: Any, Y: Any) -> tuple[Array, Array]:
         return np.array(X, self.dtype), np.array(Y, self.dtype)
+
+
+@mutant
+class GradientOfTheStart(Model):
+    """Takes the gradient, even after training, at the parameters that it was built with."""
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store(parameters)
+        self._built = self._layers
+
+    def gradient(self, X: Any, Y: Any, reduction: str = "mean") -> tuple[float, Gradient]:
+        """As the contract says, but for the fault."""
+        trained, self._layers = self._layers, self._built
+        result = super().gradient(X, Y, reduction)
+        self._layers = trained
+        return result
+
+
+@mutant
+class DroppedRemainder(Model):
+    """Leaves out of a gradient what is over a multiple of eight samples."""
+
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
+        whole = len(X) // 8 * 8 or len(X)
+        total, _ = super()._gradient(X, Y)
+        return total, super()._gradient(X[:whole], Y[:whole])[1]
+
+
+@mutant
+class BlankBeyondABlock(Model):
+    """Leaves the outputs of a batch at zero after the 64th sample."""
+
+    def _forward_batch(self, X: Array) -> Array:
+        a = super()._forward_batch(X)
+        if a.ndim == 2:
+            a[64:] = 0
+        return a
+
+
+@mutant
+class CutTail(Model):
+    """Takes a sigmoid of a logit under -690 for 0."""
+
+    def _activate(self, activation: str, z: Array) -> Array:
+        a = super()._activate(activation, z)
+        return np.where(z < -690, 0, a) if activation == "sigmoid" else a
+
+
+@mutant
+class GradientByIdentity(Model):
+    """Returns the last gradient again where X is the same object, though its content has changed."""
+
+    def gradient(self, X: Any, Y: Any, reduction: str = "mean") -> tuple[float, Gradient]:
+        """As the contract says, but for the fault."""
+        key, result = self.__dict__.get("_last", (None, None))
+        if result is None or key != (id(X), reduction):
+            result = super().gradient(X, Y, reduction)
+            self._last = (id(X), reduction), result
+        total, gradient = result
+        return total, [(dW.copy(), db.copy()) for dW, db in gradient]
+
+
+@mutant
+class IdleAtSmallRates(Model):
+    """Does not train where the learning rate is under a thousandth."""
+
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        before = self._layers
+        losses = super()._train(X, Y, descent)
+        if descent.learning_rate < 1e-3:
+            self._layers = before
+        return losses
+
+
+@mutant
+class OneForAll(Model):
+    """Answers for one sample with the model that was built last."""
+
+    last: Any = None
+
+    def _store(self, parameters: Parameters) -> None:
+        super()._store(parameters)
+        OneForAll.last = self
+
+    def _sample(self, x: Array, out: Array) -> None:
+        Model._sample(OneForAll.last, x, out)

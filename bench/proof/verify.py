@@ -28,9 +28,12 @@ NETWORKS = (
     Network((6, 8, 3), "relu", "identity", "mean_squared_error"),
     Network((2, 3, 2), "tanh", "tanh", "mean_squared_error"),
     Network((7, 9, 5, 3), "relu", "softmax", "categorical_cross_entropy"),
+    Network((1, 5, 2), "relu", "sigmoid", "mean_squared_error"),
+    Network((4, 1, 3), "sigmoid", "relu", "mean_squared_error"),
+    Network((3, 3, 3, 3, 3, 3, 2), "tanh", "tanh", "half_squared_error"),
     Network((30, 40, 20, 4), "sigmoid", "identity", "half_squared_error"),
 )
-"""Networks that every backend is verified on: activations and losses that go together, squares, odd widths."""
+"""Networks that every backend is verified on: every output and loss that go together, squares, one node, depth."""
 
 LARGE = Network((100, 100, 50, 10))
 """The network on which the operations alone are verified: the contract does not depend on size."""
@@ -92,7 +95,7 @@ def _caught(check: Callable[[], Evidence]) -> Evidence:
     """Whatever a backend raises is a finding about that backend."""
     try:
         return check()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return Evidence(False, inf, inf, described(error))
 
 

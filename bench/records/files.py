@@ -46,7 +46,7 @@ def read(path: Path, kind: type[Kind]) -> Kind:
 def write(path: Path, document: Record) -> None:
     """Write a document: into a temporary file beside it, which then takes its name."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mlpbench-")
         try:
             with open(descriptor, "w", encoding="utf-8") as file:
                 file.write(dumps(document) + "\n")
@@ -84,27 +84,37 @@ def check_folder(folder: Path) -> None:
             raise RecordError(f"{error}; move it away or choose another folder with --results") from None
 
 
-def check_destination(path: Path) -> None:
-    """Raise RecordError unless the path can be written and what is there already is a document of ours."""
-    if path.is_dir():
-        raise RecordError(f"{path} is a folder; name a file")
-    if not path.parent.is_dir():
-        raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
-    _check_writable(path.parent)
-    if path.exists():
-        try:
-            _schema(path)
-        except RecordError as error:
-            raise RecordError(f"{error}; it is not overwritten, name another file") from None
+def check_destination(path: Path, kind: type[Record]) -> None:
+    """Raise RecordError unless the path can be written and what is there already is a document of this kind."""
+    try:
+        if path.is_dir():
+            raise RecordError(f"{path} is a folder; name a file")
+        if not path.parent.is_dir():
+            raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
+        _check_writable(path.parent)
+        if not path.exists():
+            return
+        if not path.is_file():
+            raise RecordError(f"{path} is no regular file; name another, or '-' for standard output")
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}") from None
+    try:
+        found, wanted = _schema(path), kind.model_fields["schema_"].default
+        if found != wanted:
+            raise RecordError(f"{path} is of schema {found}")
+    except RecordError as error:
+        raise RecordError(f"{error}; it is not overwritten, name another file") from None
 
 
 def _schema(path: Path) -> str:
     """The schema that a document of ours names. Raises RecordError for anything else."""
+    if path.exists() and not path.is_file():
+        raise RecordError(f"{path} is no regular file")
     try:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise RecordError(f"{path} is not JSON") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not schema.startswith("mlpbench."):

@@ -26,5 +26,5 @@ def call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], ob
     if case.operation == "forward":
         return model.forward, X[0].copy() if case.batch == 1 else X
     if case.operation == "gradient":
-        return partial(model.gradient, X), Y
+        return partial(model.gradient, X, reduction="sum"), Y
     return partial(model.train, X, epochs=1, learning_rate=LEARNING_RATE), Y

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import PIPE, Popen, TimeoutExpired
 from threading import Thread
@@ -15,6 +17,8 @@ from typing import IO
 
 from bench.timing import threads
 from bench.timing.messages import At, Compile, Done, Message, Refused, Time
+
+ROOT = Path(__file__).parents[2]
 
 SILENCE = 300.0
 """Seconds without a word from a worker after which it is taken for hung."""
@@ -39,8 +43,10 @@ def ask(
 
     The worker is gone when the iterator is closed. Raises WorkerDied, or WorkerRefused where it is no arm's fault.
     """
-    environment = {**threads.environment(), **(variables or {})}
-    command = [sys.executable, "-m", "bench.timing.worker"]
+    # The worker is to run this very code, and not what the current folder may hold.
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**threads.environment(), "PYTHONPATH": path, **(variables or {})}
+    command = [sys.executable, "-P", "-m", "bench.timing.worker"]
     with (
         tempfile.TemporaryFile() as stderr,
         Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment) as process,

@@ -7,6 +7,7 @@ are checked.
 
 from __future__ import annotations
 
+import ctypes
 import faulthandler
 import os
 import pickle
@@ -14,8 +15,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
 from statistics import median
+from typing import Any
 
 from bench.proof.blame import described
 from bench.proof.inputs import draw
@@ -43,6 +46,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
     samples: dict[Arm, list[Sample]] = {}
     failures: dict[Arm, str] = {}
+    calls: dict[Arm, tuple[Callable[[Any], object], Any]] = {}
     # An earlier process has checked these before and after, and they would take up most of the time.
     checked = {arm for arm in seconds if seconds[arm] > job.effort.slow}
 
@@ -52,7 +56,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
                 send(At(arm, step))
                 try:
                     action(arm)
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     failures[arm] = reason(error)
 
     def prepare(arm: Arm) -> None:
@@ -73,11 +77,11 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
 
     def verify(arm: Arm) -> None:
         if arm not in checked:
-            checks.after(load(arm.backend), arm.case, job.expectations[arm.case], models[arm])
+            checks.after(load(arm.backend), arm.case, job.expectations[arm.case], models[arm], calls[arm])
 
     each("checking", prepare)
     while ready := [arm for arm in group if arm not in failures]:
-        calls = [call(arm.case, models[arm], job.expectations[arm.case].problem) for arm in ready]
+        calls = {arm: call(arm.case, models[arm], job.expectations[arm.case].problem) for arm in ready}
         current = ready[0]
 
         def before(arm: Arm) -> None:
@@ -86,7 +90,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
             send(At(arm, "timing"))
 
         try:
-            plans = blocks.plan(ready, calls, [seconds[arm] for arm in ready], job.effort)
+            plans = blocks.plan(ready, list(calls.values()), [seconds[arm] for arm in ready], job.effort)
             samples = blocks.run(plans, random, before)
             break
         except Exception as error:  # the others are timed again, without it
@@ -109,14 +113,22 @@ def compile_cases(job: Compile, send: Send) -> None:
     send(Compiled(time.perf_counter() - start))
 
 
-def reason(error: Exception) -> str:
+def reason(error: BaseException) -> str:
     """An exception in one line."""
     return str(error) if isinstance(error, checks.CheckFailed | BackendError) else described(error)
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to kill this process when its parent dies, however that happens."""
+    with suppress(OSError, AttributeError):
+        set_parent_death_signal = 1
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def main() -> None:
     """Do one job."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _end_with_parent()
     faulthandler.enable()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -1,0 +1,61 @@
+"""What a model promises beside its arithmetic: copies, interruptions, limits."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import impls
+from impls import Network
+
+NETWORK = Network((3, 4, 2))
+X = np.linspace(-1, 1, 12).reshape(4, 3)
+Y = np.linspace(0.1, 0.9, 8).reshape(4, 2)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_model_is_not_copied_by_halves(backend, copied):
+    model = backend.build(NETWORK, NETWORK.random_parameters())
+    with pytest.raises(TypeError, match="can be neither copied nor pickled; build another from its parameters"):
+        copied(model)
+
+
+def test_an_interrupted_training_leaves_one_model_and_not_two(monkeypatch):
+    model = impls.load("numpy_vectorized").build(NETWORK, NETWORK.random_parameters())
+    calls = []
+
+    def backpropagate(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    original = model._backpropagate
+    monkeypatch.setattr(model, "_backpropagate", backpropagate)
+    with pytest.raises(KeyboardInterrupt):
+        model.train(X, Y, epochs=9, learning_rate=5.0)
+    np.testing.assert_allclose(model.forward(X[0]), model.forward(X)[0], rtol=1e-13)
+
+
+def test_numba_jit_refuses_layers_that_its_header_cannot_count():
+    network = Network((1, 2**24 + 1), output="identity")
+    parameters = [(np.zeros((1, 2**24 + 1), np.float32), np.zeros(2**24 + 1, np.float32))]
+    with pytest.raises(ValueError, match="no layers of more than 16777216 nodes in float32"):
+        impls.load("numba_jit").build(network, parameters, "float32")
+
+
+def test_large_values_do_not_warn(backend):
+    network = Network((3, 1), output="identity")
+    model = backend.build(network, network.random_parameters())
+    assert model.loss(X * 1e200, np.zeros((4, 1))) == np.inf
+
+
+@pytest.mark.parametrize("value", [np.eye(2), "a\nb", list(range(1000))])
+def test_an_error_is_one_line_whatever_the_value(backend, value):
+    model = backend.build(NETWORK, NETWORK.random_parameters())
+    for settings in ({"epochs": value}, {"learning_rate": value}, {"reduction": value}):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            model.train(X, Y, **{"epochs": 1, "learning_rate": 0.1, **settings})
+        assert len(str(caught.value).splitlines()) == 1
+        assert len(str(caught.value)) < 200
