@@ -24,6 +24,9 @@ from bench.timing.messages import Effort
 from impls import numpy_plain
 from tests.third_party import install, path_with
 
+# Nearly every test starts processes.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
