@@ -145,10 +145,11 @@ class Model(ABC):
         sample_shape, output_shape = (n_in,), (self.network.n_out,)
         sample: Callable[[Array, Array], object] = self._forward_sample
         batch: Callable[[Array], Array] = partial(self._quietly, self._forward_batch)
+        check: Callable[..., Array] = partial(self._quietly, _check.inputs)
 
         def forward(x: ArrayLike) -> Array:
             if x.__class__ is not ndarray or x.dtype is not dtype or x.shape != sample_shape:
-                x = _check.inputs(x, n_in, dtype)
+                x = check(x, n_in, dtype)
                 if x.ndim == 2:
                     return batch(x)
             out = empty(output_shape, dtype)

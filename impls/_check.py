@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Collection
 from math import isfinite
 from numbers import Integral, Real
@@ -51,11 +50,12 @@ def real_array(name: str, value: ArrayLike) -> Array:
 
 
 def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
-    """``value`` as a C-contiguous array of the model's dtype."""
+    """``value`` as a C-contiguous array of the model's dtype; a float64 too large for float32 becomes infinity.
+
+    NumPy would warn of that: models run their checks with its warnings off.
+    """
     array = real_array(name, value)
-    with warnings.catch_warnings():  # a float64 too large for float32 becomes infinity, which is checked for
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return np.ascontiguousarray(array, model_dtype) if array.ndim else array.astype(model_dtype)
+    return np.ascontiguousarray(array, model_dtype) if array.ndim else array.astype(model_dtype)
 
 
 def finite(name: str, array: Array) -> None:

@@ -19,7 +19,6 @@ from impls import Backend, Model, Network
 LARGE = 1000.0
 """Magnitude of the logits of the last layer on extreme inputs."""
 
-
 BATCHES = (1, 2, 9, 64, 65, 131)
 TAILS = {
     "float64": (-0.1, -10.0, -100.0, -600.0, -690.0, -700.0, -708.0),
@@ -220,7 +219,7 @@ def _tails_are_kept(subject: Subject) -> Iterator[float]:
     tail = replace(subject.problem, network=network, parameters=parameters)
     reference, allowed = Subject(subject.backend, tail).outputs(X)
     yield _judge("sigmoid", dtype, reference, allowed, model.forward(X))
-    for x, row in zip(X, range(len(X)), strict=True):
+    for row, x in enumerate(X):
         yield _judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
 
 

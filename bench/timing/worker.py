@@ -70,7 +70,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
         checks.require(evidence[arm])
         if arm not in seconds:  # in the first process
             checks.require(checks.contract(arm.backend, arm.case.dtype))
-        if arm not in seconds:  # a check makes one call at least, and of slow ones none is spent on an estimate
+            # A check makes one call at least, and of slow ones none is spent on an estimate.
             slow = duration > job.effort.slow and not backend.compiles
             function, argument = call(arm.case, models[arm], expectation.problem)
             seconds[arm] = duration if slow else blocks.estimate(function, argument)
