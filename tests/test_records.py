@@ -179,7 +179,7 @@ def test_a_latest_that_is_not_ours_is_refused(tmp_path, content):
 def test_a_results_folder_that_cannot_be_is_refused(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "results"):
-        with pytest.raises(RecordError, match="cannot make the results folder"):
+        with pytest.raises(RecordError, match="cannot make the folder"):
             files.check_folder(folder)
 
 

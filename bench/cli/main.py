@@ -25,6 +25,10 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _json_option = click.option(
     "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
 )
+_peers_option = click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
+_backend_option = click.option(
+    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
+)
 _quick_option = click.option("--quick", is_flag=True, help="4 processes instead of 10, and fewer samples.")
 
 
@@ -55,10 +59,8 @@ def cli() -> None:
 
 @cli.command()
 @_quick_option
-@click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
-@click.option(
-    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
-)
+@_peers_option
+@_backend_option
 @_case_options
 @_json_option
 @click.option(
@@ -97,7 +99,7 @@ def compare(a: str, b: str, **options: Any) -> int:
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[B]...")
-@click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
+@_peers_option
 @_json_option
 def verify(names: tuple[str, ...], **options: Any) -> int:
     """Prove backends equal to exact results.
@@ -108,6 +110,25 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
     from bench.cli import proof
 
     return proof.verify(names, **options)
+
+
+@cli.command()
+@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@_peers_option
+@_backend_option
+@click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
+@click.option("--pictures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
+@_json_option
+def documents(keys: tuple[str, ...], **options: Any) -> int:
+    """Reproduce every figure that five public tutorials print.
+
+    KEY is feedforward, circles, miniflow or xor; by default all of them. Each printed figure stands beside what the
+    backends give, and each printed time beside this machine's. numpy_vectorized always runs: the others are compared
+    with it.
+    """
+    from bench.cli import documents as command
+
+    return command.documents(keys, **options)
 
 
 @cli.command()

@@ -72,16 +72,21 @@ def store(folder: Path, run: Run) -> Path:
 
 def check_folder(folder: Path) -> None:
     """Raise RecordError unless ``store`` can write into the folder, which is made if it is missing."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RecordError(f"cannot make the results folder {folder}: {error.strerror}") from None
-    _check_writable(folder)
+    make_folder(folder)
     if (folder / LATEST).exists():
         try:
             read(folder / LATEST, Latest)
         except RecordError as error:
             raise RecordError(f"{error}; move it away or choose another folder with --results") from None
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder if it is missing. Raises RecordError where that, or writing into it, does not work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecordError(f"cannot make the folder {folder}: {error.strerror}") from None
+    _check_writable(folder)
 
 
 def check_destination(path: Path, kind: type[Record]) -> None:

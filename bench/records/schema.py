@@ -6,6 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Form = Literal["rounded", "truncated", "exact", "below all"]
+"""How printed digits stand for a value: rounded, cut off, all that there are, or as a figure below all values."""
+
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -160,6 +163,41 @@ class Proof(Document):
     schema_: Literal["mlpbench.verify/1"] = Field("mlpbench.verify/1", alias="schema")
     rows: list[ProofRow]
     mutants: list[MutantRow]
+
+
+class DocumentRow(Record):
+    """A figure of a document beside what one backend gives; ``backend`` is null where none is needed to state it.
+
+    ``kind`` "figure": ``value``, a number or several, is to have the digits of ``printed``, as ``form`` says; null
+    stands for NaN or infinity. "agreement": the worst relative difference from the backend that the others are
+    compared with, to be at most ``printed``. "time": seconds. "speedup": a ratio of times with its interval. Of these
+    two, ``ratio`` is this machine's ÷ the document's, where that prints one. ``source`` names who gave ``printed``
+    where it was not the document.
+    """
+
+    document: str
+    part: str
+    figure: str
+    printed: str | None = None
+    source: str = ""
+    kind: Literal["figure", "agreement", "time", "speedup"]
+    form: Form | None = None
+    backend: str | None
+    value: Finite | list[Finite | None] | None = None
+    low: Finite | None = None
+    high: Finite | None = None
+    ratio: Finite | None = None
+    ok: bool
+    note: str = ""
+
+
+class Documents(Document):
+    """The document of ``mlpbench documents``; ``remarks`` say by key what is true beside the figures."""
+
+    schema_: Literal["mlpbench.documents/1"] = Field("mlpbench.documents/1", alias="schema")
+    options: dict[str, Any]
+    rows: list[DocumentRow]
+    remarks: dict[str, list[str]]
 
 
 class BackendRow(Record):

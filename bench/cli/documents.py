@@ -1,0 +1,275 @@
+"""The command ``documents``, and its tables."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import textwrap
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from types import ModuleType
+
+from rich.console import RenderableType
+from rich.text import Text
+
+import impls
+from bench import selection
+from bench.cli import answers, tables, terminal
+from bench.documents import datasets, library, printed, reproduce, times
+from bench.documents.programs import Document
+from bench.documents.reproduce import Results
+from bench.records import files, schema
+from bench.records.schema import DocumentRow
+from bench.timing import machine
+from bench.timing.measure import QUICK
+from impls import Backend
+
+WIDTHS = (21, 18, 18, 16, 5)
+"""Characters of the columns of the figures; what is longer is wrapped."""
+
+MANY = 6
+"""As many numbers of one figure are shown; of more, the first ones."""
+
+
+def documents(
+    keys: Sequence[str],
+    *,
+    backend: Sequence[str],
+    peers: bool,
+    boston: bool,
+    pictures: Path | None,
+    json_path: str | None,
+) -> int:
+    """Run the documents, and set every figure that they print beside what the backends give."""
+    started = answers.now()
+    with answers.caller_input():
+        chosen = library.select(keys, boston)
+        selected = selection.select(backend, peers)
+        answers.check_json_path(json_path, schema.Documents)
+        if pictures is not None:
+            drawing = _drawing()
+            files.make_folder(pictures)
+        if boston and any(document.key == "miniflow" for document in chosen):
+            datasets.boston()
+    backends = _with_yardstick(selected.backends)
+    results = Results()
+    with terminal.progress() as progress:
+        progress.start(reproduce.steps(chosen, backends))
+        for document in chosen:
+            reproduce.run(document, backends, QUICK, progress, results)
+        if pictures is not None:
+            progress.stage("drawing the pictures")
+            drawn = drawing.draw(results.runs, pictures)
+    record = schema.Documents(
+        command="documents",
+        version=answers.version(),
+        started=started,
+        finished=answers.now(),
+        machine=machine.describe(),
+        options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
+        rows=results.rows,
+        remarks=results.remarks,
+    )
+    notes = [f"left out: {text}" for text in selected.left_out.values()]
+    notes += [f"broken: {text}" for text in selected.broken.values()]
+    if pictures is not None:
+        notes.append(f"pictures: {len(drawn)} in {pictures}")
+    answers.answer(record, json_path, *_tables(chosen, backends, results), *_score(results.rows), *notes)
+    return answers.FINDING if selected.broken else answers.status(results.rows)
+
+
+def _drawing() -> ModuleType:
+    """The module that draws. Raises ValueError where its libraries are not installed."""
+    try:
+        return importlib.import_module("bench.documents.pictures")
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"pictures need {error.name}, which is not installed: pip install 'mlpbench[report]'"
+        ) from error
+
+
+def _with_yardstick(backends: Sequence[Backend]) -> list[Backend]:
+    by_name = {backend.name: backend for backend in [*backends, impls.load(reproduce.YARDSTICK)]}
+    return [by_name[name] for name in selection.in_order(by_name)]
+
+
+def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Results) -> Iterator[RenderableType]:
+    names = [backend.name for backend in backends]
+    yield f"backends: {', '.join(names)}"
+    yield ""
+    for document in chosen:
+        yield Text(f"{document.key}: {document.title}", style="bold")
+        yield ""
+        rows = [row for row in results.rows if row.document == document.key]
+        for part, members in groupby(rows, lambda row: row.part):
+            yield from _part(part, list(members), names)
+        for text in [*document.explanation, *results.remarks.get(document.key, [])]:
+            yield from _wrapped(text)
+        yield ""
+
+
+def _part(name: str, rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[RenderableType]:
+    figures = [row for row in rows if row.kind == "figure"]
+    if figures:
+        yield Text(name, style="bold")
+        yield from _figures(figures, backends)
+    trained = [row for row in rows if row.kind == "agreement"]
+    if trained:
+        if not figures:
+            yield Text(name, style="bold")
+        yield from _training(trained, [row for row in rows if row.kind == "time"])
+    elif not figures:
+        yield Text(name, style="bold")
+        yield from _times(rows)
+
+
+def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[RenderableType]:
+    """A line for each figure; where the backends differ in what is shown, a line for each of their values."""
+    table = tables.plain("figure", "printed", "here", "by", "equal", left=5)
+    for column, width in zip(table.columns, WIDTHS, strict=True):
+        column.max_width = width
+        column.overflow = "fold"
+    groups: list[list[str]] = []
+    sources = {row.source: None for row in rows if row.source}
+    for key, members in groupby(sorted(rows, key=_first_seen(rows)), _figure):
+        values: dict[tuple[str, bool], list[DocumentRow]] = {}
+        for row in members:
+            values.setdefault((_here(row), row.ok), []).append(row)
+        title, print_of, source = key
+        for here, ok in values:
+            by = [row.backend for row in values[here, ok] if row.backend is not None]
+            groups.append(by)
+            table.add_row(
+                title + ("°" if source else ""),
+                _short(print_of or ""),
+                _short(here),
+                _counted(by, backends),
+                "yes" if ok else "NO",
+                style=None if ok else "red",
+            )
+            title, print_of = "", ""
+    yield table
+    yield from _named(groups, backends)
+    yield from (Text(f"{row.backend}: {row.note}", style="red") for row in rows if row.note and not row.ok)
+    yield from (f"° given by {source}; the document states no seed." for source in sources)
+    yield ""
+
+
+def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+    """How long the training took, and how far a backend is from the yardstick."""
+    seconds = {row.backend: row for row in trained}
+    said = next((row.printed for row in trained if row.printed), None)
+    yield f"training in full, one run each{f'; the document says {said!r}' if said else ''}:"
+    table = tables.plain("backend", "time", "difference", "compared over")
+    for row in rows:
+        time = seconds.get(row.backend)
+        estimated = time is not None and time.note.startswith("from")
+        table.add_row(
+            row.backend,
+            ("about " if estimated else "") + tables.duration(_number(time)),
+            tables.NONE
+            if row.backend == reproduce.YARDSTICK
+            else f"{_number(row):.0e}"
+            if row.value is not None
+            else "NaN",
+            row.note,
+            style=None if row.ok else "red",
+        )
+    yield table
+    yield f"The difference is relative, from {reproduce.YARDSTICK}, and must not exceed {reproduce.AGREEMENT:g}."
+    yield ""
+
+
+def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+    """Times and speedups of one sample, and their ratios to the document's."""
+    said = [f"{_form(row)} {tables.duration(float(row.printed))}" for row in rows if row.kind == "time" and row.printed]
+    said += [f"speedup {row.printed}" for row in rows if row.kind == "speedup" and row.printed]
+    yield f"the document: {', '.join(dict.fromkeys(said))}"
+    table = tables.plain("backend", "time", "÷ document", "speedup over arrays", "÷ document")
+    speedups = {row.backend: row for row in rows if row.kind == "speedup"}
+    for row in rows:
+        if row.kind != "time":
+            continue
+        speedup = speedups.get(row.backend)
+        table.add_row(
+            row.backend,
+            tables.duration(_number(row)) if row.ok else "no time",
+            tables.number(row.ratio),
+            _interval(speedup) if speedup else "1" if row.ok else tables.NONE,
+            tables.number(speedup.ratio) if speedup else tables.NONE,
+        )
+    yield table
+    yield from (Text(f"{row.backend} got no time: {row.note}", style="red") for row in rows if not row.ok)
+    yield ""
+
+
+def _score(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+    figures: dict[tuple[str, ...], bool] = {}
+    for row in rows:
+        if row.kind == "figure":
+            key = (row.document, row.part, *map(str, _figure(row)))
+            figures[key] = figures.get(key, True) and row.ok
+    yield f"figures: {sum(figures.values())} of {len(figures)} reproduced"
+    yield from (
+        Text(f"not reproduced: {document}, {part}: {figure}", style="red")
+        for (document, part, figure, *_), ok in figures.items()
+        if not ok
+    )
+
+
+def _figure(row: DocumentRow) -> tuple[str, str | None, str]:
+    return row.figure, row.printed, row.source
+
+
+def _first_seen(rows: Sequence[DocumentRow]) -> Callable[[DocumentRow], int]:
+    order = {key: index for index, key in enumerate(dict.fromkeys(map(_figure, rows)))}
+    return lambda row: order[_figure(row)]
+
+
+def _here(row: DocumentRow) -> str:
+    """The value in words: to the digits that are printed."""
+    if row.value is None or row.printed is None:
+        return "NaN" if row.printed else tables.NONE
+    numbers = row.value if isinstance(row.value, list) else [row.value]
+    return printed.shown([math.nan if one is None else one for one in numbers], row.printed, row.form or "rounded")
+
+
+def _short(numbers: str) -> str:
+    parts = numbers.split()
+    return numbers if len(parts) <= MANY else f"{' '.join(parts[:3])} … ({len(parts)} numbers)"
+
+
+def _number(row: DocumentRow | None) -> float | None:
+    return row.value if row is not None and isinstance(row.value, float) else None
+
+
+def _form(row: DocumentRow) -> str:
+    return "loops" if row.backend == times.LOOPS else "matrix form"
+
+
+def _counted(by: Sequence[str], backends: Sequence[str]) -> str:
+    """Who gives a value: one by name, several by their number."""
+    if len(by) < 2:
+        return "".join(by) or tables.NONE
+    return "all" if len(by) == len(backends) else f"{len(by)} of {len(backends)}"
+
+
+def _named(groups: Sequence[Sequence[str]], backends: Sequence[str]) -> Iterator[str]:
+    """The names behind the numbers."""
+    for by in dict.fromkeys(map(tuple, groups)):
+        if 1 < len(by) < len(backends):
+            yield f"{_counted(by, backends)}: {', '.join(by)}"
+
+
+def _interval(row: DocumentRow) -> str:
+    estimate = _number(row)
+    return (
+        tables.NONE
+        if estimate is None
+        else tables.interval(schema.Ratio(estimate=estimate, low=row.low, high=row.high))
+    )
+
+
+def _wrapped(text: str) -> Iterator[str]:
+    yield from textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")

@@ -1,0 +1,1 @@
+"""The programs of public tutorials, with every figure that they print."""

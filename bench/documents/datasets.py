@@ -1,0 +1,93 @@
+"""The data of the documents, from scikit-learn."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from impls import Array
+
+
+class DatasetError(RuntimeError):
+    """A data set that cannot be had; the text says why in one line."""
+
+
+class Split(NamedTuple):
+    """Training samples with one-hot targets; samples held out, as their images too, with their classes."""
+
+    X: Array
+    Y: Array
+    X_test: Array
+    images_test: Array
+    classes_test: Array
+
+
+@cache
+def digits() -> tuple[Array, Array]:
+    """Images (1797, 64) with values 0 to 16, and their classes (1797,)."""
+    from sklearn.datasets import load_digits
+
+    return load_digits(return_X_y=True)  # type: ignore[no-any-return]
+
+
+@cache
+def standardized_digits() -> Array:
+    """Images (1797, 64), each pixel with mean 0 and variance 1 over all images."""
+    from sklearn.preprocessing import StandardScaler
+
+    return np.asarray(StandardScaler().fit_transform(digits()[0]))
+
+
+@cache
+def split_digits(seed: int) -> Split:
+    """60 % of the standardized digits for training, 40 % held out."""
+    from sklearn.model_selection import train_test_split
+
+    X, X_test, _, images_test, classes, classes_test = train_test_split(
+        standardized_digits(), *digits(), test_size=0.4, random_state=seed
+    )
+    return Split(X, one_hot(classes), X_test, images_test, classes_test)
+
+
+def one_hot(classes: Array) -> Array:
+    """Targets (n, 10) of classes (n,)."""
+    return np.eye(10)[classes]
+
+
+@cache
+def circles() -> tuple[Array, Array]:
+    """Points (1000, 2) of two noisy circles, and which of them each is on, (1000, 1)."""
+    from sklearn.datasets import make_circles
+
+    X, y = make_circles(n_samples=1000, factor=0.5, noise=0.1, random_state=0)
+    return X, y.reshape(-1, 1).astype(float)
+
+
+@cache
+def diabetes() -> tuple[Array, Array]:
+    """Patients (442, 10) and the course of their disease (442, 1), both standardized."""
+    from sklearn.datasets import load_diabetes
+
+    X, y = load_diabetes(return_X_y=True)
+    return _standardized(X), _standardized(y.reshape(-1, 1))
+
+
+@cache
+def boston() -> tuple[Array, Array]:
+    """Boston house prices: districts (506, 13), standardized, and prices (506, 1). Raises DatasetError."""
+    from sklearn.datasets import fetch_openml
+
+    try:
+        X, y = fetch_openml("boston", version=1, return_X_y=True, as_frame=False)
+    except Exception as error:  # whatever a network can do
+        text = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DatasetError(
+            f"the Boston data set cannot be fetched from openml.org ({text}); leave out --boston to use load_diabetes"
+        ) from error
+    return _standardized(X.astype(float)), y.astype(float).reshape(-1, 1)
+
+
+def _standardized(array: Array) -> Array:
+    return np.asarray((array - array.mean(axis=0)) / array.std(axis=0))

@@ -1,0 +1,73 @@
+"""The timing tables of a document: its networks, timed here, with the ratios to what it prints."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import impls
+from bench.cases import Case
+from bench.documents.programs import Document, PrintedTime
+from bench.records import summary
+from bench.records.schema import DocumentRow, Row
+from bench.timing.measure import AA, arms, measure
+from bench.timing.messages import Effort
+from impls import Backend
+
+LOOPS = "python_loops_ndarray"
+"""The form of the documents' loops, which index NumPy arrays, and the reference of the speedups."""
+
+MATRIX = ("numpy_plain", "numpy_vectorized")
+"""The forms to set beside the documents' matrix form: as they write it, and with care."""
+
+
+class Quiet:
+    """Progress that nobody follows."""
+
+    def start(self, steps: int) -> None:
+        """Nothing."""
+
+    def stage(self, text: str) -> None:
+        """Nothing."""
+
+    def advance(self) -> None:
+        """Nothing."""
+
+
+def rows(document: Document, backends: Sequence[Backend], effort: Effort) -> Iterator[DocumentRow]:
+    """Time one sample on each network: for each backend its seconds, and its speedup over the loops on arrays."""
+    reference = impls.load(LOOPS)
+    others = [backend for backend in backends if backend.name != LOOPS]
+    groups = [arms(Case(printed.network, "forward", 1), reference, others) for printed in document.times]
+    measurement = measure(groups, effort, secrets.randbits(32), Quiet())
+    order = [LOOPS, *(backend.name for backend in others)]
+    for row in summary.rows(measurement, order):
+        printed = next(one for one in document.times if one.network.layer_sizes == tuple(row.layer_sizes))
+        if row.arm != AA:
+            yield from _rows(document.key, printed, row)
+
+
+def _rows(key: str, printed: PrintedTime, row: Row) -> Iterator[DocumentRow]:
+    make = partial(DocumentRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
+    seconds = printed.loops if row.backend == LOOPS else printed.matrix if row.backend in MATRIX else None
+    yield make(
+        figure="time",
+        printed=None if seconds is None else f"{seconds:g}",
+        kind="time",
+        value=row.seconds,
+        ratio=row.seconds / seconds if row.seconds is not None and seconds is not None else None,
+        note=row.reason,
+    )
+    if row.backend == LOOPS or row.speedup is None:
+        return
+    speedup = printed.speedup if row.backend in MATRIX else None
+    yield make(
+        figure="speedup over loops on arrays",
+        printed=None if speedup is None else f"{speedup:g}",
+        kind="speedup",
+        value=row.speedup.estimate,
+        low=row.speedup.low,
+        high=row.speedup.high,
+        ratio=row.speedup.estimate / speedup if speedup is not None else None,
+    )

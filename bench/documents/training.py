@@ -1,0 +1,60 @@
+"""Trains a backend's model as a setting says: the one training loop of all documents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from time import perf_counter
+
+import numpy as np
+
+from bench.documents.programs import Outcome, Setting
+from impls import Backend
+
+
+def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> Outcome:
+    """Build a model and train it; at each stop, ``watch`` sees the outputs before the next epoch.
+
+    The first stretch, up to the first stop, is always trained; a further one if by experience it fits into the seconds.
+    """
+    run = Outcome(setting, backend.build(setting.network, setting.parameters))
+    began = perf_counter()
+    for start, stop in _stretches(setting):
+        if start and (perf_counter() - began) / start * stop > seconds:
+            break
+        if setting.watch is not None and start in setting.stops:
+            run.watched[start] = setting.watch(run.model.forward(setting.X))
+        before = perf_counter()
+        losses = run.model.train(
+            setting.X,
+            setting.Y,
+            epochs=stop - start,
+            learning_rate=setting.learning_rate,
+            bias_learning_rate=setting.bias_learning_rate,
+            batches=setting.batches[start] if isinstance(setting.batches, np.ndarray) else setting.batches,
+            reduction=setting.reduction,
+        )
+        run.seconds += perf_counter() - before
+        run.losses.extend(losses.tolist())
+    return run
+
+
+def difference(run: Outcome, other: Outcome) -> float:
+    """Worst relative difference of two runs of a setting, over the losses and what was watched, as far as both went.
+
+    Infinity where either is not finite.
+    """
+    pairs = [*zip(run.losses, other.losses, strict=False)]
+    pairs += [(run.watched[stop], other.watched[stop]) for stop in run.watched.keys() & other.watched.keys()]
+    one, two = np.array(pairs).reshape(-1, 2).T
+    scale = np.maximum(np.abs(one), np.abs(two))
+    worst = np.max(np.abs(one - two) / np.where(scale == 0, 1, scale), initial=0)
+    return float(worst) if np.isfinite(worst) else math.inf
+
+
+def _stretches(setting: Setting) -> Iterator[tuple[int, int]]:
+    """First epoch and end of each call of ``train``: from stop to stop, or epoch by epoch if each has its batches."""
+    anew = isinstance(setting.batches, np.ndarray)
+    bounds = sorted({0, setting.epochs, *(range(setting.epochs) if anew else setting.stops)})
+    return pairwise(bounds)
