@@ -10,7 +10,7 @@ import numpy as np
 from impls import Array
 
 
-class DatasetError(RuntimeError):
+class DatasetError(ValueError):
     """A data set that cannot be had; the text says why in one line."""
 
 

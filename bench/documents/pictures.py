@@ -90,7 +90,7 @@ def _digit(runs: AllRuns) -> Figure:
     split = datasets.split_digits(0)
     outputs = runs["feedforward", feedforward.TRAINING][0].model.forward(split.X_test[0])
     figure, (left, right) = _axes(4.2, 2.2, 2, width_ratios=(1, 1.4))
-    left.imshow(split.images_test[0].reshape(8, 8), cmap="Greys", interpolation="none")
+    left.imshow(split.images_test[0].reshape(8, 8), cmap="Greys", interpolation="nearest")
     left.set(xticks=[], yticks=[], xlabel=f"held out, a {split.classes_test[0]}")
     right.barh(range(10), outputs, color=[TONES[1] if one == outputs.max() else TONES[0] for one in outputs])
     right.set(xlim=(0, 1), yticks=range(10), xlabel="output", ylabel="digit")

@@ -49,7 +49,8 @@ def difference(run: Outcome, other: Outcome) -> float:
     pairs += [(run.watched[stop], other.watched[stop]) for stop in run.watched.keys() & other.watched.keys()]
     one, two = np.array(pairs).reshape(-1, 2).T
     scale = np.maximum(np.abs(one), np.abs(two))
-    worst = np.max(np.abs(one - two) / np.where(scale == 0, 1, scale), initial=0)
+    with np.errstate(invalid="ignore"):
+        worst = np.max(np.abs(one - two) / np.where(scale == 0, 1, scale), initial=0)
     return float(worst) if np.isfinite(worst) else math.inf
 
 

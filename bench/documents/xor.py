@@ -18,7 +18,7 @@ SEED = 22
 STUCK = 8
 LEARNT = 0.0005
 SENSITIVE = (7, 14, 26, 36, 45, 47, 49, 51)
-"""Seeds whose course turns on rounding: a first weight moved by one unit in its last place changes it visibly."""
+"""Seeds whose course turns on rounding: it changes visibly if the first weights move by a unit in their last place."""
 UNDECIDED = (7, 45, 51)
 """Those of them that end on either side of LEARNT."""
 REWRITE = "an independent rewrite"
@@ -55,9 +55,9 @@ def _spread(runs: Runs) -> str:
     return (
         f"The document states no seed. Of seeds 0 to 59, {reached} predict 1 for (1, 0) with a confidence of 99.2 % or "
         f"more, and {_learnt(runs, SEEDS)} end with an error under {LEARNT}; {REWRITE} found 48. Seeds "
-        f"{_listed(SENSITIVE)} turn on rounding: one unit in the last place of a first weight changes their course. "
-        f"There correct backends part and are not compared, and {_listed(UNDECIDED)} end on either side of {LEARNT}; "
-        "arithmetic of 60 digits finds 49 under it."
+        f"{_listed(SENSITIVE)} turn on rounding: their course changes with a unit in the last place of the first "
+        f"weights. There correct backends part and are not compared, and {_listed(UNDECIDED)} end on either side of "
+        f"{LEARNT}; arithmetic of 60 digits finds 49 under it."
     )
 
 
