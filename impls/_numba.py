@@ -24,7 +24,7 @@ def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
 def _stamp(source: Path) -> str:
     """Digest of the function's file and of this package: Numba's own stamp is the time of the former alone."""
     digest = hashlib.sha256()
-    for file in (source, *sorted(Path(__file__).parent.glob("*.py"))):
+    for file in (source, *sorted(Path(__file__).parent.rglob("*.py"))):
         with suppress(OSError):
             digest.update(file.read_bytes())
     return digest.hexdigest()

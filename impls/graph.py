@@ -40,6 +40,8 @@ class Node(ABC):
     def __init__(self, *inputs: Node, name: str = ""):
         self.inputs = inputs
         self.name = name or type(self).__name__
+        for source in inputs:
+            _check_node(source, f"{self.name} takes nodes")
         self.value: Any = None
         self.gradient: Any = None
 
@@ -123,7 +125,7 @@ class Sigmoid(Node):
     """1 / (1 + exp(-z))."""
 
     def compute(self, z: Any) -> Any:
-        return 1 / (1 + np.exp(-z))
+        return _sigmoid(z)
 
     def partials(self, gradient: Any, z: Any) -> Iterable[Any]:
         yield gradient * (self.value * (1 - self.value))
@@ -219,7 +221,7 @@ class BinaryCrossEntropy(Loss):
         return np.asarray((np.maximum(a, 0) - a * y + np.log1p(np.exp(-abs(a)))).sum(axis=1))
 
     def derivatives(self, y: Array, a: Array) -> tuple[Array, Array]:
-        return -a, 1 / (1 + np.exp(-a)) - y
+        return -a, _sigmoid(a) - y
 
 
 class CategoricalCrossEntropy(Loss):
@@ -243,7 +245,7 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 def topological_sort(*results: Node) -> list[Node]:
-    """All nodes that the results depend on, each after its inputs; a single result comes last.
+    """All nodes that the results depend on, each after its inputs; one result comes last, and others anywhere.
 
     Kahn's algorithm (1962): take away nodes that wait for none. Raises GraphError where nodes wait for each other.
     """
@@ -252,6 +254,7 @@ def topological_sort(*results: Node) -> list[Node]:
     found = list(results)
     while found:
         node = found.pop()
+        _check_node(node, "results are nodes")
         if node not in waits_for:
             waits_for[node] = len(node.inputs)
             for source in node.inputs:
@@ -279,7 +282,7 @@ def forward(order: Sequence[Node], feed: Mapping[Input, ArrayLike] | None = None
     """
     for fed, value in (feed or {}).items():
         if not isinstance(fed, Input):
-            raise GraphError(f"{fed.name} is computed and cannot be fed: feed Input nodes")
+            raise GraphError(f"{_check.shown(fed)} cannot be fed: feed Input nodes")
         fed.feed(value)
     for node in order:
         try:
@@ -295,7 +298,8 @@ def forward(order: Sequence[Node], feed: Mapping[Input, ArrayLike] | None = None
 def backward(order: Sequence[Node]) -> None:
     """Set ``gradient`` of every node of a sorted graph: the derivative of the last node, summed if it is an array.
 
-    A node that several others take as input, or one of them twice, gets the sum of what they pass back.
+    A node that several others take as input, or one of them twice, gets the sum of what they pass back; one that the
+    last does not depend on gets 0.
     """
     for node in order:
         if node.value is None:
@@ -303,14 +307,19 @@ def backward(order: Sequence[Node]) -> None:
         node.gradient = None
     order[-1].gradient = np.ones_like(order[-1].value)
     for node in reversed(order):
+        if node.gradient is None:
+            node.gradient = np.zeros_like(node.value)
+            continue
         values = [source.value for source in node.inputs]
         for source, passed in zip(node.inputs, node.partials(node.gradient, *values), strict=True):
             source.gradient = passed if source.gradient is None else source.gradient + passed
 
 
 def sgd_update(trainables: Iterable[Node], learning_rate: float = 0.01) -> None:
-    """Subtract learning_rate × gradient from the value of each node."""
+    """Subtract learning_rate × gradient from the value of each Input node."""
     for node in trainables:
+        if not isinstance(node, Input):
+            raise GraphError(f"{_check.shown(node)} cannot be updated: its value is computed, update Input nodes")
         if node.gradient is None:
             raise GraphError(f"{node.name} has no gradient: run backward first")
         node.value = node.value - learning_rate * node.gradient
@@ -373,6 +382,16 @@ class Model(_backend.Model):
                 sgd_update(biases, descent.bias_learning_rate * scale)
             losses.append(total)
         return losses
+
+
+def _check_node(value: Any, rule: str) -> None:
+    if not isinstance(value, Node):
+        raise GraphError(f"{rule}, not {_check.shown(value)}; a number or an array becomes one as Input(value=…)")
+
+
+def _sigmoid(z: Any) -> Any:
+    e = np.exp(-abs(z))  # of 0 or less: it does not overflow
+    return np.where(z >= 0, 1, e) / (1 + e)
 
 
 def _column(value: Array) -> Array:

@@ -37,7 +37,7 @@ def test_the_table_and_the_json(capsys):
         line.split() == ["iteration", "146:", "loss", "697.97739669", "697.97739669", "all", "yes"] for line in lines
     )
     assert any('The rate called "0.005" is 0.01 for weights and 0.00001 for biases' in line for line in lines)
-    assert lines[-1] == "figures: 27 of 27 reproduced"
+    assert lines[-2:] == ["printed figures: 23 of 23 reproduced", "figures of rewrites: 4 of 4 reproduced"]
     document = files.read(Path("all.json"), schema.Documents)
     assert {(row.document, row.backend) for row in document.rows} == {
         ("circles", "numpy_vectorized"),
@@ -60,8 +60,8 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
     assert main(["documents", "circles", "--backend", "graph"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"iteration 1: loss +693.62166656 +693.6216665\d+ +all +NO +$", out, re.MULTILINE)
-    assert "figures: 0 of 1 reproduced" in out
-    assert "not reproduced: circles, training, 150 full-batch epochs: iteration 1: loss" in out
+    assert "printed figures: 0 of 1 reproduced" in out
+    assert "not equal: circles, training, 150 full-batch epochs: iteration 1: loss: numpy_vectorized, graph" in out
 
 
 @pytest.mark.usefixtures("in_an_empty_folder")
@@ -71,6 +71,8 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
         (["tolstoy"], "no document has the key 'tolstoy'; there are feedforward, circles, miniflow, xor"),
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
+        (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
+        (["xor", "--boston"], "--boston is for miniflow, which is not among the documents named"),
         (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
         (
             ["miniflow", "--boston"],

@@ -127,6 +127,26 @@ def test_a_second_pass_does_not_add_to_the_first():
     assert (x.gradient, y.gradient) == (4, 3)
 
 
+def test_of_several_results_the_last_is_differentiated():
+    x, y = inputs(3.0, 4.0)
+    product, total = Mul(x, y), Add(x, Input("z", 1.0))
+    order = topological_sort(product, total)
+    forward(order)
+    backward(order)
+    assert (product.value, total.value) == (12, 4)
+    assert sorted(node.gradient for node in (product, total)) == [0, 1]
+    last = order[-1]
+    assert (x.gradient, y.gradient) == ((4, 3) if last is product else (1, 0))
+
+
+def test_a_large_argument_overflows_nowhere():
+    """Warnings are errors here."""
+    (z,) = inputs([-1000.0, -700.0, 0.0, 1000.0])
+    assert_allclose(forward(topological_sort(Sigmoid(z))), [0, np.exp(-700), 0.5, 1], rtol=1e-15)
+    run(BinaryCrossEntropy(Input("y", [0.0, 0.0, 1.0, 1.0]), z))
+    assert_allclose(z.gradient, [0, np.exp(-700) / 4, -0.125, 0], rtol=1e-14)
+
+
 def test_sgd_update_descends():
     x, y = inputs([1.0, 2.0], [3.0, 4.0])
     run(Mul(x, y))
@@ -219,7 +239,11 @@ def test_a_missing_feed_is_named():
             lambda: forward(topological_sort(Add(*inputs(draw(2), draw(3)), name="total"))),
             r"^total cannot be computed of input 0 \(2,\), input 1 \(3,\): ",
         ),
-        (lambda: forward([], {Add(Input("x")): 1.0}), r"^Add is computed and cannot be fed: feed Input nodes$"),
+        (lambda: forward([], {Add(Input("x")): 1.0}), r"^Add\('Add'\) cannot be fed: feed Input nodes$"),
+        (lambda: forward([], {"x": 1.0}), r"^'x' cannot be fed: feed Input nodes$"),
+        (lambda: Add(3, Input("x")), r"^Add takes nodes, not 3; a number or an array becomes one as Input\(value=…\)$"),
+        (lambda: topological_sort([Input("x")]), r"^results are nodes, not \[Input\('x'\)\]; "),
+        (lambda: sgd_update([Add(Input("x"))]), r"^Add\('Add'\) cannot be updated: its value is computed, update Inp"),
         (lambda: backward(topological_sort(Add(Input("x", 1)))), r"has no value: run forward first$"),
         (lambda: sgd_update([Input("W", 1.0)]), r"^W has no gradient: run backward first$"),
     ],

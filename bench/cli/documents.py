@@ -17,7 +17,7 @@ import impls
 from bench import selection
 from bench.cli import answers, tables, terminal
 from bench.documents import datasets, library, printed, reproduce, times
-from bench.documents.programs import Document
+from bench.documents.programs import Document, Program
 from bench.documents.reproduce import Results
 from bench.records import files, schema
 from bench.records.schema import DocumentRow
@@ -38,7 +38,7 @@ def documents(
     backend: Sequence[str],
     peers: bool,
     boston: bool,
-    pictures: Path | None,
+    pictures: str | None,
     json_path: str | None,
 ) -> int:
     """Run the documents, and set every figure that they print beside what the backends give."""
@@ -48,9 +48,10 @@ def documents(
         selected = selection.select(backend, peers)
         answers.check_json_path(json_path, schema.Documents)
         if pictures is not None:
-            drawing = _drawing()
-            files.make_folder(pictures)
-        if boston and any(document.key == "miniflow" for document in chosen):
+            drawing, folder = _drawing(), _folder(pictures)
+        if boston and all(document.key != "miniflow" for document in chosen):
+            raise ValueError("--boston is for miniflow, which is not among the documents named")
+        if boston:
             datasets.boston()
     backends = _with_yardstick(selected.backends)
     results = Results()
@@ -60,7 +61,7 @@ def documents(
             reproduce.run(document, backends, QUICK, progress, results)
         if pictures is not None:
             progress.stage("drawing the pictures")
-            drawn = drawing.draw(results.runs, pictures)
+            drawn = drawing.draw(results.runs, folder)
     record = schema.Documents(
         command="documents",
         version=answers.version(),
@@ -75,8 +76,18 @@ def documents(
     notes += [f"broken: {text}" for text in selected.broken.values()]
     if pictures is not None:
         notes.append(f"pictures: {len(drawn)} in {pictures}")
-    answers.answer(record, json_path, *_tables(chosen, backends, results), *_score(results.rows), *notes)
+    answers.answer(
+        record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)
+    )
     return answers.FINDING if selected.broken else answers.status(results.rows)
+
+
+def _folder(name: str) -> Path:
+    """The folder for the pictures, made if it is missing."""
+    if not name:
+        raise ValueError("--pictures needs the name of a folder")
+    files.make_folder(Path(name))
+    return Path(name)
 
 
 def _drawing() -> ModuleType:
@@ -96,7 +107,7 @@ def _with_yardstick(backends: Sequence[Backend]) -> list[Backend]:
 
 def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Results) -> Iterator[RenderableType]:
     names = [backend.name for backend in backends]
-    yield f"backends: {', '.join(names)}"
+    yield from textwrap.wrap(f"backends: {', '.join(names)}", 80)
     yield ""
     for document in chosen:
         yield Text(f"{document.key}: {document.title}", style="bold")
@@ -104,8 +115,12 @@ def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Re
         rows = [row for row in results.rows if row.document == document.key]
         for part, members in groupby(rows, lambda row: row.part):
             yield from _part(part, list(members), names)
-        for text in [*document.explanation, *results.remarks.get(document.key, [])]:
+        for text in results.remarks[document.key]:
             yield from _wrapped(text)
+        if reproduce.BY_GRAPH not in names and any(
+            part.by_graph for part in document.parts if not isinstance(part, Program)
+        ):
+            yield "- The figures of single nodes are left out: they need --backend graph."
         yield ""
 
 
@@ -114,12 +129,13 @@ def _part(name: str, rows: Sequence[DocumentRow], backends: Sequence[str]) -> It
     if figures:
         yield Text(name, style="bold")
         yield from _figures(figures, backends)
+    yield from (Text(f"{row.backend} failed: {row.note}", style="red") for row in rows if row.kind == "failure")
     trained = [row for row in rows if row.kind == "agreement"]
     if trained:
         if not figures:
             yield Text(name, style="bold")
         yield from _training(trained, [row for row in rows if row.kind == "time"])
-    elif not figures:
+    elif any(row.kind == "speedup" for row in rows):
         yield Text(name, style="bold")
         yield from _times(rows)
 
@@ -145,13 +161,12 @@ def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[R
                 _short(print_of or ""),
                 _short(here),
                 _counted(by, backends),
-                "yes" if ok else "NO",
+                "NO" if not ok else "below" if values[here, ok][0].form == "below all" else "yes",
                 style=None if ok else "red",
             )
             title, print_of = "", ""
     yield table
     yield from _named(groups, backends)
-    yield from (Text(f"{row.backend}: {row.note}", style="red") for row in rows if row.note and not row.ok)
     yield from (f"° given by {source}; the document states no seed." for source in sources)
     yield ""
 
@@ -161,7 +176,7 @@ def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> It
     seconds = {row.backend: row for row in trained}
     said = next((row.printed for row in trained if row.printed), None)
     yield f"training in full, one run each{f'; the document says {said!r}' if said else ''}:"
-    table = tables.plain("backend", "time", "difference", "compared over")
+    table = tables.plain("backend", "time", "difference", "compared over", "equal")
     for row in rows:
         time = seconds.get(row.backend)
         estimated = time is not None and time.note.startswith("from")
@@ -174,10 +189,13 @@ def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> It
             if row.value is not None
             else "NaN",
             row.note,
+            "yes" if row.ok else "NO",
             style=None if row.ok else "red",
         )
     yield table
-    yield f"The difference is relative, from {reproduce.YARDSTICK}, and must not exceed {reproduce.AGREEMENT:g}."
+    yield f"difference: largest, relative, from {reproduce.YARDSTICK}; at most {reproduce.AGREEMENT:g} is equal."
+    if any(row.note.startswith("from") for row in trained):
+        yield "about: by the epochs that were run, those of the comparison."
     yield ""
 
 
@@ -186,7 +204,7 @@ def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
     said = [f"{_form(row)} {tables.duration(float(row.printed))}" for row in rows if row.kind == "time" and row.printed]
     said += [f"speedup {row.printed}" for row in rows if row.kind == "speedup" and row.printed]
     yield f"the document: {', '.join(dict.fromkeys(said))}"
-    table = tables.plain("backend", "time", "÷ document", "speedup over arrays", "÷ document")
+    table = tables.plain("backend", "time", "÷ document", "speedup", "÷ document")
     speedups = {row.backend: row for row in rows if row.kind == "speedup"}
     for row in rows:
         if row.kind != "time":
@@ -200,22 +218,37 @@ def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
             tables.number(speedup.ratio) if speedup else tables.NONE,
         )
     yield table
+    yield f"speedup: over {times.LOOPS}; ÷ document: what is measured here ÷ what the document prints."
     yield from (Text(f"{row.backend} got no time: {row.note}", style="red") for row in rows if not row.ok)
     yield ""
 
 
-def _score(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
-    figures: dict[tuple[str, ...], bool] = {}
+def _score(rows: Sequence[DocumentRow]) -> Iterator[str]:
+    """How many figures are reproduced: printed by a document; and given by a rewrite where that states no seed."""
+    figures: dict[tuple[str | None, ...], list[DocumentRow]] = {}
     for row in rows:
         if row.kind == "figure":
-            key = (row.document, row.part, *map(str, _figure(row)))
-            figures[key] = figures.get(key, True) and row.ok
-    yield f"figures: {sum(figures.values())} of {len(figures)} reproduced"
+            figures.setdefault((row.document, row.part, *_figure(row)), []).append(row)
+    for title, of_document in (("printed figures", True), ("figures of rewrites", False)):
+        members = [found for found in figures.values() if (found[0].source == "") is of_document]
+        if members:
+            same = [found for found in members if found[0].form != "below all" and all(row.ok for row in found)]
+            yield f"{title}: {len(same)} of {len(members)} reproduced"
     yield from (
-        Text(f"not reproduced: {document}, {part}: {figure}", style="red")
-        for (document, part, figure, *_), ok in figures.items()
-        if not ok
+        f"not to be had, as is said above: {key}, {name} {printed_text}"
+        for (key, _, name, printed_text, _), found in figures.items()
+        if found[0].form == "below all" and all(row.ok for row in found)
     )
+
+
+def _findings(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+    """What is wrong, a line each, with the backends that it was found in."""
+    wrong: dict[tuple[str, str, str], list[str]] = {}
+    for row in rows:
+        if not row.ok:
+            wrong.setdefault((row.document, row.part, row.figure), []).append(row.backend or "")
+    for (document, part, figure), backends in wrong.items():
+        yield Text(f"not equal: {document}, {part}: {figure}: {', '.join(backends)}", style="red")
 
 
 def _figure(row: DocumentRow) -> tuple[str, str | None, str]:

@@ -117,10 +117,10 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
 @_peers_option
 @_backend_option
 @click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
-@click.option("--pictures", type=click.Path(path_type=Path), metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
+@click.option("--pictures", metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
 @_json_option
 def documents(keys: tuple[str, ...], **options: Any) -> int:
-    """Reproduce every figure that five public tutorials print.
+    """Reproduce the figures that public tutorials print.
 
     KEY is feedforward, circles, miniflow or xor; by default all of them. Each printed figure stands beside what the
     backends give, and each printed time beside this machine's. numpy_vectorized always runs: the others are compared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 from typing import NamedTuple
 
@@ -80,7 +81,9 @@ def boston() -> tuple[Array, Array]:
     from sklearn.datasets import fetch_openml
 
     try:
-        X, y = fetch_openml("boston", version=1, return_X_y=True, as_frame=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of each attempt
+            X, y = fetch_openml("boston", version=1, return_X_y=True, as_frame=False)
     except Exception as error:  # whatever a network can do
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise DatasetError(

@@ -67,7 +67,7 @@ def _sigmoids(parameters: Mapping[str, tuple[float, float]]) -> Figure:
     for (label, (w, b)), tone, dash in zip(parameters.items(), TONES, DASHES, strict=False):
         model = impls.load(YARDSTICK).build(Network((1, 1)), [([[w]], [b])])
         axes.plot(x, model.forward(x.reshape(-1, 1)), color=tone, linestyle=dash, label=label)
-    axes.set(xlabel="x", ylabel="output")
+    axes.set(xlabel="x", ylabel="output", xticks=range(-8, 9, 4))
     if len(parameters) > 1:
         axes.legend()
     return figure
@@ -82,7 +82,7 @@ def _slopes(runs: AllRuns) -> Figure:
 
 
 def _shifts(runs: AllRuns) -> Figure:
-    return _sigmoids({f"b = {b:g}": (5, b) for b in (-8, 0, 8)})
+    return _sigmoids({f"b = {b:g}".replace("-", "−"): (5, b) for b in (-8, 0, 8)})
 
 
 def _digit(runs: AllRuns) -> Figure:
@@ -91,6 +91,7 @@ def _digit(runs: AllRuns) -> Figure:
     outputs = runs["feedforward", feedforward.TRAINING][0].model.forward(split.X_test[0])
     figure, (left, right) = _axes(4.2, 2.2, 2, width_ratios=(1, 1.4))
     left.imshow(split.images_test[0].reshape(8, 8), cmap="Greys", interpolation="nearest")
+    left.spines[["right", "top"]].set_visible(True)
     left.set(xticks=[], yticks=[], xlabel=f"held out, a {split.classes_test[0]}")
     right.barh(range(10), outputs, color=[TONES[1] if one == outputs.max() else TONES[0] for one in outputs])
     right.set(xlim=(0, 1), yticks=range(10), xlabel="output", ylabel="digit")
@@ -142,14 +143,13 @@ def _graph(runs: AllRuns) -> Figure:
     """The nodes of the regression, each a column before the first that takes it as input."""
     order = topological_sort(miniflow.nodes())
     edges = networkx.DiGraph([(source.name, node.name) for node in order for source in node.inputs])
-    for layer, names in enumerate(networkx.topological_generations(edges.reverse())):
-        for name in names:
-            edges.nodes[name]["layer"] = -layer
+    # Sorted, for networkx would order a column by the hashes of the names, which differ from process to process.
+    layers = {-layer: sorted(names) for layer, names in enumerate(networkx.topological_generations(edges.reverse()))}
     inputs = {node.name for node in order if isinstance(node, Input)}
     figure, axes = _axes(6.2, 2.6)
     networkx.draw_networkx(
         edges,
-        networkx.multipartite_layout(edges, subset_key="layer"),
+        networkx.multipartite_layout(edges, subset_key=layers),
         ax=axes,
         node_color="none",
         edgecolors=[INK if name in inputs else TONES[1] for name in edges],
@@ -161,17 +161,18 @@ def _graph(runs: AllRuns) -> Figure:
         arrowsize=9,
     )
     axes.axis("off")
-    axes.margins(0.1)
+    axes.margins(0.08, 0.25)
     return figure
 
 
 def _surface(runs: AllRuns) -> Figure:
-    """Output of the network of seed 22 over the plane, and the four samples."""
+    """Output of the network of seed 22 over the plane, the line that parts 0 from 1, and the four samples."""
     model = runs["xor", xor.TRAINING][xor.SEED].model
     line = np.linspace(-0.25, 1.25, 61)
     grid: Array = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
     figure, axes = _axes(3.4, 2.8)
     filled = axes.contourf(line, line, model.forward(grid).reshape(61, 61), levels=12, cmap="cividis")
+    axes.contour(line, line, model.forward(grid).reshape(61, 61), levels=[0], colors="white", linestyles="--")
     figure.colorbar(filled, ax=axes, label="output")
     for (x1, x2), target in zip(xor.X, xor.Y[:, 0], strict=True):
         axes.plot(x1, x2, "os"[int(target)], color="white", markeredgecolor="black", markersize=7)

@@ -50,6 +50,7 @@ def steps(documents: Sequence[Document], backends: Sequence[Backend]) -> int:
 
 def run(document: Document, backends: Sequence[Backend], effort: Effort, progress: Progress, results: Results) -> None:
     """Run a document on the backends, the yardstick among them, and add the outcome to the results."""
+    results.remarks[document.key] = [*document.explanation]
     for part in document.parts:
         if isinstance(part, Program):
             _run_program(document.key, part, backends, progress, results)
@@ -90,11 +91,11 @@ def _run_program(key: str, program: Program, backends: Sequence[Backend], progre
                     yardstick = runs
                 rows[backend.name] = [*_program_rows(make, program, runs, yardstick)]
         except (Exception, SystemExit) as error:  # whatever a backend raises is a finding about it
-            rows[backend.name] = [make(figure="every figure", kind="figure", ok=False, note=described(error))]
+            rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=described(error))]
     results.rows += [row for backend in backends for row in rows[backend.name]]
     results.runs[key, program.name] = yardstick
     if program.remark is not None and yardstick:
-        results.remarks.setdefault(key, []).append(program.remark(yardstick))
+        results.remarks[key].append(program.remark(yardstick))
 
 
 def _program_rows(

@@ -171,8 +171,8 @@ class DocumentRow(Record):
     ``kind`` "figure": ``value``, a number or several, is to have the digits of ``printed``, as ``form`` says; null
     stands for NaN or infinity. "agreement": the worst relative difference from the backend that the others are
     compared with, to be at most ``printed``. "time": seconds. "speedup": a ratio of times with its interval. Of these
-    two, ``ratio`` is this machine's ÷ the document's, where that prints one. ``source`` names who gave ``printed``
-    where it was not the document.
+    two, ``ratio`` is this machine's ÷ the document's, where that prints one. "failure": the backend raised what
+    ``note`` says. ``source`` names who gave ``printed`` where it was not the document.
     """
 
     document: str
@@ -180,7 +180,7 @@ class DocumentRow(Record):
     figure: str
     printed: str | None = None
     source: str = ""
-    kind: Literal["figure", "agreement", "time", "speedup"]
+    kind: Literal["figure", "agreement", "time", "speedup", "failure"]
     form: Form | None = None
     backend: str | None
     value: Finite | list[Finite | None] | None = None
@@ -192,7 +192,7 @@ class DocumentRow(Record):
 
 
 class Documents(Document):
-    """The document of ``mlpbench documents``; ``remarks`` say by key what is true beside the figures."""
+    """The document of ``mlpbench documents``; ``remarks`` are by key what a reader should know beside the figures."""
 
     schema_: Literal["mlpbench.documents/1"] = Field("mlpbench.documents/1", alias="schema")
     options: dict[str, Any]

@@ -1,0 +1,46 @@
+"""Products of matrices that are added to what is there, by the BLAS that Numba's ``np.dot`` calls as well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba import types
+from numba.extending import overload
+
+from impls._jit.options import OPTIONS
+
+N, T = ord("n"), ord("t")
+"""A factor as it is, or transposed."""
+
+KINDS = {types.float64: ord("d"), types.float32: ord("s")}
+
+
+def add_product(
+    of_a: int, of_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int, one: Any
+) -> None:
+    """c += a b, column by column as BLAS counts: a (m, k), b (k, n), c (m, n), each a one-dimensional array.
+
+    ``of_a`` and ``of_b`` say whether a and b are stored transposed; ld… are the lengths of their stored columns, and
+    ``one`` is an array that holds 1.
+    """
+    raise NotImplementedError
+
+
+@overload(add_product, jit_options=OPTIONS)
+def _add_product(
+    of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, one: Any
+) -> Any:
+    pointer, size, char = types.CPointer(c.dtype), types.intp, types.char
+    # Of Numba's own helper library, as numba.np.linalg declares it: unlike np.dot, it can add to what is there.
+    gemm: Any = types.ExternalFunction(
+        "numba_xxgemm",
+        types.intc(char, char, char, size, size, size, pointer, pointer, size, pointer, size, pointer, pointer, size),
+    )
+    kind = KINDS[c.dtype]
+
+    def compute(
+        of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, one: Any
+    ) -> None:
+        gemm(kind, of_a, of_b, m, n, k, one.ctypes, a.ctypes, lda, b.ctypes, ldb, one.ctypes, c.ctypes, ldc)
+
+    return compute

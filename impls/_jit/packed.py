@@ -1,0 +1,43 @@
+"""One array for a whole model: each argument of a call from Python costs 0.03 µs to unpack.
+
+A header, of the number of layers, the codes of the activations and the loss, and the layer sizes; then for each layer
+b (m,) and W (n, m) row by row; then room for the hidden layers of one sample.
+"""
+
+from __future__ import annotations
+
+from impls._backend import Array
+from impls._jit.options import jit
+
+HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
+"""Places in the header; place 0 holds the number of layers."""
+
+
+@jit
+def first_layer(P: Array) -> int:
+    """Where the parameters of the first layer begin."""
+    return SIZES + int(P[0]) + 1
+
+
+@jit
+def size(P: Array, layer: int) -> int:
+    """Nodes of a layer; layer 0 is the input."""
+    return int(P[SIZES + layer])
+
+
+@jit
+def nodes(P: Array) -> int:
+    """Nodes of all layers but the input."""
+    total = 0
+    for layer in range(int(P[0])):
+        total += size(P, layer + 1)
+    return total
+
+
+@jit
+def widest_product(P: Array) -> int:
+    """Number of weights of the layer that has most."""
+    most = 0
+    for layer in range(int(P[0])):
+        most = max(most, size(P, layer) * size(P, layer + 1))
+    return most

@@ -1,0 +1,127 @@
+"""The mathematical functions of numba_jit beside 40 digits, and its blocks beside NumPy."""
+
+import mpmath
+import numpy as np
+import pytest
+from numba import njit
+from numpy.testing import assert_allclose
+
+import impls
+from impls import Network
+from impls._jit import blocks, functions
+from impls._jit.options import OPTIONS
+
+RANDOM = np.random.default_rng(0)
+DTYPES = (np.float64, np.float32)
+
+
+@njit(**OPTIONS)
+def log1ps(u):
+    for j in range(len(u)):
+        u[j] = functions.log1p(u[j])
+
+
+SMALL = 10.0 ** RANDOM.uniform(-30, 0, 500)
+CASES = {
+    "exp": (functions.exps, mpmath.exp, np.concatenate([RANDOM.uniform(-87, 88, 2000), RANDOM.normal(size=2000), [0]])),
+    "sigmoid": (
+        functions.sigmoids,
+        lambda x: 1 / (1 + mpmath.exp(-x)),
+        np.concatenate([RANDOM.normal(scale=4, size=3000), RANDOM.uniform(-86, 86, 1000)]),
+    ),
+    "tanh": (
+        functions.tanhs,
+        mpmath.tanh,
+        np.concatenate([RANDOM.normal(size=3000), RANDOM.uniform(-25, 25, 1000), SMALL, -SMALL]),
+    ),
+    "log1p": (log1ps, mpmath.log1p, np.concatenate([RANDOM.uniform(size=3000), SMALL, [0, 1]])),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", CASES)
+def test_three_ulp(name, dtype):
+    compute, exact, points = CASES[name]
+    points = points.astype(dtype)
+    values = points.copy()
+    compute(values)
+    assert values.dtype == dtype
+    with mpmath.workdps(40):
+        for x, value in zip(points, values, strict=True):
+            right = exact(mpmath.mpf(float(x)))
+            assert abs(mpmath.mpf(float(value)) - right) <= 3 * np.spacing(abs(dtype(right))), x
+
+
+@pytest.mark.parametrize(
+    ("compute", "points", "values"),
+    [
+        (functions.exps, [-800, -np.inf, 800, np.inf, np.nan], [0, 0, np.inf, np.inf, np.nan]),
+        (functions.sigmoids, [-800, -np.inf, 800, np.inf, np.nan], [0, 0, 1, 1, np.nan]),
+        (functions.tanhs, [-800, -np.inf, 800, np.inf, np.nan], [-1, -1, 1, 1, np.nan]),
+        (functions.relus, [-1, -np.inf, 2, np.inf, np.nan], [0, 0, 2, np.inf, np.nan]),
+    ],
+    ids=["exp", "sigmoid", "tanh", "relu"],
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [1, 5, 40])
+def test_the_ends(compute, points, values, dtype, length):
+    """Alone, where no vector is filled, and many times over."""
+    for point, value in zip(points, values, strict=True):
+        z = np.full(length, point, dtype)
+        compute(z)
+        np.testing.assert_array_equal(z, np.full(length, value, dtype))
+
+
+def test_the_sigmoid_keeps_its_small_tail():
+    z = np.array([-700.0])
+    functions.sigmoids(z)
+    assert_allclose(z[0], float(mpmath.exp(-700)), rtol=1e-15)
+
+
+def test_the_coefficients_are_those_of_the_fit():
+    """exp r = 1 + r + r² p(r), and 2 artanh s = 2 s + s t q(t), t = s²: each polynomial is as good as a fit can be."""
+    with mpmath.workdps(40):
+        reach = mpmath.log(2) / 2
+        for r in np.linspace(-float(reach), float(reach), 101):
+            p, power = functions.parts64(r)
+            assert power == 1
+            assert abs(p - mpmath.expm1(mpmath.mpf(r))) <= 2 * np.spacing(abs(float(r)) or 1e-300)
+
+
+WIDE = Network((20, 30, 10), "tanh", "sigmoid", "binary_cross_entropy")
+NARROW = Network((3, 4, 2), "relu", "identity", "mean_squared_error")
+SOFTMAX = Network((20, 30, 5), "sigmoid", "softmax", "categorical_cross_entropy")
+NARROW_SOFTMAX = Network((3, 4, 3), "tanh", "softmax", "categorical_cross_entropy")
+
+
+@pytest.mark.parametrize("network", [WIDE, NARROW, SOFTMAX, NARROW_SOFTMAX], ids=str)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch", [1, 63, 64, 65, 128, 511, 512, 513, 1100])
+def test_batches_of_any_number_of_blocks(network, dtype, batch):
+    """At the edges of a block, for layers by BLAS and by loops, beside the matrix form."""
+    parameters = network.random_parameters()
+    X, Y = RANDOM.normal(size=(batch, network.n_in)), RANDOM.uniform(size=(batch, network.n_out))
+    if network.output == "softmax":
+        Y /= Y.sum(axis=1, keepdims=True)
+    X, Y = X.astype(dtype), Y.astype(dtype)
+    if network.output == "softmax" and dtype == np.float32:
+        Y = np.eye(network.n_out, dtype=dtype)[RANDOM.integers(network.n_out, size=batch)]
+    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_jit", "numpy_plain"))
+    near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
+    assert_allclose(model.forward(X), matrix.forward(X), **near)
+    assert_allclose(model.loss(X, Y), matrix.loss(X, Y), **near)
+    for one, other in zip(model.gradient(X, Y)[1], matrix.gradient(X, Y)[1], strict=True):
+        for part, right in zip(one, other, strict=True):
+            assert_allclose(part, right, **near)
+    for size in (None, 1, 100):
+        batches = size if size is None or size <= batch else batch
+        losses, right = (of.train(X, Y, epochs=2, learning_rate=0.01, batches=batches) for of in (model, matrix))
+        assert_allclose(losses, right, **near)
+    for one, other in zip(model.parameters(), matrix.parameters(), strict=True):
+        assert_allclose(one[0], other[0], **near)
+        assert_allclose(one[1], other[1], **near)
+
+
+def test_the_networks_above_are_wide_and_narrow():
+    products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
+    assert products[1] <= blocks.SMALL < products[0]
