@@ -129,8 +129,12 @@ class Model(ABC):
         if rows is not None:
             X, Y = X[rows], Y[rows]
         descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
-        losses = self._quietly(self._train, X, Y, descent)
-        return np.array(losses, np.float64) / (len(X) if mean else 1)
+        losses = np.array(self._quietly(self._train, X, Y, descent), np.float64)
+        if losses.shape != (epochs,):
+            raise RuntimeError(f"a training of {epochs} epochs gave losses of shape {losses.shape}")
+        if mean:
+            losses /= len(X)
+        return losses
 
     def parameters(self) -> Parameters:
         """The parameters as they are now, as float64 copies [(W, b), …], W (n_in, n_out), b (n_out,)."""

@@ -110,8 +110,8 @@ class Linear(Node):
         super().__init__(X, W, b, name=name)
 
     def compute(self, X: Array, W: Array, b: Array) -> Any:
-        if W.ndim != 2:
-            raise ValueError("W must have two dimensions")
+        if W.ndim != 2 or b.shape not in ((), (1,), W.shape[1:]):
+            raise ValueError("W must be (n_in, n_out) and b (n_out,)")
         return X @ W + b
 
     def partials(self, gradient: Any, X: Array, W: Array, b: Array) -> Iterable[Any]:
@@ -188,7 +188,7 @@ class Loss(Node):
         return total / len(y) if self.mean else total
 
     def partials(self, gradient: Any, y: Array, a: Array) -> Iterable[Any]:
-        scale = gradient / len(y) if self.mean else gradient
+        scale = gradient / len(_column(y)) if self.mean else gradient
         by_y, by_a = self.derivatives(_column(y), _column(a))
         return (scale * by_y).reshape(y.shape), (scale * by_a).reshape(a.shape)
 
@@ -244,6 +244,10 @@ LOSSES: dict[str, type[Loss]] = {
 }
 
 
+MOST_NAMES = 10
+"""Nodes of a cycle that an error names."""
+
+
 def topological_sort(*results: Node) -> list[Node]:
     """All nodes that the results depend on, each after its inputs; one result comes last, and others anywhere.
 
@@ -270,8 +274,10 @@ def topological_sort(*results: Node) -> list[Node]:
             if waits_for[consumer] == 0:
                 ready.append(consumer)
     if len(order) < len(waits_for):
-        cycle = _cycle(waits_for.keys() - set(order))
-        raise GraphError(f"the graph has a cycle: {' <- '.join(node.name for node in cycle)}")
+        names = [node.name for node in _cycle(waits_for.keys() - set(order))]
+        if len(names) > MOST_NAMES:
+            names[MOST_NAMES // 2 : -MOST_NAMES // 2] = [f"({len(names) - MOST_NAMES} more)"]
+        raise GraphError(f"the graph has a cycle: {' <- '.join(names)}")
     return order
 
 
@@ -415,7 +421,9 @@ def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
 def _cycle(nodes: Iterable[Node]) -> list[Node]:
     """Nodes of a cycle, each followed by one of its inputs; every one of ``nodes`` has an input among them."""
     among = set(nodes)
-    path = [next(iter(among))]
-    while path[-1] not in path[:-1]:
-        path.append(next(source for source in path[-1].inputs if source in among))
-    return path[path.index(path[-1]) :]
+    node = next(iter(among))
+    place: dict[Node, int] = {}
+    while node not in place:
+        place[node] = len(place)
+        node = next(source for source in node.inputs if source in among)
+    return [*list(place)[place[node] :], node]

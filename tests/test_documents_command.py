@@ -19,6 +19,9 @@ from bench.records import files, schema
 from tests.test_documents import TINY
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

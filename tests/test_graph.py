@@ -54,6 +54,8 @@ CASES = {
     "mul with zeros": (Mul, np.array([0.0, 2.0, 0.0]), np.array([3.0, 0.0, 0.0]), draw(3)),
     "linear": (Linear, draw(4, 3), draw(3, 2), draw(2)),
     "linear of one sample": (Linear, draw(3), draw(3, 2), draw(2)),
+    "linear of batches": (Linear, draw(2, 4, 3), draw(3, 2), draw(2)),
+    "losses of single numbers": (MeanSquaredError, draw(), draw()),
     "linear with one bias": (Linear, draw(4, 3), draw(3, 2), draw(1)),
     "sigmoid": (Sigmoid, draw(4, 3)),
     "tanh": (Tanh, draw(4, 3)),
@@ -111,6 +113,14 @@ def test_the_derived_formula_of_two_layers():
     hidden = Sigmoid(Linear(Input("X", x), weights, Input("b1", b1)))
     run(MeanSquaredError(Input("y", y), Linear(hidden, Input("W2", [[w2]]), Input("b2", [b2]))))
     assert_allclose(weights.gradient[:, 0], expected, rtol=1e-14)
+
+
+def test_the_edges_of_the_activations():
+    z, large = inputs([-1.0, 0.0, 2.0], [[1000.0, 0.0]])
+    run(ReLU(z))
+    assert_array_equal(z.gradient, [0, 0, 1])
+    assert_array_equal(forward(topological_sort(Softmax(large))), [[1, 0]])
+    assert forward(topological_sort(CategoricalCrossEntropy(Input("y", [[0.0, 1.0]]), large))) == 1000
 
 
 def test_several_consumers_are_summed():
@@ -211,6 +221,15 @@ def test_a_cycle_is_named():
         topological_sort(beyond)
 
 
+def test_of_a_long_cycle_some_nodes_are_named():
+    nodes = [Input("x", 1.0)]
+    for index in range(20_000):
+        nodes.append(Sigmoid(nodes[-1], name=f"s{index}"))
+    nodes[1].inputs = (nodes[-1],)
+    with pytest.raises(GraphError, match=r"^the graph has a cycle: (s\d+ <- ){5}\(19991 more\)( <- s\d+){5}$"):
+        topological_sort(nodes[-1])
+
+
 def test_a_missing_feed_is_named():
     x, y = Input("x"), Input("y")
     order = topological_sort(Add(x, y))
@@ -229,7 +248,11 @@ def test_a_missing_feed_is_named():
         ),
         (
             lambda: forward(topological_sort(Linear(*inputs(draw(2, 3), draw(3), draw(1))))),
-            r"Linear cannot be computed .*: W must have two dimensions$",
+            r"Linear cannot be computed .*: W must be \(n_in, n_out\) and b \(n_out,\)$",
+        ),
+        (
+            lambda: forward(topological_sort(Linear(*inputs(draw(4, 3), draw(3, 1), draw(5))))),
+            r"Linear cannot be computed .*: W must be \(n_in, n_out\) and b \(n_out,\)$",
         ),
         (
             lambda: forward(topological_sort(MeanSquaredError(*inputs(draw(2), draw(3))))),

@@ -55,6 +55,10 @@ def test_exact_digits_are_all_digits(value):
         (math.inf, "1.0", "rounded", False),
         (1e300, "1.00000000", "rounded", False),
         (5e-324, "0.00", "rounded", True),
+        (9.6e-5, "1.0e-04", "rounded", False),
+        (9.96e-5, "1.0e-04", "rounded", True),
+        (0.125, "0.12", "rounded", True),
+        (0.375, "0.38", "rounded", True),
     ],
 )
 def test_forms(value, printed, form, same):
@@ -65,5 +69,6 @@ def test_what_is_shown():
     assert shown(0.83545566, "0.8354", "truncated") == "0.8354"
     assert shown([0.83545566, 0.5], "0.8354 0.5") == "0.8354557 0.5"
     assert shown([87.34353, 90.5424, 88], "86", "below all") == "87.3435 to 90.5424"
+    assert shown(0.50000001, "0.5", "exact") == "0.50000001"
     assert shown(math.nan, "1.0") == "nan"
     assert shown([1, 2, 3], "1 2") == "1 2 3"

@@ -39,9 +39,11 @@ def answer(document: schema.Record, json_path: str | None, *renderables: Rendera
     if json_path == STANDARD_OUTPUT:
         terminal.write(files.dumps(document) + "\n")
         return
-    terminal.show(*renderables)  # first: it must not be lost where the file cannot be written
-    if json_path is not None:
-        files.write(Path(json_path), document)
+    try:
+        terminal.show(*renderables)
+    finally:  # what cannot be shown is written, and what cannot be written was shown
+        if json_path is not None:
+            files.write(Path(json_path), document)
 
 
 def status(rows: Sequence[schema.Row | schema.ProofRow | schema.DocumentRow]) -> int:

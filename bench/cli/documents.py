@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
+import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stdout
 from itertools import groupby
 from pathlib import Path
 from types import ModuleType
@@ -57,11 +59,9 @@ def documents(
     results = Results()
     with terminal.progress() as progress:
         progress.start(reproduce.steps(chosen, backends))
-        for document in chosen:
-            reproduce.run(document, backends, QUICK, progress, results)
-        if pictures is not None:
-            progress.stage("drawing the pictures")
-            drawn = drawing.draw(results.runs, folder)
+        with redirect_stdout(sys.stderr):  # a backend that prints must not print into the answer
+            for document in chosen:
+                reproduce.run(document, backends, QUICK, progress, results)
     record = schema.Documents(
         command="documents",
         version=answers.version(),
@@ -74,11 +74,13 @@ def documents(
     )
     notes = [f"left out: {text}" for text in selected.left_out.values()]
     notes += [f"broken: {text}" for text in selected.broken.values()]
-    if pictures is not None:
-        notes.append(f"pictures: {len(drawn)} in {pictures}")
     answers.answer(
         record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)
     )
+    if pictures is not None:
+        with answers.caller_input():
+            drawn = drawing.draw(results.runs, folder)
+        print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
     return answers.FINDING if selected.broken else answers.status(results.rows)
 
 

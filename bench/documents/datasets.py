@@ -30,7 +30,8 @@ def digits() -> tuple[Array, Array]:
     """Images (1797, 64) with values 0 to 16, and their classes (1797,)."""
     from sklearn.datasets import load_digits
 
-    return load_digits(return_X_y=True)  # type: ignore[no-any-return]
+    images, classes = load_digits(return_X_y=True)
+    return locked(images), locked(classes)
 
 
 @cache
@@ -38,7 +39,7 @@ def standardized_digits() -> Array:
     """Images (1797, 64), each pixel with mean 0 and variance 1 over all images."""
     from sklearn.preprocessing import StandardScaler
 
-    return np.asarray(StandardScaler().fit_transform(digits()[0]))
+    return locked(StandardScaler().fit_transform(digits()[0]))
 
 
 @cache
@@ -49,7 +50,13 @@ def split_digits(seed: int) -> Split:
     X, X_test, _, images_test, classes, classes_test = train_test_split(
         standardized_digits(), *digits(), test_size=0.4, random_state=seed
     )
-    return Split(X, one_hot(classes), X_test, images_test, classes_test)
+    return Split(*map(locked, (X, one_hot(classes), X_test, images_test, classes_test)))
+
+
+def locked(array: Array) -> Array:
+    """The array, which nobody can write to any more: a backend that did would spoil the data for the others."""
+    array.flags.writeable = False
+    return array
 
 
 def one_hot(classes: Array) -> Array:
@@ -63,7 +70,7 @@ def circles() -> tuple[Array, Array]:
     from sklearn.datasets import make_circles
 
     X, y = make_circles(n_samples=1000, factor=0.5, noise=0.1, random_state=0)
-    return X, y.reshape(-1, 1).astype(float)
+    return locked(X), locked(y.reshape(-1, 1).astype(float))
 
 
 @cache
@@ -89,8 +96,8 @@ def boston() -> tuple[Array, Array]:
         raise DatasetError(
             f"the Boston data set cannot be fetched from openml.org ({text}); leave out --boston to use load_diabetes"
         ) from error
-    return _standardized(X.astype(float)), y.astype(float).reshape(-1, 1)
+    return _standardized(X.astype(float)), locked(y.astype(float).reshape(-1, 1))
 
 
 def _standardized(array: Array) -> Array:
-    return np.asarray((array - array.mean(axis=0)) / array.std(axis=0))
+    return locked((array - array.mean(axis=0)) / array.std(axis=0))

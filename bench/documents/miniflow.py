@@ -12,10 +12,10 @@ from bench.documents.programs import Computation, Document, Figure, Program, Set
 from impls import Array, Network
 from impls.graph import Add, Input, Linear, MeanSquaredError, Mul, Node, Sigmoid, backward, forward, topological_sort
 
-SAMPLES = np.array([[-1.0, -2.0], [-1.0, -2.0]])
+SAMPLES = datasets.locked(np.array([[-1.0, -2.0], [-1.0, -2.0]]))
 TARGETS = np.array([1.0, 2.0])
 WEIGHTS, BIASES = np.array([[2.0], [3.0]]), np.array([-3.0])
-MATRIX = np.array([[1.0, 2.0], [3.0, 4.0]])
+MATRIX = datasets.locked(np.array([[1.0, 2.0], [3.0, 4.0]]))
 EPOCHS, SIZE = 100, 11
 TRAINING = "SGD"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import impls
 from bench.documents import circles, datasets, feedforward, miniflow, xor
 from bench.documents.programs import Runs
 from bench.documents.reproduce import YARDSTICK
+from bench.records import files
 from impls import Array, Network
 from impls.graph import Input, topological_sort
 
@@ -43,17 +45,19 @@ AllRuns = Mapping[tuple[str, str], Runs]
 
 
 def draw(runs: AllRuns, folder: Path) -> list[Path]:
-    """Draw the pictures of the documents that were run, and return their files."""
+    """Draw the pictures of the documents that were run, and return their files. Raises RecordError."""
     done = {key for key, _ in runs}
-    files = []
+    paths = []
     with rc_context(STYLE):
         for name, (key, painter) in PICTURES.items():
             if key in done:
                 figure = painter(runs)
-                files.append(folder / f"{name}.svg")
-                figure.savefig(files[-1], metadata={"Date": None, "Creator": None, "Title": name})
+                drawn = BytesIO()
+                figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": name})
                 pyplot.close(figure)
-    return files
+                paths.append(folder / f"{name}.svg")
+                files.write_bytes(paths[-1], drawn.getvalue())
+    return paths
 
 
 def _axes(width: float = 3.6, height: float = 2.5, columns: int = 1, **options: Any) -> tuple[Figure, Any]:

@@ -41,7 +41,12 @@ def _values(value: ArrayLike) -> list[float]:
 def _same(value: float, number: str, form: Form) -> bool:
     if form == "exact":
         return value == float(number)
-    return math.isfinite(value) and _cut(value, number, form) == Decimal(number)
+    if not math.isfinite(value):
+        return False
+    _, power, _ = number.partition("e")
+    if power:  # its digits count from the value's own first digit
+        return Decimal(f"{value:.{len(Decimal(number).as_tuple().digits) - 1}e}") == Decimal(number)
+    return _cut(value, number, form) == Decimal(number)
 
 
 def _cut(value: float, number: str, form: Form) -> Decimal:
@@ -52,5 +57,7 @@ def _cut(value: float, number: str, form: Form) -> Decimal:
 def _shown(value: float, number: str, form: Form) -> str:
     if _same(value, number, form):
         return number
+    if form == "exact":
+        return repr(value)
     digits = len(Decimal(number).as_tuple().digits)
     return f"{value:.{digits + SHOWN}g}"

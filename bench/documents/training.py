@@ -41,9 +41,10 @@ def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> 
 
 
 def difference(run: Outcome, other: Outcome) -> float:
-    """Worst relative difference of two runs of a setting, over the losses and what was watched, as far as both went.
+    """Worst relative difference of two runs of a setting: of the losses and what was watched, as far as both went, and
+    of the parameters, relative to the largest of each array, if both went equally far.
 
-    Infinity where either is not finite.
+    Infinity where a number is not finite.
     """
     pairs = [*zip(run.losses, other.losses, strict=False)]
     pairs += [(run.watched[stop], other.watched[stop]) for stop in run.watched.keys() & other.watched.keys()]
@@ -51,6 +52,10 @@ def difference(run: Outcome, other: Outcome) -> float:
     scale = np.maximum(np.abs(one), np.abs(two))
     with np.errstate(invalid="ignore"):
         worst = np.max(np.abs(one - two) / np.where(scale == 0, 1, scale), initial=0)
+        if len(run.losses) == len(other.losses):
+            for ours, theirs in zip(run.model.parameters(), other.model.parameters(), strict=True):
+                for array, right in zip(ours, theirs, strict=True):
+                    worst = max(worst, np.max(np.abs(array - right)) / (np.max(np.abs(right)) or 1))
     return float(worst) if np.isfinite(worst) else math.inf
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from bench.documents.datasets import locked
 from bench.documents.programs import Computation, Document, Figure, Outcome, Program, Runs, Setting
 from impls import Network
 
 NETWORK = Network((2, 3, 1), hidden="tanh", output="tanh", loss="mean_squared_error")
-X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
-Y = np.array([[0.0], [1.0], [1.0], [0.0]])
+X = locked(np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]))
+Y = locked(np.array([[0.0], [1.0], [1.0], [0.0]]))
 TRAINING = "training, 1000 epochs of four updates"
 SEEDS = range(60)
 SEED = 22

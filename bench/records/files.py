@@ -44,12 +44,17 @@ def read(path: Path, kind: type[Kind]) -> Kind:
 
 
 def write(path: Path, document: Record) -> None:
-    """Write a document: into a temporary file beside it, which then takes its name."""
+    """Write a document, whole or not at all. Raises RecordError."""
+    write_bytes(path, (dumps(document) + "\n").encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write into a temporary file beside the path, which then takes its name. Raises RecordError."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mlpbench-")
         try:
-            with open(descriptor, "w", encoding="utf-8") as file:
-                file.write(dumps(document) + "\n")
+            with open(descriptor, "wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.chmod(temporary, 0o666 & ~_umask())

@@ -9,65 +9,87 @@ from impls._codes import (
     BINARY_CROSS_ENTROPY,
     CATEGORICAL_CROSS_ENTROPY,
     HALF_SQUARED_ERROR,
+    IDENTITY,
     MEAN_SQUARED_ERROR,
+    SIGMOID,
+    TANH,
 )
+from impls._jit.affine import BYTES, affine_in_registers
 from impls._jit.blocks import categorical_cross_entropy, dot
-from impls._jit.functions import activate_one, derivative, exp, log1p
-from impls._jit.options import jit, jit_inline
+from impls._jit.functions import activate_one, derivative, exp, log1p, tanh
+from impls._jit.options import jit, jit_inlined
 from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size
 
 
-@jit_inline
+@jit_inlined
 def affine(P: Array, p: int, a: Array, z: Array) -> None:
     """Write a W + b into z, for the layer that begins at P[p]."""
     m = len(z)
+    if m * P.itemsize >= BYTES:
+        affine_in_registers(P, p, a, z)
+        return
     for j in range(m):
         z[j] = P[p + j]
-    p += m
-    i = 0
-    while i + 4 <= len(a):
-        row0, row1, row2, row3 = P[p : p + m], P[p + m : p + 2 * m], P[p + 2 * m : p + 3 * m], P[p + 3 * m : p + 4 * m]
-        a0, a1, a2, a3 = a[i], a[i + 1], a[i + 2], a[i + 3]
-        for j in range(m):
-            z[j] += a0 * row0[j] + a1 * row1[j] + a2 * row2[j] + a3 * row3[j]
-        i += 4
-        p += 4 * m
-    while i < len(a):
-        row0, a0 = P[p : p + m], a[i]
-        for j in range(m):
-            z[j] += a0 * row0[j]
-        i += 1
+    for i in range(len(a)):
         p += m
+        x = a[i]
+        for j in range(m):
+            z[j] += x * P[p + j]
+
+
+@jit_inlined
+def activate_few(activation: int, z: Array) -> None:
+    """``activate_one``, without a call where z is short."""
+    if len(z) * z.itemsize >= BYTES:
+        activate_one(activation, z)
+        return
+    one = z.dtype.type(1)
+    if activation == SIGMOID:
+        for j in range(len(z)):
+            z[j] = one / (one + exp(-z[j]))
+    elif activation == TANH:
+        for j in range(len(z)):
+            z[j] = tanh(z[j])
+    elif activation != IDENTITY:
+        activate_one(activation, z)
+
+
+@jit_inlined
+def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activation: int) -> None:
+    """Compute the layer that begins at P[p] from values[w : w + n] into the m places after these.
+
+    Slices are made here and not carried from layer to layer: a variable that is bound to one array after another costs
+    the counting of references, 7 ns each time.
+    """
+    z = values[w + n : w + n + m]
+    affine(P, p, values[w : w + n], z)
+    activate_few(activation, z)
 
 
 @jit
 def forward(P: Array, x: Array, out: Array) -> None:
     """Write the outputs of one sample, x (n_in,), into out (n_out,)."""
-    layers, hidden, output = int(P[0]), int(P[HIDDEN]), int(P[OUTPUT])
-    p = first_layer(P)
+    layers, hidden, output, p = int(P[0]), int(P[HIDDEN]), int(P[OUTPUT]), first_layer(P)
     if layers == 1:
         affine(P, p, x, out)
-        activate_one(output, out)
+        activate_few(output, out)
         return
-    n, m = size(P, 0), size(P, 1)
-    w = len(P) - m
-    a = P[w:]
-    affine(P, p, x, a)
-    activate_one(hidden, a)
+    n, m = len(x), size(P, 1)
+    w = len(P) - nodes(P) + len(out)
+    z = P[w : w + m]
+    affine(P, p, x, z)
+    activate_few(hidden, z)
     p += (n + 1) * m
     for layer in range(1, layers - 1):
         n, m = m, size(P, layer + 1)
-        w -= m
-        z = P[w : w + m]
-        affine(P, p, a, z)
-        activate_one(hidden, z)
+        layer_of_one(P, p, P, w, n, m, hidden)
         p += (n + 1) * m
-        a = z
-    affine(P, p, a, out)
-    activate_one(output, out)
+        w += n
+    affine(P, p, P[w : w + m], out)
+    activate_few(output, out)
 
 
-@jit
+@jit_inlined
 def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
     """Return a sample's loss; turn its logits z into outputs, and write its derivative by the logits into d."""
     output, loss, m = int(P[OUTPUT]), int(P[LOSS]), len(z)
@@ -79,7 +101,7 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
             total += linear + log1p(exp(-abs(z[j])))
     elif loss == CATEGORICAL_CROSS_ENTROPY:
         total = categorical_cross_entropy(z.reshape(m, 1), y.reshape(m, 1), 0)
-    activate_one(output, z)
+    activate_few(output, z)
     factor = z.dtype.type(2 / m) if loss == MEAN_SQUARED_ERROR else one
     for j in range(m):
         error = z[j] - y[j]
@@ -94,50 +116,60 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
     return total
 
 
+@jit_inlined
+def descend_singly(
+    P: Array, p: int, hidden: int, a: Array, d: Array, e: Array, inner: bool, rate: float, bias_rate: float
+) -> None:
+    """Update the layer that begins at P[p], whose input is a; if ``inner``, write what it passes back into e."""
+    m = len(d)
+    for j in range(m):
+        P[p + j] -= bias_rate * d[j]
+    if m * P.itemsize >= BYTES:
+        for i in range(len(a)):
+            p += m
+            row, step = P[p : p + m], rate * a[i]
+            if inner:
+                e[i] = dot(row, d) * derivative(hidden, a[i])
+            for j in range(m):
+                row[j] -= step * d[j]
+        return
+    for i in range(len(a)):
+        p += m
+        step, passed = rate * a[i], P.dtype.type(0)
+        for j in range(m):
+            passed += P[p + j] * d[j]
+            P[p + j] -= step * d[j]
+        if inner:
+            e[i] = passed * derivative(hidden, a[i])
+
+
 @jit
 def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learning_rate: float, losses: Array) -> None:
     """Gradient descent with an update for each sample; write the summed loss of each epoch into losses."""
     layers, hidden = int(P[0]), int(P[HIDDEN])
     rate, bias_rate = P.dtype.type(learning_rate), P.dtype.type(bias_learning_rate)
-    total_nodes = nodes(P)
-    work = np.empty(2 * total_nodes, P.dtype)
-    last_width = size(P, layers)
+    sizes = np.empty(layers + 1, np.int64)
+    for layer in range(layers + 1):
+        sizes[layer] = size(P, layer)
+    first, n_in, n_out = first_layer(P), sizes[0], sizes[layers]
+    values, deltas = np.empty(n_in + nodes(P), P.dtype), np.empty(n_in + nodes(P), P.dtype)
     for epoch in range(len(losses)):
         total = 0.0
         for s in range(len(X)):
-            p, w, a = first_layer(P), 0, X[s]
+            for i in range(n_in):
+                values[i] = X[s, i]
+            p, w = first, 0
             for layer in range(layers):
-                n, m = len(a), size(P, layer + 1)
-                z = work[w : w + m]
-                affine(P, p, a, z)
-                if layer < layers - 1:
-                    activate_one(hidden, z)
+                n, m = sizes[layer], sizes[layer + 1]
+                layer_of_one(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
                 p += (n + 1) * m
-                w += m
-                a = z
-            d = work[total_nodes : total_nodes + last_width]
-            total += error_of_one(P, a, Y[s], d)
-            free = total_nodes + last_width
-            w -= last_width
+                w += n
+            total += error_of_one(P, values[w : w + n_out], Y[s], deltas[w : w + n_out])
             for layer in range(layers - 1, -1, -1):
-                n, m = size(P, layer), len(d)
+                n, m = sizes[layer], sizes[layer + 1]
                 p -= (n + 1) * m
-                if layer > 0:
-                    w -= n
-                    a = work[w : w + n]
-                else:
-                    a = X[s]
-                e = work[free : free + n] if layer > 0 else d
-                for i in range(n):
-                    row = P[p + m + i * m : p + m + i * m + m]
-                    if layer > 0:
-                        e[i] = dot(row, d) * derivative(hidden, a[i])
-                    step = rate * a[i]
-                    for j in range(m):
-                        row[j] -= step * d[j]
-                b = P[p : p + m]
-                for j in range(m):
-                    b[j] -= bias_rate * d[j]
-                free += n
-                d = e
+                descend_singly(
+                    P, p, hidden, values[w - n : w], deltas[w : w + m], deltas[w - n : w], layer > 0, rate, bias_rate
+                )
+                w -= n
         losses[epoch] = total

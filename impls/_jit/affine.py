@@ -1,0 +1,107 @@
+"""One layer for one sample, a W + b, with its sums in registers.
+
+The compiler would keep them in memory, for it cannot know that z overlaps neither the weights nor a. So the vector
+instructions are written out here, in LLVM's language: up to MOST vectors of sums, in one pass over the rows of W.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+BYTES = 64
+"""Of a vector."""
+
+MOST = 16
+"""Vectors of sums that are held at once: half of the registers that a processor with AVX-512 has."""
+
+BUSY = 8
+"""Sums that keep the processor busy; where there are fewer vectors, some rows have sums of their own."""
+
+
+def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
+    """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p]."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        packed, inputs, sums = (
+            context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2, 3)
+        )
+        real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
+        lanes = BYTES // context.get_abi_sizeof(real)
+        (n,), (m,) = (cgutils.unpack_tuple(builder, array.shape) for array in (inputs, sums))
+        (stride,) = cgutils.unpack_tuple(builder, inputs.strides)
+        bias = builder.gep(packed.data, [arguments[1]])
+        weights = builder.gep(bias, [m])
+        align = context.get_abi_sizeof(real)
+        vector, int32 = ir.VectorType(real, lanes), ir.IntType(32)
+        suffix = f"v{lanes}f{64 // lanes * 8}"
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix}"
+        )
+
+        def at(pointer: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
+
+        def input_at(i: Any) -> Any:
+            """a[i] in every lane."""
+            address = builder.add(builder.ptrtoint(inputs.data, intp), builder.mul(i, stride))
+            value = builder.load(builder.inttoptr(address, real.as_pointer()), align=align)
+            first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(int32, 0))
+            return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(int32, lanes), None))
+
+        def columns(offsets: list[Any]) -> None:
+            """Vectors of the sums, from each of these columns on."""
+            totals = [
+                [cgutils.alloca_once(builder, vector) for _ in offsets] for _ in range(max(1, BUSY // len(offsets)))
+            ]
+            for stream, members in enumerate(totals):
+                for total, offset in zip(members, offsets, strict=True):
+                    start = builder.load(at(bias, offset), align=align) if stream == 0 else ir.Constant(vector, None)
+                    builder.store(start, total)
+
+            def add_row(i: Any, members: list[Any]) -> None:
+                row, x = builder.gep(weights, [builder.mul(i, m)]), input_at(i)
+                for total, offset in zip(members, offsets, strict=True):
+                    w = builder.load(at(row, offset), align=align)
+                    builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
+
+            streams = intp(len(totals))
+            whole = builder.sdiv(n, streams)
+            with cgutils.for_range(builder, whole) as loop:
+                for stream, members in enumerate(totals):
+                    add_row(builder.add(builder.mul(loop.index, streams), intp(stream)), members)
+            with cgutils.for_range(builder, n, start=builder.mul(whole, streams)) as loop:
+                add_row(loop.index, totals[0])
+            for k, offset in enumerate(offsets):
+                sum_of_streams = builder.load(totals[0][k])
+                for members in totals[1:]:
+                    sum_of_streams = builder.fadd(sum_of_streams, builder.load(members[k]))
+                builder.store(sum_of_streams, at(sums.data, offset), align=align)
+
+        def side_by_side(j: Any, vectors: int) -> list[Any]:
+            return [builder.add(j, intp(k * lanes)) for k in range(vectors)]
+
+        group = intp(MOST * lanes)
+        with cgutils.for_range(builder, builder.sdiv(m, group)) as loop:
+            columns(side_by_side(builder.mul(loop.index, group), MOST))
+        rest = builder.srem(m, group)
+        begin, last = builder.sub(m, rest), builder.sub(m, intp(lanes))
+        end = builder.append_basic_block("end")
+        switch = builder.switch(builder.sdiv(builder.add(rest, intp(lanes - 1)), intp(lanes)), end)
+        for vectors in range(1, MOST + 1):
+            block = builder.append_basic_block(f"rest.{vectors}")
+            switch.add_case(intp(vectors), block)
+            builder.position_at_end(block)
+            columns([*side_by_side(begin, vectors - 1), last])  # the last may hold columns that another one holds
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.none(P, p, a, z), generate
+
+
+affine_in_registers: Any = intrinsic(_affine_in_registers)
