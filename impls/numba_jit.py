@@ -1,4 +1,18 @@
-"""The network in Numba with care."""
+"""The network in Numba with care: what the decorator alone leaves on the table, and what is done about it.
+
+The kernels are in ``impls/_jit``. What mattered, with what it gained on a processor with AVX-512, float64, one thread:
+
+- ``packed.py``: an argument costs 0.03 µs to unpack, so a model is one array, and what a network is, is data in it: a
+  new network compiles nothing. Called past the dispatcher: 0.1 µs less.
+- ``affine.py``: one sample's sums stay in registers, which Numba cannot be told; a layer of 100 × 100 takes 0.69 µs
+  instead of 1.2.
+- ``functions.py``: exponentials by polynomials, eight at a time: 0.8 ns for a sigmoid, where ``math.exp`` takes 4.
+- ``blocks.py``: a batch goes through all layers in blocks that stay in the cache, samples side by side, so that layers
+  of two nodes fill vectors, too: an epoch of 1000 samples of 2-4-3-1 takes 13 µs instead of 134. Wide products are
+  left to BLAS, in the orientation that it is quick in: 3.0 µs instead of 6.5 for a block's gradient of 64 × 30.
+- ``samples.py``: updates by single samples, forward, backward and update without a call or an array in between; an
+  epoch of four updates of 2-3-1 takes 0.6 µs instead of 4.2.
+"""
 
 from collections.abc import Callable
 from types import MethodType

@@ -18,7 +18,6 @@ from bench.documents.programs import Figure
 from bench.records import files, schema
 from tests.test_documents import TINY
 
-
 pytestmark = pytest.mark.slow
 
 
