@@ -14,7 +14,7 @@ from impls._codes import (
     SIGMOID,
     TANH,
 )
-from impls._jit.affine import BYTES, affine_in_registers
+from impls._jit.affine import BYTES, wide_affine
 from impls._jit.blocks import categorical_cross_entropy, dot
 from impls._jit.functions import activate_one, derivative, exp, log1p, tanh
 from impls._jit.options import jit, jit_inlined
@@ -26,7 +26,7 @@ def affine(P: Array, p: int, a: Array, z: Array) -> None:
     """Write a W + b into z, for the layer that begins at P[p]."""
     m = len(z)
     if m * P.itemsize >= BYTES:
-        affine_in_registers(P, p, a, z)
+        wide_affine(P, p, a, z)
         return
     for j in range(m):
         z[j] = P[p + j]
