@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from types import ModuleType
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -48,7 +46,7 @@ def documents(
         selected = selection.select(backend, peers)
         answers.check_json_path(json_path, schema.Documents)
         if pictures is not None:
-            drawing = _drawing()
+            drawing = answers.drawing("bench.documents.pictures")
             files.make_folder(pictures)
         if boston and any(document.key == "miniflow" for document in chosen):
             datasets.boston()
@@ -77,16 +75,6 @@ def documents(
         notes.append(f"pictures: {len(drawn)} in {pictures}")
     answers.answer(record, json_path, *_tables(chosen, backends, results), *_score(results.rows), *notes)
     return answers.FINDING if selected.broken else answers.status(results.rows)
-
-
-def _drawing() -> ModuleType:
-    """The module that draws. Raises ValueError where its libraries are not installed."""
-    try:
-        return importlib.import_module("bench.documents.pictures")
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"pictures need {error.name}, which is not installed: pip install 'mlpbench[report]'"
-        ) from error
 
 
 def _with_yardstick(backends: Sequence[Backend]) -> list[Backend]:
