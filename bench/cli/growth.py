@@ -14,7 +14,7 @@ from rich.text import Text
 from bench.cli import tables
 from bench.records.schema import CrossingRow, Scale, ScaleRow, TieRow
 from bench.scale import points
-from bench.scale.crossings import MARGIN
+from bench.scale.crossings import CONFIDENCE, MARGIN
 from bench.scale.run import LIMIT
 from bench.selection import REFERENCE
 from bench.timing.measure import AA
@@ -56,13 +56,13 @@ def findings(document: Scale) -> Iterator[RenderableType]:
     if not document.crossings:
         yield "none: no backend overtakes another"
     yield "Between two points the ratio of the times goes straight in the logarithms; in"
-    yield "brackets, where the ends of its 95 % interval cross 1."
+    yield f"brackets, where the ends of its {CONFIDENCE:.0%} interval cross 1."
     yield ""
     if document.ties:
-        yield Text("about as fast as each other", style="bold")
+        yield Text("not told apart: about as fast as each other", style="bold")
         yield from _wrapped(_ties(document.ties))
-        yield f"That is, not shown to differ by more than {MARGIN:.0%}; in brackets, by which factor they"
-        yield "may differ at most, by the 95 % intervals."
+        yield f"By the {CONFIDENCE:.0%} intervals these are not sure to differ by {MARGIN:.0%}, and may differ"
+        yield "by the factor in brackets at most."
         yield ""
 
 

@@ -227,7 +227,7 @@ class ScaleRow(CaseFields):
 class CrossingRow(Record):
     """From ``at`` on ``faster_above`` takes less time than ``faster_below``: ``left`` and ``right`` were timed.
 
-    ``low`` and ``high`` are where the ends of the 95 % interval of the ratio cross 1.
+    ``low`` and ``high`` are where the ends of the 99 % interval of the ratio cross 1.
     """
 
     dimension: Dimension
@@ -243,7 +243,7 @@ class CrossingRow(Record):
 class TieRow(Record):
     """At the points from ``left`` to ``right`` neither of two backends is shown to be faster.
 
-    By the 95 % intervals their times differ by the factor ``within`` at most; null where there is no interval.
+    By the 99 % intervals their times differ by the factor ``within`` at most; null where there is no interval.
     """
 
     dimension: Dimension

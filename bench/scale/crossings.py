@@ -13,6 +13,9 @@ from bench.timing.statistics import Interval
 MARGIN = 0.02
 """Times that may differ by this much count as about the same: the A/A arm shows that the method sees no less."""
 
+CONFIDENCE = 0.99
+"""That of the intervals. Two backends have dozens of points: 95 % would make crossings out of noise."""
+
 Point = tuple[float, Interval]
 """A size, and the ratio of the two times there."""
 

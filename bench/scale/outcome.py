@@ -39,13 +39,16 @@ class Outcome:
             for case, times in here.items():
                 self.times.setdefault(case, []).append(times)
 
-    def ratio(self, case: Case, numerator: str, denominator: str) -> Interval | None:
+    def ratio(
+        self, case: Case, numerator: str, denominator: str, confidence: float = statistics.CONFIDENCE
+    ) -> Interval | None:
         """Time of one arm ÷ time of another at a case; None where no block has both."""
         return statistics.ratio(
             [
                 statistics.log_ratios(times.get(numerator, {}), times.get(denominator, {}))
                 for times in self.times.get(case, ())
-            ]
+            ],
+            confidence,
         )
 
     def scale_rows(self) -> list[ScaleRow]:
@@ -119,7 +122,7 @@ class Outcome:
 
     def _ratios(self, dimension: Dimension, a: str, b: str) -> Iterator[crossings.Point]:
         for value in dimension.values:
-            ratio = self.ratio(dimension.case(value), a, b)
+            ratio = self.ratio(dimension.case(value), a, b, crossings.CONFIDENCE)
             if ratio is not None:
                 yield value, ratio
 

@@ -21,7 +21,7 @@ from impls import Backend
 LIMIT = 1.0
 """Seconds: a call that is predicted to take longer is not run."""
 
-EFFORT = Effort(processes=5, budget=0.05, most_blocks=8, slow=0.05, slow_processes=3, compile=True)
+EFFORT = Effort(processes=6, budget=0.05, most_blocks=8, slow=0.05, slow_processes=3, compile=True)
 
 Keep = Callable[[ScaleState], None]
 
