@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import impls
 from bench.cases import Case
 from bench.documents.times import Quiet
+from bench.cli import growth
 from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.scale import crossings, points, run, state
@@ -277,6 +278,43 @@ def test_crossings_and_payback_of_a_whole_run():
     assert (crossing.dimension, crossing.left, crossing.right, ties) == ("width", 4, 8, [])
     (paid,) = outcome.break_even_rows()
     assert (paid.cold_calls, paid.cached_calls) == (1_000_000, 250_000)
+
+
+def test_findings_in_words():
+    crossing = schema.CrossingRow(
+        dimension="width",
+        faster_below="python_loops",
+        faster_above="numpy_plain",
+        at=6.4,
+        low=5.2,
+        high=8.11,
+        left=4,
+        right=16,
+    )
+    ties = [
+        schema.TieRow(dimension="width", backends=("graph", "numpy_plain"), left=512, right=1024, within=1.09),
+        schema.TieRow(dimension="batch", backends=("graph", "numpy_plain"), left=2, right=2, within=None),
+    ]
+    document = schema.Scale(
+        command="scale",
+        version="0",
+        started="",
+        finished="",
+        machine={},
+        options={},
+        effort={},
+        rows=[],
+        crossings=[crossing],
+        ties=ties,
+        break_even=[],
+        processes=[],
+    )
+    lines = [str(line) for line in growth.findings(document)]
+    assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
+    assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
+    nothing = [str(line) for line in growth.findings(document.model_copy(update={"crossings": [], "ties": []}))]
+    assert "none: no backend overtakes another" in nothing
+    assert not any("told apart" in line for line in nothing)
 
 
 SETTINGS = {"machine": {"cpu": "µ"}, "backends": ["graph"]}

@@ -56,12 +56,12 @@ def findings(document: Scale) -> Iterator[RenderableType]:
     if not document.crossings:
         yield "none: no backend overtakes another"
     yield "Between two points the ratio of the times goes straight in the logarithms; in"
-    yield f"brackets, where the ends of its {CONFIDENCE:.0%} interval cross 1."
+    yield f"brackets, where the ends of its {CONFIDENCE * 100:g} % interval cross 1."
     yield ""
     if document.ties:
         yield Text("not told apart: about as fast as each other", style="bold")
         yield from _wrapped(_ties(document.ties))
-        yield f"By the {CONFIDENCE:.0%} intervals these are not sure to differ by {MARGIN:.0%}, and may differ"
+        yield f"By the {CONFIDENCE * 100:g} % intervals these are not sure to differ by {MARGIN:.0%}, and may differ"
         yield "by the factor in brackets at most."
         yield ""
 

@@ -86,7 +86,7 @@ def _scales(axes: Sequence[Any], dimension: Dimension) -> None:
         one.yaxis.set_major_formatter(unit)
         for axis in (one.xaxis, one.yaxis):
             axis.set_minor_locator(NullLocator())
-    step = 1 + len(dimension.values) // 6
+    powers = [value for value in dimension.values if value.bit_count() == 1]
     axes[1].set_xlabel(dimension.name)
-    axes[1].xaxis.set_major_locator(FixedLocator(dimension.values[::step]))
+    axes[1].xaxis.set_major_locator(FixedLocator(powers[:: 1 + len(powers) // 6]))
     axes[1].xaxis.set_major_formatter(plain)
