@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import impls
 from bench.cases import Case
-from bench.documents.times import Quiet
 from bench.cli import growth
+from bench.documents.times import Quiet
 from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.scale import crossings, points, run, state
