@@ -21,8 +21,9 @@ six methods and one attribute:
 formulas. The methods run with NumPy's warnings off. X is (batch, n_in) and Y (batch, n_out), C-contiguous, of the
 model's dtype, not to be written to; what is returned must not share memory with anything that the model keeps.
 
-Two class attributes may be set: ``dtypes``, ("float64",) unless it has float32 as well, and ``compiles``, True where
-the first model means compiling. The first line of the class's docstring describes the backend.
+Three class attributes may be set: ``dtypes``, ("float64",) unless it has float32 as well; ``compiles``, True where the
+first model means compiling; ``compiles_shapes``, True where every other network or length of a batch means compiling
+again. The first line of the class's docstring describes the backend.
 
 A model keeps workspaces: use it from one thread at a time.
 """
@@ -64,6 +65,7 @@ class Model(ABC):
 
     dtypes: ClassVar[tuple[str, ...]] = ("float64",)
     compiles: ClassVar[bool] = False
+    compiles_shapes: ClassVar[bool] = False
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network

@@ -75,6 +75,11 @@ class Backend:
         return self.model.compiles
 
     @property
+    def compiles_shapes(self) -> bool:
+        """Whether it compiles again for every network and every length of a batch."""
+        return self.model.compiles_shapes
+
+    @property
     def description(self) -> str:
         """What it is, in one line."""
         return (self.model.__doc__ or "").strip().split("\n")[0]

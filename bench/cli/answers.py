@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from types import ModuleType
 
 import click
 from rich.console import RenderableType
@@ -34,6 +36,24 @@ def check_json_path(json_path: str | None, kind: type[schema.Record]) -> None:
         files.check_destination(Path(json_path), kind)
 
 
+def drawing(module: str) -> ModuleType:
+    """A module that draws. Raises ValueError where its libraries are not installed."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"pictures need {error.name}, which is not installed: pip install 'mlpbench[report]'"
+        ) from error
+
+
+def pictures_folder(name: str) -> Path:
+    """The folder for pictures, made if it is missing. Raises ValueError where it cannot be."""
+    if not name:
+        raise ValueError("--pictures needs the name of a folder")
+    files.make_folder(Path(name))
+    return Path(name)
+
+
 def answer(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
     """Print the tables, and write the document where ``--json`` says; on standard output it stands alone."""
     if json_path == STANDARD_OUTPUT:
@@ -46,7 +66,7 @@ def answer(document: schema.Record, json_path: str | None, *renderables: Rendera
             files.write(Path(json_path), document)
 
 
-def status(rows: Sequence[schema.Row | schema.ProofRow | schema.DocumentRow]) -> int:
+def status(rows: Sequence[schema.Row | schema.ProofRow | schema.DocumentRow | schema.ScaleRow]) -> int:
     """Exit status: a finding where a row is not right."""
     return OK if all(row.ok for row in rows) else FINDING
 

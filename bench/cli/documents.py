@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import sys
 import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from itertools import groupby
-from pathlib import Path
-from types import ModuleType
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -21,7 +18,7 @@ from bench.cli import answers, tables, terminal
 from bench.documents import datasets, library, printed, reproduce, times
 from bench.documents.programs import Document, Program
 from bench.documents.reproduce import Results
-from bench.records import files, schema
+from bench.records import schema
 from bench.records.schema import DocumentRow
 from bench.timing import machine
 from bench.timing.measure import QUICK
@@ -50,7 +47,7 @@ def documents(
         selected = selection.select(backend, peers)
         answers.check_json_path(json_path, schema.Documents)
         if pictures is not None:
-            drawing, folder = _drawing(), _folder(pictures)
+            drawing, folder = answers.drawing("bench.documents.pictures"), answers.pictures_folder(pictures)
         if boston and all(document.key != "miniflow" for document in chosen):
             raise ValueError("--boston is for miniflow, which is not among the documents named")
         if boston:
@@ -82,24 +79,6 @@ def documents(
             drawn = drawing.draw(results.runs, folder)
         print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
     return answers.FINDING if selected.broken else answers.status(results.rows)
-
-
-def _folder(name: str) -> Path:
-    """The folder for the pictures, made if it is missing."""
-    if not name:
-        raise ValueError("--pictures needs the name of a folder")
-    files.make_folder(Path(name))
-    return Path(name)
-
-
-def _drawing() -> ModuleType:
-    """The module that draws. Raises ValueError where its libraries are not installed."""
-    try:
-        return importlib.import_module("bench.documents.pictures")
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"pictures need {error.name}, which is not installed: pip install 'mlpbench[report]'"
-        ) from error
 
 
 def _with_yardstick(backends: Sequence[Backend]) -> list[Backend]:

@@ -31,6 +31,14 @@ _backend_option = click.option(
 )
 _quick_option = click.option("--quick", is_flag=True, help="4 processes instead of 10, and fewer samples.")
 
+_results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    metavar="DIR",
+    help="Folder for the results, by default ./results.",
+)
+
 
 def _case_options(command: Command) -> Command:
     """Options that choose the cases."""
@@ -63,13 +71,7 @@ def cli() -> None:
 @_backend_option
 @_case_options
 @_json_option
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    metavar="DIR",
-    help="Folder for the results, by default ./results.",
-)
+@_results_option
 def run(**options: Any) -> int:
     """Check, time, print the speedups, store the results.
 
@@ -129,6 +131,26 @@ def documents(keys: tuple[str, ...], **options: Any) -> int:
     from bench.cli import documents as command
 
     return command.documents(keys, **options)
+
+
+@cli.command()
+@_peers_option
+@_backend_option
+@click.option("--fresh", is_flag=True, help="Start over, though a run was interrupted.")
+@click.option("--pictures", metavar="DIR", help="Draw scale.svg into DIR.")
+@_json_option
+@_results_option
+def scale(**options: Any) -> int:
+    """Show how time grows with width, depth and batch.
+
+    One of them grows at a time, from a base of 32-32-32 and one sample. Below the tables: from where on a backend
+    overtakes another, and after how many calls compiling has paid. Without --backend and --peers: the core backends;
+    python_loops is always timed. A call that is predicted to take over a second is not run. The run takes four minutes;
+    one that is interrupted goes on where it was when the command is given again.
+    """
+    from bench.cli import scale as command
+
+    return command.scale(**options)
 
 
 @cli.command()

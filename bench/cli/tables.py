@@ -56,7 +56,7 @@ def interval(ratio: Ratio | None) -> str:
 
 def case_title(row: Row) -> str:
     """Operation, network and batch of a row."""
-    return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {_samples(row.batch)}"
+    return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {samples(row.batch)}"
 
 
 def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
@@ -131,14 +131,26 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
 
 def aa_line(rows: Sequence[Row]) -> str:
     """How far the reference is from itself."""
-    found = [(abs(row.speedup.estimate - 1), row) for row in rows if row.arm == AA and row.speedup]
+    return aa_summary(
+        [
+            (abs(row.speedup.estimate - 1), row.reference, case_title(row))
+            for row in rows
+            if row.arm == AA and row.speedup
+        ]
+    )
+
+
+def aa_summary(found: Sequence[tuple[float, str, str]]) -> str:
+    """In how many cases, each a distance from 1, a backend and a title, a backend was as fast as itself."""
     if not found:
         return "A/A arm: none was timed."
-    within = sum(distance <= AA_LIMIT for distance, _ in found)
-    distance, worst = max(found, key=lambda pair: pair[0])
+    within = sum(distance <= AA_LIMIT for distance, _, _ in found)
+    distance, worst, title = max(found)
+    names = {backend for _, backend, _ in found}
+    who = f"{worst} against itself" if len(names) == 1 else "the fastest backend against itself"
     return (
-        f"A/A arm, {worst.reference} against itself: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
-        f"at worst off by {distance:.1%} ({case_title(worst)})."
+        f"A/A arm, {who}: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
+        f"at worst off by {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
     )
 
 
@@ -179,7 +191,8 @@ def _time(row: Row) -> str:
     return duration(row.seconds) if row.ok else "no time"
 
 
-def _samples(batch: int) -> str:
+def samples(batch: int) -> str:
+    """A batch in words."""
     return "1 sample" if batch == 1 else f"batch {batch}"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,32 +12,13 @@ from matplotlib import pyplot, rc_context
 from matplotlib.figure import Figure
 
 import impls
+from bench import drawing
 from bench.documents import circles, datasets, feedforward, miniflow, xor
 from bench.documents.programs import Runs
 from bench.documents.reproduce import YARDSTICK
-from bench.records import files
+from bench.drawing import DASHES, INK, STYLE, TONES
 from impls import Array, Network
 from impls.graph import Input, topological_sort
-
-INK = "#767676"
-TONES = ("#2a7fc9", "#cf651c", "#25926b")
-DASHES = ("-", "--", ":")
-STYLE: Any = {
-    "axes.edgecolor": INK,
-    "axes.labelcolor": INK,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.constrained_layout.use": True,
-    "font.size": 9,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-    "savefig.transparent": True,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "mlpbench",
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 AllRuns = Mapping[tuple[str, str], Runs]
 """The yardstick's runs by document and program."""
@@ -51,12 +31,7 @@ def draw(runs: AllRuns, folder: Path) -> list[Path]:
     with rc_context(STYLE):
         for name, (key, painter) in PICTURES.items():
             if key in done:
-                figure = painter(runs)
-                drawn = BytesIO()
-                figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None, "Title": name})
-                pyplot.close(figure)
-                paths.append(folder / f"{name}.svg")
-                files.write_bytes(paths[-1], drawn.getvalue())
+                paths.append(drawing.save(painter(runs), folder, name))
     return paths
 
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from bench.records.schema import Latest, Record, Run
+from bench.records.schema import Document, Latest, Record, Run
 
 LATEST = "latest.json"
 
@@ -67,10 +67,16 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
 
 
+def keep(folder: Path, document: Document) -> Path:
+    """Write a document into the results folder, under a name of its own."""
+    path = folder / f"{document.command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.json"
+    write(path, document)
+    return path
+
+
 def store(folder: Path, run: Run) -> Path:
     """Write a run's file into the results folder, then the file that names it as the last one."""
-    path = folder / f"run-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.json"
-    write(path, run)
+    path = keep(folder, run)
     write(folder / LATEST, Latest(file=path.name))
     return path
 

@@ -200,6 +200,103 @@ class Documents(Document):
     remarks: dict[str, list[str]]
 
 
+Dimension = Literal["width", "depth", "batch"]
+
+
+class ScaleRow(CaseFields):
+    """One backend at one point of a dimension; both are null for the networks on which compiling is to pay.
+
+    ``speedup`` is time of python_loops ÷ time of the backend, null where either was not timed; of the arm "A/A" it is
+    the ratio of one backend, named in the row, to itself. ``predicted_seconds`` is there where that was too long, and
+    the point was not run; ``reason`` says so, or what failed.
+    """
+
+    dimension: Dimension | None
+    value: int | None
+    backend: str
+    arm: str
+    seconds: Finite | None
+    predicted_seconds: Finite | None
+    speedup: Ratio | None
+    ulps: Finite | None
+    share: Finite | None
+    ok: bool
+    reason: str
+
+
+class CrossingRow(Record):
+    """From ``at`` on ``faster_above`` takes less time than ``faster_below``: ``left`` and ``right`` were timed.
+
+    ``low`` and ``high`` are where the ends of the 99 % interval of the ratio cross 1.
+    """
+
+    dimension: Dimension
+    faster_below: str
+    faster_above: str
+    at: Finite
+    low: Finite
+    high: Finite
+    left: int
+    right: int
+
+
+class TieRow(Record):
+    """At the points from ``left`` to ``right`` neither of two backends is shown to be faster.
+
+    By the 99 % intervals their times differ by the factor ``within`` at most; null where there is no interval.
+    """
+
+    dimension: Dimension
+    backends: tuple[str, str]
+    left: int
+    right: int
+    within: Finite | None
+
+
+class BreakEvenRow(Record):
+    """Calls of one sample after which a backend's compiling has paid, against python_loops; null: never."""
+
+    backend: str
+    network: str
+    cold_seconds: Finite
+    cached_seconds: Finite
+    cold_calls: int | None
+    cached_calls: int | None
+
+
+class Scale(Document):
+    """The document of ``mlpbench scale``."""
+
+    schema_: Literal["mlpbench.scale/1"] = Field("mlpbench.scale/1", alias="schema")
+    options: dict[str, Any]
+    effort: dict[str, Any]
+    rows: list[ScaleRow]
+    crossings: list[CrossingRow]
+    ties: list[TieRow]
+    break_even: list[BreakEvenRow]
+    processes: list[ProcessRecord]
+
+
+class NotRun(CaseFields):
+    """A backend that was not run at a case, and why: it would take too long, or has failed before."""
+
+    backend: str
+    predicted_seconds: Finite | None
+    reason: str
+
+
+class ScaleState(Record):
+    """What an unfinished ``mlpbench scale`` has so far. In ``rows`` the reference is the fastest backend of a case."""
+
+    schema_: Literal["mlpbench.scale-state/1"] = Field("mlpbench.scale-state/1", alias="schema")
+    settings: dict[str, Any]
+    started: str
+    rows: list[Row]
+    not_run: list[NotRun]
+    compile: list[CompileRow]
+    processes: list[ProcessRecord]
+
+
 class BackendRow(Record):
     """One backend as ``mlpbench backends`` lists it."""
 

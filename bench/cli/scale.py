@@ -1,0 +1,76 @@
+"""The command ``scale``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+
+import click
+
+import impls
+from bench import selection
+from bench.cli import answers, growth, tables, terminal
+from bench.proof.inputs import Unhealthy
+from bench.records import files, schema
+from bench.scale import run, state
+from bench.scale.outcome import Outcome
+from bench.timing import machine
+
+
+def scale(
+    *,
+    peers: bool,
+    backend: Sequence[str],
+    fresh: bool,
+    pictures: str | None,
+    json_path: str | None,
+    results: Path,
+) -> int:
+    """Time the backends at growing sizes, print times, speedups and crossings, store the results."""
+    unfinished = results / state.FILE
+    with answers.caller_input():
+        chosen = selection.select(backend, peers, "float64")
+        answers.check_json_path(json_path, schema.Scale)
+        files.make_folder(results)
+        if pictures is not None:
+            drawing, folder = answers.drawing("bench.scale.picture"), answers.pictures_folder(pictures)
+        by_name = {one.name: one for one in [*chosen.backends, impls.load(selection.REFERENCE)]}
+        names = selection.in_order(by_name)
+        backends = [by_name[name] for name in names]
+        begun = state.begin(unfinished, state.settings(backends, run.EFFORT), answers.now(), fresh)
+    with terminal.progress() as progress:
+        try:
+            done = run.run(begun, backends, run.EFFORT, progress, partial(files.write, unfinished))
+        except (Unhealthy, MemoryError) as error:
+            raise click.ClickException(str(error)) from error
+    outcome = Outcome(done, names)
+    crossings, ties = outcome.crossing_rows()
+    document = schema.Scale(
+        command="scale",
+        version=answers.version(),
+        started=done.started,
+        finished=answers.now(),
+        machine=machine.describe(),
+        options={"peers": peers, "backend": list(backend)},
+        effort=asdict(run.EFFORT),
+        rows=outcome.scale_rows(),
+        crossings=crossings,
+        ties=ties,
+        break_even=outcome.break_even_rows(),
+        processes=done.processes,
+    )
+    notes = [f"left out: {text}" for name, text in chosen.left_out.items() if name != selection.REFERENCE]
+    notes += [f"broken: {text}" for text in chosen.broken.values()]
+    if begun.rows:
+        notes.append(f"This run went on from one that was begun at {begun.started} and interrupted.")
+    try:
+        notes.append(f"results: {files.keep(results, document)}")
+        unfinished.unlink(missing_ok=True)
+        if pictures is not None:
+            notes.append(f"picture: {drawing.draw(document.rows, names, folder)}")
+    finally:
+        shown = [*growth.dimensions(document.rows, names), *growth.findings(document), *growth.payback(document)]
+        answers.answer(document, json_path, *shown, tables.aa_summary(growth.aa(document.rows)), *notes)
+    return answers.FINDING if chosen.broken else answers.status(document.rows)

@@ -1,0 +1,1 @@
+"""How time grows with width, depth and batch, and where one backend overtakes another."""

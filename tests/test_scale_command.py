@@ -1,0 +1,188 @@
+"""The command ``scale``: its answer, its statuses, and a run that is killed and goes on."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from bench.cli.main import main
+from bench.records import files, schema
+from bench.scale import points, run, state
+from bench.timing.messages import Effort
+from tests.third_party import install, path_with
+
+# Nearly every test starts processes.
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=True)
+FEW = (
+    points.Dimension("width", (1, 4, 32), 2),
+    points.Dimension("depth", (1, 2), 1),
+    points.Dimension("batch", (1, 8), 1),
+)
+PARTIAL = Path("results") / state.FILE
+SHORTENED = """
+import sys
+from bench.timing import threads
+threads.set_own()
+from bench.scale import points, run
+from tests.test_scale_command import FEW, TINY
+points.DIMENSIONS, run.EFFORT = FEW, TINY
+from bench.cli.main import main
+sys.exit(main(["scale", *sys.argv[1:]]))
+"""
+
+
+@pytest.fixture(autouse=True)
+def shortened(tmp_path, monkeypatch):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(run, "EFFORT", TINY)
+    monkeypatch.setattr(points, "DIMENSIONS", FEW)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
+    monkeypatch.syspath_prepend(folder)
+    return lambda name, *body, **options: install(folder, name, *body, **options)
+
+
+def start(*arguments):
+    command = [sys.executable, "-c", SHORTENED, "--backend", "numpy_plain", *arguments]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_tables_crossings_payback_json_and_picture(capsys, third_party):
+    third_party("compiling", "    compiles = True")
+    arguments = ["scale", "--backend", "numpy_plain", "--backend", "compiling"]
+    assert main([*arguments, "--json", "scale.json", "--pictures", "drawn"]) == 0
+    out, err = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    assert "width; depth 2, 1 sample: time of a call" in out
+    assert re.search(r"^ +32 +[\d.]+ µs +[\d.]+ µs +[\d.]+ (ns|µs)", out, re.MULTILINE)
+    assert "crossing points" in out
+    assert re.search(r"^compiling +100-100-50-10 +[\d.]+ +m?s +[\d.]+ m?s +[\d,]+ +[\d,]+", out, re.MULTILINE)
+    assert "A/A arm" in out
+    assert "mlpbench: 3-3-1, 100-100-50-10, width 1, depth 1, width 32" in err
+    document = files.read(Path("scale.json"), schema.Scale)
+    assert all(row.ok and row.seconds and row.speedup for row in document.rows)
+    assert len(document.rows) == 4 * (3 + 2 + 2 + 2)  # the backends and A/A at every point; the base is in all three
+    assert [row.value for row in document.rows if (row.dimension, row.arm) == ("width", "A/A")] == [1, 4, 32]
+    assert len(document.break_even) == 2
+    (stored,) = Path("results").iterdir()
+    assert files.read(stored, schema.Scale) == document
+    picture = ElementTree.parse("drawn/scale.svg").getroot()
+    assert {"numpy_plain", "compiling", "width", "depth", "batch"} <= {one.text for one in picture.iter()}
+
+
+def test_json_on_standard_output_stands_alone(capsys):
+    assert main(["scale", "--backend", "python_loops", "--json", "-"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "mlpbench.scale/1"
+    assert {row["backend"] for row in document["rows"]} == {"python_loops"}
+
+
+def test_a_backend_that_lies_gets_no_time(capsys, third_party):
+    third_party("liar", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    assert main(["scale", "--backend", "liar", "--json", "scale.json"]) == 1
+    out, _ = capsys.readouterr()
+    assert re.search(r"^liar got no time at .*: output.* is .*, not ", out, re.MULTILINE)
+    rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "liar"]
+    assert len(rows) == 3 + 2 + 2 + 2
+    assert all(row.seconds is None and row.speedup is None for row in rows)
+    assert {row.reason for row in rows if row.ok} == {"not run: it has failed before"}
+
+
+def test_a_run_that_is_killed_goes_on_where_it_was():
+    chance = random.Random(os.getpid())
+    finished = []
+    for tries in range(20):
+        process = start("--json", "-")
+        deadline = time.monotonic() + chance.uniform(0.5, 2 + tries)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.kill()
+        out, err = process.communicate()
+        if process.returncode == 0:
+            break
+        assert process.returncode == -signal.SIGKILL, err
+        if PARTIAL.exists():
+            now = files.read(PARTIAL, schema.ScaleState)
+            assert now.rows[: len(finished)] == finished  # what was finished has not been timed again
+            finished = now.rows
+    else:  # on a slow machine every try was killed
+        out, err = start("--json", "-").communicate()
+    document = schema.Scale.model_validate_json(out)
+    assert document.rows
+    timed = {(str(row.layer_sizes), row.batch, row.arm): row.seconds for row in document.rows}
+    assert len(timed) == 3 * 7
+    for row in finished:
+        assert timed[str(row.layer_sizes), row.batch, row.arm] == row.seconds
+    assert ("going on: " in err) == bool(finished)
+    assert not PARTIAL.exists()
+
+
+def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
+    process = start()
+    while not PARTIAL.exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate()[1].splitlines()[-1] == "mlpbench: interrupted"
+    assert process.returncode == 130
+    begun = files.read(PARTIAL, schema.ScaleState)
+    assert main(["scale", "--backend", "numpy_plain"]) == 0
+    out, err = capsys.readouterr()
+    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
+    assert f"This run went on from one that was begun at {begun.started} and interrupted." in out
+
+
+def one_line_error(capsys, *arguments):
+    assert main(["scale", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    return line
+
+
+def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
+    PARTIAL.parent.mkdir()
+    PARTIAL.write_text("{")
+    for arguments in ((), ("--fresh",)):
+        assert "results/scale.partial.json is not JSON" in one_line_error(capsys, *arguments)
+    assert PARTIAL.read_text() == "{"
+    PARTIAL.write_text('{"schema": "mlpbench.scale-state/1"}')
+    assert "not a valid mlpbench.scale-state/1 document" in one_line_error(capsys)
+    other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
+    files.write(PARTIAL, other)
+    assert "is of a run with other machine and sources" in one_line_error(capsys)
+    assert files.read(PARTIAL, schema.ScaleState) == other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--backend", "abacus"), "no backend is named 'abacus'"),
+        (("--json", "no/where.json"), "there is no folder no"),
+        (("--pictures", "a.file"), "cannot make the folder a.file"),
+        (("--results", "a.file"), "cannot make the folder a.file"),
+        (("width",), "see mlpbench scale --help"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
+    Path("a.file").touch()
+    assert text in one_line_error(capsys, *arguments)
