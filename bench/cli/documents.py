@@ -71,7 +71,8 @@ def documents(
         rows=results.rows,
         remarks=results.remarks,
     )
-    notes = [f"left out: {text}" for text in selected.left_out.values()]
+    notes = [line for text in results.lacking for line in tables.wrapped(f"left out: {text}")]
+    notes += [f"left out: {text}" for text in selected.left_out.values()]
     notes += [f"broken: {text}" for text in selected.broken.values()]
     if pictures is not None:
         notes.append(f"pictures: {len(drawn)} in {pictures}")

@@ -33,9 +33,8 @@ _quick_option = click.option("--quick", is_flag=True, help="4 processes instead 
 
 
 def _case_options(command: Command) -> Command:
-    """Options that choose the cases."""
+    """Options that choose the cases, but for the dtype."""
     for option in (
-        click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32."),
         click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
         click.option(
             "--network",
@@ -62,6 +61,7 @@ def cli() -> None:
 @_peers_option
 @_backend_option
 @_case_options
+@click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
 @_json_option
 @click.option(
     "--results",
@@ -86,6 +86,7 @@ def run(**options: Any) -> int:
 @click.argument("b", metavar="B")
 @_quick_option
 @_case_options
+@click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.
