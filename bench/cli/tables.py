@@ -70,7 +70,7 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in cases(rows):
         table = plain("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
-        for column, width in zip(table.columns, (20, 9, 25, 6, 8), strict=True):
+        for column, width in zip(table.columns, (20, 7, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
             is_reference = row.arm == row.reference

@@ -2,8 +2,12 @@
 
 What one sample of 3-3-1 takes in float64: 6.5 µs by ``InferenceSession.run``; 4.4 µs with input and output bound to
 arrays once; 3.9 µs with the bound arrays and without the Python frame around the session. For a batch the arrays
-differ from call to call, and ``run`` it is. One node after another and threads that do not spin change nothing that
-could be measured with one thread. The threads are as many as OMP_NUM_THREADS says, which is one where it is not set.
+differ from call to call, and ``run`` it is. The memory options and a fixed batch change nothing that could be measured.
+
+A sigmoid is made of Exp and Reciprocal, which costs up to 0.7 µs a layer. The Sigmoid node is cut off: it gives 0 at
+-100 in float64 and at -50 in float32, where the values are 4e-44 and 2e-22.
+
+The threads are as many as OMP_NUM_THREADS says, which is one where it is not set.
 """
 
 import os

@@ -20,7 +20,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -121,15 +121,20 @@ class Model(torch_eager.Model):
 
         return sample
 
-    def _run(self, name: str, *data: Tensor) -> Tensors:
-        return compiled(name, self.network, self.dtype.name)([*self._weights, *self._biases, *data])
+    @cached_property
+    def _compiled_forward(self) -> Compiled:
+        return compiled("forward", self.network, self.dtype.name)
+
+    @cached_property
+    def _compiled_gradient(self) -> Compiled:
+        return compiled("gradient", self.network, self.dtype.name)
 
     def _outputs(self, X: Tensor) -> Tensor:
-        return self._run("forward", X)[0]
+        return self._compiled_forward([*self._weights, *self._biases, X])[0]
 
     def _backpropagate(self, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensors, Tensors]:
         layers = len(self._weights)
-        loss, *slopes = self._run("gradient", X, Y)
+        loss, *slopes = self._compiled_gradient([*self._weights, *self._biases, X, Y])
         return loss, slopes[:layers], slopes[layers:]
 
     def _loss(self, X: Array, Y: Array) -> float:
