@@ -26,11 +26,10 @@ TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1
 
 SIGMOID = Network((3, 3, 1))
 FEW = (
-    SIGMOID,
     Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy"),
-    Network((3, 4, 3), "relu", "softmax", "categorical_cross_entropy"),
     Network((1, 5, 2), "relu", "identity", "mean_squared_error"),
 )
+"""As many as two of the peers compile in a minute or two."""
 
 
 def loaded(name: str) -> Backend:
@@ -107,7 +106,7 @@ def test_what_scikit_learn_lacks_depends_on_the_network(operation):
     backend = impls.load("sklearn_mlp")
     assert operation in backend.lacks(SIGMOID)
     assert operation not in backend.lacks(Network((3, 3, 1), output="identity"))
-    assert "clips" in backend.lacks(FEW[1])[operation]
+    assert "clips" in backend.lacks(FEW[0])[operation]
 
 
 def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
