@@ -4,7 +4,7 @@
 contract.
 """
 
-from impls._backend import Array, Descent, Gradient, Model
+from impls._backend import Array, Descent, Gradient, Model, OperationLacking
 from impls._network import Network, Parameters
 from impls._registry import (
     Backend,
@@ -29,6 +29,7 @@ __all__ = [
     "Gradient",
     "Model",
     "Network",
+    "OperationLacking",
     "Parameters",
     "UnknownBackend",
     "load",

@@ -23,7 +23,8 @@ model's dtype, not to be written to; what is returned must not share memory with
 
 Three class attributes may be set: ``dtypes``, ("float64",) unless it has float32 as well; ``compiles``, True where the
 first model means compiling; ``compiles_shapes``, True where every other network or length of a batch means compiling
-again. The first line of the class's docstring describes the backend.
+again. A library that cannot compute the loss, the gradient or the training of a network says so in the class method
+``lacks``, and the method behind it is never called. The first line of the class's docstring describes the backend.
 
 A model keeps workspaces: use it from one thread at a time.
 """
@@ -32,7 +33,7 @@ from __future__ import annotations
 
 import contextvars
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
@@ -60,12 +61,21 @@ class Descent(NamedTuple):
     mean: bool
 
 
+class OperationLacking(NotImplementedError):
+    """An operation that a backend has not for a network; the text says why in one line."""
+
+
 class Model(ABC):
     """One network with its parameters, as one backend holds and computes it."""
 
     dtypes: ClassVar[tuple[str, ...]] = ("float64",)
     compiles: ClassVar[bool] = False
     compiles_shapes: ClassVar[bool] = False
+
+    @classmethod
+    def lacks(cls, network: Network) -> Mapping[str, str]:
+        """What the backend has not for a network: of "loss", "gradient" and "train", each with the reason."""
+        return {}
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network
@@ -83,7 +93,11 @@ class Model(ABC):
     """
 
     def loss(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> float:
-        """Loss of X (batch, n_in) against the targets Y (batch, n_out), its mean or sum over the batch."""
+        """Loss of X (batch, n_in) against the targets Y (batch, n_out), its mean or sum over the batch.
+
+        Like ``gradient`` and ``train`` it raises OperationLacking where the backend ``lacks`` it.
+        """
+        self._require("loss")
         X, Y = self._samples(X, Y)
         mean = _check.reduction(reduction)
         total = float(self._quietly(self._loss, X, Y))
@@ -91,6 +105,7 @@ class Model(ABC):
 
     def gradient(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> tuple[float, Gradient]:
         """The loss, and its gradient [(dW, db), …] in the shapes of the parameters and the model's dtype."""
+        self._require("gradient")
         X, Y = self._samples(X, Y)
         mean = _check.reduction(reduction)
         total, sums = self._quietly(self._gradient, X, Y)
@@ -120,6 +135,7 @@ class Model(ABC):
         ``learning_rate``. An epoch's loss is the mean or sum over all samples that it saw, each before its own
         update. A training that diverges returns infinity or NaN.
         """
+        self._require("train")
         X, Y = self._samples(X, Y)
         mean = _check.reduction(reduction)
         epochs = _check.epochs(epochs)
@@ -163,6 +179,12 @@ class Model(ABC):
             return out
 
         return forward
+
+    def _require(self, operation: str) -> None:
+        reason = self.lacks(self.network).get(operation)
+        if reason is not None:
+            name = type(self).__module__.rpartition(".")[2]
+            raise OperationLacking(f"{name} has no {operation} for this network: {reason}")
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -83,6 +83,10 @@ class Backend:
     def description(self) -> str:
         """What it is, in one line."""
         return (self.model.__doc__ or "").strip().split("\n")[0]
+
+    def lacks(self, network: Network) -> Mapping[str, str]:
+        """What it has not for a network: of "loss", "gradient" and "train", each with the reason."""
+        return self.model.lacks(network)
 
     def build(
         self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: Any = "float64"

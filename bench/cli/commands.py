@@ -26,21 +26,23 @@ def run(
     backend: Sequence[str],
     network: Sequence[str],
     operation: Sequence[str],
-    dtype: str,
+    dtype: str | None,
     json_path: str | None,
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
     started = answers.now()
+    # Some libraries are made for float32: beside peers, both dtypes stand in the table.
+    also = cases.DTYPES if peers and dtype is None else ()
     with answers.caller_input():
-        chosen_cases = cases.select(network, operation, dtype)
+        chosen_cases = cases.select(network, operation, *([] if dtype is None else [dtype]))
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
         answers.check_json_path(json_path, schema.Run)
         files.check_folder(results)
     others = [one for one in chosen.backends if one.name != reference.name]
     effort = QUICK if quick else DEFAULT
-    groups = [arms(case, reference, others) for case in chosen_cases]
+    groups = [arms(case, reference, others, also) for case in chosen_cases]
     compiling = [one.name for one in others if one.compiles and effort.compile]
     seed, measurement = _measure(groups, effort, compiling)
     document = schema.Run(
@@ -66,11 +68,17 @@ def run(
     rows = document.rows
     notes = [f"left out: {text}" for name, text in chosen.left_out.items() if name != reference.name]
     notes += [f"broken: {text}" for text in chosen.broken.values()]
-    if dtype not in reference.dtypes:
+    if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} has no {dtype}: as the reference it ran in {reference.dtypes[0]}.")
     if quick:
         notes.append("--quick leaves out how long compiling takes.")
-    shown = [*tables.timings(rows), *tables.compiling(document.compile, rows), *tables.bars(rows), tables.LEGEND]
+    shown = [
+        *tables.timings(rows),
+        *tables.untimed(rows),
+        *tables.compiling(document.compile, rows),
+        *tables.bars(rows),
+        tables.LEGEND,
+    ]
     try:
         notes.append(f"results: {files.store(results, document)}")
     finally:  # what was measured is shown where it cannot be stored, and stored where it cannot be shown
@@ -118,7 +126,8 @@ def compare(
         processes=summary.process_records(measurement),
     )
     rows = document.rows
-    answers.answer(document, json_path, *tables.comparison(rows, a, b), tables.aa_line(rows))
+    shown = [*tables.comparison(rows, a, b), *tables.untimed(rows)]
+    answers.answer(document, json_path, *shown, tables.aa_line(rows))
     return answers.status(rows)
 
 

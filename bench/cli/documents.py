@@ -69,7 +69,8 @@ def documents(
         rows=results.rows,
         remarks=results.remarks,
     )
-    notes = [f"left out: {text}" for text in selected.left_out.values()]
+    notes = [line for text in results.lacking for line in tables.wrapped(f"left out: {text}")]
+    notes += [f"left out: {text}" for text in selected.left_out.values()]
     notes += [f"broken: {text}" for text in selected.broken.values()]
     answers.answer(
         record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)

@@ -41,9 +41,8 @@ _results_option = click.option(
 
 
 def _case_options(command: Command) -> Command:
-    """Options that choose the cases."""
+    """Options that choose the cases, but for the dtype."""
     for option in (
-        click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32."),
         click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
         click.option(
             "--network",
@@ -70,6 +69,7 @@ def cli() -> None:
 @_peers_option
 @_backend_option
 @_case_options
+@click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
 @_json_option
 @_results_option
 def run(**options: Any) -> int:
@@ -88,6 +88,7 @@ def run(**options: Any) -> int:
 @click.argument("b", metavar="B")
 @_quick_option
 @_case_options
+@click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.

@@ -56,7 +56,8 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
         rows=rows,
         mutants=mutants,
     )
-    notes = [f"left out: {text}" for text in chosen.left_out.values()]
+    notes: list[RenderableType] = [*tables.lacking(proof.lacking(chosen.backends))]
+    notes += [f"left out: {text}" for text in chosen.left_out.values()]
     notes += [f"broken: {text}" for text in chosen.broken.values()]
     answers.answer(document, json_path, *_tables(rows), *notes, *_score(mutants))
     survived = not all(mutant.killed for mutant in mutants)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from math import log10
 
@@ -69,7 +70,7 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in cases(rows):
         table = plain("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
-        for column, width in zip(table.columns, (20, 9, 25, 6, 8), strict=True):
+        for column, width in zip(table.columns, (20, 7, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
             is_reference = row.arm == row.reference
@@ -89,6 +90,28 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
         yield ""
 
 
+def lacking(lacks: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """Why a dash stands where it does, from backends, their operations and the reasons: each reason once."""
+    operations: dict[tuple[str, str], dict[str, None]] = {}
+    for backend, operation, reason in lacks:
+        operations.setdefault((backend, reason), {})[operation] = None
+    for (backend, reason), names in operations.items():
+        yield from wrapped(f"{backend} has no {', no '.join(names)} where there is a dash: {reason}")
+
+
+def wrapped(text: str) -> list[str]:
+    """A sentence in lines of 80 columns."""
+    return textwrap.wrap(text, 80, subsequent_indent="  ")
+
+
+def untimed(rows: Sequence[Row]) -> Iterator[RenderableType]:
+    """The same of the rows of what a backend lacks."""
+    lacks = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
+    if lacks:
+        yield from lacking(lacks)
+        yield ""
+
+
 def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """The times of one call on the last network that one sample is sent through, as bars on a logarithmic scale."""
     calls = [(title, members) for title, members in cases(rows) if (members[0].operation, members[0].batch) == BARS]
@@ -102,9 +125,10 @@ def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
     decades = max(1.0, log10(longest / shortest))
     step = 10 ** (decades / (BAR_WIDTH - 1))
     yield Text(f"{title}: time of a call; each further █ is a factor of {step:.2f}", style="bold")
+    names = max(20, *(len(row.arm) for row, _ in timed))
     for row, seconds in timed:
         width = 1 + round((BAR_WIDTH - 1) * log10(seconds / shortest) / decades)
-        yield f"{row.arm:<20} {'█' * width} {duration(seconds)}"
+        yield f"{row.arm:<{names}} {'█' * width} {duration(seconds)}"
     yield ""
 
 

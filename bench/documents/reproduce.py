@@ -18,7 +18,7 @@ from bench.proof.blame import described
 from bench.records.schema import DocumentRow
 from bench.timing.measure import Progress
 from bench.timing.messages import Effort
-from impls import Backend
+from impls import Backend, OperationLacking
 
 YARDSTICK = "numpy_vectorized"
 """The backend that always runs: the others are compared with it."""
@@ -34,11 +34,15 @@ AGREEMENT = 1e-9
 
 @dataclass
 class Results:
-    """The rows; by document, what is true beside them; by document and program, the yardstick's runs."""
+    """The rows; by document, what is true beside them; by document and program, the yardstick's runs.
+
+    ``lacking`` has a line for each operation that a backend lacks; its figures are left out.
+    """
 
     rows: list[DocumentRow] = field(default_factory=list)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     runs: dict[tuple[str, str], Runs] = field(default_factory=dict)
+    lacking: dict[str, None] = field(default_factory=dict)
 
 
 def steps(documents: Sequence[Document], backends: Sequence[Backend]) -> int:
@@ -89,7 +93,10 @@ def _run_program(key: str, program: Program, backends: Sequence[Backend], progre
                     progress.advance()
                 if backend.name == YARDSTICK:
                     yardstick = runs
-                rows[backend.name] = [*_program_rows(make, program, runs, yardstick)]
+                rows[backend.name] = [*_program_rows(make, program, runs, yardstick, results.lacking)]
+        except OperationLacking as lack:
+            rows[backend.name] = []
+            results.lacking[str(lack)] = None
         except (Exception, SystemExit) as error:  # whatever a backend raises is a finding about it
             rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=described(error))]
     results.rows += [row for backend in backends for row in rows[backend.name]]
@@ -99,11 +106,14 @@ def _run_program(key: str, program: Program, backends: Sequence[Backend], progre
 
 
 def _program_rows(
-    make: Callable[..., DocumentRow], program: Program, runs: Runs, yardstick: Runs
+    make: Callable[..., DocumentRow], program: Program, runs: Runs, yardstick: Runs, lacking: dict[str, None]
 ) -> Iterator[DocumentRow]:
     for figure in program.figures:
         if all(seed in runs and runs[seed].reached(figure.epochs) for seed in figure.seeds):
-            yield _figure_row(make, figure, figure.value(runs))
+            try:
+                yield _figure_row(make, figure, figure.value(runs))
+            except OperationLacking as lack:
+                lacking[str(lack)] = None
     wanted = next(iter(runs.values())).setting.epochs
     if not wanted:
         return

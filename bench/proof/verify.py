@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, partial
 from math import inf
@@ -38,6 +38,8 @@ NETWORKS = (
 LARGE = Network((100, 100, 50, 10))
 """The network on which the operations alone are verified: the contract does not depend on size."""
 
+_NETWORKS = (*NETWORKS, LARGE)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -57,16 +59,23 @@ def expect(case: Case) -> Expectation:
 
 def rows(backend: Backend) -> Iterator[Row]:
     """Verify a backend on every network, in every dtype that it has, the small networks first."""
-    for network in (*NETWORKS, LARGE):
+    for network in _NETWORKS:
         for dtype in backend.dtypes:
-            for operation, evidence in _evidence(backend, network, dtype):
-                yield Row(backend.name, network, dtype, operation, evidence)
+            for operation in _operations(backend, network, dtype):
+                yield Row(backend.name, network, dtype, operation, _evidence(backend, network, dtype, operation))
 
 
 def count(backend: Backend) -> int:
     """How many rows a backend has."""
-    beside = sum(map(scikit_learn.applies, NETWORKS))
-    return len(backend.dtypes) * (len(NETWORKS) * (len(OPERATIONS) + 1) + len(OPERATIONS)) + beside
+    return sum(len(_operations(backend, network, dtype)) for network in _NETWORKS for dtype in backend.dtypes)
+
+
+def lacking(backends: Iterable[Backend]) -> Iterator[tuple[str, str, str]]:
+    """Backends, operations and reasons of what is not verified because a backend lacks it on some network."""
+    for backend in backends:
+        for network in _NETWORKS:
+            for operation, reason in backend.lacks(network).items():
+                yield backend.name, operation, reason
 
 
 def death(mutant: Backend) -> Row | None:
@@ -74,16 +83,25 @@ def death(mutant: Backend) -> Row | None:
     return next((row for row in rows(mutant) if not row.evidence.ok), None)
 
 
-def _evidence(backend: Backend, network: Network, dtype: str) -> Iterator[tuple[str, Evidence]]:
-    problem = _expected(network, dtype, "forward").problem
-    for operation in OPERATIONS:
-        expected = _expected(network, dtype, operation)
-        yield operation, _caught(partial(_built_and_checked, expected, backend))
+def _operations(backend: Backend, network: Network, dtype: str) -> list[str]:
+    """What is checked of a backend on a network; not what it lacks."""
+    lacking = backend.lacks(network)
+    operations = [operation for operation in OPERATIONS if operation not in lacking]
     if network == LARGE:
-        return
-    yield "contract", conduct.check(backend, problem)
-    if dtype == "float64" and scikit_learn.applies(network):
-        yield "scikit-learn", _caught(partial(scikit_learn.check, backend, problem))
+        return operations
+    beside = dtype == "float64" and scikit_learn.applies(network) and "train" not in lacking
+    return [*operations, "contract", *(["scikit-learn"] if beside else [])]
+
+
+def _evidence(backend: Backend, network: Network, dtype: str, operation: str) -> Evidence:
+    expected = _expected(network, dtype, operation if operation in OPERATIONS else "forward")
+    match operation:
+        case "contract":
+            return conduct.check(backend, expected.problem)
+        case "scikit-learn":
+            return _caught(partial(scikit_learn.check, backend, expected.problem))
+        case _:
+            return _caught(partial(_built_and_checked, expected, backend))
 
 
 def _built_and_checked(expected: Expectation, backend: Backend) -> Evidence:

@@ -41,6 +41,7 @@ class CaseFields(Record):
 class Row(CaseFields):
     """A timing row: one backend at one case. ``arm`` is the backend's name, or "A/A" for the reference again.
 
+    A row that is ok and has no seconds is one of an operation that the backend lacks; ``reason`` says why.
     ``ulps`` is the worst error in units in the last place, ``share`` the worst error's share of its bound.
     """
 

@@ -21,11 +21,11 @@ from bench.timing.messages import Arm, Timed
 
 
 def rows(measurement: Measurement, order: Sequence[str]) -> list[Row]:
-    """A row for every arm of every group; within a group by the names in ``order``, the A/A arm last."""
+    """A row for every arm of every group; within a group by the backends in ``order``, the A/A arm last."""
     return [
         _row(arm, group[0], measurement)
         for group in measurement.groups
-        for arm in sorted(group, key=lambda arm: [*order, AA].index(arm.name))
+        for arm in sorted(group, key=lambda arm: (arm.name == AA, order.index(arm.backend), arm.name))
     ]
 
 
@@ -57,7 +57,7 @@ def process_records(measurement: Measurement) -> list[ProcessRecord]:
 
 def _row(arm: Arm, reference: Arm, measurement: Measurement) -> Row:
     evidence = measurement.evidence.get(arm)
-    reason = measurement.failures.get(arm, "")
+    failure = measurement.failures.get(arm)
     times = _times(arm, measurement)
     pairs = zip(_times(reference, measurement), times, strict=True)
     speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
@@ -77,8 +77,8 @@ def _row(arm: Arm, reference: Arm, measurement: Measurement) -> Row:
         speedup=Ratio(**asdict(speedup)) if speedup else None,
         ulps=_finite(evidence.ulps) if evidence else None,
         share=_finite(evidence.share) if evidence else None,
-        ok=not reason,
-        reason=reason,
+        ok=failure is None,
+        reason=measurement.lacking.get(arm, "") if failure is None else failure,
     )
 
 

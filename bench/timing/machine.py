@@ -13,7 +13,10 @@ from typing import Any
 
 import psutil
 
-LIBRARIES = ("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil")
+LIBRARIES = (
+    *("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil"),
+    *("scikit-learn", "torch", "jax", "jaxlib", "onnxruntime"),
+)
 
 
 @dataclass(frozen=True)

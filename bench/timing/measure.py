@@ -7,7 +7,7 @@ process.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -20,10 +20,13 @@ from bench.timing.machine import Conditions
 from bench.timing.messages import Arm, Compile, Compiled, Done, Effort, Time, Timed
 from bench.timing.processes import WorkerDied, ask
 from bench.timing.threads import Pool
-from impls import Backend
+from impls import Backend, load
 
 AA = "A/A"
 """Name of the arm that is the reference a second time."""
+
+CACHES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
+"""Variables that name the folders in which compiled code is kept."""
 
 DEFAULT = Effort(processes=10, budget=0.3, most_blocks=16, slow=0.05, slow_processes=5, compile=True)
 QUICK = Effort(processes=4, budget=0.08, most_blocks=5, slow=0.05, slow_processes=3, compile=False)
@@ -64,9 +67,13 @@ class CompileTime:
 
 @dataclass(frozen=True)
 class Measurement:
-    """All that was measured. ``groups`` has the arms of each case, the reference first, the A/A arm second."""
+    """All that was measured. ``groups`` has the arms of each case, the reference first, the A/A arm second.
+
+    ``lacking`` says why a backend has not the operation of an arm; such an arm is not timed, and that is no failure.
+    """
 
     groups: Sequence[tuple[Arm, ...]]
+    lacking: Mapping[Arm, str] = field(default_factory=dict)
     evidence: dict[Arm, Evidence] = field(default_factory=dict)
     seconds: dict[Arm, float] = field(default_factory=dict)
     failures: dict[Arm, str] = field(default_factory=dict)
@@ -74,16 +81,21 @@ class Measurement:
     compile_times: list[CompileTime] = field(default_factory=list)
 
 
-def arms(case: Case, reference: Backend, others: Sequence[Backend]) -> tuple[Arm, ...]:
+def arms(case: Case, reference: Backend, others: Sequence[Backend], also: Sequence[str] = ()) -> tuple[Arm, ...]:
     """Arms of a case: the reference, the reference again, and the others, as far as they have the dtype.
 
-    A reference that has not runs in the first dtype that it has.
+    A reference that has not runs in the first dtype that it has. The others run in the dtypes ``also``, too.
     """
     own = case if case.dtype in reference.dtypes else replace(case, dtype=reference.dtypes[0])
     return (
         Arm(reference.name, reference.name, own),
         Arm(AA, reference.name, own),
-        *(Arm(backend.name, backend.name, case) for backend in others if case.dtype in backend.dtypes),
+        *(
+            Arm(name if dtype == case.dtype else f"{name} {dtype}", name, replace(case, dtype=dtype))
+            for name, dtypes in ((backend.name, backend.dtypes) for backend in others)
+            for dtype in dict.fromkeys((case.dtype, *also))
+            if dtype in dtypes
+        ),
     )
 
 
@@ -98,21 +110,28 @@ def measure(
 
     Raises WorkerRefused where no worker can work, and Unhealthy for inputs that prove nothing.
     """
-    cases = list(dict.fromkeys(arm.case for group in groups for arm in group))
-    progress.start(len(cases) + effort.processes * len(groups) + len(compiling))
+    lacking = _lacking(groups)
+    present = [*filter(None, (tuple(arm for arm in group if arm not in lacking) for group in groups))]
+    cases = list(dict.fromkeys(arm.case for group in present for arm in group))
+    progress.start(len(cases) + effort.processes * len(present) + len(compiling))
     progress.stage("computing the exact results")
     expectations = {}
     for case in cases:
         expectations[case] = expect(case)
         progress.advance()
-    measurement = Measurement(groups)
+    measurement = Measurement(groups, lacking)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
         progress.stage(f"timing, process {number + 1} of {effort.processes}")
-        chosen = tuple(_chosen(group, measurement, effort, number) for group in groups)
+        chosen = tuple(_chosen(group, measurement, effort, number) for group in present)
         time(Time(chosen, expectations, dict(measurement.seconds), effort, process_seed), measurement, progress)
     for backend in compiling:
         progress.stage(f"compiling {backend}")
-        own = [case for case in cases if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)]
+        lacks = load(backend).lacks(cases[0].network)
+        own = [
+            case
+            for case in cases
+            if (case.network, case.dtype) == (cases[0].network, cases[0].dtype) and case.operation not in lacks
+        ]
         with suppress(WorkerDied):  # it has shown up in the timing as well
             measurement.compile_times.append(compile_time(Compile(backend, tuple(own))))
         progress.advance()
@@ -150,9 +169,16 @@ def compile_time(job: Compile) -> CompileTime:
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in ("cold", "cached"):
-            with closing(ask(job, {"NUMBA_CACHE_DIR": folder})) as answers:
+            with closing(ask(job, dict.fromkeys(CACHES, folder))) as answers:
                 seconds += [answer.seconds for answer in answers if isinstance(answer, Compiled)]
     return CompileTime(job.backend, str(job.cases[0].network), *seconds)
+
+
+def _lacking(groups: Sequence[tuple[Arm, ...]]) -> dict[Arm, str]:
+    """Why a backend has not the operation of an arm, for those that have not."""
+    arms = [arm for group in groups for arm in group]
+    reasons = {arm: load(arm.backend).lacks(arm.case.network).get(arm.case.operation) for arm in arms}
+    return {arm: reason for arm, reason in reasons.items() if reason is not None}
 
 
 def _chosen(group: tuple[Arm, ...], measurement: Measurement, effort: Effort, number: int) -> tuple[Arm, ...]:

@@ -15,6 +15,7 @@ VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
+    "NPROC",  # XLA's
 )
 COUNT = 1
 
@@ -56,6 +57,10 @@ def check() -> list[Pool]:
         import numba
 
         pools.append(Pool("numba", numba.__version__, int(numba.get_num_threads())))
+    if "torch" in sys.modules:
+        import torch
+
+        pools.append(Pool("torch", torch.__version__, int(torch.get_num_threads())))
     for pool in pools:
         if pool.num_threads != COUNT:
             raise ThreadCountError(f"{pool.library} uses {pool.num_threads} threads where {COUNT} was asked for")

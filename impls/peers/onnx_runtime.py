@@ -1,0 +1,116 @@
+"""ONNX Runtime: a graph of Gemm and activation nodes, forward only, as it is used to serve a network.
+
+What one sample of 3-3-1 takes in float64: 6.5 µs by ``InferenceSession.run``; 4.4 µs with input and output bound to
+arrays once; 3.9 µs with the bound arrays and without the Python frame around the session. For a batch the arrays
+differ from call to call, and ``run`` it is. The memory options and a fixed batch change nothing that could be measured.
+
+A sigmoid is made of Exp and Reciprocal, which costs up to 0.7 µs a layer. The Sigmoid node is cut off: it gives 0 at
+-100 in float64 and at -50 in float32, where the values are 4e-44 and 2e-22.
+
+The threads are as many as OMP_NUM_THREADS says, which is one where it is not set.
+"""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+from impls import _backend
+from impls._backend import Array, Descent, Gradient
+from impls._network import Network, Parameters
+
+NODES = {
+    "sigmoid": ("Exp", "Add", "Reciprocal"),
+    "tanh": ("Tanh",),
+    "relu": ("Relu",),
+    "identity": (),
+    "softmax": ("Softmax",),
+}
+"""The operators that make an activation; a sigmoid's begin at −z, to which Gemm scales for nothing."""
+
+TYPES = {"float64": TensorProto.DOUBLE, "float32": TensorProto.FLOAT}
+OPSET, FORMAT = 17, 9
+"""Versions of the operators and of the file's format: old ones, which every ONNX Runtime reads."""
+
+
+def serialized(network: Network, parameters: Parameters, dtype: str) -> bytes:
+    """The network as an ONNX model of X (batch, n_in), to outputs (batch, n_out)."""
+    nodes, a = [], "X"
+    constants = [numpy_helper.from_array(np.ones((), dtype), "one")] if "sigmoid" in network.activations else []
+    for layer, ((W, b), activation) in enumerate(zip(parameters, network.activations, strict=True), start=1):
+        names = [f"W{layer}", f"b{layer}"]
+        pairs = zip((W, b), names, strict=True)
+        constants += [numpy_helper.from_array(array.astype(dtype), name) for array, name in pairs]
+        sign = -1.0 if activation == "sigmoid" else 1.0
+        nodes.append(helper.make_node("Gemm", [a, *names], [f"Gemm{layer}"], alpha=sign, beta=sign))
+        a = f"Gemm{layer}"
+        for operator in NODES[activation]:
+            inputs = [a, "one"] if operator == "Add" else [a]
+            a = f"{operator}{layer}"
+            nodes.append(helper.make_node(operator, inputs, [a]))
+    ends = [
+        helper.make_tensor_value_info(name, TYPES[dtype], ["batch", size])
+        for name, size in (("X", network.n_in), (a, network.n_out))
+    ]
+    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], constants)
+    opset = helper.make_opsetid("", OPSET)
+    return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=FORMAT).SerializeToString())
+
+
+class Model(_backend.Model):
+    """ONNX Runtime's graph, forward only."""
+
+    dtypes = ("float64", "float32")
+
+    @classmethod
+    def lacks(cls, network: Network) -> Mapping[str, str]:
+        """All but the forward pass."""
+        return dict.fromkeys(("loss", "gradient", "train"), "ONNX Runtime runs networks and does not train them")
+
+    def _store(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        model = serialized(self.network, parameters, self.dtype.name)
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._outputs = [self._session.get_outputs()[0].name]
+        self._input, self._output = (np.empty((1, n), self.dtype) for n in (self.network.n_in, self.network.n_out))
+        self._binding = self._session.io_binding()
+        for bind, name, array in (
+            (self._binding.bind_input, "X", self._input),
+            (self._binding.bind_output, self._outputs[0], self._output),
+        ):
+            bind(name, "cpu", 0, self.dtype, array.shape, array.ctypes.data)
+        self._forward_sample = self._sample_function()
+
+    def _sample_function(self) -> Any:
+        run, binding = self._session._sess.run_with_iobinding, self._binding._iobinding
+        bound_x, bound_out = self._input[0], self._output[0]
+
+        def sample(x: Array, out: Array) -> None:
+            bound_x[:] = x
+            run(binding, None)
+            out[:] = bound_out
+
+        return sample
+
+    def _fetch(self) -> Gradient:
+        return self._parameters
+
+    def _forward_batch(self, X: Array) -> Array:
+        return np.asarray(self._session.run(self._outputs, {"X": X})[0])
+
+    def _loss(self, X: Array, Y: Array) -> NoReturn:
+        raise NotImplementedError
+
+    def _gradient(self, X: Array, Y: Array) -> NoReturn:
+        raise NotImplementedError
+
+    def _train(self, X: Array, Y: Array, descent: Descent) -> NoReturn:
+        raise NotImplementedError

@@ -1,0 +1,95 @@
+"""scikit-learn's perceptron: the forward pass and the back-propagation that its estimators fit with.
+
+``fit`` and ``predict`` check their arguments and choose batches in ways of their own, for 110 µs a call; here the
+methods behind them are called, on an estimator that holds the parameters.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from sklearn.neural_network import MLPRegressor
+from sklearn.neural_network._base import squared_loss
+
+from impls import _backend
+from impls._backend import Array, Descent, Gradient
+from impls._network import Network, Parameters
+
+ACTIVATIONS = {"sigmoid": "logistic"}
+"""scikit-learn's names, where they are others."""
+
+
+class Model(_backend.Model):
+    """scikit-learn's forward pass and back-propagation."""
+
+    dtypes = ("float64", "float32")
+
+    @classmethod
+    def lacks(cls, network: Network) -> Mapping[str, str]:
+        """Losses that are clipped, and slopes that are those of another loss."""
+        if network.loss.endswith("cross_entropy"):
+            return dict.fromkeys(("loss", "gradient", "train"), "scikit-learn clips probabilities in a cross-entropy")
+        if network.output != "identity":
+            reason = "scikit-learn's back-propagation takes a squared error to follow identity outputs"
+            return dict.fromkeys(("gradient", "train"), reason)
+        return {}
+
+    def _store(self, parameters: Parameters) -> None:
+        network = self.network
+        # Without a penalty on the weights: alpha is scikit-learn's name for its strength.
+        self._estimator: Any = MLPRegressor(activation=ACTIVATIONS.get(network.hidden, network.hidden), alpha=0.0)
+        self._estimator.n_layers_ = len(network.layer_sizes)
+        self._estimator.out_activation_ = ACTIVATIONS.get(network.output, network.output)
+        self._estimator.coefs_ = [W.astype(self.dtype) for W, _ in parameters]
+        self._estimator.intercepts_ = [b.astype(self.dtype) for _, b in parameters]
+        self._forward_sample = self._sample
+
+    def _fetch(self) -> Gradient:
+        return list(zip(self._estimator.coefs_, self._estimator.intercepts_, strict=True))
+
+    def _sample(self, x: Array, out: Array) -> None:
+        out[:] = self._quietly(self._forward_batch, x[np.newaxis])[0]
+
+    def _forward_batch(self, X: Array) -> Array:
+        return np.asarray(self._estimator._forward_pass_fast(X, check_input=False))
+
+    def _of_summed(self) -> float:
+        """The loss and its slopes in units of scikit-learn's loss: half the mean over samples and outputs."""
+        return 1.0 if self.network.loss == "half_squared_error" else 2 / self.network.n_out
+
+    def _loss(self, X: Array, Y: Array) -> float:
+        return float(squared_loss(Y, self._forward_batch(X))) * Y.size * self._of_summed()
+
+    def _backpropagate(self, X: Array, Y: Array) -> tuple[float, list[Array], list[Array]]:
+        """Summed loss of a batch, and the mean slopes of half its squared error."""
+        layers = len(self.network.shapes)
+        activations: list[Any] = [X, *[None] * layers]
+        deltas, slopes, bias_slopes = ([None] * layers for _ in range(3))
+        loss, dW, db = self._estimator._backprop(X, Y, None, activations, deltas, slopes, bias_slopes)
+        return float(loss) * Y.size * self._of_summed(), dW, db
+
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
+        loss, slopes, bias_slopes = self._backpropagate(X, Y)
+        scale = len(X) * self._of_summed()
+        for array in (*slopes, *bias_slopes):
+            array *= scale
+        return loss, list(zip(slopes, bias_slopes, strict=True))
+
+    def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
+        losses = []
+        for _ in range(descent.epochs):
+            total = 0.0
+            for start in range(0, len(X), descent.size):
+                rows = slice(start, start + descent.size)
+                x, y = X[rows], Y[rows]
+                loss, slopes, bias_slopes = self._backpropagate(x, y)
+                scale = self._of_summed() * (1 if descent.mean else len(x))
+                for W, dW in zip(self._estimator.coefs_, slopes, strict=True):
+                    dW *= descent.learning_rate * scale
+                    W -= dW
+                for b, db in zip(self._estimator.intercepts_, bias_slopes, strict=True):
+                    db *= descent.bias_learning_rate * scale
+                    b -= db
+                total += loss
+            losses.append(total)
+        return losses

@@ -1,0 +1,196 @@
+"""Peers: equal to the exact result in what they have, and plain about what they lack."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import impls
+from bench import selection
+from bench.cases import DTYPES, Case
+from bench.cli import commands, proof
+from bench.cli import documents as documents_command
+from bench.cli.main import main
+from bench.proof import verify
+from bench.records import files, schema
+from bench.timing import measure
+from bench.timing.messages import Effort
+from impls import Backend, Network, OperationLacking, numpy_plain
+
+ROOT = Path(__file__).parents[1]
+PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
+TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+
+SIGMOID = Network((3, 3, 1))
+FEW = (
+    Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy"),
+    Network((1, 5, 2), "relu", "identity", "mean_squared_error"),
+)
+"""As many as two of the peers compile in a minute or two."""
+
+
+def loaded(name: str) -> Backend:
+    try:
+        return impls.load(name)
+    except impls.BackendNotInstalled as error:
+        pytest.skip(f"{name} is not tested: {error}")
+
+
+@pytest.fixture(params=PEERS)
+def peer(request: pytest.FixtureRequest) -> Backend:
+    return loaded(request.param)
+
+
+@pytest.fixture
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(commands, "QUICK", TINY)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+
+class Forward(numpy_plain.Model):
+    """NumPy that does not train."""
+
+    @classmethod
+    def lacks(cls, network):
+        return dict.fromkeys(("loss", "gradient", "train"), "it was not asked to")
+
+
+def test_the_peers_are_found_whether_or_not_they_are_installed():
+    assert set(PEERS) == {"sklearn_mlp", "torch_eager", "torch_compiled", "jax_jit", "onnx_runtime"}
+
+
+@pytest.mark.slow
+def test_a_peer_is_equal_in_what_it_has(peer, monkeypatch):
+    monkeypatch.setattr(verify, "NETWORKS", FEW)
+    monkeypatch.setattr(verify, "_NETWORKS", FEW)
+    rows = list(verify.rows(peer))
+    assert len(rows) == verify.count(peer)
+    failed = [row for row in rows if not row.evidence.ok]
+    assert [f"{row.network} {row.dtype} {row.operation}: {row.evidence.reason}" for row in failed] == []
+    assert {row.dtype for row in rows} == {"float64", "float32"}
+    assert {row.operation for row in rows} >= {"forward", "contract"}
+
+
+@pytest.mark.slow
+def test_training_in_one_call_is_that_of_the_core(peer):
+    network = Network((3, 4, 2), "tanh", "identity", "half_squared_error")
+    if peer.lacks(network):
+        pytest.skip(f"{peer.name} does not train")
+    X, Y = np.linspace(-1, 1, 21).reshape(7, 3), np.linspace(-1, 1, 14).reshape(7, 2)
+    models = [backend.build(network, network.random_parameters()) for backend in (peer, impls.load("numpy_plain"))]
+    how = {"epochs": 37, "learning_rate": 0.1, "bias_learning_rate": 0.02, "batches": 3}
+    losses = [model.train(X, Y, **how) for model in models]
+    np.testing.assert_allclose(*losses, rtol=1e-12)
+    for one, other in zip(*(model.parameters() for model in models), strict=True):
+        np.testing.assert_allclose(one[0], other[0], rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("operation", ["loss", "gradient", "train"])
+def test_what_is_lacking_is_refused_in_one_line(operation):
+    model = loaded("onnx_runtime").build(SIGMOID, SIGMOID.random_parameters())
+    X, Y = np.zeros((2, 3)), np.zeros((2, 1))
+    how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
+    text = f"^onnx_runtime has no {operation} for this network: ONNX Runtime runs networks and does not train them$"
+    with pytest.raises(OperationLacking, match=text):
+        getattr(model, operation)(X, Y, **how)
+    with pytest.raises(NotImplementedError):
+        getattr(model, operation)(X, Y, **how)
+
+
+@pytest.mark.parametrize("operation", ["gradient", "train"])
+def test_what_scikit_learn_lacks_depends_on_the_network(operation):
+    backend = impls.load("sklearn_mlp")
+    assert operation in backend.lacks(SIGMOID)
+    assert operation not in backend.lacks(Network((3, 3, 1), output="identity"))
+    assert "clips" in backend.lacks(FEW[0])[operation]
+
+
+def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
+    backend = Backend("forward_only", "third party", Forward)
+    rows = list(verify.rows(backend))
+    assert len(rows) == verify.count(backend)
+    assert {row.operation for row in rows} == {"forward", "contract"}
+    assert all(row.evidence.ok for row in rows)
+    assert {*verify.lacking([backend])} == {
+        ("forward_only", operation, "it was not asked to") for operation in ("loss", "gradient", "train")
+    }
+
+
+def test_arms_in_both_dtypes():
+    case = Case(SIGMOID, "forward", 1)
+    group = measure.arms(case, impls.load("python_loops"), [impls.load("numpy_plain")], DTYPES)
+    assert [(arm.name, arm.case.dtype) for arm in group] == [
+        ("python_loops", "float64"),
+        ("A/A", "float64"),
+        ("numpy_plain", "float64"),
+        ("numpy_plain float32", "float32"),
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
+    monkeypatch.setattr(selection, "select", lambda *_: selection.Selection([impls.load("sklearn_mlp")], {}, {}))
+    assert main(["run", "--quick", "--peers", "--network", "3-3-1", "--json", "run.json"]) == 0
+    out, _ = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 80
+    for name in ("sklearn_mlp", "sklearn_mlp float32"):
+        assert len(re.findall(rf"^{name}  +[\d.]+ [µm]s +[\d.]+ \[", out, re.MULTILINE)) == 2
+        assert len(re.findall(rf"^{name}  +- +- +- +-$", out, re.MULTILINE)) == 2
+    assert " ".join(out.split()).count("sklearn_mlp has no gradient, no train where there is a dash: scikit-learn") == 1
+    rows = files.read(Path("run.json"), schema.Run).rows
+    lacking = [row for row in rows if row.backend == "sklearn_mlp" and row.operation != "forward"]
+    assert {(row.seconds, row.ok) for row in lacking} == {(None, True)}
+    assert all("identity outputs" in row.reason for row in lacking)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_compare_with_what_is_lacking(capsys):
+    for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
+        assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
+        assert "sklearn_mlp has no train where" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
+    monkeypatch.setattr(proof, "MUTANTS", ())
+    assert main(["verify", "sklearn_mlp"]) == 0
+    out, _ = capsys.readouterr()
+    assert re.search(r"^3-3-1 sigmoid/sigmoid +[\d.]+ +[\d.]+% +- +- +[\d.]+% +-$", out, re.MULTILINE)
+    assert " ".join(out.split()).count("clips probabilities") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
+    monkeypatch.setattr(documents_command, "QUICK", TINY)
+    arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
+    assert main(arguments) == 0
+    rows = files.read(Path("all.json"), schema.Documents).rows
+    assert {row.part for row in rows if row.backend == "sklearn_mlp"}
+    assert not [row for row in rows if row.backend == "sklearn_mlp" and row.kind == "agreement"]
+    assert "left out: sklearn_mlp has no train for this network" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("backend", "library"),
+    [
+        ("torch_eager", "torch"),
+        ("torch_compiled", "torch"),
+        ("jax_jit", "jax"),
+        ("onnx_runtime", "onnxruntime"),
+    ],
+)
+def test_a_peer_without_its_library_names_the_extra(backend, library):
+    code = f"import sys; sys.modules[{library!r}] = None; import impls; impls.load({backend!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.stderr.splitlines()[-1] == (
+        f"impls._registry.BackendNotInstalled: backend {backend} needs {library}, which is not installed: "
+        "pip install 'mlpbench[peers]'"
+    )
