@@ -64,7 +64,7 @@ class Model(_backend.Model):
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]
         flat = [part for W, b in parameters for part in (b, W.ravel())]
-        work = np.zeros(sum(network.layer_sizes[1:-1]))
+        work = np.zeros(sum(network.layer_sizes))
         self._packed = np.concatenate([header, *flat, work]).astype(self.dtype)
         self._gradients = np.zeros(sum(part.size for part in flat), self.dtype)
         self._first = len(header)

@@ -13,9 +13,6 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from impls._backend import Array
-from impls._jit.options import jit, wide_vectors
-
 BYTES = 64
 """Of a vector."""
 
@@ -108,10 +105,3 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
 
 
 affine_in_registers: Any = intrinsic(_affine_in_registers)
-
-
-@jit
-def wide_affine(P: Array, p: int, a: Array, z: Array) -> None:
-    """The same as a function of its own, so that its many loops are compiled once and not for each caller."""
-    wide_vectors()
-    affine_in_registers(P, p, a, z)

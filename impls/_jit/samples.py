@@ -14,7 +14,7 @@ from impls._codes import (
     SIGMOID,
     TANH,
 )
-from impls._jit.affine import BYTES, wide_affine
+from impls._jit.affine import BYTES, affine_in_registers
 from impls._jit.blocks import categorical_cross_entropy, dot
 from impls._jit.functions import activate_one, derivative, exp, log1p, tanh
 from impls._jit.options import jit, jit_inlined
@@ -26,7 +26,7 @@ def affine(P: Array, p: int, a: Array, z: Array) -> None:
     """Write a W + b into z, for the layer that begins at P[p]."""
     m = len(z)
     if m * P.itemsize >= BYTES:
-        wide_affine(P, p, a, z)
+        affine_in_registers(P, p, a, z)
         return
     for j in range(m):
         z[j] = P[p + j]
@@ -70,23 +70,17 @@ def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activa
 def forward(P: Array, x: Array, out: Array) -> None:
     """Write the outputs of one sample, x (n_in,), into out (n_out,)."""
     layers, hidden, output, p = int(P[0]), int(P[HIDDEN]), int(P[OUTPUT]), first_layer(P)
-    if layers == 1:
-        affine(P, p, x, out)
-        activate_few(output, out)
-        return
-    n, m = len(x), size(P, 1)
-    w = len(P) - nodes(P) + len(out)
-    z = P[w : w + m]
-    affine(P, p, x, z)
-    activate_few(hidden, z)
-    p += (n + 1) * m
-    for layer in range(1, layers - 1):
-        n, m = m, size(P, layer + 1)
-        layer_of_one(P, p, P, w, n, m, hidden)
+    n, w = len(x), len(P) - len(x) - nodes(P)
+    for i in range(n):
+        P[w + i] = x[i]
+    for layer in range(layers):
+        m = size(P, layer + 1)
+        layer_of_one(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
         p += (n + 1) * m
         w += n
-    affine(P, p, P[w : w + m], out)
-    activate_few(output, out)
+        n = m
+    for j in range(n):
+        out[j] = P[w + j]
 
 
 @jit_inlined
