@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import expit
 
 from impls import _backend, _check
 from impls._backend import Array, Descent, Gradient
@@ -125,7 +126,7 @@ class Sigmoid(Node):
     """1 / (1 + exp(-z))."""
 
     def compute(self, z: Any) -> Any:
-        return _sigmoid(z)
+        return expit(z)
 
     def partials(self, gradient: Any, z: Any) -> Iterable[Any]:
         yield gradient * (self.value * (1 - self.value))
@@ -221,7 +222,7 @@ class BinaryCrossEntropy(Loss):
         return np.asarray((np.maximum(a, 0) - a * y + np.log1p(np.exp(-abs(a)))).sum(axis=1))
 
     def derivatives(self, y: Array, a: Array) -> tuple[Array, Array]:
-        return -a, _sigmoid(a) - y
+        return -a, expit(a) - y
 
 
 class CategoricalCrossEntropy(Loss):
@@ -393,11 +394,6 @@ class Model(_backend.Model):
 def _check_node(value: Any, rule: str) -> None:
     if not isinstance(value, Node):
         raise GraphError(f"{rule}, not {_check.shown(value)}; a number or an array becomes one as Input(value=…)")
-
-
-def _sigmoid(z: Any) -> Any:
-    e = np.exp(-abs(z))  # of 0 or less: it does not overflow
-    return np.where(z >= 0, 1, e) / (1 + e)
 
 
 def _column(value: Array) -> Array:
