@@ -200,7 +200,7 @@ def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
             tables.number(speedup.ratio) if speedup else tables.NONE,
         )
     yield table
-    yield f"speedup: over {times.LOOPS}; ÷ document: what is measured here ÷ what the document prints."
+    yield f"speedup: over {times.LOOPS}; ÷ document: this machine's ÷ the document's."
     yield from (Text(f"{row.backend} got no time: {row.note}", style="red") for row in rows if not row.ok)
     yield ""
 
