@@ -250,6 +250,7 @@ def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
     assert "iteration 149: loss" in broken
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [KeepsItsParameters, StopsEarly], ids=lambda model: model.__name__)
 def test_a_training_of_many_epochs_that_does_not_train_them(model):
     left = reproduce.Results()
@@ -266,6 +267,7 @@ def test_without_a_seed_in_common_nothing_is_equal():
     assert [row.ok for row in left.rows if row.kind == "agreement"] == [False]
 
 
+@pytest.mark.slow
 def test_the_right_backend_breaks_none():
     for document in TRAINED.values():
         left = reproduce.Results()

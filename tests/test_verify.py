@@ -12,6 +12,7 @@ from impls._network import HIDDEN, OUTPUTS
 from impls.numpy_plain import Model
 
 
+@pytest.mark.slow
 def test_a_backend_is_equal(backend):
     rows = list(verify.rows(backend))
     assert len(rows) == verify.count(backend)
