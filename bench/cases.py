@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from impls import Network
 
@@ -24,6 +25,19 @@ class Case:
     operation: str
     batch: int
     dtype: str = "float64"
+
+    def fields(self) -> dict[str, Any]:
+        """What a row of a document says of its case."""
+        network = self.network
+        return {
+            "layer_sizes": list(network.layer_sizes),
+            "hidden": network.hidden,
+            "output": network.output,
+            "loss": network.loss,
+            "operation": self.operation,
+            "batch": self.batch,
+            "dtype": self.dtype,
+        }
 
     def __str__(self) -> str:
         samples = "1 sample" if self.batch == 1 else f"batch {self.batch}"

@@ -29,6 +29,16 @@ class Selection:
     left_out: dict[str, str]
     broken: dict[str, str]
 
+    def including(self, name: str) -> list[Backend]:
+        """The backends, and this one, in the order of the tables."""
+        by_name = {backend.name: backend for backend in [*self.backends, impls.load(name)]}
+        return [by_name[name] for name in in_order(by_name)]
+
+    def notes(self, but_for: str = "") -> list[str]:
+        """A line for each backend that is left out or broken; none for ``but_for``, which runs all the same."""
+        left_out = [f"left out: {text}" for name, text in self.left_out.items() if name != but_for]
+        return left_out + [f"broken: {text}" for text in self.broken.values()]
+
 
 def select(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
     """Backends that are named, and all peers if ``peers``; if neither is asked for, the core backends.

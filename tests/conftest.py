@@ -1,9 +1,14 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import impls
 from impls import Backend, Network
+from tests.third_party import install, path_with
 
+ROOT = Path(__file__).parents[1]
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 
 
@@ -18,3 +23,13 @@ def example() -> tuple[Network, list[tuple[np.ndarray, np.ndarray]], list[float]
     W1 = np.array([[0.2, 0.2, 0.2], [0.4, 0.4, 0.4], [0.6, 0.6, 0.6]]).T
     W2 = np.array([[0.5, 0.5, 0.5]]).T
     return Network((3, 3, 1)), [(W1, np.full(3, 0.8)), (W2, np.array([0.2]))], [1.5, 2.0, 3.0]
+
+
+@pytest.fixture
+def third_party(tmp_path, monkeypatch):
+    """Installs a backend for child processes and this one."""
+    folder = tmp_path / "packages"
+    folder.mkdir()
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
+    monkeypatch.syspath_prepend(folder)
+    return lambda name, *body, **options: install(folder, name, *body, **options)

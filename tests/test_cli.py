@@ -22,7 +22,6 @@ from bench.proof.mutants import MUTANTS
 from bench.records import files, schema
 from bench.timing.messages import Effort
 from impls import numpy_plain
-from tests.third_party import install, path_with
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
@@ -39,16 +38,6 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setattr(commands, "QUICK", TINY)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-@pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    """Installs a backend for child processes and this one."""
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
-    monkeypatch.syspath_prepend(folder)
-    return lambda name, *body, **options: install(folder, name, *body, **options)
 
 
 def one_line_error(capsys, *arguments, status=2):

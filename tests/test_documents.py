@@ -217,7 +217,10 @@ def trained(document):
 def shortened(document, epochs):
     """With so many epochs: enough for the backends to part."""
     (program,) = document.parts
-    short = lambda seed: replace(program.setting(seed), epochs=epochs, stops=range(epochs))  # noqa: E731
+
+    def short(seed):
+        return replace(program.setting(seed), epochs=epochs, stops=range(epochs))
+
     return replace(document, parts=[replace(program, setting=short, figures=[], seconds=None)])
 
 

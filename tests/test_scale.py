@@ -237,8 +237,8 @@ def process(*taken):
 def test_ratios_are_paired_within_blocks_and_processes():
     case = points.DIMENSIONS[0].case(4)
     names = ["python_loops", "numpy_plain", "numba_jit"]
-    rows = [row(**points.fields_of(case), backend=name, arm=name) for name in names[:2]]
-    rows.append(row(**points.fields_of(case), backend="numba_jit", arm="numba_jit", ok=False, seconds=None))
+    rows = [row(**case.fields(), backend=name, arm=name) for name in names[:2]]
+    rows.append(row(**case.fields(), backend="numba_jit", arm="numba_jit", ok=False, seconds=None))
     processes = [
         process(
             samples(case, "python_loops", {1: 2.0 * mood, 3: 4.0 * mood}),
@@ -263,12 +263,12 @@ def test_crossings_and_payback_of_a_whole_run():
     rows, processes = [], []
     for value in width.values:
         case = width.case(value)
-        rows += [row(**points.fields_of(case), backend=name, arm=name) for name in laws]
+        rows += [row(**case.fields(), backend=name, arm=name) for name in laws]
         processes += [process(*(samples(case, name, {0: law(value)}) for name, law in laws.items()))] * 2
     payback = points.payback_cases()[0]
     rows += [
-        row(**points.fields_of(payback), backend="python_loops", arm="python_loops", seconds=3e-6),
-        row(**points.fields_of(payback), backend="numba_jit", arm="numba_jit", seconds=1e-6),
+        row(**payback.fields(), backend="python_loops", arm="python_loops", seconds=3e-6),
+        row(**payback.fields(), backend="numba_jit", arm="numba_jit", seconds=1e-6),
     ]
     compiled = schema.CompileRow(backend="numba_jit", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
     outcome = Outcome(a_state(rows, compiled=[compiled], processes=processes), list(laws))

@@ -17,7 +17,6 @@ from bench.cli.main import main
 from bench.records import files, schema
 from bench.scale import points, run, state
 from bench.timing.messages import Effort
-from tests.third_party import install, path_with
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
@@ -50,15 +49,6 @@ def shortened(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "EFFORT", TINY)
     monkeypatch.setattr(points, "DIMENSIONS", FEW)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-@pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    folder = tmp_path / "packages"
-    folder.mkdir()
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
-    monkeypatch.syspath_prepend(folder)
-    return lambda name, *body, **options: install(folder, name, *body, **options)
 
 
 def start(*arguments):

@@ -66,8 +66,7 @@ def run(
         processes=summary.process_records(measurement),
     )
     rows = document.rows
-    notes = [f"left out: {text}" for name, text in chosen.left_out.items() if name != reference.name]
-    notes += [f"broken: {text}" for text in chosen.broken.values()]
+    notes = chosen.notes(but_for=reference.name)
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} has no {dtype}: as the reference it ran in {reference.dtypes[0]}.")
     if quick:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
 from itertools import groupby
 
 from rich.console import RenderableType
 from rich.text import Text
 
-import impls
 from bench import selection
 from bench.cli import answers, tables, terminal
 from bench.documents import datasets, library, printed, reproduce, times
@@ -52,7 +51,7 @@ def documents(
             raise ValueError("--boston is for miniflow, which is not among the documents named")
         if boston:
             datasets.boston()
-    backends = _with_yardstick(selected.backends)
+    backends = selected.including(reproduce.YARDSTICK)
     results = Results()
     with terminal.progress() as progress:
         progress.start(reproduce.steps(chosen, backends))
@@ -70,8 +69,7 @@ def documents(
         remarks=results.remarks,
     )
     notes = [line for text in results.lacking for line in tables.wrapped(f"left out: {text}")]
-    notes += [f"left out: {text}" for text in selected.left_out.values()]
-    notes += [f"broken: {text}" for text in selected.broken.values()]
+    notes += selected.notes()
     answers.answer(
         record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)
     )
@@ -80,11 +78,6 @@ def documents(
             drawn = drawing.draw(results.runs, folder)
         print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
     return answers.FINDING if selected.broken else answers.status(results.rows)
-
-
-def _with_yardstick(backends: Sequence[Backend]) -> list[Backend]:
-    by_name = {backend.name: backend for backend in [*backends, impls.load(reproduce.YARDSTICK)]}
-    return [by_name[name] for name in selection.in_order(by_name)]
 
 
 def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Results) -> Iterator[RenderableType]:
@@ -98,7 +91,7 @@ def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Re
         for part, members in groupby(rows, lambda row: row.part):
             yield from _part(part, list(members), names)
         for text in results.remarks[document.key]:
-            yield from _wrapped(text)
+            yield from tables.item(text)
         if reproduce.BY_GRAPH not in names and any(
             part.by_graph for part in document.parts if not isinstance(part, Program)
         ):
@@ -130,17 +123,16 @@ def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[R
         column.overflow = "fold"
     groups: list[list[str]] = []
     sources = {row.source: None for row in rows if row.source}
-    for key, members in groupby(sorted(rows, key=_first_seen(rows)), _figure):
+    for (title, print_of, source), members in _by_figure(rows).items():
         values: dict[tuple[str, bool], list[DocumentRow]] = {}
         for row in members:
             values.setdefault((_here(row), row.ok), []).append(row)
-        title, print_of, source = key
         for here, ok in values:
             by = [row.backend for row in values[here, ok] if row.backend is not None]
             groups.append(by)
             table.add_row(
                 title + ("°" if source else ""),
-                _short(print_of or ""),
+                _short(print_of),
                 _short(here),
                 _counted(by, backends),
                 "NO" if not ok else "below" if values[here, ok][0].form == "below all" else "yes",
@@ -165,11 +157,7 @@ def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> It
         table.add_row(
             row.backend,
             ("about " if estimated else "") + tables.duration(_number(time)),
-            tables.NONE
-            if row.backend == reproduce.YARDSTICK
-            else f"{_number(row):.0e}"
-            if row.value is not None
-            else "NaN",
+            _apart(row),
             row.note,
             "yes" if row.ok else "NO",
             style=None if row.ok else "red",
@@ -179,6 +167,12 @@ def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> It
     if any(row.note.startswith("from") for row in trained):
         yield "about: by the epochs that were run, those of the comparison."
     yield ""
+
+
+def _apart(row: DocumentRow) -> str:
+    if row.backend == reproduce.YARDSTICK:
+        return tables.NONE
+    return "NaN" if row.value is None else f"{_number(row):.0e}"
 
 
 def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
@@ -207,18 +201,20 @@ def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
 
 def _score(rows: Sequence[DocumentRow]) -> Iterator[str]:
     """How many figures are reproduced: printed by a document; and given by a rewrite where that states no seed."""
-    figures: dict[tuple[str | None, ...], list[DocumentRow]] = {}
-    for row in rows:
-        if row.kind == "figure":
-            figures.setdefault((row.document, row.part, *_figure(row)), []).append(row)
+    stated = [row for row in rows if row.kind == "figure"]
+    figures = [
+        found
+        for _, members in groupby(stated, lambda row: (row.document, row.part))
+        for found in _by_figure(list(members)).values()
+    ]
     for title, of_document in (("printed figures", True), ("figures of rewrites", False)):
-        members = [found for found in figures.values() if (found[0].source == "") is of_document]
+        members = [found for found in figures if (found[0].source == "") is of_document]
         if members:
             same = [found for found in members if found[0].form != "below all" and all(row.ok for row in found)]
             yield f"{title}: {len(same)} of {len(members)} reproduced"
     yield from (
-        f"not to be had, as is said above: {key}, {name} {printed_text}"
-        for (key, _, name, printed_text, _), found in figures.items()
+        f"not to be had, as is said above: {found[0].document}, {found[0].figure} {found[0].printed}"
+        for found in figures
         if found[0].form == "below all" and all(row.ok for row in found)
     )
 
@@ -233,13 +229,12 @@ def _findings(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
         yield Text(f"not equal: {document}, {part}: {figure}: {', '.join(backends)}", style="red")
 
 
-def _figure(row: DocumentRow) -> tuple[str, str | None, str]:
-    return row.figure, row.printed, row.source
-
-
-def _first_seen(rows: Sequence[DocumentRow]) -> Callable[[DocumentRow], int]:
-    order = {key: index for index, key in enumerate(dict.fromkeys(map(_figure, rows)))}
-    return lambda row: order[_figure(row)]
+def _by_figure(rows: Sequence[DocumentRow]) -> dict[tuple[str, str, str], list[DocumentRow]]:
+    """The rows of one part by figure, what is printed, and by whom."""
+    figures: dict[tuple[str, str, str], list[DocumentRow]] = {}
+    for row in rows:
+        figures.setdefault((row.figure, row.printed or "", row.source), []).append(row)
+    return figures
 
 
 def _here(row: DocumentRow) -> str:
@@ -279,12 +274,6 @@ def _named(groups: Sequence[Sequence[str]], backends: Sequence[str]) -> Iterator
 
 def _interval(row: DocumentRow) -> str:
     estimate = _number(row)
-    return (
-        tables.NONE
-        if estimate is None
-        else tables.interval(schema.Ratio(estimate=estimate, low=row.low, high=row.high))
-    )
-
-
-def _wrapped(text: str) -> Iterator[str]:
-    yield from textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")
+    if estimate is None:
+        return tables.NONE
+    return tables.interval(schema.Ratio(estimate=estimate, low=row.low, high=row.high))

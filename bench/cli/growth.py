@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from math import ceil, sqrt
@@ -52,7 +51,8 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
 def findings(document: Scale) -> Iterator[RenderableType]:
     """Where one backend overtakes another, and where two are about as fast as each other."""
     yield Text("crossing points", style="bold")
-    yield from _wrapped(map(_crossing, document.crossings))
+    for row in document.crossings:
+        yield from tables.item(_crossing(row))
     if not document.crossings:
         yield "none: no backend overtakes another"
     yield "Between two points the ratio of the times goes straight in the logarithms; in"
@@ -60,7 +60,8 @@ def findings(document: Scale) -> Iterator[RenderableType]:
     yield ""
     if document.ties:
         yield Text("not told apart: about as fast as each other", style="bold")
-        yield from _wrapped(_ties(document.ties))
+        for sentence in _ties(document.ties):
+            yield from tables.item(sentence)
         yield f"By the {CONFIDENCE * 100:g} % intervals these are not sure to differ by {MARGIN:.0%}, and may differ"
         yield "by the factor in brackets at most."
         yield ""
@@ -148,8 +149,3 @@ def _ties(rows: Sequence[TieRow]) -> Iterator[str]:
 
 def _place(row: ScaleRow) -> str:
     return f"{row.dimension} {row.value}" if row.dimension else "-".join(map(str, row.layer_sizes))
-
-
-def _wrapped(sentences: Iterator[str]) -> Iterator[str]:
-    for sentence in sentences:
-        yield from textwrap.wrap(sentence, 80, initial_indent="- ", subsequent_indent="  ")

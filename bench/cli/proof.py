@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench import selection
-from bench.cases import OPERATIONS
+from bench.cases import OPERATIONS, Case
 from bench.cli import answers, tables, terminal
 from bench.proof import verify as proof
 from bench.proof.mutants import MUTANTS
@@ -57,24 +57,17 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
         mutants=mutants,
     )
     notes: list[RenderableType] = [*tables.lacking(proof.lacking(chosen.backends))]
-    notes += [f"left out: {text}" for text in chosen.left_out.values()]
-    notes += [f"broken: {text}" for text in chosen.broken.values()]
+    notes += chosen.notes()
     answers.answer(document, json_path, *_tables(rows), *notes, *_score(mutants))
     survived = not all(mutant.killed for mutant in mutants)
     return answers.FINDING if chosen.broken or survived else answers.status(rows)
 
 
 def _proof_row(row: proof.Row) -> schema.ProofRow:
-    network, evidence = row.network, row.evidence
+    evidence = row.evidence
     return schema.ProofRow(
         backend=row.backend,
-        layer_sizes=list(network.layer_sizes),
-        hidden=network.hidden,
-        output=network.output,
-        loss=network.loss,
-        operation=row.operation,
-        batch=proof.BATCH,
-        dtype=row.dtype,
+        **Case(row.network, row.operation, proof.BATCH, row.dtype).fields(),
         ulps=evidence.ulps if isfinite(evidence.ulps) else None,
         share=evidence.share if isfinite(evidence.share) else None,
         ok=evidence.ok,

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-import impls
 from bench import selection
 from bench.cli import answers, growth, tables, terminal
 from bench.proof.inputs import Unhealthy
@@ -36,9 +35,8 @@ def scale(
         files.make_folder(results)
         if pictures is not None:
             drawing, folder = answers.drawing("bench.scale.picture"), answers.pictures_folder(pictures)
-        by_name = {one.name: one for one in [*chosen.backends, impls.load(selection.REFERENCE)]}
-        names = selection.in_order(by_name)
-        backends = [by_name[name] for name in names]
+        backends = chosen.including(selection.REFERENCE)
+        names = [one.name for one in backends]
         begun = state.begin(unfinished, state.settings(backends, run.EFFORT), answers.now(), fresh)
     with terminal.progress() as progress:
         try:
@@ -61,8 +59,7 @@ def scale(
         break_even=outcome.break_even_rows(),
         processes=done.processes,
     )
-    notes = [f"left out: {text}" for name, text in chosen.left_out.items() if name != selection.REFERENCE]
-    notes += [f"broken: {text}" for text in chosen.broken.values()]
+    notes = chosen.notes(but_for=selection.REFERENCE)
     if begun.rows:
         notes.append(f"This run went on from one that was begun at {begun.started} and interrupted.")
     try:

@@ -104,6 +104,11 @@ def wrapped(text: str) -> list[str]:
     return textwrap.wrap(text, 80, subsequent_indent="  ")
 
 
+def item(text: str) -> list[str]:
+    """The same as an item of a list."""
+    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")
+
+
 def untimed(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """The same of the rows of what a backend lacks."""
     lacks = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]

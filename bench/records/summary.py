@@ -61,18 +61,11 @@ def _row(arm: Arm, reference: Arm, measurement: Measurement) -> Row:
     times = _times(arm, measurement)
     pairs = zip(_times(reference, measurement), times, strict=True)
     speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
-    network = arm.case.network
     return Row(
         backend=arm.backend,
         arm=arm.name,
         reference=reference.backend,
-        layer_sizes=list(network.layer_sizes),
-        hidden=network.hidden,
-        output=network.output,
-        loss=network.loss,
-        operation=arm.case.operation,
-        batch=arm.case.batch,
-        dtype=arm.case.dtype,
+        **arm.case.fields(),
         seconds=statistics.seconds([list(process.values()) for process in times]),
         speedup=Ratio(**asdict(speedup)) if speedup else None,
         ulps=_finite(evidence.ulps) if evidence else None,

@@ -71,7 +71,7 @@ class Outcome:
         timed = row if isinstance(row, Row) else None
         ratio = self.ratio(case, row.backend if arm == AA else REFERENCE, arm)
         return ScaleRow(
-            **points.fields_of(case),  # type: ignore[arg-type]
+            **case.fields(),
             dimension=dimension.name if dimension else None,
             value=value,
             backend=row.backend,

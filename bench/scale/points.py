@@ -76,17 +76,3 @@ def case_of(row: CaseFields) -> Case:
     """The case that a row is about."""
     network = Network(tuple(row.layer_sizes), row.hidden, row.output, row.loss)
     return Case(network, row.operation, row.batch, row.dtype)
-
-
-def fields_of(case: Case) -> dict[str, object]:
-    """What a row says of its case."""
-    network = case.network
-    return {
-        "layer_sizes": list(network.layer_sizes),
-        "hidden": network.hidden,
-        "output": network.output,
-        "loss": network.loss,
-        "operation": case.operation,
-        "batch": case.batch,
-        "dtype": case.dtype,
-    }

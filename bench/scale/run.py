@@ -86,7 +86,7 @@ def _round(
                 reason = "it has failed before" if backend.name in failed else "it would take too long"
                 not_run.append(
                     NotRun(
-                        **points.fields_of(case),  # type: ignore[arg-type]
+                        **case.fields(),
                         backend=backend.name,
                         predicted_seconds=None if backend.name in failed else seconds,
                         reason=f"not run: {reason}",
