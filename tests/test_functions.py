@@ -78,8 +78,8 @@ def test_the_sigmoid_keeps_its_small_tail():
     assert_allclose(z[0], float(mpmath.exp(-700)), rtol=1e-15)
 
 
-def test_the_coefficients_are_those_of_the_fit():
-    """exp r = 1 + r + r² p(r), and 2 artanh s = 2 s + s t q(t), t = s²: each polynomial is as good as a fit can be."""
+def test_the_exponential_less_one_keeps_its_digits():
+    """exp r - 1 = r + r² p(r) to 2 ulp wherever no power of 2 is taken out, also for the smallest r."""
     with mpmath.workdps(40):
         reach = mpmath.log(2) / 2
         for r in np.linspace(-float(reach), float(reach), 101):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from numba import types
-from numba.extending import overload
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
 
 from impls._jit.options import OPTIONS
 
@@ -15,20 +16,32 @@ N, T = ord("n"), ord("t")
 KINDS = {types.float64: ord("d"), types.float32: ord("s")}
 
 
+def _pointer_to_one(typing: Any, array: Any) -> Any:
+    """Where BLAS may read a 1 of the array's dtype: it takes factors by their addresses."""
+    kind = types.CPointer(array.dtype)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return cgutils.alloca_once_value(builder, context.get_constant(array.dtype, 1))
+
+    return kind(array), generate
+
+
+pointer_to_one: Any = intrinsic(_pointer_to_one)
+
+
 def add_product(
-    of_a: int, of_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int, one: Any
+    of_a: int, of_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
 ) -> None:
     """c += a b, column by column as BLAS counts: a (m, k), b (k, n), c (m, n), each a one-dimensional array.
 
-    ``of_a`` and ``of_b`` say whether a and b are stored transposed; ld… are the lengths of their stored columns, and
-    ``one`` is an array that holds 1.
+    ``of_a`` and ``of_b`` say whether a and b are stored transposed; ld… are the lengths of their stored columns.
     """
     raise NotImplementedError
 
 
 @overload(add_product, jit_options=OPTIONS)
 def _add_product(
-    of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, one: Any
+    of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
 ) -> Any:
     pointer, size, char = types.CPointer(c.dtype), types.intp, types.char
     # Of Numba's own helper library, as numba.np.linalg declares it: unlike np.dot, it can add to what is there.
@@ -39,8 +52,9 @@ def _add_product(
     kind = KINDS[c.dtype]
 
     def compute(
-        of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, one: Any
+        of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
     ) -> None:
-        gemm(kind, of_a, of_b, m, n, k, one.ctypes, a.ctypes, lda, b.ctypes, ldb, one.ctypes, c.ctypes, ldc)
+        one = pointer_to_one(c)
+        gemm(kind, of_a, of_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
 
     return compute

@@ -44,7 +44,7 @@ def transpose(X: Array, A: Array) -> None:
 
 
 @jit
-def affine(W: Array, b: Array, A: Array, Z: Array, one: Array) -> None:
+def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
     """Write Wᵀ A + b into Z (m, samples), for W (n, m) row by row and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
     for j in range(m):
@@ -52,7 +52,7 @@ def affine(W: Array, b: Array, A: Array, Z: Array, one: Array) -> None:
         for s in range(samples):
             z[s] = start
     if n * m > SMALL:
-        add_product(N, T, samples, m, n, A.reshape(-1), samples, W, m, Z.reshape(-1), samples, one)
+        add_product(N, T, samples, m, n, A.reshape(-1), samples, W, m, Z.reshape(-1), samples)
         return
     for j in range(m):
         z = Z[j]
@@ -89,11 +89,11 @@ def total_of(a: Array) -> float:
 
 
 @jit
-def add_outer(A: Array, D: Array, dW: Array, one: Array) -> None:
+def add_outer(A: Array, D: Array, dW: Array) -> None:
     """Add A Dᵀ to dW (n, m) row by row, for A (n, samples) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
-        add_product(T, N, m, n, samples, D.reshape(-1), samples, A.reshape(-1), samples, dW, m, one)
+        add_product(T, N, m, n, samples, D.reshape(-1), samples, A.reshape(-1), samples, dW, m)
         return
     for i in range(n):
         for j in range(m):
@@ -101,12 +101,12 @@ def add_outer(A: Array, D: Array, dW: Array, one: Array) -> None:
 
 
 @jit
-def back(W: Array, D: Array, A: Array, one: Array) -> None:
+def back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m) row by row and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
         A[:] = 0
-        add_product(N, N, samples, n, m, D.reshape(-1), samples, W, m, A.reshape(-1), samples, one)
+        add_product(N, N, samples, n, m, D.reshape(-1), samples, W, m, A.reshape(-1), samples)
         return
     for i in range(n):
         a, d, w = A[i], D[0], W[i * m]
@@ -119,13 +119,13 @@ def back(W: Array, D: Array, A: Array, one: Array) -> None:
 
 
 @jit
-def propagate(P: Array, A: Array, work: Array, one: Array) -> int:
+def propagate(P: Array, A: Array, work: Array) -> int:
     """Write the activations of the hidden layers and the logits into work; return the place after them."""
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
         Z = work[w : w + m * samples].reshape(m, samples)
-        affine(P[p + m : p + m + n * m], P[p : p + m], A, Z, one)
+        affine(P[p + m : p + m + n * m], P[p : p + m], A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
         p += (n + 1) * m
@@ -135,13 +135,18 @@ def propagate(P: Array, A: Array, work: Array, one: Array) -> int:
 
 
 @jit
+def binary_cross_entropy(z: float, y: float) -> float:
+    """Cross-entropy of one output, from its logit z and target y."""
+    one = type(z)(1)
+    return (z * (one - y) if z > 0 else -z * y) + log1p(exp(-abs(z)))
+
+
+@jit
 def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
     """Write the cross-entropies of logits z with targets y into losses, all (n,)."""
     wide_vectors()
-    one, zero = z.dtype.type(1), z.dtype.type(0)
     for s in range(len(z)):
-        linear = z[s] * (one - y[s]) if z[s] > zero else -z[s] * y[s]
-        losses[s] = linear + log1p(exp(-abs(z[s])))
+        losses[s] = binary_cross_entropy(z[s], y[s])
 
 
 @jit
@@ -183,14 +188,14 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
 
 
 @jit
-def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array, one: Array) -> float:
+def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array) -> float:
     """Add a block's summed gradient to G, laid out like the parameters; return its summed loss.
 
     A0 (n_in, samples) are the inputs, and X (samples, n_in) as well: with these BLAS is twice as quick, but the product
     comes out transposed. So the gradient of a wide first layer's weights is added to ``first``, (m, n_in) row by row.
     """
     layers, samples = int(P[0]), A0.shape[1]
-    w = propagate(P, A0, work, one)
+    w = propagate(P, A0, work)
     w -= Y.size
     Z: Array = work[w : w + Y.size].reshape(Y.shape)
     free = w + Y.size
@@ -207,19 +212,19 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
         g -= (n + 1) * m
         w -= n * samples
         A = work[w : w + n * samples].reshape(n, samples)
-        add_outer(A, D, G[g + m : g + m + n * m], one)
+        add_outer(A, D, G[g + m : g + m + n * m])
         for j in range(m):
             G[g + j] += total_of(D[j])
         E = work[free : free + n * samples].reshape(n, samples)
-        back(P[p + g + m : p + g + m + n * m], D, E, one)
+        back(P[p + g + m : p + g + m + n * m], D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
     n, m = len(A0), len(D)
     if n * m > SMALL:
-        add_product(N, N, n, m, samples, X.reshape(-1), n, D.reshape(-1), samples, first, n, one)
+        add_product(N, N, n, m, samples, X.reshape(-1), n, D.reshape(-1), samples, first, n)
     else:
-        add_outer(A0, D, G[m : m + n * m], one)
+        add_outer(A0, D, G[m : m + n * m])
     for j in range(m):
         G[j] += total_of(D[j])
     return total
@@ -240,9 +245,8 @@ def side_by_side(X: Array, rows: int, size: int) -> Array:
 
 @jit
 def batch_gradient(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array,
-    one: Array,
-) -> float:  # fmt: skip
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array
+) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
     G[:] = 0
@@ -251,7 +255,7 @@ def batch_gradient(
     for begin in range(start, stop, rows):
         end = min(begin + rows, stop)
         A, Y = At[begin * n : end * n].reshape(n, end - begin), Yt[begin * k : end * k].reshape(k, end - begin)
-        total += backpropagate(P, A, X[begin:end], Y, G, first, work, one)
+        total += backpropagate(P, A, X[begin:end], Y, G, first, work)
     if n * m > SMALL:
         transpose(first.reshape(m, n), G[m : m + n * m].reshape(n, m))
     return total
@@ -269,7 +273,7 @@ def gradient(P: Array, X: Array, Y: Array, G: Array) -> float:
     rows = min(block_rows(P), len(X))
     first = np.empty(size(P, 0) * size(P, 1), P.dtype)
     At, Yt = side_by_side(X, rows, len(X)), side_by_side(Y, rows, len(X))
-    return batch_gradient(P, X, At, Yt, 0, len(X), rows, G, first, room(P, rows), np.ones(1, P.dtype))
+    return batch_gradient(P, X, At, Yt, 0, len(X), rows, G, first, room(P, rows))
 
 
 @jit
@@ -286,13 +290,13 @@ def train(
 ) -> None:
     """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses."""
     rows = min(block_rows(P), batch)
-    first, one, work = np.empty(size(P, 0) * size(P, 1), P.dtype), np.ones(1, P.dtype), room(P, rows)
+    first, work = np.empty(size(P, 0) * size(P, 1), P.dtype), room(P, rows)
     At, Yt = side_by_side(X, rows, batch), side_by_side(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work, one)
+            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work)
             scale = 1 / (stop - start) if mean else 1.0
             descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))
 
@@ -315,15 +319,17 @@ def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
 def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Summed loss of a batch."""
     rows = min(block_rows(P), len(X))
-    work, one = room(P, rows), np.ones(1, P.dtype)
+    work = room(P, rows)
     total = 0.0
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A, T = np.empty((X.shape[1], samples), X.dtype), np.empty((Y.shape[1], samples), X.dtype)
-        transpose(X[begin : begin + samples], A)
-        transpose(Y[begin : begin + samples], T)
-        w = propagate(P, A, work, one)
-        total += loss_and_error(P, work[w - T.size : w].reshape(T.shape), T, np.empty(T.shape, T.dtype))
+        inputs = np.empty((X.shape[1], samples), X.dtype)
+        targets = np.empty((Y.shape[1], samples), X.dtype)
+        transpose(X[begin : begin + samples], inputs)
+        transpose(Y[begin : begin + samples], targets)
+        w = propagate(P, inputs, work)
+        Z = work[w - targets.size : w].reshape(targets.shape)
+        total += loss_and_error(P, Z, targets, np.empty_like(targets))
     return total
 
 
@@ -331,13 +337,13 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
 def forward_narrow(P: Array, X: Array, out: Array) -> None:
     """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with the samples side by side."""
     rows = min(block_rows(P), len(X))
-    work, one = room(P, rows), np.ones(1, P.dtype)
+    work = room(P, rows)
     turned = np.empty(X.shape[1] * rows, X.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
         A = turned[: X.shape[1] * samples].reshape(X.shape[1], samples)
         transpose(X[begin : begin + samples], A)
-        w = propagate(P, A, work, one)
+        w = propagate(P, A, work)
         Z = work[w - out.shape[1] * samples : w].reshape(out.shape[1], samples)
         activate(int(P[OUTPUT]), Z)
         transpose(Z, out[begin : begin + samples])
@@ -347,7 +353,7 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
 def forward_wide(P: Array, X: Array, out: Array) -> None:
     """The same with the samples one after another, as they come: for BLAS on wide layers there is no need to turn."""
     layers, rows = int(P[0]), min(64, len(X))
-    work, one = np.empty(nodes(P) * rows, P.dtype), np.ones(1, P.dtype)
+    work = np.empty(nodes(P) * rows, P.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
         A, p, w = X[begin : begin + samples].reshape(-1), first_layer(P), 0
@@ -361,7 +367,7 @@ def forward_wide(P: Array, X: Array, out: Array) -> None:
                 row = Z[s]
                 for j in range(m):
                     row[j] = b[j]
-            add_product(N, N, m, samples, n, P[p + m : p + m + n * m], m, A, n, z, m, one)
+            add_product(N, N, m, samples, n, P[p + m : p + m + n * m], m, A, n, z, m)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
                     softmax_of_one(Z[s])

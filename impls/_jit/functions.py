@@ -2,7 +2,7 @@
 
 ``math.exp`` is called for one number at a time. Here exp x = 2^k (1 + r + r² p(r)) with x = k ln 2 + r, |r| ≤ ½ ln 2,
 k integer; adding 1.5 · 2⁵² rounds to it and leaves it in the last bits of the sum, from where it is shifted into the
-exponent. The polynomials are Chebyshev interpolations, fitted with 40 digits; tests/test_functions.py has the fit.
+exponent. The polynomials are Chebyshev interpolations, by ``mpmath.chebyfit`` with 40 digits.
 """
 
 from __future__ import annotations
@@ -216,14 +216,10 @@ def activate_one(activation: int, z: Array) -> None:
 @jit
 def activate(activation: int, Z: Array) -> None:
     """Replace a layer of a block, Z (n, samples), by its activation."""
-    if activation == SIGMOID:
-        sigmoids(Z.reshape(-1))
-    elif activation == TANH:
-        tanhs(Z.reshape(-1))
-    elif activation == RELU:
-        relus(Z.reshape(-1))
-    elif activation == SOFTMAX:
+    if activation == SOFTMAX:
         softmax(Z)
+    else:
+        activate_one(activation, Z.reshape(-1))
 
 
 @jit

@@ -15,8 +15,8 @@ from impls._codes import (
     TANH,
 )
 from impls._jit.affine import BYTES, affine_in_registers
-from impls._jit.blocks import categorical_cross_entropy, dot
-from impls._jit.functions import activate_one, derivative, exp, log1p, tanh
+from impls._jit.blocks import binary_cross_entropy, categorical_cross_entropy, dot
+from impls._jit.functions import activate_one, derivative, exp, tanh
 from impls._jit.options import jit, jit_inlined
 from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size
 
@@ -91,8 +91,7 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
     total = 0.0
     if loss == BINARY_CROSS_ENTROPY:
         for j in range(m):
-            linear = z[j] * (one - y[j]) if z[j] > 0 else -z[j] * y[j]
-            total += linear + log1p(exp(-abs(z[j])))
+            total += binary_cross_entropy(z[j], y[j])
     elif loss == CATEGORICAL_CROSS_ENTROPY:
         total = categorical_cross_entropy(z.reshape(m, 1), y.reshape(m, 1), 0)
     activate_few(output, z)
