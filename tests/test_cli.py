@@ -17,6 +17,8 @@ import impls
 from bench import selection
 from bench.cli import commands, proof, tables
 from bench.cli.main import main
+from bench.limits import probes
+from bench.limits.floor import Limits
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.records import files, schema
@@ -28,6 +30,14 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+FAST = Limits(
+    products={("float64", "any"): 1e12},
+    exponentials={"float64": 1e12},
+    reading={1: 1e12},
+    calls={("float64", "forward, 1 sample"): 1.0, ("float64", "forward, a batch"): 1e12},
+)
+"""Limits of a machine that is quick, but for calls with one sample."""
+
 FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 
@@ -72,6 +82,41 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
     for process in run.processes:
         for samples in process.samples:
             assert len(samples.block) == len(samples.position) == len(samples.seconds) > 0
+
+
+def test_limits_stand_in_the_table_and_in_the_document(capsys, monkeypatch):
+    monkeypatch.setattr(probes, "PROCESSES", 1)
+    assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0
+    out, err = capsys.readouterr()
+    assert "measuring the limits, process 1 of 1" in err
+    assert max(map(len, out.splitlines())) <= 80
+    document = files.read(Path("run.json"), schema.Run)
+    assert {row.what for row in document.limits} == {"products", "exponentials", "reading", "calls"}
+    assert all(row.limit_share == row.floor_seconds / row.seconds for row in document.rows)
+    by_title = {tables.case_title(row): row.floor_seconds for row in document.rows}
+    for title, floor in by_title.items():
+        assert f"{title}, float64 (≥ {tables.duration(floor)})" in out
+    assert re.search(r"^exponential +[\d.]+ ns$", out, re.MULTILINE)
+    assert len(re.findall(r"^numpy_plain .* % +[\d.]+$", out, re.MULTILINE)) == 2
+
+
+def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
+    monkeypatch.setattr(commands, "_limits", lambda groups: FAST)
+    assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    rows = files.read(Path("run.json"), schema.Run).rows
+    above = {(row.arm, row.batch) for row in rows if row.limit_share > 1}
+    assert above == {(arm, 1) for arm in ("python_loops", "numpy_plain", "A/A")}  # a call takes a second there
+    assert out.count("of the limit (forward 3-3-1, 1 sample): the limit is wrong there") == 3
+    assert "(forward 3-3-1, batch 64): the limit" not in out
+
+
+def test_without_limits_there_are_none(capsys):
+    assert main(["run", *FEW, "--backend", "numpy_plain", "--json", "run.json"]) == 0
+    document = files.read(Path("run.json"), schema.Run)
+    assert document.limits == []
+    assert {(row.floor_seconds, row.limit_share) for row in document.rows} == {(None, None)}
+    assert "limit" not in capsys.readouterr().out
 
 
 def test_the_table_tells_the_story_in_order(capsys):

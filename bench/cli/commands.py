@@ -12,6 +12,9 @@ import click
 import impls
 from bench import cases, selection
 from bench.cli import answers, listing, tables, terminal
+from bench.cli import limits as limit_tables
+from bench.limits import probes
+from bench.limits.floor import Limits
 from bench.proof.inputs import Unhealthy
 from bench.records import files, schema, summary
 from bench.timing import machine
@@ -27,6 +30,7 @@ def run(
     network: Sequence[str],
     operation: Sequence[str],
     dtype: str | None,
+    limits: bool,
     json_path: str | None,
     results: Path,
 ) -> int:
@@ -44,6 +48,7 @@ def run(
     effort = QUICK if quick else DEFAULT
     groups = [arms(case, reference, others, also) for case in chosen_cases]
     compiling = [one.name for one in others if one.compiles and effort.compile]
+    machine_limits = _limits(groups) if limits else None
     seed, measurement = _measure(groups, effort, compiling)
     document = schema.Run(
         command="run",
@@ -58,11 +63,15 @@ def run(
             "network": list(network),
             "operation": list(operation),
             "dtype": dtype,
+            "limits": limits,
         },
         effort=asdict(effort),
         seed=seed,
-        rows=summary.rows(measurement, selection.in_order([reference.name, *(one.name for one in others)])),
+        rows=summary.rows(
+            measurement, selection.in_order([reference.name, *(one.name for one in others)]), machine_limits
+        ),
         compile=summary.compile_rows(measurement),
+        limits=[] if machine_limits is None else summary.limit_rows(machine_limits),
         processes=summary.process_records(measurement),
     )
     rows = document.rows
@@ -76,7 +85,9 @@ def run(
         *tables.untimed(rows),
         *tables.compiling(document.compile, rows),
         *tables.bars(rows),
+        *limit_tables.probes(document.limits),
         tables.LEGEND,
+        *limit_tables.legend(rows),
     ]
     try:
         notes.append(f"results: {files.store(results, document)}")
@@ -138,6 +149,11 @@ def backends(*, json_path: str | None) -> int:
     document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
     answers.answer(document, json_path, *tables.backends(document.rows))
     return answers.OK
+
+
+def _limits(groups: list[tuple[Arm, ...]]) -> Limits:
+    with terminal.progress() as progress:
+        return probes.measure(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
 
 
 def _measure(groups: list[tuple[Arm, ...]], effort: Effort, compiling: Sequence[str]) -> tuple[int, Measurement]:

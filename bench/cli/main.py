@@ -70,6 +70,7 @@ def cli() -> None:
 @_backend_option
 @_case_options
 @click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
+@click.option("--limits", is_flag=True, help="Measure what this machine could do at best, as well.")
 @_json_option
 @_results_option
 def run(**options: Any) -> int:

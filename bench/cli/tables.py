@@ -46,6 +46,11 @@ def number(value: float | None) -> str:
     return f"{value:#.3g}".rstrip(".")
 
 
+def part(share: float | None) -> str:
+    """A share of the limit."""
+    return NONE if share is None else f"{share:.2f}"
+
+
 def interval(ratio: Ratio | None) -> str:
     """An estimate with its interval."""
     if ratio is None:
@@ -69,21 +74,25 @@ def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in cases(rows):
-        table = plain("backend", "time", f"speedup over {members[0].reference}", "ulps", "of bound")
-        for column, width in zip(table.columns, (20, 7, 25, 6, 8), strict=True):
+        limited = any(row.floor_seconds is not None for row in members)
+        speedup = "speedup" if limited else f"speedup over {members[0].reference}"
+        table = plain("backend", "time", speedup, "ulps", "of bound", *(["limit"] if limited else []))
+        for column, width in zip(table.columns, (20, 7, 20, 5, 8, 5) if limited else (20, 7, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
-            is_reference = row.arm == row.reference
             share = NONE if row.share is None else f"{number(100 * row.share)} %"
+            is_reference = row.arm == row.reference
             table.add_row(
                 row.arm,
                 _time(row),
                 "1" if is_reference and row.ok else interval(row.speedup),
                 number(row.ulps) if row.ok else NONE,
                 share if row.ok else NONE,
+                *([part(row.limit_share)] if limited else []),
                 style="bold" if is_reference else "dim" if row.arm == AA else None,
             )
-        dtypes = sorted({row.dtype for row in members})
+        floors = {row.dtype: row.floor_seconds for row in sorted(members, key=lambda row: row.dtype)}
+        dtypes = [dtype + (f" (≥ {duration(floor)})" if limited else "") for dtype, floor in floors.items()]
         yield Text(f"{title}, {' and '.join(dtypes)}", style="bold")
         yield table
         yield from (Text(f"{row.arm} got no time: {row.reason}", style="red") for row in members if not row.ok)

@@ -43,6 +43,8 @@ class Row(CaseFields):
 
     A row that is ok and has no seconds is one of an operation that the backend lacks; ``reason`` says why.
     ``ulps`` is the worst error in units in the last place, ``share`` the worst error's share of its bound.
+    ``floor_seconds`` is what the call must take at least, ``limit_share`` what part that is of ``seconds``; null where
+    the limits were not measured.
     """
 
     backend: str
@@ -52,8 +54,24 @@ class Row(CaseFields):
     speedup: Ratio | None
     ulps: Finite | None
     share: Finite | None
+    floor_seconds: Finite | None = None
+    limit_share: Finite | None = None
     ok: bool
     reason: str
+
+
+class LimitRow(Record):
+    """What the machine does in a second, on one thread, at best.
+
+    ``what``: "products", operations (a product with a sum) of matrix products, of the shape or the case in ``detail``;
+    "exponentials"; "reading", bytes, where as many as ``detail`` says are read over and over again; "calls", empty ones
+    with the arguments of ``detail``.
+    """
+
+    what: Literal["products", "exponentials", "reading", "calls"]
+    detail: str
+    dtype: str | None
+    per_second: Finite
 
 
 class CompileRow(Record):
@@ -131,6 +149,7 @@ class Run(Measured):
 
     schema_: Literal["mlpbench.run/1"] = Field("mlpbench.run/1", alias="schema")
     compile: list[CompileRow]
+    limits: list[LimitRow] = []
 
 
 class Comparison(Measured):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any
 
+from bench.limits.floor import Limits, floor
 from bench.records.schema import (
     CompileRow,
     ConditionsRecord,
+    LimitRow,
     PoolRecord,
     ProcessRecord,
     Ratio,
@@ -20,10 +23,10 @@ from bench.timing.measure import AA, Measurement
 from bench.timing.messages import Arm, Timed
 
 
-def rows(measurement: Measurement, order: Sequence[str]) -> list[Row]:
+def rows(measurement: Measurement, order: Sequence[str], limits: Limits | None = None) -> list[Row]:
     """A row for every arm of every group; within a group by the backends in ``order``, the A/A arm last."""
     return [
-        _row(arm, group[0], measurement)
+        _row(arm, group[0], measurement, limits)
         for group in measurement.groups
         for arm in sorted(group, key=lambda arm: (arm.name == AA, order.index(arm.backend), arm.name))
     ]
@@ -42,6 +45,20 @@ def compile_rows(measurement: Measurement) -> list[CompileRow]:
     ]
 
 
+def limit_rows(limits: Limits) -> list[LimitRow]:
+    """A row for every probe."""
+
+    def row(what: Any, detail: str, dtype: str | None, rate: float) -> LimitRow:
+        return LimitRow(what=what, detail=detail, dtype=dtype, per_second=rate)
+
+    return [
+        *(row("products", detail, dtype, rate) for (dtype, detail), rate in limits.products.items()),
+        *(row("exponentials", "", dtype, rate) for dtype, rate in limits.exponentials.items()),
+        *(row("reading", f"{size} bytes", None, rate) for size, rate in limits.reading.items()),
+        *(row("calls", detail, dtype, rate) for (dtype, detail), rate in limits.calls.items()),
+    ]
+
+
 def process_records(measurement: Measurement) -> list[ProcessRecord]:
     """Every sample, by process, with the conditions."""
     return [
@@ -55,21 +72,25 @@ def process_records(measurement: Measurement) -> list[ProcessRecord]:
     ]
 
 
-def _row(arm: Arm, reference: Arm, measurement: Measurement) -> Row:
+def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: Limits | None) -> Row:
     evidence = measurement.evidence.get(arm)
     failure = measurement.failures.get(arm)
     times = _times(arm, measurement)
     pairs = zip(_times(reference, measurement), times, strict=True)
     speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
+    seconds = statistics.seconds([list(process.values()) for process in times])
+    least = floor(arm.case, limits) if limits else None
     return Row(
         backend=arm.backend,
         arm=arm.name,
         reference=reference.backend,
         **arm.case.fields(),
-        seconds=statistics.seconds([list(process.values()) for process in times]),
+        seconds=seconds,
         speedup=Ratio(**asdict(speedup)) if speedup else None,
         ulps=_finite(evidence.ulps) if evidence else None,
         share=_finite(evidence.share) if evidence else None,
+        floor_seconds=least,
+        limit_share=least / seconds if least is not None and seconds is not None else None,
         ok=failure is None,
         reason=measurement.lacking.get(arm, "") if failure is None else failure,
     )

@@ -6,7 +6,9 @@ what a process died of, then answers with results; ``Done`` is the last.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from bench.cases import Case
 from bench.proof.expectation import Expectation
@@ -66,6 +68,14 @@ class Compile:
 
 
 @dataclass(frozen=True)
+class Work:
+    """Job: call a function of this project, one that a module holds."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class At:
     """The worker is about to deal with this arm."""
 
@@ -102,6 +112,13 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Worked:
+    """Outcome of ``Work``: what the function returned."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Refused:
     """The worker cannot do its job; the text says why in one line."""
 
@@ -116,4 +133,5 @@ class Done:
     pools: list[Pool]
 
 
-Message = At | Timed | Compiled | Refused | Done
+Job = Time | Compile | Work
+Message = At | Timed | Compiled | Worked | Refused | Done

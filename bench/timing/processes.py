@@ -16,7 +16,7 @@ from threading import Thread
 from typing import IO
 
 from bench.timing import threads
-from bench.timing.messages import At, Compile, Done, Message, Refused, Time
+from bench.timing.messages import At, Done, Job, Message, Refused
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,9 +36,7 @@ class WorkerDied(Exception):
         self.at = at
 
 
-def ask(
-    job: Time | Compile, variables: Mapping[str, str] | None = None, silence: float = SILENCE
-) -> Generator[Message]:
+def ask(job: Job, variables: Mapping[str, str] | None = None, silence: float = SILENCE) -> Generator[Message]:
     """Answers of a fresh worker to a job, the last is ``Done``; ``variables`` go into its environment.
 
     The worker is gone when the iterator is closed. Raises WorkerDied, or WorkerRefused where it is no arm's fault.
@@ -57,7 +55,7 @@ def ask(
             process.kill()
 
 
-def _answers(process: Popen[bytes], job: Time | Compile, stderr: IO[bytes], silence: float) -> Generator[Message]:
+def _answers(process: Popen[bytes], job: Job, stderr: IO[bytes], silence: float) -> Generator[Message]:
     assert process.stdin is not None
     assert process.stdout is not None
     inbox: SimpleQueue[Message | None] = SimpleQueue()

@@ -26,7 +26,21 @@ from bench.proof.targets import Evidence
 from bench.timing import blocks, checks, threads
 from bench.timing.calls import call
 from bench.timing.machine import Meter
-from bench.timing.messages import Arm, At, Compile, Compiled, Done, Message, Refused, Sample, Time, Timed
+from bench.timing.messages import (
+    Arm,
+    At,
+    Compile,
+    Compiled,
+    Done,
+    Job,
+    Message,
+    Refused,
+    Sample,
+    Time,
+    Timed,
+    Work,
+    Worked,
+)
 from impls import BackendError, Model, load
 
 Send = Callable[[Message], None]
@@ -137,13 +151,15 @@ def main() -> None:
         pickle.dump(message, answers)
         answers.flush()
 
-    job: Time | Compile = pickle.load(sys.stdin.buffer)
+    job: Job = pickle.load(sys.stdin.buffer)
     meter = Meter.start()
     match job:
         case Time():
             time_groups(job, send)
         case Compile():
             compile_cases(job, send)
+        case Work():
+            send(Worked(job.function(*job.arguments)))
     try:
         send(Done(meter.read(), threads.check()))
     except threads.ThreadCountError as error:

@@ -1,0 +1,70 @@
+"""What ``run --limits`` shows of the limits, as rich renderables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bench.cli import tables
+from bench.records.schema import LimitRow, Row
+
+SHOWN = 8
+"""Every so many sizes, the bandwidth is shown."""
+
+
+def probes(rows: Sequence[LimitRow]) -> Iterator[RenderableType]:
+    """The probes."""
+    if not rows:
+        return
+    dtypes = sorted({row.dtype for row in rows if row.dtype}, reverse=True)
+    cells: dict[str, dict[str | None, str]] = {}
+    for row in rows:
+        if row.what != "reading":
+            cells.setdefault(_name(row), {})[row.dtype] = _value(row)
+    yield Text("the limits: what this machine does on one thread, at best", style="bold")
+    found = tables.plain("", *dtypes)
+    for name, values in cells.items():
+        found.add_row(name, *(values.get(dtype, tables.NONE) for dtype in dtypes))
+    yield found
+    sizes = [row for row in rows if row.what == "reading"]
+    shown = [*sizes[:-1:SHOWN], sizes[-1]]
+    yield from tables.wrapped("reading: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in shown))
+    yield ""
+
+
+def legend(rows: Sequence[Row]) -> Iterator[str]:
+    """What the column means, and where it cannot be right."""
+    limited = [row for row in rows if row.limit_share is not None]
+    if not limited:
+        return
+    yield "≥: what such a call takes at least, by the limits of this machine;"
+    yield "limit: what part that is of the time, which cannot be above 1."
+    for row in limited:
+        if row.limit_share is not None and row.limit_share > 1:
+            yield from tables.wrapped(
+                f"{row.arm} is at {tables.part(row.limit_share)} of the limit ({tables.case_title(row)}): "
+                "the limit is wrong there, or one of the two was disturbed."
+            )
+
+
+def _name(row: LimitRow) -> str:
+    return {"products": "matrix products", "exponentials": "exponential", "calls": "empty call"}[row.what] + (
+        f", {row.detail}" if row.detail else ""
+    )
+
+
+def _value(row: LimitRow) -> str:
+    match row.what:
+        case "products":
+            return f"{tables.number(2e-9 * row.per_second)} GF/s"
+        case "reading":
+            return f"{tables.number(1e-9 * row.per_second)} GB/s"
+        case _:
+            return tables.duration(1 / row.per_second)
+
+
+def _size(row: LimitRow) -> str:
+    size = int(row.detail.split()[0])
+    return f"{size >> 20} MB" if size >> 20 else f"{size >> 10} kB"
