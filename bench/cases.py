@@ -19,12 +19,23 @@ DEFAULT = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time. ``forward`` with batch 1 is the call with one sample; every other case has a batch."""
+    """One thing to time. ``forward`` with batch 1 is the call with one sample; every other case has a batch.
+
+    ``train`` goes through the batch ``epochs`` times, all at once or in mini-batches of ``batches`` samples.
+    """
 
     network: Network
     operation: str
     batch: int
     dtype: str = "float64"
+    epochs: int = 1
+    batches: int | None = None
+
+    @property
+    def steps(self) -> list[slice]:
+        """The samples of each update of an epoch."""
+        size = self.batches or self.batch
+        return [slice(start, min(start + size, self.batch)) for start in range(0, self.batch, size)]
 
     def fields(self) -> dict[str, Any]:
         """What a row of a document says of its case."""
@@ -37,11 +48,28 @@ class Case:
             "operation": self.operation,
             "batch": self.batch,
             "dtype": self.dtype,
+            "epochs": self.epochs,
+            "batches": self.batches,
         }
 
     def __str__(self) -> str:
-        samples = "1 sample" if self.batch == 1 else f"batch {self.batch}"
-        return f"{self.operation} {self.network}, {samples}, {self.dtype}"
+        sizes = self.network.layer_sizes
+        return f"{title(self.operation, sizes, self.batch, self.epochs, self.batches)}, {self.dtype}"
+
+
+def title(operation: str, layer_sizes: Sequence[int], batch: int, epochs: int, batches: int | None) -> str:
+    """A case in words, but for its dtype."""
+    words = [f"{operation} {'-'.join(map(str, layer_sizes))}", samples(batch)]
+    if batches is not None:
+        words.append(f"updates by {samples(batches)}")
+    if epochs > 1:
+        words.append(f"{epochs} epochs")
+    return ", ".join(words)
+
+
+def samples(batch: int) -> str:
+    """A batch in words."""
+    return "1 sample" if batch == 1 else f"batch {batch}"
 
 
 def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: str = "float64") -> list[Case]:

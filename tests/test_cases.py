@@ -102,3 +102,26 @@ def test_gradient_and_train_do_what_they_say():
 def test_the_name_of_a_case_says_all():
     assert str(Case(SMALL, "forward", 1)) == "forward 3-3-1, 1 sample, float64"
     assert str(Case(SMALL, "train", 64, "float32")) == "train 3-3-1, batch 64, float32"
+    text = "train 3-3-1, batch 64, updates by batch 8, 5 epochs, float64"
+    assert str(Case(SMALL, "train", 64, epochs=5, batches=8)) == text
+
+
+def test_the_steps_of_an_epoch_are_all_samples_in_order():
+    assert Case(SMALL, "train", 5).steps == [slice(0, 5)]
+    assert Case(SMALL, "train", 5, batches=2).steps == [slice(0, 2), slice(2, 4), slice(4, 5)]
+    assert Case(SMALL, "train", 4, batches=2).steps == [slice(0, 2), slice(2, 4)]
+
+
+def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
+    problem = draw(SMALL, 5)
+    case = Case(SMALL, "train", 5, epochs=3, batches=2)
+    timed, by_hand = (impls.load("numpy_plain").build(SMALL, problem.parameters) for _ in range(2))
+    function, argument = call(case, timed, problem)
+    losses = function(argument)
+    expected = [
+        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in thirds]
+        for thirds in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
+    ]
+    np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)
+    for mine, other in zip(timed.parameters(), by_hand.parameters(), strict=True):
+        np.testing.assert_allclose(mine[0], other[0], rtol=1e-14)

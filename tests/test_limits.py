@@ -21,27 +21,43 @@ FORWARD = 64 * (12 + 2 * 4)
 # One for the loss, one for output minus target, two for the output's slope; 12 for the weights' slopes; 3 · 1 for what
 # goes back, and two for each hidden slope. The biases' slopes are 4 sums of 64.
 BACKWARD = 64 * (1 + 1 + 2 + 12 + 3 + 3 * 2) + 63 * 4
+XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
+
+
+def once(operations, exponentials, read):
+    """Counts of a call that reads everything once."""
+    return Counts(operations, exponentials, read, read)
+
+
 BY_HAND = {
-    Case(SMALL, "forward", 1): Counts(20, 4, 8 * (16 + 3)),
-    Case(SMALL, "forward", 64): Counts(FORWARD, 64 * 4, 8 * (16 + 64 * 3)),
-    Case(SMALL, "gradient", 64): Counts(FORWARD + BACKWARD, 64 * 4, 8 * (16 + 64 * 4)),
-    Case(SMALL, "train", 64): Counts(FORWARD + BACKWARD + 16, 64 * 4, 8 * (16 + 64 * 4)),
-    Case(SMALL, "train", 64, "float32"): Counts(FORWARD + BACKWARD + 16, 64 * 4, 4 * (16 + 64 * 4)),
+    Case(SMALL, "forward", 1): once(20, 4, 8 * (16 + 3)),
+    Case(SMALL, "forward", 64): once(FORWARD, 64 * 4, 8 * (16 + 64 * 3)),
+    Case(SMALL, "gradient", 64): once(FORWARD + BACKWARD, 64 * 4, 8 * (16 + 64 * 4)),
+    Case(SMALL, "train", 64): once(FORWARD + BACKWARD + 16, 64 * 4, 8 * (16 + 64 * 4)),
+    Case(SMALL, "train", 64, "float32"): once(FORWARD + BACKWARD + 16, 64 * 4, 4 * (16 + 64 * 4)),
     # The classifier: 15,000 + 500 weights and 160 biases.
-    Case(Network((100, 100, 50, 10)), "forward", 1): Counts(15_500 + 2 * 160, 160, 8 * (15_660 + 100)),
+    Case(Network((100, 100, 50, 10)), "forward", 1): once(15_500 + 2 * 160, 160, 8 * (15_660 + 100)),
     # One layer, nothing goes back; softmax takes an exponential for each of two outputs, the loss one logarithm.
-    Case(Network((2, 2), output="softmax", loss="categorical_cross_entropy"), "gradient", 5): Counts(
+    Case(Network((2, 2), output="softmax", loss="categorical_cross_entropy"), "gradient", 5): once(
         5 * (4 + 2 * 2) + 5 * (2 + 2 + 4) + 4 * 2, 5 * 2 + 5, 8 * (6 + 5 * 4)
     ),
     # ReLU and identity take nothing but the products; the slope of an identity is none.
-    Case(Network((2, 3, 1), "relu", "identity"), "gradient", 5): Counts(
+    Case(Network((2, 3, 1), "relu", "identity"), "gradient", 5): once(
         5 * 9 + 5 * (2 + 9 + 3) + 4 * (3 + 1), 0, 8 * (13 + 5 * 3)
     ),
     # A logarithm for each output.
-    Case(Network((2, 3), output="sigmoid", loss="binary_cross_entropy"), "gradient", 1): Counts(
+    Case(Network((2, 3), output="sigmoid", loss="binary_cross_entropy"), "gradient", 1): once(
         (6 + 2 * 3) + 2 * 3 + 6, 3 + 3, 8 * (9 + 5)
     ),
-    Case(Network((2, 3, 1), "tanh", "tanh"), "gradient", 1): Counts(
+    # Four updates in each of 100 epochs; a mean squared error counts like half a squared one.
+    Case(XOR, "train", 4, epochs=100, batches=1): Counts(
+        400 * (17 + 22 + 13), 400 * 4, 8 * 100 * (4 * 13 + 4 * 3), 8 * (13 + 4 * 3)
+    ),
+    # Updates by two, two and one.
+    Case(XOR, "train", 5, batches=2): Counts(
+        5 * (17 + 22) + 2 * 4 + 3 * 13, 5 * 4, 8 * (3 * 13 + 5 * 3), 8 * (13 + 5 * 3)
+    ),
+    Case(Network((2, 3, 1), "tanh", "tanh"), "gradient", 1): once(
         (9 + 2 * 4) + (2 + 2) + 9 + 3 + 2 * 3, 4, 8 * (13 + 3)
     ),
 }

@@ -209,7 +209,7 @@ LATER = """
             "_train(X, Y, descent)",
             "return [self._loss(X, Y)] * descent.epochs",
             TRAIN,
-            "parameter after a timed epoch",
+            "parameter after a timed training",
         ),
         (
             "_forward_batch(self, X)",

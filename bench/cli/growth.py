@@ -10,6 +10,7 @@ from statistics import median
 from rich.console import RenderableType
 from rich.text import Text
 
+from bench import cases
 from bench.cli import tables
 from bench.records.schema import CrossingRow, Scale, ScaleRow, TieRow
 from bench.scale import points
@@ -19,8 +20,8 @@ from bench.selection import REFERENCE
 from bench.timing.measure import AA
 
 BASES = {
-    "width": f"depth {points.DEPTH}, {tables.samples(points.BATCH)}",
-    "depth": f"width {points.WIDTH}, {tables.samples(points.BATCH)}",
+    "width": f"depth {points.DEPTH}, {cases.samples(points.BATCH)}",
+    "depth": f"width {points.WIDTH}, {cases.samples(points.BATCH)}",
     "batch": f"width {points.WIDTH}, depth {points.DEPTH}",
 }
 

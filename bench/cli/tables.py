@@ -12,6 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench import cases
 from bench.records.schema import BackendRow, CompileRow, Ratio, Row
 from bench.timing import statistics
 from bench.timing.measure import AA
@@ -61,11 +62,11 @@ def interval(ratio: Ratio | None) -> str:
 
 
 def case_title(row: Row) -> str:
-    """Operation, network and batch of a row."""
-    return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {samples(row.batch)}"
+    """The case of a row in words, but for its dtype."""
+    return cases.title(row.operation, row.layer_sizes, row.batch, row.epochs, row.batches)
 
 
-def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def by_case(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Rows by case, which follow one another."""
     for title, members in groupby(rows, case_title):
         yield title, list(members)
@@ -73,7 +74,7 @@ def cases(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
 
 def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
-    for title, members in cases(rows):
+    for title, members in by_case(rows):
         limited = any(row.floor_seconds is not None for row in members)
         speedup = "speedup" if limited else f"speedup over {members[0].reference}"
         table = plain("backend", "time", speedup, "ulps", "of bound", *(["limit"] if limited else []))
@@ -128,7 +129,7 @@ def untimed(rows: Sequence[Row]) -> Iterator[RenderableType]:
 
 def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
     """The times of one call on the last network that one sample is sent through, as bars on a logarithmic scale."""
-    calls = [(title, members) for title, members in cases(rows) if (members[0].operation, members[0].batch) == BARS]
+    calls = [(title, members) for title, members in by_case(rows) if (members[0].operation, members[0].batch) == BARS]
     if not calls:
         return
     title, members = calls[-1]
@@ -159,7 +160,7 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
     yield ""
     yield Text(f"calls after which it has paid, against {rows[0].reference}: cold / from cache", style="bold")
     table = plain("case", *(times.backend for times in compiled))
-    for title, members in cases(rows):
+    for title, members in by_case(rows):
         seconds = {row.arm: row.seconds for row in members}
         reference = seconds.get(rows[0].reference)
         table.add_row(title, *(_calls(times, reference, seconds.get(times.backend)) for times in compiled))
@@ -196,7 +197,7 @@ def comparison(rows: Sequence[Row], a: str, b: str) -> Iterator[RenderableType]:
     """For each case the times of two backends and their ratio with its interval; below, how often either is faster."""
     table = plain("case", a, b, "ratio of the times")
     ratios, failures = [], []
-    for title, members in cases(rows):
+    for title, members in by_case(rows):
         by_arm = {row.arm: row for row in members}
         ratio = by_arm[b].speedup
         table.add_row(f"{title}, {by_arm[b].dtype}", *(_time(by_arm[arm]) for arm in (a, b)), interval(ratio))
@@ -227,11 +228,6 @@ def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
 
 def _time(row: Row) -> str:
     return duration(row.seconds) if row.ok else "no time"
-
-
-def samples(batch: int) -> str:
-    """A batch in words."""
-    return "1 sample" if batch == 1 else f"batch {batch}"
 
 
 def _calls(times: CompileRow, reference: float | None, backend: float | None) -> str:

@@ -10,9 +10,10 @@ layer of n inputs and m nodes, and a batch of B samples:
   target; B n m for the weights' slopes and (B - 1) m for the biases'; B n m for what goes back through every layer but
   the first; and 2 for the slope of a sigmoid or tanh and the product with it, for each hidden value, and each output
   where the loss is a squared error.
-- train: gradient, and (n + 1) m operations for the update.
+- train: of every update the gradient, and (n + 1) m operations more.
 
-*Read* are the parameters, X and, but for ``forward``, Y, once each. Writing may go on meanwhile.
+*Read* are the parameters, X and, but for ``forward``, Y, once each; in a training the parameters for every update and
+the samples in every epoch. Writing may go on meanwhile. *Held* are the different bytes among those.
 
 What is not counted makes a floor lower, never higher: checks, the order of samples in memory, and above all waiting.
 Where each result needs the one before, as in a network of a few nodes, a processor is far from its peak.
@@ -34,26 +35,31 @@ CURVED = ("sigmoid", "tanh")
 
 @dataclass(frozen=True)
 class Counts:
-    """Operations, exponentials, and bytes that are read."""
+    """Operations, exponentials, bytes that are read, and how many of them are different."""
 
     operations: int
     exponentials: int
     read: int
+    held: int
 
 
 def count(case: Case) -> Counts:
     """What one call of a case must do at least."""
-    network, batch, itemsize = case.network, case.batch, np.dtype(case.dtype).itemsize
+    network, itemsize = case.network, np.dtype(case.dtype).itemsize
     parameters = _parameters(network)
-    operations, exponentials = _forward(network, batch)
-    values = parameters + batch * network.n_in
-    if case.operation != "forward":
-        operations += _backward(network, batch)
-        exponentials += _logarithms(network, batch)
-        values += batch * network.n_out
-    if case.operation == "train":
-        operations += parameters
-    return Counts(operations, exponentials, values * itemsize)
+    samples = case.batch * (network.n_in + (network.n_out if case.operation != "forward" else 0))
+    held = (parameters + samples) * itemsize
+    if case.operation == "forward":
+        return Counts(*_forward(network, case.batch), held, held)
+    updates = case.steps
+    operations = exponentials = 0
+    for rows in updates:
+        batch = rows.stop - rows.start
+        of_forward, exponentials_of_forward = _forward(network, batch)
+        operations += of_forward + _backward(network, batch) + (parameters if case.operation == "train" else 0)
+        exponentials += exponentials_of_forward + _logarithms(network, batch)
+    read = (len(updates) * parameters + samples) * itemsize
+    return Counts(case.epochs * operations, case.epochs * exponentials, case.epochs * read, held)
 
 
 def _parameters(network: Network) -> int:

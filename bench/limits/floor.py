@@ -1,8 +1,8 @@
 """The limits of a machine, and the floor that they set: the time which a call of a case must take at least.
 
 floor = empty call + the longer of two: operations ÷ the peak of matrix products + exponentials × the time of one; bytes
-read ÷ the bandwidth at which so many are read over and over again. Arithmetic and reading may overlap; products and
-exponentials share the same units. The counts are those of ``counts.py``.
+read ÷ the bandwidth at which as many as are held are read over and over again. Arithmetic and reading may overlap;
+products and exponentials share the same units. The counts are those of ``counts.py``.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def floor(case: Case, limits: Limits) -> float:
     """Seconds that a call of the case takes at least."""
     counts = count(case)
     arithmetic = counts.operations / limits.peak(case.dtype) + counts.exponentials / limits.exponentials[case.dtype]
-    reading = counts.read / limits.bandwidth(counts.read)
+    reading = counts.read / limits.bandwidth(counts.held)
     return 1 / limits.calls[case.dtype, kind(case)] + max(arithmetic, reading)
 
 

@@ -36,6 +36,8 @@ class CaseFields(Record):
     operation: str
     batch: int
     dtype: str
+    epochs: int = 1
+    batches: int | None = None
 
 
 class Row(CaseFields):

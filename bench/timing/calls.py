@@ -27,4 +27,4 @@ def call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], ob
         return model.forward, X[0].copy() if case.batch == 1 else X
     if case.operation == "gradient":
         return partial(model.gradient, X, reduction="sum"), Y
-    return partial(model.train, X, epochs=1, learning_rate=LEARNING_RATE), Y
+    return partial(model.train, X, epochs=case.epochs, learning_rate=LEARNING_RATE, batches=case.batches), Y

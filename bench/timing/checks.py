@@ -77,15 +77,19 @@ def _judged_call(case: Case, expectation: Expectation, result: Any) -> Evidence:
 
 
 def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, timed: Model) -> Evidence:
-    """Training has changed the model that was timed: it is held to a step from the parameters that it had."""
+    """Training has changed the model that was timed: it is held to the same from the parameters that it had.
+
+    At so small a rate the bound grows with the number of updates and no faster: after 400 updates an epoch left out
+    still moves some parameter by more than 50 times the bound, in float32.
+    """
     X, Y = exact(problem.X), exact(problem.Y)
     reference, allowed = (
         Analysis(case.network, dtype).train(
             exact_pairs(start),
             X,
             Y,
-            steps=[slice(None)],
-            epochs=1,
+            steps=case.steps,
+            epochs=case.epochs,
             learning_rate=LEARNING_RATE,
             bias_learning_rate=LEARNING_RATE,
             mean=True,
@@ -94,7 +98,7 @@ def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, time
     )
     of_losses = bounded_target("loss of a timed epoch", case.dtype, reference[0], allowed[0])
     updated = flat_bounded(reference[1]), flat_bounded(allowed[1])
-    of_parameters = bounded_target("parameter after a timed epoch", case.dtype, *updated)
+    of_parameters = bounded_target("parameter after a timed training", case.dtype, *updated)
     return combined([of_losses.judge(losses), of_parameters.judge(flat(timed.parameters()))])
 
 
