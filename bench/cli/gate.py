@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import click
 import psutil
 
 from bench import cases
-from bench.cli import answers, terminal, verdicts
+from bench.cli import answers, rates, terminal, verdicts
 from bench.gate import against, outcome, prepare, run, state
 from bench.gate.against import Prepared, Wanted
 from bench.gate.alone import alone
@@ -42,11 +41,16 @@ def gate(
     threshold: str,
     budget: float,
     resume: bool,
+    characterise: bool,
+    sets: int,
+    loaded: bool,
     markdown: str | None,
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Measure the working tree against a revision and give the verdict."""
+    """Measure the working tree against a revision and give the verdict, or measure the gate itself."""
+    if characterise:
+        return rates.characterise(sets, loaded, seconds(budget), json_path, results)
     with answers.caller_input():
         if against is None:
             raise ValueError("gate against what? name a revision with --against, such as --against main")
@@ -58,7 +62,7 @@ def gate(
             budget=seconds(budget),
         )
         answers.check_json_path(json_path, Gate)
-    with alone(_say):
+    with alone(terminal.say):
         return _against(wanted, resume, markdown, json_path, results)
 
 
@@ -88,7 +92,7 @@ def _against(wanted: Wanted, resume: bool, markdown: str | None, json_path: str 
             prepared = against.prepared(wanted, progress)
             state.sweep(results)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
-        keep = state.Keeper(results / state.FILE, begun, _say)
+        keep = state.Keeper(results / state.FILE, begun, terminal.say)
         cut = BUDGET_ENDED
         try:
             run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
@@ -145,9 +149,9 @@ def _store(results: Path, document: Gate, keep: state.Keeper, over: bool) -> Non
     """Keep the document; where that cannot be, the figures are still to be shown."""
     try:
         files.make_folder(results)
-        _say(f"results: {files.keep(results, document)}")
+        terminal.say(f"results: {files.keep(results, document)}")
     except RecordError as error:
-        _say(str(error))
+        terminal.say(str(error))
     if over:
         keep.forget()
 
@@ -157,8 +161,4 @@ def _append(path: Path, text: str) -> None:
         with path.open("a", encoding="utf-8") as file:  # a job's summary may hold other things
             file.write(text)
     except OSError as error:
-        _say(f"cannot write {path}: {error.strerror}")
-
-
-def _say(text: str) -> None:
-    print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+        terminal.say(f"cannot write {path}: {error.strerror}")

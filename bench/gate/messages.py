@@ -81,6 +81,11 @@ class Check:
 
 
 @dataclass(frozen=True)
+class Burn:
+    """Keep a CPU busy until the process is killed. There is no answer."""
+
+
+@dataclass(frozen=True)
 class Failure:
     """A backend raised something; the text says what, in one line."""
 

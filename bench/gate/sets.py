@@ -51,15 +51,13 @@ class Plan:
     blocks: int = 1
     cost: float = 0.0
     """Seconds that all this takes, roughly."""
-    steps: Mapping[str, int] = field(default_factory=dict)
-    """Delays that are planted, by side; a side without one has no room for it either."""
 
     @property
     def key(self) -> str:
         """The row's name in the records."""
         return self.row.key
 
-    def request(self, side: str) -> Build:
+    def request(self) -> Build:
         """The request to build the row's model."""
         case, problem = self.row.case, self.expectation.problem
         network = case.network
@@ -76,7 +74,6 @@ class Plan:
             parameters=problem.parameters,
             X=problem.X,
             Y=problem.Y,
-            steps=self.steps.get(side),
         )
 
 
@@ -112,16 +109,21 @@ class Sides:
 
     def ask(self, key: str, side: str, request: object, silence: float) -> Any:
         """A process's answer. Raises Died."""
-        self._workers[side].send(request)
-        return self._receive(key, side, silence)
+        self.send(side, request)
+        return self.receive(key, side, silence)
 
     def ask_all(self, key: str, requests: Mapping[str, object], silence: float) -> dict[str, Any]:
         """The answers of several processes, which work at the same time. Raises Died."""
         for side, request in requests.items():
-            self._workers[side].send(request)
-        return {side: self._receive(key, side, silence) for side in requests}
+            self.send(side, request)
+        return {side: self.receive(key, side, silence) for side in requests}
 
-    def _receive(self, key: str, side: str, silence: float) -> Any:
+    def send(self, side: str, request: object) -> None:
+        """Make a request whose answer is received later."""
+        self._workers[side].send(request)
+
+    def receive(self, key: str, side: str, silence: float) -> Any:
+        """The answer to the first request that has got none. Raises Died, with the row that it was at."""
         try:
             (reply,) = self._workers[side].receive(silence)
         except Gone as end:
@@ -146,7 +148,7 @@ def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) ->
     outcomes = Outcomes()
     with opened(trees) as sides:
         for plan in plans:
-            _note(outcomes, plan, sides.ask_all(plan.key, {side: plan.request(side) for side in sides}, BUILDING))
+            _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILDING))
             if plan.key not in outcomes.failures:
                 outcomes.seconds[plan.key] = {side: [] for side in sides}
         _time(sides, plans, random, outcomes)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import impls
-from bench.gate.messages import Build, Call, Check, Failure, Found, List, Outcome, Stretch
+from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, List, Outcome, Stretch
 from bench.proof.blame import described
 from bench.timing import channel, threads
 from bench.timing.calls import call
@@ -98,6 +98,9 @@ def answer(request: Any, rows: dict[str, Ready]) -> Any:
         case Check():
             threads.check()
             return None
+        case Burn():
+            while True:
+                pass
     raise TypeError(f"no request: {request!r}")
 
 

@@ -73,3 +73,32 @@ class GateState(Record):
     sets: list[SetRecord]
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
+
+
+class RateRecord(Record):
+    """How many of the runs gave a verdict, and the 95 % interval of the share."""
+
+    count: int
+    runs: int
+    low: Finite
+    high: Finite
+
+
+class RateRow(Record):
+    """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay."""
+
+    recording: str
+    rule: str
+    planted: Finite
+    rates: dict[Verdict, RateRecord]
+
+
+class Rates(Record):
+    """The document of ``mlpbench gate --characterise``."""
+
+    schema_: Literal["mlpbench.gate-rates/1"] = Field("mlpbench.gate-rates/1", alias="schema")
+    command: str
+    version: str
+    machine: dict[str, Any]
+    budget: Finite
+    rows: list[RateRow]
