@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,9 @@ BATCH = 64
 KINDS = (("forward", 1), ("forward", BATCH), ("gradient", BATCH), ("train", BATCH))
 """Operation and batch of the cases of one network."""
 
-DEFAULT = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
+Kinds = Sequence[tuple[str, int]]
+
+DEFAULT: Mapping[str, Kinds] = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,13 @@ def samples(batch: int) -> str:
     return "1 sample" if batch == 1 else f"batch {batch}"
 
 
-def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: str = "float64") -> list[Case]:
-    """Cases of the networks and operations named, by default those of ``DEFAULT``.
+def select(
+    networks: Sequence[str] = (),
+    operations: Sequence[str] = (),
+    dtype: str = "float64",
+    default: Mapping[str, Kinds] = DEFAULT,
+) -> list[Case]:
+    """Cases of the networks and operations named, by default those that are listed.
 
     A network that is not in the default list, or has none of these operations there, gets them in every kind.
     Raises ValueError or TypeError, in one line, for a name that is none.
@@ -82,14 +89,14 @@ def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: 
         _one_of("operation", operation, OPERATIONS)
     _one_of("dtype", dtype, DTYPES)
     cases = []
-    for name in networks or DEFAULT:
+    for name in networks or default:
         network = Network.parse(name)
-        kinds = _kinds(DEFAULT.get(str(network), ()), operations) or _kinds(KINDS, operations)
+        kinds = _kinds(default.get(str(network), ()), operations) or _kinds(KINDS, operations)
         cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
     return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
 
 
-def _kinds(kinds: Sequence[tuple[str, int]], operations: Sequence[str]) -> list[tuple[str, int]]:
+def _kinds(kinds: Kinds, operations: Sequence[str]) -> list[tuple[str, int]]:
     return [kind for kind in kinds if not operations or kind[0] in operations]
 
 

@@ -15,7 +15,7 @@ from bench import selection
 from bench.cases import select
 from bench.plugin import PROPERTY
 from bench.proof.verify import expect
-from bench.timing import blocks, checks, statistics
+from bench.timing import blocks, checks, statistics, stretches
 from bench.timing.calls import call
 from bench.timing.messages import Arm, Effort
 
@@ -62,7 +62,7 @@ def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, from blocks that hold both."""
     arms = [Arm("reference", selection.REFERENCE, case), Arm(name, name, case)]
     calls = [call(case, reference_model(case), expectation(case).problem), timed]
-    plans = blocks.plan(arms, calls, [blocks.estimate(*one) for one in calls], PAIRED)
+    plans = blocks.plan(arms, calls, [stretches.estimate(*one) for one in calls], PAIRED)
     samples = blocks.run(plans, Random(0))
     seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in arms]
     return statistics.ratio([statistics.log_ratios(*seconds)]).estimate

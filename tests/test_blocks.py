@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases import Case
-from bench.timing import blocks
+from bench.timing import blocks, stretches
 from bench.timing.messages import Arm, Effort
 from impls import Network
 
@@ -49,7 +49,7 @@ def test_plans_fill_a_stretch_and_keep_to_the_budget(seconds):
     arms = [Arm(str(index), "python_loops", FORWARD) for index in range(len(seconds))]
     plans = blocks.plan(arms, [(abs, 0)] * len(arms), seconds, TINY)
     for plan, duration in zip(plans, seconds, strict=True):
-        assert plan.loops == 1 or plan.loops * duration <= 1.5 * blocks.STRETCH
+        assert plan.loops == 1 or plan.loops * duration <= 1.5 * stretches.STRETCH
         assert 1 <= plan.blocks <= plans[0].blocks
         assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.budget
 
@@ -76,9 +76,9 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
 
 def test_stretch_gives_the_time_of_one_call():
     # A lower limit only: how much later a sleep ends is the system's affair.
-    assert blocks.stretch(time.sleep, 0.002, 3) >= 0.002
+    assert stretches.stretch(time.sleep, 0.002, 3) >= 0.002
 
 
 def test_an_estimate_leaves_the_first_call_out():
     waits = iter([0.5])
-    assert blocks.estimate(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
+    assert stretches.estimate(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5

@@ -1,5 +1,6 @@
 """The limits: the counts on networks whose counts are known by hand, the floor from limits that are made up."""
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases import Case
+from bench.cli import tables, terminal
 from bench.limits import counts, probes
 from bench.limits.counts import Counts, count
 from bench.limits.floor import Limits, floor, kind
 from impls import Network
+from tests.test_records import row
 
 SMALL = Network((3, 3, 1))
 KINDS = ("forward, 1 sample", "forward, a batch", "gradient, a batch", "train, a batch")
@@ -153,6 +156,14 @@ def test_the_floor_grows_with_every_size_and_with_the_work(network, data, operat
     assert floor(Case(network, operation, batch + 1), limits()) > least
     kinds = [count(Case(network, one, batch)).operations for one in ("forward", "gradient", "train")]
     assert kinds[0] < kinds[1] < kinds[2]
+
+
+def test_the_column_of_the_limit_fits_into_80_columns(capsys):
+    terminal.show(*tables.timings([row(floor_seconds=1.23e-7, limit_share=0.123, seconds=1e-6)]))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "forward 3-3-1, 1 sample, float64 (≥ 123 ns)"
+    assert re.fullmatch(r"numpy_plain .* 0\.12", lines[3])
+    assert max(map(len, lines)) == 80
 
 
 def test_what_an_empty_call_depends_on():

@@ -17,7 +17,7 @@ from bench.records import files, schema
 from bench.timing import machine
 from impls import BackendError
 
-OK, FINDING = 0, 1
+OK, FINDING, INCONCLUSIVE = 0, 1, 3
 STANDARD_OUTPUT = "-"
 
 

@@ -39,7 +39,7 @@ def run(
     # Some libraries are made for float32: beside peers, both dtypes stand in the table.
     also = cases.DTYPES if peers and dtype is None else ()
     with answers.caller_input():
-        chosen_cases = cases.select(network, operation, *([] if dtype is None else [dtype]))
+        chosen_cases = cases.select(network, operation, "float64" if dtype is None else dtype)
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
         answers.check_json_path(json_path, schema.Run)

@@ -40,19 +40,22 @@ _results_option = click.option(
 )
 
 
-def _case_options(command: Command) -> Command:
+def _case_options(default: str) -> Callable[[Command], Command]:
     """Options that choose the cases, but for the dtype."""
-    for option in (
-        click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
-        click.option(
+
+    def decorate(command: Command) -> Command:
+        operation = click.option(
+            "--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."
+        )
+        network = click.option(
             "--network",
             multiple=True,
             metavar="N",
-            help="Layer sizes, such as 20-40-5; may be repeated. Default: 3-3-1, 3-3-3-1 and 100-100-50-10.",
-        ),
-    ):
-        command = option(command)
-    return command
+            help=f"Layer sizes, such as 20-40-5; may be repeated. Default: {default}.",
+        )
+        return network(operation(command))
+
+    return decorate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -60,7 +63,8 @@ def _case_options(command: Command) -> Command:
 def cli() -> None:
     """One neural network written several ways: proved equal, then timed.
 
-    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 4 an internal error, 130 interrupted.
+    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error, 130
+    interrupted.
     """
 
 
@@ -68,7 +72,7 @@ def cli() -> None:
 @_quick_option
 @_peers_option
 @_backend_option
-@_case_options
+@_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
 @click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
 @click.option("--limits", is_flag=True, help="Measure what this machine could do at best, as well.")
 @_json_option
@@ -88,7 +92,7 @@ def run(**options: Any) -> int:
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
 @_quick_option
-@_case_options
+@_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
 @click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:
@@ -153,6 +157,31 @@ def scale(**options: Any) -> int:
     from bench.cli import scale as command
 
     return command.scale(**options)
+
+
+@cli.command()
+@click.option("--against", metavar="REV", help="Measure the working tree against this revision.")
+@_backend_option
+@_case_options("3-3-1 and 100-100-50-10")
+@click.option("--threshold", default="5%", metavar="T", help="The slowdown that is a regression. Default: 5%.")
+@click.option("--budget", default=120.0, metavar="SECONDS", help="Measuring at most. Default: 120.")
+@click.option("--resume", is_flag=True, help="Go on with a gate that was killed or interrupted.")
+@click.option("--characterise", is_flag=True, help="Measure the gate itself: see how often it errs.")
+@click.option("--sets", default=0, metavar="N", help="With --characterise: record until there are N sets.")
+@click.option("--loaded", is_flag=True, help="With --characterise: record beside two busy neighbours.")
+@click.option("--markdown", metavar="PATH", help="Write the verdict as Markdown, at the end of PATH.")
+@_json_option
+@_results_option
+def gate(**options: Any) -> int:
+    """Say whether a backend has become slower.
+
+    Each row is a backend at a case: one sample forward on both networks and the gradient of a batch of 64 on
+    100-100-50-10, for the core backends. Measuring ends when every verdict is clear. Exit status: 0 PASS, 1 FAIL,
+    3 INCONCLUSIVE.
+    """
+    from bench.cli import gate as command
+
+    return command.gate(**options)
 
 
 @cli.command()

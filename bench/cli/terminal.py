@@ -16,6 +16,11 @@ from rich.text import Text
 from bench.timing.measure import Progress as Reports
 
 
+def say(text: str) -> None:
+    """Print a line to standard error."""
+    print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+
+
 class Lines:
     """Progress as plain lines, one for each stage."""
 
@@ -24,7 +29,7 @@ class Lines:
 
     def stage(self, text: str) -> None:
         """Print a line."""
-        print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+        say(text)
 
     def advance(self) -> None:
         """A step alone is not worth a line."""

@@ -22,10 +22,10 @@ from numba import typeof
 from bench.cases import Case
 from bench.limits import kernels
 from bench.limits.floor import Limits, kind
-from bench.timing.blocks import estimate, stretch
 from bench.timing.measure import Progress
 from bench.timing.messages import Work, Worked
 from bench.timing.processes import ask
+from bench.timing.stretches import estimate, stretch
 from impls._backend import Array
 from impls._numba import compile_cached
 

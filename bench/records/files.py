@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from bench.records.schema import Document, Latest, Record, Run
 
 LATEST = "latest.json"
+UNFINISHED = ".mlpbench-"
+"""How the name of a file begins that is being written."""
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -51,7 +53,7 @@ def write(path: Path, document: Record) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write into a temporary file beside the path, which then takes its name. Raises RecordError."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".mlpbench-")
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from bench.cases import Case
-from bench.proof.inputs import Problem
-from impls import Model
+if TYPE_CHECKING:
+    from bench.cases import Case
+    from bench.proof.inputs import Problem
+    from impls import Model
 
 # Small, so that the many epochs of a measurement leave the network far from saturation: what is timed stays the same.
 LEARNING_RATE = 1e-4

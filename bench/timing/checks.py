@@ -59,14 +59,17 @@ def after(
     if case.operation == "train":
         start = timed.parameters()
         losses = function(argument)
-        require(_judged_training(case, expectation.problem, start, losses, timed))
+        require(judged(case, expectation, losses, start, timed.parameters()))
         require(expectation.check(build(backend, case, expectation.problem)))
         return
-    require(_judged_call(case, expectation, function(argument)))
+    require(judged(case, expectation, function(argument)))
     require(expectation.check(timed))
 
 
-def _judged_call(case: Case, expectation: Expectation, result: Any) -> Evidence:
+def judged(case: Case, expectation: Expectation, result: Any, before: Any = None, after: Any = None) -> Evidence:
+    """Evidence on what a timed call returned; of a training, also on the parameters before and after it."""
+    if case.operation == "train":
+        return _judged_training(case, expectation.problem, before, result, after)
     if case.operation == "forward":
         if type(result) is not np.ndarray or result.dtype != np.dtype(case.dtype):
             return Evidence(False, np.inf, np.inf, f"forward returns no array of {case.dtype}")
@@ -76,7 +79,7 @@ def _judged_call(case: Case, expectation: Expectation, result: Any) -> Evidence:
     return combined([of_loss.judge(loss), of_gradient.judge(flat(gradient))])
 
 
-def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, timed: Model) -> Evidence:
+def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, updated: Any) -> Evidence:
     """Training has changed the model that was timed: it is held to the same from the parameters that it had.
 
     At so small a rate the bound grows with the number of updates and no faster: after 400 updates an epoch left out
@@ -97,9 +100,10 @@ def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, time
         for dtype in ("float64", case.dtype)
     )
     of_losses = bounded_target("loss of a timed epoch", case.dtype, reference[0], allowed[0])
-    updated = flat_bounded(reference[1]), flat_bounded(allowed[1])
-    of_parameters = bounded_target("parameter after a timed training", case.dtype, *updated)
-    return combined([of_losses.judge(losses), of_parameters.judge(flat(timed.parameters()))])
+    of_parameters = bounded_target(
+        "parameter after a timed training", case.dtype, flat_bounded(reference[1]), flat_bounded(allowed[1])
+    )
+    return combined([of_losses.judge(losses), of_parameters.judge(flat(updated))])
 
 
 def require(evidence: Evidence) -> None:

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from random import Random
 from typing import Protocol
 
@@ -138,14 +139,17 @@ def measure(
     return measurement
 
 
-def time(job: Time, measurement: Measurement, progress: Progress) -> None:
-    """Time groups of arms in a process, and add the outcome to the measurement."""
+def time(job: Time, measurement: Measurement, progress: Progress, path: Sequence[Path] = ()) -> None:
+    """Time groups of arms in a process, and add the outcome to the measurement.
+
+    What lies under ``path`` is imported before what lies here.
+    """
     process = Process(job.seed)
     measurement.processes.append(process)
     remaining = [group for group in job.groups if group]
     while remaining:
         try:
-            with closing(ask(replace(job, groups=tuple(remaining)))) as answers:
+            with closing(ask(replace(job, groups=tuple(remaining)), path=path)) as answers:
                 for answer in answers:
                     if isinstance(answer, Timed):
                         process.timed.append(answer)

@@ -1,4 +1,4 @@
-"""Asking a fresh worker process to do one job."""
+"""Fresh worker processes, and asking one to do one job."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pickle
 import signal
 import sys
 import tempfile
-from collections.abc import Generator, Mapping
-from contextlib import suppress
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import PIPE, Popen, TimeoutExpired
 from threading import Thread
-from typing import IO
+from typing import IO, Any
 
 from bench.timing import threads
 from bench.timing.messages import At, Done, Job, Message, Refused
@@ -36,71 +36,106 @@ class WorkerDied(Exception):
         self.at = at
 
 
-def ask(job: Job, variables: Mapping[str, str] | None = None, silence: float = SILENCE) -> Generator[Message]:
-    """Answers of a fresh worker to a job, the last is ``Done``; ``variables`` go into its environment.
+class Gone(Exception):
+    """A worker ended or hung; the text says how."""
 
-    The worker is gone when the iterator is closed. Raises WorkerDied, or WorkerRefused where it is no arm's fault.
+
+@contextmanager
+def start(module: str, variables: Mapping[str, str] | None = None, path: Sequence[Path] = ()) -> Iterator[Worker]:
+    """A fresh process that runs a module of this project, and is gone when the context ends.
+
+    ``variables`` go into its environment; what lies under ``path`` is imported before what lies here.
     """
     # The worker is to run this very code, and not what the current folder may hold.
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.environment(), "PYTHONPATH": path, **(variables or {})}
-    command = [sys.executable, "-P", "-m", "bench.timing.worker"]
+    places = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**threads.environment(), "PYTHONPATH": places, **(variables or {})}
+    command = [sys.executable, "-P", "-m", module]
     with (
         tempfile.TemporaryFile() as stderr,
         Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment) as process,
     ):
         try:
-            yield from _answers(process, job, stderr, silence)
+            yield Worker(process, stderr)
         finally:
             process.kill()
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):  # what it has not read is lost with it
+                process.stdin.close()
 
 
-def _answers(process: Popen[bytes], job: Job, stderr: IO[bytes], silence: float) -> Generator[Message]:
-    assert process.stdin is not None
-    assert process.stdout is not None
-    inbox: SimpleQueue[Message | None] = SimpleQueue()
-    Thread(target=_receive, args=(process.stdout, inbox), daemon=True).start()
-    with suppress(BrokenPipeError), process.stdin as stdin:  # one that died says so at the other end
-        pickle.dump(job, stdin)
-    at = None
-    while True:
+class Worker:
+    """A process that is spoken to in pickles."""
+
+    def __init__(self, process: Popen[bytes], stderr: IO[bytes]):
+        self._process, self._stderr = process, stderr
+        self._inbox: SimpleQueue[Any] = SimpleQueue()
+        Thread(target=_receive, args=(process.stdout, self._inbox), daemon=True).start()
+
+    def send(self, message: object) -> None:
+        """Send a message; one that died says so at the other end."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            pickle.dump(message, self._process.stdin)
+            self._process.stdin.flush()
+
+    def receive(self, silence: float) -> Any:
+        """The next message, of which none is None. Raises Gone where none comes within so many seconds."""
         try:
-            message = inbox.get(timeout=silence)
+            message = self._inbox.get(timeout=silence)
         except Empty:
             message = None
         if message is None:
-            how = _ending(process, silence)
-            if at is None:
-                raise WorkerRefused(f"a measuring process {how} before it began: {_last_line(stderr)}")
-            raise WorkerDied(at, how)
-        if isinstance(message, Refused):
-            raise WorkerRefused(message.reason)
-        if isinstance(message, At):
-            at = message
-            continue
-        yield message
-        if isinstance(message, Done):
-            return
+            raise Gone(self._ending(silence))
+        return message
+
+    def last_line(self) -> str:
+        """The last that it wrote to standard error."""
+        self._stderr.seek(0)
+        lines = self._stderr.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+
+    def _ending(self, silence: float) -> str:
+        try:
+            status = self._process.wait(timeout=1)
+        except TimeoutExpired:
+            return f"gave no answer for {silence:g} s"
+        return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
-def _receive(stream: IO[bytes], inbox: SimpleQueue[Message | None]) -> None:
+def ask(
+    job: Job,
+    variables: Mapping[str, str] | None = None,
+    path: Sequence[Path] = (),
+    silence: float = SILENCE,
+) -> Generator[Message]:
+    """Answers of a fresh worker to a job, the last is ``Done``; the worker is gone when the iterator is closed.
+
+    Raises WorkerDied, or WorkerRefused where it is no arm's fault.
+    """
+    with start("bench.timing.worker", variables, path) as worker:
+        worker.send(job)
+        at = None
+        while True:
+            try:
+                message = worker.receive(silence)
+            except Gone as end:
+                if at is None:
+                    raise WorkerRefused(f"a measuring process {end} before it began: {worker.last_line()}") from None
+                raise WorkerDied(at, str(end)) from None
+            if isinstance(message, Refused):
+                raise WorkerRefused(message.reason)
+            if isinstance(message, At):
+                at = message
+                continue
+            yield message
+            if isinstance(message, Done):
+                return
+
+
+def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
     """Put what arrives into the inbox, then None: at the end, or at a pickle that was cut off."""
     try:
         while True:
             inbox.put(pickle.load(stream))
-    except (EOFError, pickle.UnpicklingError, OSError, ValueError):
+    except Exception:  # unpickling may raise anything
         inbox.put(None)
-
-
-def _ending(process: Popen[bytes], silence: float) -> str:
-    try:
-        status = process.wait(timeout=1)
-    except TimeoutExpired:
-        return f"gave no answer for {silence:g} s"
-    return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-
-def _last_line(stderr: IO[bytes]) -> str:
-    stderr.seek(0)
-    lines = stderr.read().decode(errors="replace").split("\n")
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")

@@ -1,21 +1,14 @@
 """One fresh measuring process: ``python -m bench.timing.worker`` does the one job that it reads from standard input.
 
-Answers go to what standard output was at the start. From then on standard output is standard error, so that
-a backend that prints cannot corrupt them. The parent sets the thread counts in the environment; here they
-are checked.
+The parent sets the thread counts in the environment; here they are checked.
 """
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
-import os
 import pickle
-import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from random import Random
 from statistics import median
 from typing import Any
@@ -23,7 +16,7 @@ from typing import Any
 from bench.proof.blame import described
 from bench.proof.inputs import draw
 from bench.proof.targets import Evidence
-from bench.timing import blocks, checks, threads
+from bench.timing import blocks, channel, checks, stretches, threads
 from bench.timing.calls import call
 from bench.timing.machine import Meter
 from bench.timing.messages import (
@@ -87,7 +80,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
             # A check makes one call at least, and of slow ones none is spent on an estimate.
             slow = duration > job.effort.slow and not backend.compiles
             function, argument = call(arm.case, models[arm], expectation.problem)
-            seconds[arm] = duration if slow else blocks.estimate(function, argument)
+            seconds[arm] = duration if slow else stretches.estimate(function, argument)
 
     def verify(arm: Arm) -> None:
         if arm not in checked:
@@ -132,25 +125,9 @@ def reason(error: BaseException) -> str:
     return str(error) if isinstance(error, checks.CheckFailed | BackendError) else described(error)
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies, however that happens."""
-    with suppress(OSError, AttributeError):
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
 def main() -> None:
     """Do one job."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    _end_with_parent()
-    faulthandler.enable()
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-
-    def send(message: Message) -> None:
-        pickle.dump(message, answers)
-        answers.flush()
-
+    send = channel.begin()
     job: Job = pickle.load(sys.stdin.buffer)
     meter = Meter.start()
     match job:

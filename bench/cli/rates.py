@@ -1,0 +1,91 @@
+"""``gate --characterise``: records the gate at work, and prints how often it and other rules err."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import RenderableType
+from rich.text import Text
+
+from bench.cli import answers, tables, terminal
+from bench.gate import prepare, recording, score, trees
+from bench.gate.alone import alone
+from bench.gate.recording import Recording
+from bench.gate.score import Rate, Score
+from bench.gate.sets import Died
+from bench.records import files
+from bench.records.gate_schema import RateRecord, RateRow, Rates
+from bench.timing import machine
+
+FOLDER = "gate"
+CONDITIONS = ("idle", "loaded")
+
+
+def characterise(sets: int, loaded: bool, budget: float, json_path: str | None, results: Path) -> int:
+    """Add to a recording if sets are asked for; score all recordings that there are."""
+    with answers.caller_input():
+        if sets < 0:
+            raise ValueError(f"--sets is a number of sets, not {sets}")
+        answers.check_json_path(json_path, Rates)
+        if sets:
+            _record(results / FOLDER, CONDITIONS[loaded], sets, loaded)
+        recordings = _recordings(results / FOLDER)
+        if not recordings:
+            raise ValueError(f"there is no recording in {results / FOLDER}; --sets 60 makes one")
+    scores = {name: score.scores(one, budget) for name, one in recordings.items()}
+    document = Rates(
+        command="gate",
+        version=answers.version(),
+        machine=machine.describe(),
+        budget=budget,
+        rows=[_row(name, one) for name, found in scores.items() for one in found],
+    )
+    answers.answer(document, json_path, *_text(recordings, scores))
+    return answers.OK
+
+
+def _record(folder: Path, name: str, count: int, loaded: bool) -> None:
+    root = trees.repository()
+    head = trees.working(root)
+    with alone(terminal.say), terminal.progress() as progress:
+        files.make_folder(folder)
+        trees.sweep(root / prepare.STORE)
+        places = {side: trees.slot(root / prepare.STORE, head, side) for side in trees.SLOTS}
+        settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.describe()}
+        try:
+            recording.record(folder / f"{name}.npz", places, settings, count, loaded, progress)
+        except (Died, RuntimeError) as error:
+            raise click.ClickException(f"the recording ended early: {error}") from error
+
+
+def _recordings(folder: Path) -> dict[str, Recording]:
+    paths = {name: folder / f"{name}.npz" for name in CONDITIONS}
+    return {name: recording.read(path) for name, path in paths.items() if path.exists()}
+
+
+def _row(name: str, one: Score) -> RateRow:
+    rates = {verdict: RateRecord(**asdict(rate)) for verdict, rate in one.rates.items()}
+    return RateRow(recording=name, rule=one.rule, planted=one.planted, rates=rates)
+
+
+def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Score]]) -> Iterator[RenderableType]:
+    for name, one in recordings.items():
+        count = len(one.seconds)
+        yield Text(f"{name}: {count} sets, {one.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold")
+        table = tables.plain("rule", "planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
+        for row in scores[name]:
+            runs = row.rates["FAIL"].runs
+            cells = [_share(row.rates[verdict]) for verdict in score.VERDICTS]
+            table.add_row(row.rule, "none" if not row.planted else f"{row.planted:.0%}", str(runs), *cells)
+        yield table
+        yield ""
+    yield "Shares of disjoint runs in percent, with the 95 % interval of Clopper and Pearson."
+
+
+def _share(rate: Rate) -> str:
+    if rate.runs == 0:
+        return tables.NONE
+    return f"{100 * rate.count / rate.runs:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"

@@ -1,0 +1,110 @@
+"""The gate's answer, as rich renderables that fit into 80 columns and as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bench.cases import samples
+from bench.cli import tables
+from bench.records.gate_schema import Gate, GateRow
+from bench.records.schema import Ratio
+
+STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+LEGEND = """\
+time: of the head against the base, with the interval that the verdict uses;
+speedup: over python_loops, of the head against the base; sees: the smallest
+slowdown that would have been suspected with a chance of 80 %."""
+
+
+def text(document: Gate) -> Iterator[RenderableType]:
+    """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
+    for title, members in cases(document.rows):
+        table = tables.plain("backend", "time", "speedup", "sees", "verdict")
+        for row in members:
+            table.add_row(
+                row.backend,
+                change(row.change),
+                percent(None if row.speedup_change is None else row.speedup_change.estimate),
+                percent(row.detectable),
+                Text(row.verdict, style=STYLES[row.verdict]),
+            )
+        yield Text(title, style="bold")
+        yield table
+        yield ""
+    for row in document.rows:
+        if row.reason:
+            yield from tables.item(sentence(row))
+    yield LEGEND
+    yield ""
+    for note in document.notes:
+        yield from tables.wrapped(note)
+    yield Text(f"{document.verdict}: {summary(document)}", style=STYLES[document.verdict])
+
+
+def markdown(document: Gate) -> str:
+    """The same for a job's summary."""
+    lines = [f"## mlpbench gate: {document.verdict}", "", f"{summary(document)}.", ""]
+    for title, members in cases(document.rows):
+        lines += [f"**{title}**", "", "| backend | base | head | time | speedup | sees | verdict |"]
+        lines += ["| --- | ---: | ---: | --- | ---: | ---: | --- |"]
+        for row in members:
+            cells = (
+                row.backend,
+                tables.duration(row.base_seconds),
+                tables.duration(row.head_seconds),
+                change(row.change),
+                percent(None if row.speedup_change is None else row.speedup_change.estimate),
+                percent(row.detectable),
+                row.verdict,
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    lines += [f"- {sentence(row)}".replace("|", "\\|") for row in document.rows if row.reason]
+    return "\n".join([*lines, "", *(f"{line}  " for line in LEGEND.splitlines()), "", *document.notes, ""])
+
+
+def sentence(row: GateRow) -> str:
+    """A row's verdict in words, with its numbers."""
+    numbers = [f"time {change(row.change)}"] if row.change is not None else []
+    if row.base_seconds is not None and row.head_seconds is not None:
+        numbers.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
+    if row.moved:
+        numbers.append(f"moved: {', '.join(row.moved)}")
+    shown = f" ({'; '.join(numbers)})" if numbers else ""
+    return f"{row.backend}, {title(row)}: {row.verdict}: {row.reason}{shown}"
+
+
+def summary(document: Gate) -> str:
+    """Head, base and how many rows have which verdict."""
+    counts = [
+        f"{count} {verdict}" for verdict in STYLES if (count := sum(row.verdict == verdict for row in document.rows))
+    ]
+    base = "" if document.base is None else f" against {document.base.title}"
+    return f"{document.head.title}{base}: {', '.join(counts)}"
+
+
+def title(row: GateRow) -> str:
+    """Operation, network and batch of a row."""
+    return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {samples(row.batch)}"
+
+
+def cases(rows: Sequence[GateRow]) -> Iterator[tuple[str, list[GateRow]]]:
+    """Rows by case, which follow one another."""
+    for name, members in groupby(rows, title):
+        yield name, list(members)
+
+
+def change(ratio: Ratio | None) -> str:
+    """A change with its interval, in percent."""
+    if ratio is None:
+        return tables.NONE
+    return f"{percent(ratio.estimate)} [{percent(ratio.low)}, {percent(ratio.high)}]"
+
+
+def percent(ratio: float | None) -> str:
+    """What a ratio is above 1, in percent."""
+    return tables.NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"

@@ -1,0 +1,99 @@
+"""``gate --against``: the working tree against a revision, from the sources to the state that holds every sample."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.cases import Case
+from bench.gate import prepare, trees
+from bench.gate.run import Task, planned
+from bench.gate.sets import Row
+from bench.gate.trees import Revision
+from bench.timing import machine
+from bench.timing.measure import Progress
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for; ``threshold`` as a share, ``budget`` in seconds."""
+
+    revision: str
+    cases: tuple[Case, ...]
+    backends: tuple[str, ...]
+    threshold: float
+    budget: float
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that the measuring takes.
+
+    ``rows`` get verdicts. ``wrong`` says what the proof found in the head, by row; ``failures`` what failed when it was
+    tried out, by row and side. ``task`` has what is neither.
+    """
+
+    head: Revision
+    base: Revision
+    places: Mapping[str, Path]
+    rows: tuple[Row, ...]
+    task: Task
+    wrong: Mapping[str, str]
+    failures: dict[str, dict[str, str]]
+    notes: tuple[str, ...]
+
+    def settings(self) -> dict[str, Any]:
+        """What must be the same for an unfinished gate to go on: a JSON object."""
+        return {
+            "head": self.head.digest,
+            "base": self.base.digest,
+            "rows": [row.key for row in self.rows],
+            "threshold": self.task.threshold,
+            "machine": machine.describe(),
+        }
+
+
+def prepared(wanted: Wanted, progress: Progress) -> Prepared:
+    """Lay out both revisions, choose the rows, prove the head right, and try everything out once.
+
+    Raises TreeError and ValueError for what cannot be compared.
+    """
+    root = trees.repository()
+    head, base = trees.working(root), trees.committed(root, wanted.revision)
+    progress.stage(f"head: {head.title}; base: {base.title}")
+    places = prepare.lay_out(root, head, base)
+    choice = prepare.choose(places, wanted.cases, wanted.backends)
+    progress.stage("computing the exact results")
+    plans = prepare.plans(choice)
+    progress.stage("proving the head right")
+    seconds, wrong = prepare.prove(places["head"], plans, progress)
+    plans = {key: plan for key, plan in plans.items() if key in seconds}
+    progress.stage("trying the base out")
+    failures, _ = prepare.try_out({"base": places["base"]}, plans)
+    places = prepare.with_again(root, places, base)
+    progress.stage("trying out a set that does not count")
+    more, starting = prepare.try_out(places, {key: plan for key, plan in plans.items() if key not in failures})
+    judged = tuple(row.key for row in choice.rows if row.key in plans)
+    notes = [*choice.notes, *_pins(root, wanted.revision)]
+    if head.digest == base.digest:
+        notes.append("Head and base are the same sources: this is what the gate finds where nothing has changed.")
+    return Prepared(
+        head=head,
+        base=base,
+        places=places,
+        rows=choice.rows,
+        task=planned(Task(plans, judged, wanted.threshold, wanted.budget, starting), seconds),
+        wrong=wrong,
+        failures={**failures, **more},
+        notes=tuple(notes),
+    )
+
+
+def _pins(root: Path, revision: str) -> list[str]:
+    return [
+        f"The pinned version of {name} changes from {then or 'none'} to {now or 'none'}: both sides were measured with "
+        f"{machine.library_version(name) or 'none'}, which is installed."
+        for name, (then, now) in trees.pins(root, revision).items()
+    ]

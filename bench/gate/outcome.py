@@ -1,0 +1,125 @@
+"""From what was measured to the rows of the gate's document, the verdict and what a reader should know beside it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean, median
+
+from bench.gate import run
+from bench.gate.against import Prepared
+from bench.gate.rule import FEWEST, Judgement, Pair
+from bench.gate.run import Task
+from bench.gate.sets import Row
+from bench.records.gate_schema import Cause, GateRow, GateState, Verdict
+from bench.records.schema import Ratio
+from bench.selection import REFERENCE
+from bench.timing import statistics
+from bench.timing.machine import Conditions
+
+OFFSET, STEAL, LOAD = 0.02, 0.02, 1.5
+"""From here on the machine is called noisy: by how much equal things differ; share of stolen time; load average."""
+
+
+def verdict(rows: Sequence[GateRow]) -> Verdict:
+    """The verdict on all rows: that of the worst."""
+    worst: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE")
+    return next((one for one in worst if any(row.verdict == one for row in rows)), "PASS")
+
+
+def rows(state: GateState, prepared: Prepared, cut: str) -> list[GateRow]:
+    """The rows of the document; ``cut`` says what ended the measuring of those that are not decided."""
+    return [_row(state, prepared, row, cut) for row in prepared.rows]
+
+
+def noise(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[str]:
+    """Lines that say what was noisy."""
+    found = []
+    offsets = [abs(row.offset - 1) for row in rows if row.offset is not None]
+    if offsets and max(offsets) > OFFSET:
+        found.append(f"the base differs from itself by up to {max(offsets):.1%}")
+    stolen = (conditions.steal_seconds or 0.0) / (conditions.wall_seconds * cpus or 1.0)
+    if stolen > STEAL:
+        found.append(f"{stolen:.1%} of the time was stolen by other machines on this host")
+    if (conditions.load_average or 0.0) > LOAD:
+        found.append(f"the load average was {conditions.load_average:.1f}, where the gate alone makes 1")
+    return [f"This machine is noisy: {'; '.join(found)}."] if found else []
+
+
+def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
+    task, key, beside = prepared.task, row.key, row.of(REFERENCE).key
+    failures = {"head": prepared.wrong[key]} if key in prepared.wrong else state.failures.get(key, {})
+    judged = run.judgement(state, task, key)
+    times = [one.seconds[key] for one in state.sets if key in one.seconds]
+    if "head" in failures:
+        final, reason = "FAIL", f"the head fails: {failures['head']}"
+    elif failures:
+        final, reason = "INCONCLUSIVE", f"the base fails: {next(iter(failures.values()))}"
+    else:
+        final, reason = judged.verdict, _reason(judged, task, cut)
+    return GateRow(
+        **row.case.fields(),
+        backend=row.backend,
+        verdict=final,  # type: ignore[arg-type]
+        reason=reason,
+        base_seconds=_seconds(times, ("base", "again")),
+        head_seconds=_seconds(times, ("head",)),
+        change=None if failures else _ratio(judged.estimate, judged.low, judged.high),
+        speedup_change=None if failures else _interval(_speedup_changes(state, key, beside)),
+        offset=None if failures or judged.offset is None else math.exp(judged.offset),
+        detectable=None if failures or judged.detectable is None else math.exp(judged.detectable),
+        sets=judged.sets,
+        confirming=judged.confirming,
+        moved=[] if failures else _moved(run.pairs(state, key), run.pairs(state, beside)),
+    )
+
+
+def _reason(judged: Judgement, task: Task, cut: str) -> str:
+    if judged.verdict == "FAIL":
+        return f"slower by more than {task.threshold:.1%}, and again in {judged.confirming} fresh sets"
+    if judged.verdict == "PASS":
+        return "" if judged.confirming is None else "a first suspicion was not confirmed"
+    if judged.confirming is not None:
+        return f"suspected, and {cut} before {FEWEST} fresh sets confirmed it or more disproved it"
+    if judged.sets < FEWEST:
+        return f"{cut} after {judged.sets} of the {FEWEST} sets that a verdict takes"
+    return f"{cut} with {task.threshold:.1%} inside the interval, or a slowdown that is not certain"
+
+
+def _moved(own: Sequence[Pair], reference: Sequence[Pair]) -> list[Cause]:
+    """Which times changed for certain: this backend's, the reference's, or the base's between its two checkouts."""
+    series: dict[Cause, list[float]] = {
+        "backend": [pair.change for pair in own],
+        "reference": [pair.change for pair in reference],
+        "machine": [pair.offset for pair in own],
+    }
+    return [cause for cause, values in series.items() if _is_off(values)]
+
+
+def _is_off(values: Sequence[float]) -> bool:
+    ratio = _interval(values)
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return False
+    return abs(ratio.estimate - 1) > OFFSET / 2 and not ratio.low <= 1 <= ratio.high
+
+
+def _speedup_changes(state: GateState, key: str, beside: str) -> list[float]:
+    """Logarithms of speedup of the head ÷ speedup of the base, from the sets that have the reference, too."""
+    both = [one.seconds for one in state.sets if key in one.seconds and beside in one.seconds]
+    return [run.pair(seconds[beside]).change - run.pair(seconds[key]).change for seconds in both]
+
+
+def _interval(logarithms: Sequence[float]) -> Ratio | None:
+    found = statistics.ratio([[value] for value in logarithms])
+    return None if found is None else Ratio(estimate=found.estimate, low=found.low, high=found.high)
+
+
+def _ratio(estimate: float | None, low: float | None, high: float | None) -> Ratio | None:
+    if estimate is None or low is None or high is None:
+        return None
+    return Ratio(estimate=math.exp(estimate), low=math.exp(low), high=math.exp(high))
+
+
+def _seconds(times: Sequence[Mapping[str, Sequence[float]]], sides: Sequence[str]) -> float | None:
+    medians = [fmean(median(one[side]) for side in sides) for one in times]
+    return median(medians) if medians else None

@@ -1,0 +1,132 @@
+"""What comes before the measuring: both revisions laid out and compiled, the rows chosen, the head proved right."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from bench import selection
+from bench.cases import Case
+from bench.gate import sets, trees
+from bench.gate.messages import Found, List
+from bench.gate.sets import Died, Plan, Row
+from bench.gate.trees import Revision
+from bench.proof.verify import expect
+from bench.timing.measure import Measurement, Progress
+from bench.timing.measure import time as check_and_time
+from bench.timing.messages import Arm, Effort, Time
+
+DEFAULT = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
+"""Operation and batch of the rows, by network."""
+CHECK = Effort(processes=1, budget=0.0, most_blocks=1, slow=0.05, slow_processes=1, compile=False)
+STORE = Path(".mlpbench") / "gate"
+"""Where the trees are kept, in the working tree."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The rows that can be compared, the cases in their order, and a line for each backend that cannot be."""
+
+    rows: tuple[Row, ...]
+    cases: tuple[Case, ...]
+    notes: tuple[str, ...]
+
+
+def choose(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[str]) -> Choice:
+    """The rows of the backends that are named, else of the core, as far as all sides have them.
+
+    Raises ValueError for a name that no side has, and for one that is there and cannot be used.
+    """
+    sides = list(places)
+    found = {side: _listed(place, cases) for side, place in places.items()}
+    everywhere = {name: backend for listed in found.values() for name, backend in listed.items()}
+    for name in named:
+        if name not in everywhere:
+            raise ValueError(f"no backend is named {name!r}; there are {', '.join(everywhere)}")
+        if everywhere[name].reason:
+            raise ValueError(everywhere[name].reason)
+    wanted = named or [name for name, backend in everywhere.items() if backend.origin == "core"]
+    rows, notes = [], []
+    for name in selection.in_order(dict.fromkeys(wanted)):
+        having = [side for side in sides if name in found[side]]
+        unusable = next((found[side][name].reason for side in having if found[side][name].reason), "")
+        if len(having) < len(sides):
+            notes.append(f"{name} is in the {having[0]} alone: it is not compared.")
+        elif unusable:
+            notes.append(f"{name} is not compared: {unusable}")
+        else:
+            for index, case in enumerate(cases):
+                lacks = any(case.operation in found[side][name].lacks[index] for side in sides)
+                if lacks or case.dtype not in everywhere[name].dtypes:
+                    notes.append(f"{name} has no {case}.")
+                else:
+                    rows.append(Row(name, case))
+    if not rows:
+        raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
+    rows.sort(key=lambda row: cases.index(row.case))
+    return Choice(tuple(rows), tuple(cases), tuple(notes))
+
+
+def plans(choice: Choice) -> dict[str, Plan]:
+    """Plans, yet without effort, of the rows and of the reference at their cases."""
+    references = [
+        Row(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
+    ]
+    expectations = {row.case: expect(row.case) for row in references}
+    return {row.key: Plan(row, expectations[row.case]) for row in dict.fromkeys([*choice.rows, *references])}
+
+
+def prove(tree: Path, chosen: Mapping[str, Plan], progress: Progress) -> tuple[dict[str, float], dict[str, str]]:
+    """Hold a tree's rows to the proof: seconds per call of those that are right, reasons of those that are not."""
+    arms = {Arm(key, plan.row.backend, plan.row.case): plan for key, plan in chosen.items()}
+    cases = dict.fromkeys(arm.case for arm in arms)
+    groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
+    measurement = Measurement(groups)
+    expectations = {plan.row.case: plan.expectation for plan in chosen.values()}
+    check_and_time(Time(groups, expectations, {}, CHECK, seed=0), measurement, progress, [tree])
+    seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
+    return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}
+
+
+def try_out(places: Mapping[str, Path], chosen: Mapping[str, Plan]) -> tuple[dict[str, dict[str, str]], float]:
+    """Time every row once on these sides: what fails, by row and side, and the seconds of a set that time nothing.
+
+    What is not compiled yet is compiled by that.
+    """
+    failures: dict[str, dict[str, str]] = {}
+    while open_plans := [plan for key, plan in chosen.items() if key not in failures]:
+        start = time.monotonic()
+        try:
+            outcomes = sets.measure(places, open_plans, Random(0))
+        except Died as death:
+            failures[death.key] = {death.side: str(death)}
+            continue
+        timed = sum(sum(map(sum, times.values())) for times in outcomes.seconds.values())
+        return {**failures, **outcomes.failures}, max(0.0, time.monotonic() - start - timed)
+    return failures, 0.0
+
+
+def lay_out(root: Path, head: Revision, base: Revision) -> dict[str, Path]:
+    """Trees of the head and, once, of the base."""
+    store = root / STORE
+    trees.sweep(store)
+    return {"head": trees.slot(store, head, "head"), "base": trees.slot(store, base, "base")}
+
+
+def with_again(root: Path, places: Mapping[str, Path], base: Revision) -> dict[str, Path]:
+    """The trees, and the base's once more: a copy, with what has been compiled."""
+    return {**places, "again": trees.slot(root / STORE, base, "again")}
+
+
+def _listed(tree: Path, cases: Sequence[Case]) -> dict[str, Found]:
+    networks = tuple(
+        (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
+    )
+    with sets.opened({"": tree}) as sides:
+        answer = sides.ask("", "", List(networks), sets.BUILDING)
+    if not isinstance(answer, list):
+        raise ValueError(f"the backends of {tree} cannot be listed: {answer.reason}")
+    return {found.name: found for found in answer}

@@ -1,0 +1,201 @@
+"""Recordings of the gate at work: many sets of fresh processes of one revision, from which its rates are scored.
+
+Every process of a set runs the same sources, so that whatever the rule finds between ``base``, ``again`` and ``head``
+is a false alarm. In the head's process the same call is timed with planted delays as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.cases import Case
+from bench.gate import sets
+from bench.gate.messages import Build, Burn, Failure, Stretch
+from bench.gate.sets import Plan, Row, Sides
+from bench.proof.verify import expect
+from bench.records import files
+from bench.records.files import RecordError
+from bench.timing.blocks import orders
+from bench.timing.measure import Progress
+from bench.timing.processes import start
+from impls import Network
+
+ROW = Row("numba_jit", Case(Network((100, 100, 50, 10)), "forward", 1))
+PLANTED = (0.03, 0.05, 0.10, 0.20)
+BLOCKS = 10
+EVERY = 10
+"""Sets after which the recording is written."""
+NEIGHBOURS = 2
+
+
+def delayed_arm(planted: float) -> str:
+    """Name of the arm that is the head with a delay."""
+    return f"head +{planted:.0%}"
+
+
+ARMS = (*sets.SIDES, *map(delayed_arm, PLANTED))
+
+
+PROBE, PROBE_LOOPS, ROUNDS = 100, 500, 40
+"""Of the calibration: steps of the longer delay, calls in a stretch, stretches of both."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calls in a stretch; by the planted delays, the steps of each and what part of a call they take."""
+
+    loops: int
+    steps: tuple[int, ...]
+    planted: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Seconds per call, (sets, arms, blocks) in float32, and what they were measured of and on.
+
+    ``wall_seconds`` is what all sets took.
+    """
+
+    seconds: NDArray[np.float32]
+    settings: dict[str, Any]
+    calibration: Calibration | None
+    wall_seconds: float
+
+
+def read(path: Path) -> Recording:
+    """Read a recording. Raises RecordError."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            text, seconds = str(archive["about"]), archive["seconds"]
+        about = json.loads(text)
+        if seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
+            raise ValueError(f"its array has the shape {seconds.shape}")
+        found = about["calibration"]
+        calibration = Calibration(int(found["loops"]), tuple(found["steps"]), tuple(found["planted"]))
+        return Recording(seconds, about["settings"], calibration, float(about["wall_seconds"]))
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, EOFError) as error:
+        raise RecordError(f"{path} is no recording of the gate: {error}") from None
+
+
+def write(path: Path, recording: Recording) -> None:
+    """Write a recording, whole or not at all. Raises RecordError."""
+    content = io.BytesIO()
+    assert recording.calibration is not None
+    about = {
+        "settings": recording.settings,
+        "calibration": asdict(recording.calibration),
+        "wall_seconds": recording.wall_seconds,
+    }
+    np.savez_compressed(content, about=json.dumps(about), seconds=recording.seconds)
+    files.write_bytes(path, content.getvalue())
+
+
+def record(
+    path: Path, places: Mapping[str, Path], settings: dict[str, Any], count: int, loaded: bool, progress: Progress
+) -> Recording:
+    """The recording in the file, with sets added until it has ``count``; with ``loaded``, beside busy neighbours.
+
+    Raises RecordError where the file holds a recording with other settings, and Died.
+    """
+    recording = _begun(path, settings)
+    missing = count - len(recording.seconds)
+    if missing <= 0:
+        return recording
+    progress.start(missing)
+    request = Plan(ROW, expect(ROW.case)).request()
+    if (calibration := recording.calibration) is None:
+        progress.stage("calibrating the planted delays")
+        calibration = calibrate(places["head"], request)
+        recording = replace(recording, calibration=calibration)
+    progress.stage(f"recording {missing} sets")
+    random = Random()
+    with neighbours(places["head"]) if loaded else nullcontext():
+        for number in range(1, missing + 1):
+            begun = time.monotonic()
+            one = _set(places, request, calibration, random)
+            recording = replace(
+                recording,
+                seconds=np.concatenate([recording.seconds, one[None]]),
+                wall_seconds=recording.wall_seconds + time.monotonic() - begun,
+            )
+            if number % EVERY == 0 or number == missing:
+                write(path, recording)
+            progress.advance()
+    return recording
+
+
+def calibrate(tree: Path, request: Build) -> Calibration:
+    """How many calls fill a stretch, and how many steps of the delay loop make a call slower by ``PLANTED``."""
+    lengths = {"bare": 0, "delayed": PROBE}
+    with sets.opened({"head": tree}) as sides:
+        for key, length in lengths.items():
+            _asked(sides, "head", replace(request, row=key, steps=length), sets.BUILDING)
+        times: dict[str, list[float]] = {key: [] for key in lengths}
+        for _ in range(ROUNDS):
+            for key in lengths:
+                times[key].append(_asked(sides, "head", Stretch(key, PROBE_LOOPS), sets.CALLING))
+    bare, delayed = (median(times[key]) for key in lengths)
+    step = (delayed - bare) / PROBE
+    steps = tuple(round(planted * bare / step) for planted in PLANTED)
+    return Calibration(round(sets.STRETCH / bare), steps, tuple(count * step / bare for count in steps))
+
+
+def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, random: Random) -> NDArray[np.float32]:
+    """Seconds per call, (arms, blocks): the arms take turns in an order that is random and balanced."""
+    steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
+    side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
+    seconds = np.empty((len(ARMS), BLOCKS), np.float32)
+    with sets.opened(places) as sides:
+        for arm in ARMS:
+            sides.send(side_of[arm], replace(request, row=arm, steps=steps[arm]))
+        for arm in ARMS:
+            _answer(sides.receive(arm, side_of[arm], sets.BUILDING))
+        for block, order in zip(range(BLOCKS), orders(len(ARMS), random), strict=False):
+            for place in order:
+                arm = ARMS[place]
+                stretch = Stretch(arm, calibration.loops)
+                seconds[place, block] = _asked(sides, side_of[arm], stretch, sets.CALLING)
+    return seconds
+
+
+@contextmanager
+def neighbours(tree: Path) -> Iterator[None]:
+    """Processes that are busy and do nothing else, as long as the context lasts."""
+    with ExitStack() as stack:
+        for _ in range(NEIGHBOURS):
+            stack.enter_context(start(sets.MODULE, path=[tree])).send(Burn())
+        yield
+
+
+def _begun(path: Path, settings: dict[str, Any]) -> Recording:
+    if not path.exists():
+        return Recording(np.empty((0, len(ARMS), BLOCKS), np.float32), settings, None, 0.0)
+    recording = read(path)
+    other = [key for key in settings if recording.settings.get(key) != settings[key]]
+    if other:
+        raise RecordError(f"{path} was recorded with other {' and '.join(other)}; name another folder with --results")
+    return recording
+
+
+def _asked(sides: Sides, side: str, request: Any, silence: float) -> Any:
+    return _answer(sides.ask(request.row, side, request, silence))
+
+
+def _answer(reply: Any) -> Any:
+    if isinstance(reply, Failure):
+        raise RuntimeError(reply.reason)
+    return reply

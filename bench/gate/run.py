@@ -1,0 +1,136 @@
+"""Measuring head against base, set after set, until the verdicts are clear or the budget is spent."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any
+
+from bench.gate import rule, sets
+from bench.gate.rule import Judgement, Pair
+from bench.gate.sets import Died, Plan
+from bench.records.gate_schema import GateState, SetRecord
+from bench.selection import REFERENCE
+from bench.timing.measure import Progress
+
+DEATHS = 2
+"""So many times a process may die at a row before that is held against the row: others may have killed it."""
+MOST_BLOCKS, FEWEST_BLOCKS = 15, 3
+
+Keep = Callable[[GateState], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be judged: rows with their plans; those of the reference that are only measured are not ``judged``."""
+
+    plans: Mapping[str, Plan]
+    judged: tuple[str, ...]
+    threshold: float
+    budget: float
+    starting: float = 0.0
+    """Seconds that a set takes before it times anything."""
+
+
+def planned(task: Task, seconds: Mapping[str, float]) -> Task:
+    """The task with loops and blocks such that the fewest sets take two thirds of the budget, from seconds per call."""
+    share = task.budget / (1.5 * rule.FEWEST) - task.starting
+    for blocks in range(MOST_BLOCKS, FEWEST_BLOCKS - 1, -1):
+        plans = {key: _with_effort(plan, seconds[key], blocks) for key, plan in task.plans.items()}
+        if sum(plan.cost for plan in plans.values()) <= share:
+            break
+    return replace(task, plans=plans)
+
+
+def _with_effort(plan: Plan, seconds: float, blocks: int) -> Plan:
+    """The plan with so many blocks, or with those that take the same time where a call takes longer than a stretch."""
+    loops = max(1, round(sets.STRETCH / seconds))
+    count = max(1, min(blocks, round(blocks * sets.STRETCH / (loops * seconds))))
+    return replace(plan, loops=loops, blocks=count, cost=1.1 * len(sets.SIDES) * count * loops * seconds)
+
+
+def run(
+    state: GateState, task: Task, trees: Mapping[str, Path], random: Random, progress: Progress, keep: Keep
+) -> GateState:
+    """Measure sets until every row is decided or the budget is spent; ``keep`` gets the state after each.
+
+    A confirmation that has begun is measured to its first look, whatever the budget.
+    """
+    while wanted := _wanted(state, task):
+        progress.stage(_title(state, task, wanted))
+        start = time.monotonic()
+        deaths, failures = state.deaths, state.failures
+        try:
+            outcomes = sets.measure(trees, [task.plans[key] for key in wanted], random)
+        except Died as death:
+            count = deaths.get(death.key, {}).get(death.side, 0) + 1
+            deaths = _with(deaths, death.key, death.side, count)
+            if count == DEATHS:
+                failures = _with(failures, death.key, death.side, str(death))
+            seconds: dict[str, dict[str, list[float]]] = {}
+        else:
+            for key, reasons in outcomes.failures.items():
+                for side, reason in reasons.items():
+                    failures = _with(failures, key, side, reason)
+            seconds = outcomes.seconds
+        one = SetRecord(wall_seconds=time.monotonic() - start, seconds=seconds)
+        state = state.model_copy(update={"sets": [*state.sets, one], "failures": failures, "deaths": deaths})
+        keep(state)
+        progress.advance()
+    return state
+
+
+def pairs(state: GateState, key: str) -> list[Pair]:
+    """What each set says of a row. The base was timed twice, so the head is held to the mean of both."""
+    return [pair(times) for one in state.sets if (times := one.seconds.get(key)) is not None]
+
+
+def pair(times: Mapping[str, Sequence[float]]) -> Pair:
+    """What a set says of a row, from its times by side: medians over the blocks."""
+    blocks = list(zip(*(map(math.log, times[side]) for side in sets.SIDES), strict=True))
+    return Pair(
+        change=median(head - (base + again) / 2 for head, base, again in blocks),
+        offset=median(again - base for _, base, again in blocks),
+    )
+
+
+def judgement(state: GateState, task: Task, key: str) -> Judgement:
+    """The rule's judgement of a row by now."""
+    return rule.judge(pairs(state, key), task.threshold, len(task.judged))
+
+
+def _wanted(state: GateState, task: Task) -> list[str]:
+    """Rows for the next set: those that are open, with the references of their cases; none if the budget is spent."""
+    spent = sum(one.wall_seconds for one in state.sets)
+    open_rows: dict[str, bool] = {}
+    for key in task.judged:
+        if key in state.failures:
+            continue
+        now = judgement(state, task, key)
+        if not now.decided:
+            open_rows[key] = now.confirming is not None and now.confirming < rule.FEWEST
+    wanted = _with_references(state, task, list(open_rows))
+    if spent + task.starting + sum(task.plans[key].cost for key in wanted) <= task.budget:
+        return wanted
+    return _with_references(state, task, [key for key, confirming in open_rows.items() if confirming])
+
+
+def _with_references(state: GateState, task: Task, keys: Sequence[str]) -> list[str]:
+    beside = [task.plans[key].row.of(REFERENCE).key for key in keys]
+    return [*dict.fromkeys([*keys, *(key for key in beside if key in task.plans and key not in state.failures)])]
+
+
+def _title(state: GateState, task: Task, wanted: Sequence[str]) -> str:
+    spent = sum(one.wall_seconds for one in state.sets)
+    rows = sum(key in task.judged for key in wanted)
+    return f"set {len(state.sets) + 1}, {rows} of {len(task.judged)} rows open, {spent:.0f} of {task.budget:g} s"
+
+
+def _with(table: Mapping[str, Mapping[str, Any]], key: str, side: str, value: Any) -> dict[str, dict[str, Any]]:
+    """The table, with this value for the row and the side."""
+    return {**{one: dict(sides) for one, sides in table.items()}, key: {**table.get(key, {}), side: value}}

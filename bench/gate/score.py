@@ -1,0 +1,132 @@
+"""How often a rule errs: the gate's and those in use elsewhere, over disjoint runs drawn from a recording."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binomtest, mannwhitneyu
+
+from bench.gate import rule
+from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
+from bench.gate.rule import Pair, Verdict
+
+HEAD, BASE, AGAIN = 0, 1, 2
+CONFIDENCE = 0.95
+VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
+
+Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
+"""From times (sets, arms, blocks) and the place of the arm that is the head: the verdicts of disjoint runs."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How many of ``runs`` gave a verdict; the interval of the share is that of Clopper and Pearson, 1934."""
+
+    count: int
+    runs: int
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Score:
+    """A rule's verdicts on the runs in which the head was planted with a delay; 0 for none."""
+
+    rule: str
+    planted: float
+    rates: dict[Verdict, Rate]
+
+
+def gate(threshold: float, budget: float, set_seconds: float) -> Rule:
+    """The gate's rule for one row, within a budget of measuring."""
+    most = max(rule.FEWEST, int(budget / set_seconds))
+
+    def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
+        pairs = _pairs(seconds, head)
+        begin = 0
+        while begin + rule.FEWEST <= len(pairs):
+            run, verdict = _run(pairs[begin:], threshold, most)
+            if verdict is None:  # the recording ended first
+                return
+            yield verdict
+            begin += run
+
+    return verdicts
+
+
+def point(statistic: Callable[[NDArray[np.float32]], float], limit: float) -> Rule:
+    """One process of each side, whose point estimates are compared, as ``pytest-benchmark compare --fail`` does."""
+
+    def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
+        for one in seconds:
+            yield "FAIL" if statistic(one[head]) > (1 + limit) * statistic(one[BASE]) else "PASS"
+
+    return verdicts
+
+
+def mann_whitney(factor: float, level: float, processes: int) -> Rule:
+    """The samples of some processes pooled, as asv does: medians that differ by a factor, and a U test that is sure."""
+
+    def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
+        for begin in range(0, len(seconds) - processes + 1, processes):
+            ours, theirs = (seconds[begin : begin + processes, arm].ravel() for arm in (head, BASE))
+            slower = float(np.median(ours)) > factor * float(np.median(theirs))
+            yield "FAIL" if slower and mannwhitneyu(ours, theirs).pvalue < level else "PASS"
+
+    return verdicts
+
+
+ELSEWHERE: dict[str, Rule] = {
+    "pytest-benchmark mean:10%": point(lambda times: float(times.mean()), 0.10),
+    "pytest-benchmark min:5%": point(lambda times: float(times.min()), 0.05),
+    "asv Mann-Whitney, 1.1": mann_whitney(1.1, 0.002, 2),
+}
+
+
+def scores(recording: Recording, budget: float) -> list[Score]:
+    """Every rule on every planted delay."""
+    each = recording.wall_seconds / len(recording.seconds)
+    rules = {"gate, 5%": gate(0.05, budget, each), "gate, 3%": gate(0.03, budget, each), **ELSEWHERE}
+    delayed = [ARMS.index(delayed_arm(planted)) for planted in PLANTED]
+    heads = {HEAD: 0.0, **dict(zip(delayed, PLANTED, strict=True))}
+    return [
+        Score(name, planted, rates(list(verdicts(recording.seconds, head))))
+        for name, verdicts in rules.items()
+        for head, planted in heads.items()
+    ]
+
+
+def rates(verdicts: Sequence[Verdict]) -> dict[Verdict, Rate]:
+    """The share of each verdict."""
+    counts, runs = Counter(verdicts), len(verdicts)
+    return {verdict: _rate(counts[verdict], runs) for verdict in VERDICTS}
+
+
+def _rate(count: int, runs: int) -> Rate:
+    if runs == 0:
+        return Rate(0, 0, 0.0, 1.0)
+    interval = binomtest(count, runs).proportion_ci(CONFIDENCE, "exact")
+    return Rate(count, runs, float(interval.low), float(interval.high))
+
+
+def _run(pairs: Sequence[Pair], threshold: float, most: int) -> tuple[int, Verdict | None]:
+    """Sets that a run takes from here on, and its verdict; None where they do not suffice."""
+    for count in range(rule.FEWEST, len(pairs) + 1):
+        judged = rule.judge(pairs[:count], threshold, 1)
+        if judged.decided:
+            return count, judged.verdict
+        confirming = judged.confirming is not None and judged.confirming < rule.FEWEST
+        if count >= most and not confirming:
+            return count, judged.verdict
+    return len(pairs), None
+
+
+def _pairs(seconds: NDArray[np.float32], head: int) -> list[Pair]:
+    logarithms = np.log(seconds.astype(np.float64))
+    base, again = logarithms[:, BASE], logarithms[:, AGAIN]
+    changes = np.median(logarithms[:, head] - (base + again) / 2, axis=1)
+    return [Pair(float(c), float(o)) for c, o in zip(changes, np.median(again - base, axis=1), strict=True)]

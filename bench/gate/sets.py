@@ -1,0 +1,206 @@
+"""One set of fresh processes, a process for each side, that take turns in being timed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from bench.cases import Case
+from bench.gate.messages import Build, Call, Check, Failure, Outcome, Stretch
+from bench.proof.expectation import Expectation
+from bench.timing import checks
+from bench.timing.blocks import orders, takes_part
+from bench.timing.processes import Gone, Worker, start
+
+SIDES = ("head", "base", "again")
+MODULE = "bench.gate.side"
+STRETCH = 0.01
+"""Seconds that a row is timed for at a time; a slower call is timed alone."""
+BUILDING, CALLING = 300.0, 60.0
+"""Seconds without an answer after which a process is taken for hung: while it may compile, and while it calls."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What gets a verdict: a backend at a case."""
+
+    backend: str
+    case: Case
+
+    @property
+    def key(self) -> str:
+        """Its name in the records."""
+        return f"{self.backend}: {self.case}"
+
+    def of(self, backend: str) -> Row:
+        """Another backend at the same case."""
+        return Row(backend, self.case)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a row is timed in a set: so many calls at a time, in so many blocks."""
+
+    row: Row
+    expectation: Expectation
+    loops: int = 1
+    blocks: int = 1
+    cost: float = 0.0
+    """Seconds that all this takes, roughly."""
+
+    @property
+    def key(self) -> str:
+        """The row's name in the records."""
+        return self.row.key
+
+    def request(self) -> Build:
+        """The request to build the row's model."""
+        case, problem = self.row.case, self.expectation.problem
+        network = case.network
+        return Build(
+            row=self.key,
+            backend=self.row.backend,
+            layer_sizes=network.layer_sizes,
+            hidden=network.hidden,
+            output=network.output,
+            loss=network.loss,
+            operation=case.operation,
+            batch=case.batch,
+            dtype=case.dtype,
+            parameters=problem.parameters,
+            X=problem.X,
+            Y=problem.Y,
+        )
+
+
+@dataclass
+class Outcomes:
+    """What a set gave, by row and side: seconds per call, in the order of the blocks, and what failed."""
+
+    seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    failures: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def fail(self, key: str, side: str, reason: str) -> None:
+        """Note what failed; the row gets no times."""
+        self.failures.setdefault(key, {}).setdefault(side, reason)
+        self.seconds.pop(key, None)
+
+
+class Died(Exception):
+    """A process ended or hung, and its set is lost."""
+
+    def __init__(self, key: str, side: str, how: str):
+        super().__init__(f"its process {how}")
+        self.key, self.side = key, side
+
+
+class Sides:
+    """The processes of a set."""
+
+    def __init__(self, workers: Mapping[str, Worker]):
+        self._workers = workers
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._workers)
+
+    def ask(self, key: str, side: str, request: object, silence: float) -> Any:
+        """A process's answer. Raises Died."""
+        self.send(side, request)
+        return self.receive(key, side, silence)
+
+    def ask_all(self, key: str, requests: Mapping[str, object], silence: float) -> dict[str, Any]:
+        """The answers of several processes, which work at the same time. Raises Died."""
+        for side, request in requests.items():
+            self.send(side, request)
+        return {side: self.receive(key, side, silence) for side in requests}
+
+    def send(self, side: str, request: object) -> None:
+        """Make a request whose answer is received later."""
+        self._workers[side].send(request)
+
+    def receive(self, key: str, side: str, silence: float) -> Any:
+        """The answer to the first request that has got none. Raises Died, with the row that it was at."""
+        try:
+            (reply,) = self._workers[side].receive(silence)
+        except Gone as end:
+            raise Died(key, side, str(end)) from None
+        except (TypeError, ValueError):
+            raise Died(key, side, "gave an answer that is none") from None
+        return reply
+
+
+@contextmanager
+def opened(trees: Mapping[str, Path]) -> Iterator[Sides]:
+    """A fresh process for each side, started together."""
+    with ExitStack() as stack:
+        yield Sides({side: stack.enter_context(start(MODULE, path=[tree])) for side, tree in trees.items()})
+
+
+def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) -> Outcomes:
+    """Build the rows on every side, time them in turn, and judge what the timed calls return.
+
+    Raises Died.
+    """
+    outcomes = Outcomes()
+    with opened(trees) as sides:
+        for plan in plans:
+            _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILDING))
+            if plan.key not in outcomes.failures:
+                outcomes.seconds[plan.key] = {side: [] for side in sides}
+        _time(sides, plans, random, outcomes)
+        for plan in plans:
+            if plan.key in outcomes.seconds:
+                _judge(sides, plan, outcomes)
+        _note_threads(sides, plans, outcomes)
+    return outcomes
+
+
+def _time(sides: Sides, plans: Sequence[Plan], random: Random, outcomes: Outcomes) -> None:
+    """Block by block, row by row, the sides in an order that is random and balanced."""
+    most = max(plan.blocks for plan in plans)
+    names = list(sides)
+    order_of = {plan.key: orders(len(names), random) for plan in plans}
+    for block in range(most):
+        for plan in random.sample(list(plans), len(plans)):
+            if not takes_part(block, plan.blocks, most):
+                continue
+            for place in next(order_of[plan.key]):
+                if plan.key not in outcomes.seconds:
+                    break
+                side = names[place]
+                reply = sides.ask(plan.key, side, Stretch(plan.key, plan.loops), CALLING)
+                if isinstance(reply, Failure):
+                    outcomes.fail(plan.key, side, reply.reason)
+                else:
+                    outcomes.seconds[plan.key][side].append(reply)
+
+
+def _judge(sides: Sides, plan: Plan, outcomes: Outcomes) -> None:
+    """One more of the timed calls on each side must be right."""
+    replies = sides.ask_all(plan.key, {side: Call(plan.key) for side in sides}, CALLING)
+    _note(outcomes, plan, replies)
+    for side, reply in replies.items():
+        if isinstance(reply, Outcome):
+            try:
+                checks.require(checks.judged(plan.row.case, plan.expectation, reply.result, reply.before, reply.after))
+            except Exception as error:  # what a backend returns may be anything
+                outcomes.fail(plan.key, side, str(error))
+
+
+def _note(outcomes: Outcomes, plan: Plan, replies: Mapping[str, Any]) -> None:
+    for side, reply in replies.items():
+        if isinstance(reply, Failure):
+            outcomes.fail(plan.key, side, reply.reason)
+
+
+def _note_threads(sides: Sides, plans: Sequence[Plan], outcomes: Outcomes) -> None:
+    """A library that takes more threads than it was told spoils the times of all rows of its side."""
+    for side in sides:
+        reply = sides.ask(plans[-1].key, side, Check(), CALLING)
+        if isinstance(reply, Failure):
+            for plan in plans:
+                outcomes.fail(plan.key, side, reply.reason)

@@ -1,0 +1,125 @@
+"""A measuring process of the gate: ``python -m bench.gate.side``, with one revision's ``impls`` on the path.
+
+It imports of ``impls`` what the contract names, and nothing else: the revision may be an old one. So nothing here may
+import what does, but for ``bench.timing.calls``, which is handed all that it works on.
+"""
+
+from __future__ import annotations
+
+import gc
+import pickle
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import impls
+from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, List, Outcome, Stretch
+from bench.proof.blame import described
+from bench.timing import channel, threads
+from bench.timing.calls import call
+from bench.timing.stretches import stretch
+
+WARM = 10
+"""One part in so many of a stretch's calls is made before it, uncounted: other processes had the caches."""
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model and the call of it that is timed."""
+
+    model: Any
+    operation: str
+    function: Callable[[Any], Any]
+    argument: Any
+
+
+def found(request: List) -> list[Found]:
+    """The backends of this revision."""
+    networks = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in request.networks]
+    answer = []
+    for name, origin in impls.origins().items():
+        try:
+            backend = impls.load(name)
+            lacks = tuple(tuple(backend.lacks(network)) for network in networks)
+            answer.append(Found(name, origin, tuple(backend.dtypes), "", lacks))
+        except impls.BackendError as error:
+            answer.append(Found(name, origin, (), str(error), ()))
+    return answer
+
+
+def build(request: Build) -> Ready:
+    """A model as the request says."""
+    network = impls.Network(request.layer_sizes, hidden=request.hidden, output=request.output, loss=request.loss)
+    model = impls.load(request.backend).build(network, request.parameters, dtype=request.dtype)
+    function, argument = call(request, model, request)  # type: ignore[arg-type]
+    return Ready(model, request.operation, delayed(function, request.steps), argument)
+
+
+def delayed(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any], Any]:
+    """The function with an empty loop of so many steps after its work; with None the function itself."""
+    if steps is None:
+        return function
+    delay = range(steps)
+
+    def planted(argument: Any) -> Any:
+        result = function(argument)
+        for _ in delay:
+            pass
+        return result
+
+    return planted
+
+
+def outcome(ready: Ready) -> Outcome:
+    """One call, and what it did to the parameters."""
+    if ready.operation != "train":
+        return Outcome(ready.function(ready.argument))
+    before = ready.model.parameters()
+    return Outcome(ready.function(ready.argument), before, ready.model.parameters())
+
+
+def answer(request: Any, rows: dict[str, Ready]) -> Any:
+    """Do what a request says."""
+    match request:
+        case List():
+            return found(request)
+        case Build():
+            rows[request.row] = build(request)
+            return None
+        case Stretch():
+            ready = rows[request.row]
+            for _ in range(max(1, request.loops // WARM) if request.loops > 1 else 0):
+                ready.function(ready.argument)
+            gc.collect(0)
+            return stretch(ready.function, ready.argument, request.loops)
+        case Call():
+            return outcome(rows[request.row])
+        case Check():
+            threads.check()
+            return None
+        case Burn():
+            while True:
+                pass
+    raise TypeError(f"no request: {request!r}")
+
+
+def main() -> None:
+    """Answer requests until there are no more."""
+    send = channel.begin()
+    rows: dict[str, Ready] = {}
+    gc.disable()
+    while True:
+        try:
+            request = pickle.load(sys.stdin.buffer)
+        except EOFError:
+            return
+        try:
+            reply = answer(request, rows)
+        except (Exception, SystemExit) as error:
+            reply = Failure(described(error))
+        send([reply])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""The schema of the gate's documents; the parts that all documents share are in ``schema``."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from bench.records.schema import CaseFields, ConditionsRecord, Document, Finite, Ratio, Record
+
+Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+Cause = Literal["backend", "reference", "machine"]
+
+
+class SetRecord(Record):
+    """One set of processes: seconds per call by row and side, in the order of the blocks; none where a process died."""
+
+    wall_seconds: Finite
+    seconds: dict[str, dict[str, list[Finite]]]
+
+
+class RevisionRecord(Record):
+    """One of the two revisions: as it was named, its commit if it is one, and the digest of its sources."""
+
+    title: str
+    commit: str | None
+    digest: str
+
+
+class GateRow(CaseFields):
+    """The verdict on one backend at one case.
+
+    ``change`` is time of the head ÷ time of the base, ``speedup_change`` speedup of the head ÷ speedup of the base,
+    ``offset`` time of the base again ÷ time of the base. Against a baseline ``change`` is speedup there ÷ speedup now,
+    and there are no others. ``detectable`` is the smallest change that is suspected with a chance of 80 %. ``moved``
+    says which times are shown to have changed.
+    """
+
+    backend: str
+    verdict: Verdict
+    reason: str
+    base_seconds: Finite | None
+    head_seconds: Finite | None
+    change: Ratio | None
+    speedup_change: Ratio | None
+    offset: Finite | None
+    detectable: Finite | None
+    sets: int
+    confirming: int | None
+    moved: list[Cause]
+
+
+class Gate(Document):
+    """The document of ``mlpbench gate --against`` and ``--baseline``."""
+
+    schema_: Literal["mlpbench.gate/1"] = Field("mlpbench.gate/1", alias="schema")
+    options: dict[str, Any]
+    verdict: Verdict
+    head: RevisionRecord
+    base: RevisionRecord | None
+    rows: list[GateRow]
+    notes: list[str]
+    conditions: ConditionsRecord
+    sets: list[SetRecord]
+
+
+class GateState(Record):
+    """What an unfinished gate has so far: its sets, what failed by row and side, how often which process died."""
+
+    schema_: Literal["mlpbench.gate-state/1"] = Field("mlpbench.gate-state/1", alias="schema")
+    settings: dict[str, Any]
+    started: str
+    sets: list[SetRecord]
+    failures: dict[str, dict[str, str]]
+    deaths: dict[str, dict[str, int]]
+
+
+class RateRecord(Record):
+    """How many of the runs gave a verdict, and the 95 % interval of the share."""
+
+    count: int
+    runs: int
+    low: Finite
+    high: Finite
+
+
+class RateRow(Record):
+    """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay."""
+
+    recording: str
+    rule: str
+    planted: Finite
+    rates: dict[Verdict, RateRecord]
+
+
+class Rates(Record):
+    """The document of ``mlpbench gate --characterise``."""
+
+    schema_: Literal["mlpbench.gate-rates/1"] = Field("mlpbench.gate-rates/1", alias="schema")
+    command: str
+    version: str
+    machine: dict[str, Any]
+    budget: Finite
+    rows: list[RateRow]
