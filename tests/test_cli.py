@@ -203,8 +203,8 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "commands: backends, compare, documents, run, scale, verify"),
-        (("walk",), "No such command 'walk'; commands: backends, compare, documents, run, scale, verify"),
+        ((), "commands: backends, compare, documents, gate, run, scale, speed, verify"),
+        (("walk",), "No such command 'walk'; commands: backends, compare, documents, gate, run, scale, speed, verify"),
         (("run", "--fast"), "No such option '--fast'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),

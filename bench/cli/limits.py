@@ -10,40 +10,58 @@ from rich.text import Text
 from bench.cli import tables
 from bench.records.schema import LimitRow, Row
 
+TITLE = "the limits: what this machine does on one thread, at best"
 SHOWN = 8
 """Every so many sizes, the bandwidth is shown."""
 
 
 def probes(rows: Sequence[LimitRow]) -> Iterator[RenderableType]:
-    """The probes."""
+    """The probes, if there are any."""
     if not rows:
         return
+    headings, *lines = cells(rows)
+    yield Text(TITLE, style="bold")
+    table = tables.plain(*headings)
+    for line in lines:
+        table.add_row(*line)
+    yield table
+    yield from tables.wrapped(reading(rows))
+    yield ""
+
+
+def cells(rows: Sequence[LimitRow]) -> list[list[str]]:
+    """All probes but those of reading, as a table with its headings."""
     dtypes = sorted({row.dtype for row in rows if row.dtype}, reverse=True)
-    cells: dict[str, dict[str | None, str]] = {}
+    found: dict[str, dict[str | None, str]] = {}
     for row in rows:
         if row.what != "reading":
-            cells.setdefault(_name(row), {})[row.dtype] = _value(row)
-    yield Text("the limits: what this machine does on one thread, at best", style="bold")
-    found = tables.plain("", *dtypes)
-    for name, values in cells.items():
-        found.add_row(name, *(values.get(dtype, tables.NONE) for dtype in dtypes))
-    yield found
+            found.setdefault(_name(row), {})[row.dtype] = _value(row)
+    table = [[name, *(values.get(dtype, tables.NONE) for dtype in dtypes)] for name, values in found.items()]
+    return [["", *dtypes], *table]
+
+
+def reading(rows: Sequence[LimitRow]) -> str:
+    """The bandwidth for some of the sizes, and for what no cache holds."""
     sizes = [row for row in rows if row.what == "reading"]
     shown = [*sizes[:-1:SHOWN], sizes[-1]]
-    yield from tables.wrapped("reading: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in shown))
-    yield ""
+    return "reading: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in shown)
 
 
 def legend(rows: Sequence[Row]) -> Iterator[str]:
     """What the column means, and where it cannot be right."""
-    limited = [row for row in rows if row.limit_share is not None]
-    if not limited:
+    if all(row.limit_share is None for row in rows):
         return
     yield "≥: what such a call takes at least, by the limits of this machine;"
     yield "limit: what part that is of the time, which cannot be above 1."
-    for row in limited:
+    for sentence in above(rows):
+        yield from tables.wrapped(sentence)
+
+
+def above(rows: Sequence[Row]) -> Iterator[str]:
+    """Which rows are quicker than they can be."""
+    for row in rows:
         if row.limit_share is not None and row.limit_share > 1:
-            yield from tables.wrapped(
+            yield (
                 f"{row.arm} is at {tables.part(row.limit_share)} of the limit ({tables.case_title(row)}): "
                 "the limit is wrong there, or one of the two was disturbed."
             )

@@ -185,6 +185,24 @@ def gate(**options: Any) -> int:
 
 
 @cli.command()
+@_quick_option
+@click.option("--markdown", metavar="PATH", help="Write the tables as a page of Markdown.")
+@_json_option
+@_results_option
+def speed(**options: Any) -> int:
+    """Show how fast numba_jit and numpy_vectorized are, beside what they are to reach.
+
+    numba_jit is timed beside numpy_plain, numpy_vectorized and all peers that are installed, in both dtypes, on fixed
+    cases; beside the same arithmetic in C, where there is a C compiler; and beside the limits of this machine. A figure
+    that is not reached is no error. It takes a quarter of an hour, and minutes more where the peers have yet to
+    compile; --quick takes five minutes.
+    """
+    from bench.cli import speed as command
+
+    return command.speed(**options)
+
+
+@cli.command()
 @_json_option
 def backends(**options: Any) -> int:
     """List the backends, installed or not."""

@@ -319,6 +319,35 @@ class ScaleState(Record):
     processes: list[ProcessRecord]
 
 
+class GoalRow(Record):
+    """A figure that is aimed at: ``what`` is at least ``goal``, or at most; ``measured`` is null where there is none.
+
+    ``detail`` says who the fastest was, or why there is nothing; ``note`` what was tried where a goal is not reached.
+    """
+
+    what: str
+    measured: Ratio | None
+    unit: Literal["", "s"]
+    goal: Finite
+    at_most: bool
+    reached: bool
+    detail: str
+    note: str
+
+
+class Speed(Document):
+    """The document of ``mlpbench speed``. The rows' reference is numba_jit, in the row's case."""
+
+    schema_: Literal["mlpbench.speed/1"] = Field("mlpbench.speed/1", alias="schema")
+    options: dict[str, Any]
+    effort: dict[str, Any]
+    seed: int
+    goals: list[GoalRow]
+    rows: list[Row]
+    limits: list[LimitRow]
+    processes: list[ProcessRecord]
+
+
 class BackendRow(Record):
     """One backend as ``mlpbench backends`` lists it."""
 

@@ -36,12 +36,12 @@ def compile_rows(measurement: Measurement) -> list[CompileRow]:
     """A row for every backend whose compiling was timed."""
     return [
         CompileRow(
-            backend=times.backend,
-            network=times.network,
-            cold_seconds=times.cold,
-            cached_seconds=times.cached,
+            backend=one.backend,
+            network=one.network,
+            cold_seconds=one.cold,
+            cached_seconds=one.cached,
         )
-        for times in measurement.compile_times
+        for one in measurement.compile_times
     ]
 
 
@@ -75,10 +75,10 @@ def process_records(measurement: Measurement) -> list[ProcessRecord]:
 def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: Limits | None) -> Row:
     evidence = measurement.evidence.get(arm)
     failure = measurement.failures.get(arm)
-    times = _times(arm, measurement)
-    pairs = zip(_times(reference, measurement), times, strict=True)
+    own = times(arm, measurement)
+    pairs = zip(times(reference, measurement), own, strict=True)
     speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
-    seconds = statistics.seconds([list(process.values()) for process in times])
+    seconds = statistics.seconds([list(process.values()) for process in own])
     least = floor(arm.case, limits) if limits else None
     return Row(
         backend=arm.backend,
@@ -96,7 +96,7 @@ def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: Limits | No
     )
 
 
-def _times(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
+def times(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
     """Seconds by block, for each process; none of an arm that failed."""
     failed = arm in measurement.failures
     return [

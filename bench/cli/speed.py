@@ -1,0 +1,75 @@
+"""The command ``speed``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from bench import selection
+from bench.cli import answers, speed_page, tables, terminal
+from bench.proof.inputs import Unhealthy
+from bench.records import files, schema, summary
+from bench.speed import run
+from bench.speed.goals import JIT
+from bench.timing import machine
+from bench.timing.measure import DEFAULT, QUICK
+from bench.timing.messages import Effort
+from impls import Backend
+
+
+def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: Path) -> int:
+    """Measure, print the goals and the times, store the results, write the page."""
+    started = answers.now()
+    with answers.caller_input():
+        chosen = selection.select(peers=True)
+        answers.check_json_path(json_path, schema.Speed)
+        files.make_folder(results)
+        if markdown is not None:
+            speed_page.check_destination(Path(markdown))
+    effort = QUICK if quick else DEFAULT
+    seed = secrets.randbits(32)
+    measured = _measured(chosen.backends, effort, seed)
+    order = selection.in_order([JIT, *(one.name for one in run.backends(chosen.backends))])
+    document = schema.Speed(
+        command="speed",
+        version=answers.version(),
+        started=started,
+        finished=answers.now(),
+        machine=machine.describe(),
+        options={"quick": quick},
+        effort=asdict(effort),
+        seed=seed,
+        goals=run.goal_rows(measured),
+        rows=summary.rows(measured.measurement, order, measured.limits),
+        limits=summary.limit_rows(measured.limits),
+        processes=summary.process_records(measured.measurement),
+    )
+    notes = chosen.notes()
+    try:
+        notes.append(f"results: {files.keep(results, document)}")
+        if markdown is not None:
+            files.write_bytes(Path(markdown), speed_page.page(document, notes[:-1]).encode())
+            notes.append(f"page: {markdown}")
+    finally:
+        shown = speed_page.shown(document)
+        answers.answer(document, json_path, *shown, tables.aa_line(document.rows), *notes)
+    return answers.FINDING if chosen.broken else answers.status(document.rows)
+
+
+def _measured(peers: Sequence[Backend], effort: Effort, seed: int) -> run.Speed:
+    try:
+        with terminal.progress() as progress:
+            limits = run.run_limits(progress)
+        with terminal.progress() as progress:
+            measurement = run.run_times(peers, effort, seed, progress)
+        with terminal.progress() as progress:
+            in_c = run.run_c(effort, seed, progress)
+        with terminal.progress() as progress:
+            starts = run.run_starts(progress)
+    except (Unhealthy, MemoryError) as error:
+        raise click.ClickException(str(error)) from error
+    return run.Speed(limits, measurement, in_c, starts)

@@ -1,0 +1,79 @@
+"""What is timed for the table of speed, and the figures that are aimed at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from bench.cases import DTYPES, Case
+from impls import Network
+
+JIT, VECTORIZED, PLAIN = "numba_jit", "numpy_vectorized", "numpy_plain"
+PEER = "the fastest peer"
+C = "C"
+
+SMALL, CLASSIFIER, DIGITS = Network((3, 3, 1)), Network((100, 100, 50, 10)), Network((64, 30, 10))
+CIRCLES = Network((2, 4, 3, 1), "relu", "sigmoid", "binary_cross_entropy")
+XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
+
+SAMPLE_SMALL, SAMPLE = Case(SMALL, "forward", 1), Case(CLASSIFIER, "forward", 1)
+BATCH_SMALL, BATCH = Case(SMALL, "forward", 1024), Case(CLASSIFIER, "forward", 1024)
+DIGITS_TRAINING = Case(DIGITS, "train", 1078, epochs=20)
+CIRCLES_TRAINING = Case(CIRCLES, "train", 1000, epochs=20)
+XOR_TRAINING = Case(XOR, "train", 4, epochs=100, batches=1)
+
+
+def in_float32(case: Case) -> Case:
+    """The same case in float32."""
+    return replace(case, dtype="float32")
+
+
+GROUPS: dict[Case, tuple[str, ...]] = {
+    SAMPLE_SMALL: DTYPES,
+    SAMPLE: DTYPES,
+    BATCH_SMALL: DTYPES,
+    in_float32(BATCH_SMALL): ("float32",),
+    BATCH: ("float64",),
+    in_float32(BATCH): ("float32",),
+    DIGITS_TRAINING: ("float64",),
+    in_float32(DIGITS_TRAINING): ("float32",),
+    CIRCLES_TRAINING: DTYPES,
+    XOR_TRAINING: DTYPES,
+}
+"""What is timed against each other: numba_jit at a case, and the others at it in these dtypes."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A figure that is aimed at: a ratio of two times at a case, at least ``value``, or at most.
+
+    ``note`` says, for where it is not reached, what was tried and what the profile shows.
+    """
+
+    over: str
+    under: str
+    case: Case
+    value: float
+    at_most: bool = False
+    note: str = ""
+
+
+RATIOS = (
+    Goal(PEER, JIT, SAMPLE_SMALL, 14),
+    Goal(PEER, JIT, SAMPLE, 4.5),
+    Goal(JIT, C, SAMPLE, 1.0, at_most=True),
+    Goal(PEER, JIT, BATCH, 1.5),
+    Goal(PEER, JIT, in_float32(BATCH), 1.05),
+    Goal(PEER, JIT, BATCH_SMALL, 2.8),
+    Goal("jax_jit", JIT, DIGITS_TRAINING, 2.3),
+    Goal("jax_jit", JIT, in_float32(DIGITS_TRAINING), 2.3),
+    Goal(PEER, JIT, CIRCLES_TRAINING, 2.8),
+    Goal(PEER, JIT, XOR_TRAINING, 1.4),
+    Goal(PLAIN, VECTORIZED, SAMPLE_SMALL, 1.4),
+    Goal(PLAIN, VECTORIZED, SAMPLE, 1.6),
+    Goal(PLAIN, VECTORIZED, DIGITS_TRAINING, 1.2),
+)
+
+LIMIT_SHARE = Goal("the floor", JIT, DIGITS_TRAINING, 0.65)
+
+COLD_SECONDS, WARM_SECONDS = 12.0, 0.6
+"""At most: all kernels compiled for a dtype; import and first call of a fresh process, compiled before."""

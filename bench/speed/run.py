@@ -1,0 +1,187 @@
+"""The measuring for the table of speed, and the figures that come of it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+from statistics import median
+
+import impls
+from bench.limits import probes
+from bench.limits.floor import Limits, floor
+from bench.proof.verify import expect
+from bench.records import summary
+from bench.records.schema import GoalRow, Ratio
+from bench.speed import c, start
+from bench.speed.goals import (
+    COLD_SECONDS,
+    GROUPS,
+    JIT,
+    LIMIT_SHARE,
+    PEER,
+    PLAIN,
+    RATIOS,
+    SAMPLE,
+    VECTORIZED,
+    WARM_SECONDS,
+    C,
+    Goal,
+)
+from bench.speed.start import Start
+from bench.timing import statistics
+from bench.timing.measure import Measurement, Progress, arms, measure
+from bench.timing.messages import Arm, Effort, Work, Worked
+from bench.timing.processes import ask
+from bench.timing.statistics import Interval
+from impls import Backend
+
+WARM_STARTS = 7
+
+
+@dataclass(frozen=True)
+class InC:
+    """What the comparison with C gave: a list of processes, or why there is none."""
+
+    processes: list[c.Compared]
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Speed:
+    """All that was measured."""
+
+    limits: Limits
+    measurement: Measurement
+    in_c: InC
+    starts: dict[str, Start]
+
+
+def backends(peers: Sequence[Backend]) -> list[Backend]:
+    """What is timed beside ``numba_jit``."""
+    return [impls.load(PLAIN), impls.load(VECTORIZED), *peers]
+
+
+def run_limits(progress: Progress) -> Limits:
+    """The limits for all cases."""
+    return probes.measure(list(GROUPS), progress)
+
+
+def run_times(peers: Sequence[Backend], effort: Effort, seed: int, progress: Progress) -> Measurement:
+    """All backends at all cases. Raises WorkerRefused where no worker can work."""
+    reference = impls.load(JIT)
+    groups = [arms(case, reference, backends(peers), dtypes) for case, dtypes in GROUPS.items()]
+    return measure(groups, effort, seed, progress)
+
+
+def run_c(effort: Effort, seed: int, progress: Progress) -> InC:
+    """``numba_jit`` against C, in as many processes as the others."""
+    progress.start(effort.processes)
+    expectation = expect(SAMPLE)
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            library = c.build(Path(folder))
+        except c.NoCompiler as error:
+            return InC([], str(error))
+        found: list[c.Compared] = []
+        for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
+            progress.stage(f"{JIT} and C, process {number + 1} of {effort.processes}")
+            with closing(ask(Work(c.compare, (library, expectation, effort, process_seed)))) as answers:
+                (compared,) = (answer.value for answer in answers if isinstance(answer, Worked))
+            if isinstance(compared, str):
+                return InC([], compared)
+            found.append(compared)
+            progress.advance()
+    return InC(found)
+
+
+def run_starts(progress: Progress) -> dict[str, Start]:
+    """Fresh processes, by dtype."""
+    dtypes = impls.load(JIT).dtypes
+    progress.start(len(dtypes))
+    found = {}
+    for dtype in dtypes:
+        progress.stage(f"compiling {JIT} in {dtype}, and starting it again")
+        found[dtype] = start.measure(dtype, WARM_STARTS)
+        progress.advance()
+    return found
+
+
+def goal_rows(speed: Speed) -> list[GoalRow]:
+    """A row for every figure that is aimed at."""
+    return [*(_ratio_row(goal, speed) for goal in RATIOS), _share_row(speed), *_start_rows(speed.starts)]
+
+
+def ratio(measurement: Measurement, over: Arm, under: Arm) -> Interval | None:
+    """Time of one arm ÷ time of another, over the blocks that have both; None where there are none."""
+    pairs = zip(summary.times(over, measurement), summary.times(under, measurement), strict=True)
+    return statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
+
+
+def _ratio_row(goal: Goal, speed: Speed) -> GoalRow:
+    if goal.under == C:
+        in_c = speed.in_c
+        found = statistics.ratio([process.log_ratios for process in in_c.processes])
+        detail = in_c.reason or f"C takes {1e6 * median(one.seconds for one in in_c.processes):.3g} µs"
+        return _row(goal, f"{goal.over} ÷ {goal.under}", found, detail)
+    group = next(group for group in speed.measurement.groups if group[0].case == goal.case)
+    under = next(arm for arm in group if arm.name == goal.under)
+    candidates = [arm for arm in group[2:] if (_is_peer(arm) if goal.over == PEER else arm.name == goal.over)]
+    ratios = {arm: one for arm in candidates if (one := ratio(speed.measurement, arm, under)) is not None}
+    if not ratios:
+        return _row(goal, f"{goal.over} ÷ {goal.under}", None, _why_none(goal, candidates, speed.measurement))
+    fastest = min(ratios, key=lambda arm: ratios[arm].estimate)
+    detail = fastest.name if goal.over == PEER else ""
+    return _row(goal, f"{goal.over} ÷ {goal.under}", ratios[fastest], detail)
+
+
+def _is_peer(arm: Arm) -> bool:
+    return impls.origins()[arm.backend] == "peer"
+
+
+def _why_none(goal: Goal, candidates: Sequence[Arm], measurement: Measurement) -> str:
+    reasons = [text for arm in candidates if (text := measurement.failures.get(arm) or measurement.lacking.get(arm))]
+    return reasons[0] if reasons else f"{goal.over} is not there"
+
+
+def _share_row(speed: Speed) -> GoalRow:
+    goal = LIMIT_SHARE
+    group = next(group for group in speed.measurement.groups if group[0].case == goal.case)
+    seconds = statistics.seconds([list(blocks.values()) for blocks in summary.times(group[0], speed.measurement)])
+    share = None if seconds is None else Interval(floor(goal.case, speed.limits) / seconds, None, None)
+    return _row(goal, f"{goal.over} ÷ {goal.under}", share, "")
+
+
+def _start_rows(starts: dict[str, Start]) -> Iterator[GoalRow]:
+    for dtype, one in starts.items():
+        yield _seconds_row(
+            f"all kernels compiled, {dtype}", Ratio(estimate=one.cold, low=None, high=None), COLD_SECONDS
+        )
+    for dtype, one in starts.items():
+        warm = Ratio(estimate=median(one.warm), low=min(one.warm), high=max(one.warm))
+        yield _seconds_row(f"import and first call, compiled before, {dtype}", warm, WARM_SECONDS)
+
+
+def _seconds_row(what: str, seconds: Ratio, goal: float) -> GoalRow:
+    reached = seconds.estimate <= goal
+    detail = "" if seconds.low is None else f"median of {WARM_STARTS}, in brackets the shortest and the longest"
+    return GoalRow(
+        what=what, measured=seconds, unit="s", goal=goal, at_most=True, reached=reached, detail=detail, note=""
+    )
+
+
+def _row(goal: Goal, figure: str, found: Interval | None, detail: str) -> GoalRow:
+    reached = found is not None and (found.estimate <= goal.value if goal.at_most else found.estimate >= goal.value)
+    return GoalRow(
+        what=f"{goal.case}: {figure}",
+        measured=None if found is None else Ratio(**asdict(found)),
+        unit="",
+        goal=goal.value,
+        at_most=goal.at_most,
+        reached=reached,
+        detail=detail,
+        note=goal.note,
+    )
