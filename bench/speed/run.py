@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -66,8 +66,9 @@ def backends(peers: Sequence[Backend]) -> list[Backend]:
 
 
 def run_limits(progress: Progress) -> Limits:
-    """The limits for all cases."""
-    return probes.measure(list(GROUPS), progress)
+    """The limits for all cases, in all dtypes."""
+    cases = [replace(case, dtype=dtype) for case, dtypes in GROUPS.items() for dtype in (case.dtype, *dtypes)]
+    return probes.measure(list(dict.fromkeys(cases)), progress)
 
 
 def run_times(peers: Sequence[Backend], effort: Effort, seed: int, progress: Progress) -> Measurement:
