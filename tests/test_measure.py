@@ -271,6 +271,29 @@ def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
     assert found.cached < found.cold
 
 
+def test_what_the_checks_have_not_compiled_is_compiled_before_the_timing(third_party):
+    compiling = third_party(
+        "compiling",
+        """
+    compiles = True
+    compiled = {}
+
+    def _train(self, X, Y, descent):
+        if descent.epochs == 3 and not Model.compiled.setdefault("three epochs", False):
+            time.sleep(1)
+            Model.compiled["three epochs"] = True
+        time.sleep(0.01)  # so that a call fills its stretch alone
+        return super()._train(X, Y, descent)
+""",
+    )
+    found, measurement = measured([Case(SMALL, "train", 64, epochs=3)], compiling)
+    assert found["compiling", "train"].ok
+    assert len(measurement.processes) == 2
+    for process in measurement.processes:
+        for timed in process.timed:
+            assert all(sample.seconds < 1 for samples in timed.samples.values() for sample in samples)
+
+
 LIARS = {
     "zeros for an array that has come often": (
         """

@@ -121,7 +121,15 @@ def _times(rows: Sequence[Row]) -> Section:
     floors = " and ".join(f"{floor} in {dtype}" for dtype, floor in dtypes.items())
     lacking = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)
     reference = next(row for row in rows if row.arm == row.reference)
-    table = [[row.arm, tables.duration(row.seconds), _ratio(row.speedup), tables.part(row.limit_share)] for row in rows]
+    table = [
+        [
+            row.arm,
+            tables.duration(row.seconds),
+            "1" if row is reference else _ratio(row.speedup),
+            tables.part(row.limit_share),
+        ]
+        for row in rows
+    ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
         [["", "time", f"÷ {reference.arm}", "limit"], *table],

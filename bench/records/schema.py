@@ -322,7 +322,7 @@ class ScaleState(Record):
 class GoalRow(Record):
     """A figure that is aimed at: ``what`` is at least ``goal``, or at most; ``measured`` is null where there is none.
 
-    ``detail`` says who the fastest was, or why there is nothing; ``note`` what was tried where a goal is not reached.
+    ``detail`` says more, or why there is nothing; ``note`` what was tried where a goal is not reached.
     """
 
     what: str

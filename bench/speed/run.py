@@ -135,8 +135,8 @@ def _ratio_row(goal: Goal, speed: Speed) -> GoalRow:
     if not ratios:
         return _row(goal, f"{goal.over} ÷ {goal.under}", None, _why_none(goal, candidates, speed.measurement))
     fastest = min(ratios, key=lambda arm: ratios[arm].estimate)
-    detail = fastest.name if goal.over == PEER else ""
-    return _row(goal, f"{goal.over} ÷ {goal.under}", ratios[fastest], detail)
+    over = f"{goal.over} ({fastest.name})" if goal.over == PEER else goal.over
+    return _row(goal, f"{over} ÷ {goal.under}", ratios[fastest], "")
 
 
 def _is_peer(arm: Arm) -> bool:

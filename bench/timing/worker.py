@@ -97,6 +97,11 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
             send(At(arm, "timing"))
 
         try:
+            for arm in ready:  # the checks may have made no call like it: other epochs may mean compiling again
+                if load(arm.backend).compiles:
+                    before(arm)
+                    function, argument = calls[arm]
+                    function(argument)
             plans = blocks.plan(ready, list(calls.values()), [seconds[arm] for arm in ready], job.effort)
             samples = blocks.run(plans, random, before)
             break
