@@ -216,6 +216,8 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),
+        (("speed", "--markdown", "no/where.md"), "there is no folder no"),
+        (("speed", "--json", "."), "name a file"),
         (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),
         (("compare", "numpy_plain", "numpy_plain"), "name two backends"),
         (("compare", "numpy_plain", "torchlight"), "numpy_vectorized"),

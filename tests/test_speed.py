@@ -196,6 +196,8 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     assert all(row.ok and row.floor_seconds > 0 for row in document.rows)
     plain = next(row for row in document.goals if "numpy_plain ÷ numpy_vectorized" in row.what)
     assert plain.measured.estimate == pytest.approx(from_samples(document, "3-3-1"), rel=1e-12)
+    assert len(document.in_c) == 2
+    assert [one.dtype for one in document.starts] == ["float64", "float32"]
     page = Path("speed.md").read_text()
     for text in (out, page):
         assert "left out: a peer" in text

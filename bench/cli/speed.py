@@ -27,9 +27,9 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
     with answers.caller_input():
         chosen = selection.select(peers=True)
         answers.check_json_path(json_path, schema.Speed)
-        files.make_folder(results)
         if markdown is not None:
             speed_page.check_destination(Path(markdown))
+        files.make_folder(results)
     effort = QUICK if quick else DEFAULT
     seed = secrets.randbits(32)
     measured = _measured(chosen.backends, effort, seed)
@@ -46,6 +46,11 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
         goals=run.goal_rows(measured),
         rows=summary.rows(measured.measurement, order, measured.limits),
         limits=summary.limit_rows(measured.limits),
+        in_c=[schema.InCRecord(**asdict(one)) for one in measured.in_c.processes],
+        starts=[
+            schema.StartRecord(dtype=dtype, cold_seconds=one.cold, warm_seconds=one.warm)
+            for dtype, one in measured.starts.items()
+        ],
         processes=summary.process_records(measured.measurement),
     )
     notes = chosen.notes()

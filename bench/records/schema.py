@@ -335,6 +335,21 @@ class GoalRow(Record):
     note: str
 
 
+class InCRecord(Record):
+    """One process of numba_jit against C: seconds for a sample in C, the logarithms of the ratio by block."""
+
+    seconds: Finite
+    log_ratios: list[Finite]
+
+
+class StartRecord(Record):
+    """Wall seconds of a process that finds nothing compiled for a dtype, and of later ones."""
+
+    dtype: str
+    cold_seconds: Finite
+    warm_seconds: list[Finite]
+
+
 class Speed(Document):
     """The document of ``mlpbench speed``. The rows' reference is numba_jit, in the row's case."""
 
@@ -345,6 +360,8 @@ class Speed(Document):
     goals: list[GoalRow]
     rows: list[Row]
     limits: list[LimitRow]
+    in_c: list[InCRecord]
+    starts: list[StartRecord]
     processes: list[ProcessRecord]
 
 
