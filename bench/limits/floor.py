@@ -68,4 +68,4 @@ def floor(case: Case, limits: Limits) -> float:
 
 
 def _better(first: Mapping[Key, float], second: Mapping[Key, float]) -> dict[Key, float]:
-    return {key: max(rate, second[key]) for key, rate in first.items()}
+    return {key: max(first.get(key, 0), second.get(key, 0)) for key in {**first, **second}}

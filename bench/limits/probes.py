@@ -74,7 +74,7 @@ def probe(cases: Sequence[Case]) -> Limits:
     """The limits for some cases, measured in this process."""
     dtypes = sorted({case.dtype for case in cases})
     products = {(dtype, f"{n} × {n} × {n}"): _product(dtype, n, n, n) for dtype in dtypes for n in SQUARES}
-    products |= {(case.dtype, _products_name(case)): _products(case) for case in cases if case.batch > 1}
+    products |= {(case.dtype, _products_name(case)): _products(case) for case in cases if _samples(case) > 1}
     return Limits(
         products=products,
         exponentials={dtype: _exponentials(dtype) for dtype in dtypes},
@@ -86,7 +86,12 @@ def probe(cases: Sequence[Case]) -> Limits:
 def _products_name(case: Case) -> str:
     """What the products of a case are called; those of ``train`` are those of ``gradient``."""
     products = "forward" if case.operation == "forward" else "gradient"
-    return f"{products} {case.network}, batch {case.batch}"
+    return f"{products} {case.network}, batch {_samples(case)}"
+
+
+def _samples(case: Case) -> int:
+    """Samples that go through the layers together."""
+    return case.batches or case.batch
 
 
 def _rate(call: Call, argument: Any, amount: float) -> float:
@@ -104,7 +109,7 @@ def _entry(kernel: Any, *arguments: Any) -> Callable[..., Any]:
 def _products(case: Case) -> float:
     """Operations in a second of all matrix products of a case, whole or in blocks of samples."""
     rates = []
-    for samples in {case.batch, min(case.batch, BLOCK)}:
+    for samples in {_samples(case), min(_samples(case), BLOCK)}:
         shapes = list(_shapes(case, samples))
         operations = [rows * inner * columns for rows, inner, columns in shapes]
         seconds = [count / _product(case.dtype, *shape) for count, shape in zip(operations, shapes, strict=True)]
