@@ -34,7 +34,7 @@ from impls import Network
 
 ROW = Row("numba_jit", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
-BLOCKS = 10
+BLOCKS = 30
 EVERY = 10
 """Sets after which the recording is written."""
 NEIGHBOURS = 2
@@ -117,19 +117,19 @@ def record(
         return recording
     progress.start(missing)
     request = Plan(ROW, expect(ROW.case)).request()
-    if (calibration := recording.calibration) is None:
-        progress.stage("calibrating the planted delays")
-        calibration = calibrate(places["head"], request)
-        recording = replace(recording, calibration=calibration)
-    progress.stage(f"recording {missing} sets")
     random = Random()
     with neighbours(places["head"]) if loaded else nullcontext():
+        if (calibration := recording.calibration) is None:
+            progress.stage("calibrating the planted delays")
+            calibration = calibrate(places["head"], request)
+            recording = replace(recording, calibration=calibration)
+        progress.stage(f"recording {missing} sets")
         for number in range(1, missing + 1):
             begun = time.monotonic()
             one = _set(places, request, calibration, random)
             recording = replace(
                 recording,
-                seconds=np.concatenate([recording.seconds, one[None]]),
+                seconds=np.concatenate([recording.seconds, _rounded(one)[None]]),
                 wall_seconds=recording.wall_seconds + time.monotonic() - begun,
             )
             if number % EVERY == 0 or number == missing:
@@ -170,6 +170,12 @@ def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, r
                 stretch = Stretch(arm, calibration.loops)
                 seconds[place, block] = _asked(sides, side_of[arm], stretch, sets.CALLING)
     return seconds
+
+
+def _rounded(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rounded to 12 bits, 0.02 %, of which a file takes two thirds of the space."""
+    mantissa, exponent = np.frexp(seconds)
+    return np.ldexp(np.round(mantissa * 4096) / 4096, exponent).astype(np.float32)
 
 
 @contextmanager

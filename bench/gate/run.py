@@ -20,7 +20,7 @@ from bench.timing.measure import Progress
 
 DEATHS = 2
 """So many times a process may die at a row before that is held against the row: others may have killed it."""
-MOST_BLOCKS, FEWEST_BLOCKS = 15, 3
+MOST_BLOCKS, FEWEST_BLOCKS = 60, 15
 
 Keep = Callable[[GateState], None]
 
@@ -51,7 +51,7 @@ def _with_effort(plan: Plan, seconds: float, blocks: int) -> Plan:
     """The plan with so many blocks, or with those that take the same time where a call takes longer than a stretch."""
     loops = max(1, round(sets.STRETCH / seconds))
     count = max(1, min(blocks, round(blocks * sets.STRETCH / (loops * seconds))))
-    return replace(plan, loops=loops, blocks=count, cost=1.1 * len(sets.SIDES) * count * loops * seconds)
+    return replace(plan, loops=loops, blocks=count, cost=len(sets.SIDES) * count * (1.1 * loops * seconds + sets.TURN))
 
 
 def run(
