@@ -14,14 +14,14 @@ import psutil
 
 from bench import cases
 from bench.cli import answers, rates, terminal, verdicts
+from bench.cli import baseline as sessions
 from bench.gate import against, outcome, prepare, run, state
 from bench.gate.against import Prepared, Wanted
 from bench.gate.alone import alone
-from bench.gate.trees import Revision
 from bench.proof.inputs import Unhealthy
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Gate, GateState, RevisionRecord
+from bench.records.gate_schema import Gate, GateState
 from bench.records.schema import ConditionsRecord
 from bench.timing import machine
 from bench.timing.machine import Conditions, Meter
@@ -29,41 +29,58 @@ from bench.timing.processes import WorkerRefused
 
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
 INTERRUPTED = 130
-BUDGET_ENDED = "the budget ended"
+BASELINE = "baseline.json"
 
 
 def gate(
     *,
     against: str | None,
+    baseline: Path | None,
+    baseline_from: str | None,
+    record: bool,
+    ratchet: bool,
+    characterise: bool,
+    sets: int,
+    loaded: bool,
     backend: Sequence[str],
     network: Sequence[str],
     operation: Sequence[str],
     threshold: str,
     budget: float,
     resume: bool,
-    characterise: bool,
-    sets: int,
-    loaded: bool,
     markdown: str | None,
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Measure the working tree against a revision and give the verdict, or measure the gate itself."""
-    if characterise:
-        return rates.characterise(sets, loaded, seconds(budget), json_path, results)
+    """Measure the working tree against a revision or a baseline and give the verdict, or measure the gate itself."""
     with answers.caller_input():
-        if against is None:
-            raise ValueError("gate against what? name a revision with --against, such as --against main")
-        wanted = Wanted(
-            revision=against,
-            cases=tuple(cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT)),
-            backends=tuple(backend),
-            threshold=share(threshold),
-            budget=seconds(budget),
-        )
-        answers.check_json_path(json_path, Gate)
+        stored = baseline is not None or baseline_from is not None or record or ratchet
+        if (against is not None) + stored + characterise != 1:
+            raise ValueError("say what to measure against: --against REV, such as --against main, or --baseline FILE")
+        limit, most = share(threshold), seconds(budget)
+        chosen = tuple(cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT))
+        if not characterise:
+            answers.check_json_path(json_path, Gate)
+    if characterise:
+        return rates.characterise(sets, loaded, most, json_path, results)
     with alone(terminal.say):
-        return _against(wanted, resume, markdown, json_path, results)
+        if against is not None:
+            wanted = Wanted(against, chosen, tuple(backend), limit, most)
+            document, interrupted = _against(wanted, resume, results)
+        else:
+            path = results / BASELINE if baseline is None else baseline
+            asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
+            with _bad_machine():
+                if record:
+                    return sessions.record(asked)
+                document, interrupted = sessions.judged(asked), False
+    _store(results, document)
+    try:
+        answers.answer(document, json_path, *verdicts.text(document))
+    finally:
+        if markdown is not None:
+            _append(Path(markdown), verdicts.markdown(document))
+    return INTERRUPTED if interrupted else STATUS[document.verdict]
 
 
 def share(text: str) -> float:
@@ -85,7 +102,8 @@ def seconds(value: float) -> float:
     return value
 
 
-def _against(wanted: Wanted, resume: bool, markdown: str | None, json_path: str | None, results: Path) -> int:
+def _against(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
+    """The document, and whether the measuring was interrupted."""
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
         with _bad_machine(), answers.caller_input():
@@ -93,19 +111,16 @@ def _against(wanted: Wanted, resume: bool, markdown: str | None, json_path: str 
             state.sweep(results)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
         keep = state.Keeper(results / state.FILE, begun, terminal.say)
-        cut = BUDGET_ENDED
+        interrupted = False
         try:
             run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
         except KeyboardInterrupt:
-            cut = "it was interrupted"
+            interrupted = True
+    cut = "it was interrupted" if interrupted else "the budget ended"
     document = _document(wanted, prepared, keep.state, cut, meter.read())
-    _store(results, document, keep, over=cut == BUDGET_ENDED)
-    try:
-        answers.answer(document, json_path, *verdicts.text(document))
-    finally:
-        if markdown is not None:
-            _append(Path(markdown), verdicts.markdown(document))
-    return STATUS[document.verdict] if cut == BUDGET_ENDED else INTERRUPTED
+    if not interrupted:
+        keep.forget()
+    return document, interrupted
 
 
 @contextmanager
@@ -132,8 +147,8 @@ def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, con
             "rows": [row.key for row in prepared.rows],
         },
         verdict=outcome.verdict(rows),
-        head=_revision(prepared.head),
-        base=_revision(prepared.base),
+        head=verdicts.revision(prepared.head),
+        base=verdicts.revision(prepared.base),
         rows=rows,
         notes=[*prepared.notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
         conditions=ConditionsRecord(**asdict(conditions)),
@@ -141,19 +156,13 @@ def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, con
     )
 
 
-def _revision(revision: Revision) -> RevisionRecord:
-    return RevisionRecord(title=revision.title, commit=revision.commit, digest=revision.digest)
-
-
-def _store(results: Path, document: Gate, keep: state.Keeper, over: bool) -> None:
+def _store(results: Path, document: Gate) -> None:
     """Keep the document; where that cannot be, the figures are still to be shown."""
     try:
         files.make_folder(results)
         terminal.say(f"results: {files.keep(results, document)}")
     except RecordError as error:
         terminal.say(str(error))
-    if over:
-        keep.forget()
 
 
 def _append(path: Path, text: str) -> None:

@@ -9,20 +9,30 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cli import tables
-from bench.records.gate_schema import Gate, GateRow
+from bench.gate.trees import Revision
+from bench.records.gate_schema import Gate, GateRow, RevisionRecord
 from bench.records.schema import Ratio
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+SESSIONS = """\
+change: speedup over python_loops in the recorded sessions against now, with the
+interval that they predict; sees: the smallest slowdown that would have been
+suspected with a chance of 80 %."""
 LEGEND = """\
 time: of the head against the base, with the interval that the verdict uses;
 speedup: over python_loops, of the head against the base; sees: the smallest
 slowdown that would have been suspected with a chance of 80 %."""
 
 
+def revision(of: Revision) -> RevisionRecord:
+    """A revision as the document names it."""
+    return RevisionRecord(title=of.title, commit=of.commit, digest=of.digest)
+
+
 def text(document: Gate) -> Iterator[RenderableType]:
     """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
     for title, members in cases(document.rows):
-        table = tables.plain("backend", "time", "speedup", "sees", "verdict")
+        table = tables.plain("backend", "change" if document.base is None else "time", "speedup", "sees", "verdict")
         for row in members:
             table.add_row(
                 row.backend,
@@ -37,7 +47,7 @@ def text(document: Gate) -> Iterator[RenderableType]:
     for row in document.rows:
         if row.reason:
             yield from tables.item(sentence(row))
-    yield LEGEND
+    yield legend(document)
     yield ""
     for note in document.notes:
         yield from tables.wrapped(note)
@@ -63,7 +73,12 @@ def markdown(document: Gate) -> str:
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     lines += [f"- {sentence(row)}".replace("|", "\\|") for row in document.rows if row.reason]
-    return "\n".join([*lines, "", *(f"{line}  " for line in LEGEND.splitlines()), "", *document.notes, ""])
+    return "\n".join([*lines, "", *(f"{line}  " for line in legend(document).splitlines()), "", *document.notes, ""])
+
+
+def legend(document: Gate) -> str:
+    """What the columns are."""
+    return SESSIONS if document.base is None else LEGEND
 
 
 def sentence(row: GateRow) -> str:
