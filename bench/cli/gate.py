@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
-import click
 import psutil
 
 from bench import cases
+from bench.cases import Case
 from bench.cli import answers, rates, terminal, verdicts
 from bench.cli import baseline as sessions
 from bench.gate import against, outcome, prepare, run, state
 from bench.gate.against import Prepared, Wanted
 from bench.gate.alone import alone
-from bench.proof.inputs import Unhealthy
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Gate, GateState
+from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.schema import ConditionsRecord
 from bench.timing import machine
 from bench.timing.machine import Conditions, Meter
-from bench.timing.processes import WorkerRefused
 
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
 INTERRUPTED = 130
 BASELINE = "baseline.json"
+RESULTS, THRESHOLD = "results", "5%"
 
 
 def gate(
@@ -66,14 +64,13 @@ def gate(
     with alone(terminal.say):
         if against is not None:
             wanted = Wanted(against, chosen, tuple(backend), limit, most)
-            document, interrupted = _against(wanted, resume, results)
+            document, interrupted = judged(wanted, resume, results)
         else:
             path = results / BASELINE if baseline is None else baseline
             asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
-            with _bad_machine():
-                if record:
-                    return sessions.record(asked)
-                document, interrupted = sessions.judged(asked), False
+            if record:
+                return sessions.record(asked)
+            document, interrupted = sessions.judged(asked), False
     _store(results, document)
     try:
         answers.answer(document, json_path, *verdicts.text(document))
@@ -81,6 +78,31 @@ def gate(
         if markdown is not None:
             _append(Path(markdown), verdicts.markdown(document))
     return INTERRUPTED if interrupted else STATUS[document.verdict]
+
+
+def rows(
+    pairs: Sequence[tuple[str, Case]], revision: str | None, baseline: Path | None, budget: float, root: Path
+) -> dict[tuple[str, Case], GateRow]:
+    """The verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them."""
+    usual = set(cases.select(default=prepare.DEFAULT))
+    chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
+    names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
+    kept, threshold = tuple(dict.fromkeys(chosen)), share(THRESHOLD)
+    with alone(terminal.say):
+        if revision is not None:
+            document, interrupted = judged(
+                Wanted(revision, kept, names, threshold, seconds(budget)), False, root / RESULTS
+            )
+            if interrupted:
+                raise KeyboardInterrupt
+        else:
+            path = Path() if baseline is None else baseline
+            document = sessions.judged(sessions.Wanted(path, None, kept, names, threshold, seconds(budget), False))
+    return {(row.backend, case): row for row in document.rows for case in kept if _is_of(row, case)}
+
+
+def _is_of(row: GateRow, case: Case) -> bool:
+    return all(getattr(row, name) == value for name, value in case.fields().items())
 
 
 def share(text: str) -> float:
@@ -102,11 +124,11 @@ def seconds(value: float) -> float:
     return value
 
 
-def _against(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
-    """The document, and whether the measuring was interrupted."""
+def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
+    """The verdict on the working tree against a revision, and whether the measuring was interrupted."""
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
-        with _bad_machine(), answers.caller_input():
+        with answers.caller_input():
             prepared = against.prepared(wanted, progress)
             state.sweep(results)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
@@ -121,15 +143,6 @@ def _against(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
     if not interrupted:
         keep.forget()
     return document, interrupted
-
-
-@contextmanager
-def _bad_machine() -> Iterator[None]:
-    """What no worker can do, and what this machine cannot hold, is said in one line."""
-    try:
-        yield
-    except (Unhealthy, MemoryError, WorkerRefused) as error:
-        raise click.ClickException(str(error)) from error
 
 
 def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, conditions: Conditions) -> Gate:

@@ -32,15 +32,12 @@ def revision(of: Revision) -> RevisionRecord:
 def text(document: Gate) -> Iterator[RenderableType]:
     """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
     for title, members in cases(document.rows):
-        table = tables.plain("backend", "change" if document.base is None else "time", "speedup", "sees", "verdict")
+        columns = ("change", "sees") if document.base is None else ("time", "speedup", "sees")
+        table = tables.plain("backend", *columns, "verdict")
         for row in members:
-            table.add_row(
-                row.backend,
-                change(row.change),
-                percent(None if row.speedup_change is None else row.speedup_change.estimate),
-                percent(row.detectable),
-                Text(row.verdict, style=STYLES[row.verdict]),
-            )
+            speedup = () if document.base is None else (percent(_estimate(row.speedup_change)),)
+            verdict = Text(row.verdict, style=STYLES[row.verdict])
+            table.add_row(row.backend, change(row.change), *speedup, percent(row.detectable), verdict)
         yield Text(title, style="bold")
         yield table
         yield ""
@@ -66,7 +63,7 @@ def markdown(document: Gate) -> str:
                 tables.duration(row.base_seconds),
                 tables.duration(row.head_seconds),
                 change(row.change),
-                percent(None if row.speedup_change is None else row.speedup_change.estimate),
+                percent(_estimate(row.speedup_change)),
                 percent(row.detectable),
                 row.verdict,
             )
@@ -83,7 +80,7 @@ def legend(document: Gate) -> str:
 
 def sentence(row: GateRow) -> str:
     """A row's verdict in words, with its numbers."""
-    numbers = [f"time {change(row.change)}"] if row.change is not None else []
+    numbers = [f"change {change(row.change)}"] if row.change is not None else []
     if row.base_seconds is not None and row.head_seconds is not None:
         numbers.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
     if row.moved:
@@ -122,3 +119,7 @@ def change(ratio: Ratio | None) -> str:
 def percent(ratio: float | None) -> str:
     """What a ratio is above 1, in percent."""
     return tables.NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"
+
+
+def _estimate(ratio: Ratio | None) -> float | None:
+    return None if ratio is None else ratio.estimate
