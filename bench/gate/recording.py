@@ -141,7 +141,7 @@ def record(
 def calibrate(tree: Path, request: Build) -> Calibration:
     """How many calls fill a stretch, and how many steps of the delay loop make a call slower by ``PLANTED``."""
     lengths = {"bare": 0, "delayed": PROBE}
-    with sets.opened({"head": tree}) as sides:
+    with sets.opened({"head": tree}, Random(0)) as sides:
         for key, length in lengths.items():
             _asked(sides, "head", replace(request, row=key, steps=length), sets.BUILDING)
         times: dict[str, list[float]] = {key: [] for key in lengths}
@@ -159,10 +159,11 @@ def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, r
     steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
     seconds = np.empty((len(ARMS), BLOCKS), np.float32)
-    with sets.opened(places) as sides:
-        for arm in ARMS:
+    with sets.opened(places, random) as sides:
+        built = random.sample(ARMS, len(ARMS))
+        for arm in built:
             sides.send(side_of[arm], replace(request, row=arm, steps=steps[arm]))
-        for arm in ARMS:
+        for arm in built:
             _answer(sides.receive(arm, side_of[arm], sets.BUILDING))
         for block, order in zip(range(BLOCKS), orders(len(ARMS), random), strict=False):
             for place in order:

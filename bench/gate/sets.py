@@ -140,10 +140,14 @@ class Sides:
 
 
 @contextmanager
-def opened(trees: Mapping[str, Path]) -> Iterator[Sides]:
-    """A fresh process for each side, started together."""
+def opened(trees: Mapping[str, Path], random: Random) -> Iterator[Sides]:
+    """A fresh process for each side, started together.
+
+    They are started in a random order, so that the first is none of them more often than another.
+    """
     with ExitStack() as stack:
-        yield Sides({side: stack.enter_context(start(MODULE, path=[tree])) for side, tree in trees.items()})
+        order = random.sample(list(trees), len(trees))
+        yield Sides({side: stack.enter_context(start(MODULE, path=[trees[side]])) for side in order})
 
 
 def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) -> Outcomes:
@@ -152,7 +156,7 @@ def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) ->
     Raises Died.
     """
     outcomes = Outcomes()
-    with opened(trees) as sides:
+    with opened(trees, random) as sides:
         for plan in plans:
             _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILDING))
             if plan.key not in outcomes.failures:
