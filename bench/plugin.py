@@ -1,16 +1,22 @@
 """pytest plugin: ``pytest --benchmark`` runs the benchmark cases alone; without it they are left out.
 
-A benchmark case is a test that uses pytest-benchmark's fixture. The terminal ends with the table of speedups.
+A benchmark case is a test that uses pytest-benchmark's fixture. The terminal ends with the table of speedups. With a
+revision or a baseline the gate measures the cases as well, and its verdicts are those of the tests.
 """
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bench.timing import threads
+
+if TYPE_CHECKING:
+    from bench.records.gate_schema import GateRow
 
 if "numpy" not in sys.modules:
     threads.set_own()
@@ -20,13 +26,77 @@ PROPERTY = "mlpbench"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--benchmark``."""
-    parser.getgroup("mlpbench").addoption(
+    """Add ``--benchmark`` and the options of the gate."""
+    group = parser.getgroup("mlpbench")
+    group.addoption(
         "--benchmark",
         action="store_true",
         dest="benchmark_cases",
         help="Run the benchmark cases, and nothing else.",
     )
+    group.addoption(
+        "--benchmark-gate-against",
+        metavar="REV",
+        help="Fail the cases in which a backend is slower than at this revision.",
+    )
+    group.addoption(
+        "--benchmark-gate-baseline",
+        metavar="FILE",
+        type=Path,
+        help="Fail the cases in which a speedup is less than in the sessions that FILE holds.",
+    )
+    group.addoption(
+        "--benchmark-gate-budget", metavar="SECONDS", type=float, default=120.0, help="What the gate measures at most."
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse what the gate cannot measure against, before anything runs."""
+    revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
+    if revision is None and baseline is None:
+        return
+    from bench.gate import trees
+    from bench.records import files
+    from bench.records.gate_schema import Baseline
+
+    if revision is not None and baseline is not None:
+        raise pytest.UsageError("name either --benchmark-gate-against or --benchmark-gate-baseline")
+    try:
+        if revision is not None:
+            trees.committed(trees.repository(), revision)
+        else:
+            files.read(baseline, Baseline)
+    except ValueError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+@pytest.fixture(scope="session")
+def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRow]:
+    """The gate's rows by backend and case, for the cases that were collected; empty if no gate was asked for."""
+    option = request.config.getoption
+    revision, baseline = option("benchmark_gate_against"), option("benchmark_gate_baseline")
+    if revision is None and baseline is None:
+        return {}
+    from bench.cli import gate
+
+    wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    pairs = [(params["name"], params["case"]) for params in wanted if {"name", "case"} <= params.keys()]
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        return gate.rows(pairs, revision, baseline, option("benchmark_gate_budget"), request.config.rootpath)
+
+
+def settle(row: GateRow | None, extra_info: dict[str, Any]) -> None:
+    """Make the gate's verdict on a case that of the test that runs it, and put its figures beside the test's."""
+    if row is None:
+        return
+    from bench.cli import verdicts
+
+    extra_info["gate"] = row.model_dump()
+    if row.verdict == "FAIL":
+        pytest.fail(verdicts.sentence(row), pytrace=False)
+    if row.verdict == "INCONCLUSIVE":
+        pytest.skip(verdicts.sentence(row))
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,7 +13,7 @@ import pytest
 import impls
 from bench import selection
 from bench.cases import select
-from bench.plugin import PROPERTY
+from bench.plugin import PROPERTY, settle
 from bench.proof.verify import expect
 from bench.timing import blocks, checks, statistics, stretches
 from bench.timing.calls import call
@@ -32,7 +32,7 @@ def reference_model(case):
 
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("case", select(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
-def test_backend(case, name, benchmark, record_property):
+def test_backend(case, name, benchmark, record_property, gate_rows):
     try:
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
@@ -56,6 +56,7 @@ def test_backend(case, name, benchmark, record_property):
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
     checks.after(backend, case, expectation(case), model, (function, argument))
+    settle(gate_rows.get((name, case)), benchmark.extra_info)
 
 
 def paired_speedup(case, name, timed):

@@ -15,6 +15,7 @@ from rich.console import RenderableType
 from bench.cli import terminal
 from bench.records import files, schema
 from bench.timing import machine
+from bench.timing.processes import WorkerRefused
 from impls import BackendError
 
 OK, FINDING, INCONCLUSIVE = 0, 1, 3
@@ -23,10 +24,10 @@ STANDARD_OUTPUT = "-"
 
 @contextmanager
 def caller_input() -> Iterator[None]:
-    """What goes wrong in here is the caller's input."""
+    """What goes wrong in here is the caller's input, or what this machine cannot hold or run."""
     try:
         yield
-    except (BackendError, TypeError, ValueError) as error:  # RecordError is a ValueError
+    except (BackendError, MemoryError, TypeError, ValueError, WorkerRefused) as error:  # RecordError is a ValueError
         raise click.ClickException(str(error)) from error
 
 

@@ -3,67 +3,106 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
 
-import click
 import psutil
 
 from bench import cases
+from bench.cases import Case
 from bench.cli import answers, rates, terminal, verdicts
+from bench.cli import baseline as sessions
 from bench.gate import against, outcome, prepare, run, state
 from bench.gate.against import Prepared, Wanted
 from bench.gate.alone import alone
-from bench.gate.trees import Revision
-from bench.proof.inputs import Unhealthy
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Gate, GateState, RevisionRecord
+from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.schema import ConditionsRecord
 from bench.timing import machine
 from bench.timing.machine import Conditions, Meter
-from bench.timing.processes import WorkerRefused
 
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
 INTERRUPTED = 130
-BUDGET_ENDED = "the budget ended"
+BASELINE = "baseline.json"
+RESULTS, THRESHOLD = "results", "5%"
 
 
 def gate(
     *,
     against: str | None,
+    baseline: Path | None,
+    baseline_from: str | None,
+    record: bool,
+    ratchet: bool,
+    characterise: bool,
+    sets: int,
+    loaded: bool,
     backend: Sequence[str],
     network: Sequence[str],
     operation: Sequence[str],
     threshold: str,
     budget: float,
     resume: bool,
-    characterise: bool,
-    sets: int,
-    loaded: bool,
     markdown: str | None,
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Measure the working tree against a revision and give the verdict, or measure the gate itself."""
-    if characterise:
-        return rates.characterise(sets, loaded, seconds(budget), json_path, results)
+    """Measure the working tree against a revision or a baseline and give the verdict, or measure the gate itself."""
     with answers.caller_input():
-        if against is None:
-            raise ValueError("gate against what? name a revision with --against, such as --against main")
-        wanted = Wanted(
-            revision=against,
-            cases=tuple(cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT)),
-            backends=tuple(backend),
-            threshold=share(threshold),
-            budget=seconds(budget),
-        )
-        answers.check_json_path(json_path, Gate)
+        stored = baseline is not None or baseline_from is not None or record or ratchet
+        if (against is not None) + stored + characterise != 1:
+            raise ValueError("say what to measure against: --against REV, such as --against main, or --baseline FILE")
+        limit, most = share(threshold), seconds(budget)
+        chosen = tuple(cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT))
+        if not characterise:
+            answers.check_json_path(json_path, Gate)
+    if characterise:
+        return rates.characterise(sets, loaded, most, json_path, results)
     with alone(terminal.say):
-        return _against(wanted, resume, markdown, json_path, results)
+        if against is not None:
+            wanted = Wanted(against, chosen, tuple(backend), limit, most)
+            document, interrupted = judged(wanted, resume, results)
+        else:
+            path = results / BASELINE if baseline is None else baseline
+            asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
+            if record:
+                return sessions.record(asked)
+            document, interrupted = sessions.judged(asked), False
+    _store(results, document)
+    try:
+        answers.answer(document, json_path, *verdicts.text(document))
+    finally:
+        if markdown is not None:
+            _append(Path(markdown), verdicts.markdown(document))
+    return INTERRUPTED if interrupted else STATUS[document.verdict]
+
+
+def rows(
+    pairs: Sequence[tuple[str, Case]], revision: str | None, baseline: Path | None, budget: float, root: Path
+) -> dict[tuple[str, Case], GateRow]:
+    """The verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them."""
+    usual = set(cases.select(default=prepare.DEFAULT))
+    chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
+    names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
+    kept, threshold = tuple(dict.fromkeys(chosen)), share(THRESHOLD)
+    with alone(terminal.say):
+        if revision is not None:
+            document, interrupted = judged(
+                Wanted(revision, kept, names, threshold, seconds(budget)), False, root / RESULTS
+            )
+            if interrupted:
+                raise KeyboardInterrupt
+        else:
+            path = Path() if baseline is None else baseline
+            document = sessions.judged(sessions.Wanted(path, None, kept, names, threshold, seconds(budget), False))
+    return {(row.backend, case): row for row in document.rows for case in kept if _is_of(row, case)}
+
+
+def _is_of(row: GateRow, case: Case) -> bool:
+    return all(getattr(row, name) == value for name, value in case.fields().items())
 
 
 def share(text: str) -> float:
@@ -85,36 +124,25 @@ def seconds(value: float) -> float:
     return value
 
 
-def _against(wanted: Wanted, resume: bool, markdown: str | None, json_path: str | None, results: Path) -> int:
+def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
+    """The verdict on the working tree against a revision, and whether the measuring was interrupted."""
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
-        with _bad_machine(), answers.caller_input():
+        with answers.caller_input():
             prepared = against.prepared(wanted, progress)
             state.sweep(results)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
         keep = state.Keeper(results / state.FILE, begun, terminal.say)
-        cut = BUDGET_ENDED
+        interrupted = False
         try:
             run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
         except KeyboardInterrupt:
-            cut = "it was interrupted"
+            interrupted = True
+    cut = "it was interrupted" if interrupted else "the budget ended"
     document = _document(wanted, prepared, keep.state, cut, meter.read())
-    _store(results, document, keep, over=cut == BUDGET_ENDED)
-    try:
-        answers.answer(document, json_path, *verdicts.text(document))
-    finally:
-        if markdown is not None:
-            _append(Path(markdown), verdicts.markdown(document))
-    return STATUS[document.verdict] if cut == BUDGET_ENDED else INTERRUPTED
-
-
-@contextmanager
-def _bad_machine() -> Iterator[None]:
-    """What no worker can do, and what this machine cannot hold, is said in one line."""
-    try:
-        yield
-    except (Unhealthy, MemoryError, WorkerRefused) as error:
-        raise click.ClickException(str(error)) from error
+    if not interrupted:
+        keep.forget()
+    return document, interrupted
 
 
 def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, conditions: Conditions) -> Gate:
@@ -132,8 +160,8 @@ def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, con
             "rows": [row.key for row in prepared.rows],
         },
         verdict=outcome.verdict(rows),
-        head=_revision(prepared.head),
-        base=_revision(prepared.base),
+        head=verdicts.revision(prepared.head),
+        base=verdicts.revision(prepared.base),
         rows=rows,
         notes=[*prepared.notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
         conditions=ConditionsRecord(**asdict(conditions)),
@@ -141,19 +169,13 @@ def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, con
     )
 
 
-def _revision(revision: Revision) -> RevisionRecord:
-    return RevisionRecord(title=revision.title, commit=revision.commit, digest=revision.digest)
-
-
-def _store(results: Path, document: Gate, keep: state.Keeper, over: bool) -> None:
+def _store(results: Path, document: Gate) -> None:
     """Keep the document; where that cannot be, the figures are still to be shown."""
     try:
         files.make_folder(results)
         terminal.say(f"results: {files.keep(results, document)}")
     except RecordError as error:
         terminal.say(str(error))
-    if over:
-        keep.forget()
 
 
 def _append(path: Path, text: str) -> None:

@@ -161,6 +161,15 @@ def scale(**options: Any) -> int:
 
 @cli.command()
 @click.option("--against", metavar="REV", help="Measure the working tree against this revision.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Measure it against the sessions that FILE holds of machines like this one.",
+)
+@click.option("--baseline-from", metavar="REV", help="Read the baseline's file as REV has it.")
+@click.option("--record", is_flag=True, help="Append a session to the baseline; by default results/baseline.json.")
+@click.option("--ratchet", is_flag=True, help="Move the baseline where a speedup has grown.")
 @_backend_option
 @_case_options("3-3-1 and 100-100-50-10")
 @click.option("--threshold", default="5%", metavar="T", help="The slowdown that is a regression. Default: 5%.")

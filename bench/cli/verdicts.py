@@ -10,35 +10,42 @@ from rich.text import Text
 
 from bench.cases import samples
 from bench.cli import tables
-from bench.records.gate_schema import Gate, GateRow
+from bench.gate.trees import Revision
+from bench.records.gate_schema import Gate, GateRow, RevisionRecord
 from bench.records.schema import Ratio
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
+SESSIONS = """\
+change: speedup over python_loops in the recorded sessions against now, with the
+interval that they predict; sees: the smallest slowdown that would have been
+suspected with a chance of 80 %."""
 LEGEND = """\
 time: of the head against the base, with the interval that the verdict uses;
 speedup: over python_loops, of the head against the base; sees: the smallest
 slowdown that would have been suspected with a chance of 80 %."""
 
 
+def revision(of: Revision) -> RevisionRecord:
+    """A revision as the document names it."""
+    return RevisionRecord(title=of.title, commit=of.commit, digest=of.digest)
+
+
 def text(document: Gate) -> Iterator[RenderableType]:
     """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
     for title, members in cases(document.rows):
-        table = tables.plain("backend", "time", "speedup", "sees", "verdict")
+        columns = ("change", "sees") if document.base is None else ("time", "speedup", "sees")
+        table = tables.plain("backend", *columns, "verdict")
         for row in members:
-            table.add_row(
-                row.backend,
-                change(row.change),
-                percent(None if row.speedup_change is None else row.speedup_change.estimate),
-                percent(row.detectable),
-                Text(row.verdict, style=STYLES[row.verdict]),
-            )
+            speedup = () if document.base is None else (percent(_estimate(row.speedup_change)),)
+            verdict = Text(row.verdict, style=STYLES[row.verdict])
+            table.add_row(row.backend, change(row.change), *speedup, percent(row.detectable), verdict)
         yield Text(title, style="bold")
         yield table
         yield ""
     for row in document.rows:
         if row.reason:
             yield from tables.item(sentence(row))
-    yield LEGEND
+    yield legend(document)
     yield ""
     for note in document.notes:
         yield from tables.wrapped(note)
@@ -57,19 +64,24 @@ def markdown(document: Gate) -> str:
                 tables.duration(row.base_seconds),
                 tables.duration(row.head_seconds),
                 change(row.change),
-                percent(None if row.speedup_change is None else row.speedup_change.estimate),
+                percent(_estimate(row.speedup_change)),
                 percent(row.detectable),
                 row.verdict,
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
     lines += [f"- {sentence(row)}".replace("|", "\\|") for row in document.rows if row.reason]
-    return "\n".join([*lines, "", *(f"{line}  " for line in LEGEND.splitlines()), "", *document.notes, ""])
+    return "\n".join([*lines, "", *(f"{line}  " for line in legend(document).splitlines()), "", *document.notes, ""])
+
+
+def legend(document: Gate) -> str:
+    """What the columns are."""
+    return SESSIONS if document.base is None else LEGEND
 
 
 def sentence(row: GateRow) -> str:
     """A row's verdict in words, with its numbers."""
-    numbers = [f"time {change(row.change)}"] if row.change is not None else []
+    numbers = [f"change {change(row.change)}"] if row.change is not None else []
     if row.base_seconds is not None and row.head_seconds is not None:
         numbers.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
     if row.moved:
@@ -108,3 +120,7 @@ def change(ratio: Ratio | None) -> str:
 def percent(ratio: float | None) -> str:
     """What a ratio is above 1, in percent."""
     return tables.NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"
+
+
+def _estimate(ratio: Ratio | None) -> float | None:
+    return None if ratio is None else ratio.estimate

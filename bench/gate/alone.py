@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 @contextmanager
 def alone(say: Callable[[str], None]) -> Iterator[None]:
     """Hold this machine's lock, which goes with the process that holds it; say so where another gate must end first."""
-    lock = FileLock(Path(tempfile.gettempdir()) / f"mlpbench-gate-{getpass.getuser()}.lock")
+    lock = FileLock(path())
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -24,3 +24,8 @@ def alone(say: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def path() -> Path:
+    """The file that is locked."""
+    return Path(tempfile.gettempdir()) / f"mlpbench-gate-{getpass.getuser()}.lock"

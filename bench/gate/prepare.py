@@ -125,7 +125,7 @@ def _listed(tree: Path, cases: Sequence[Case]) -> dict[str, Found]:
     networks = tuple(
         (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
     )
-    with sets.opened({"": tree}) as sides:
+    with sets.opened({"": tree}, Random(0)) as sides:
         answer = sides.ask("", "", List(networks), sets.BUILDING)
     if not isinstance(answer, list):
         raise ValueError(f"the backends of {tree} cannot be listed: {answer.reason}")

@@ -141,3 +141,40 @@ def _mean(pairs: Sequence[Pair]) -> tuple[float, float]:
 def _quantile(count: int, alpha: float) -> float:
     """Student's t that ``count`` values exceed with the chance ``alpha``."""
     return float(stdtrit(count - 1, 1 - alpha))
+
+
+SESSIONS = 10
+"""Sessions of a baseline before its prediction interval decides."""
+
+
+def predict(history: Sequence[float], now: float, threshold: float, alpha: float) -> Judgement:
+    """Judge one more value of a series of logarithms of speedups, by the interval that the series predicts for it.
+
+    The interval is t(k-1)·s·√(1 + 1/k), k values with the standard deviation s. What is judged is how far the new value
+    lies below their mean.
+    """
+    count = len(history)
+    if count < 2:
+        return Judgement("INCONCLUSIVE", False, count, None, None, None, None, None, None)
+    change, error = fmean(history) - now, _prediction_error(history)
+    limit = math.log1p(threshold)
+    half = _quantile(count, PASS_ALPHA) * error
+    reach = max(limit, _quantile(count, alpha) * error)
+    detectable = reach + _quantile(count, 1 - POWER) * error
+    verdict: Verdict = "INCONCLUSIVE"
+    if count >= SESSIONS:
+        if change > limit and change > _quantile(count, alpha) * error:
+            verdict = "FAIL"
+        elif change + half < limit:
+            verdict = "PASS"
+    decided = verdict != "INCONCLUSIVE"
+    return Judgement(verdict, decided, count, None, change, change - half, change + half, None, detectable)
+
+
+def is_outside(history: Sequence[float], now: float) -> bool:
+    """Whether a value lies outside the 95 % interval that a series predicts for it."""
+    return abs(now - fmean(history)) > _quantile(len(history), PASS_ALPHA / 2) * _prediction_error(history)
+
+
+def _prediction_error(history: Sequence[float]) -> float:
+    return stdev(history) * math.sqrt(1 + 1 / len(history))

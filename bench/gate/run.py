@@ -20,7 +20,7 @@ from bench.timing.measure import Progress
 
 DEATHS = 2
 """So many times a process may die at a row before that is held against the row: others may have killed it."""
-MOST_BLOCKS, FEWEST_BLOCKS = 15, 3
+MOST_BLOCKS, FEWEST_BLOCKS = 60, 15
 
 Keep = Callable[[GateState], None]
 
@@ -51,7 +51,7 @@ def _with_effort(plan: Plan, seconds: float, blocks: int) -> Plan:
     """The plan with so many blocks, or with those that take the same time where a call takes longer than a stretch."""
     loops = max(1, round(sets.STRETCH / seconds))
     count = max(1, min(blocks, round(blocks * sets.STRETCH / (loops * seconds))))
-    return replace(plan, loops=loops, blocks=count, cost=1.1 * len(sets.SIDES) * count * loops * seconds)
+    return replace(plan, loops=loops, blocks=count, cost=len(sets.SIDES) * count * (1.1 * loops * seconds + sets.TURN))
 
 
 def run(
@@ -86,17 +86,25 @@ def run(
 
 
 def pairs(state: GateState, key: str) -> list[Pair]:
-    """What each set says of a row. The base was timed twice, so the head is held to the mean of both."""
+    """What each set says of a row."""
     return [pair(times) for one in state.sets if (times := one.seconds.get(key)) is not None]
 
 
 def pair(times: Mapping[str, Sequence[float]]) -> Pair:
-    """What a set says of a row, from its times by side: medians over the blocks."""
-    blocks = list(zip(*(map(math.log, times[side]) for side in sets.SIDES), strict=True))
+    """What a set says of a row, from its times by side: medians over the blocks.
+
+    The head is held to the base and to the base again, and the mean of both is the change. To hold it to the mean of
+    their times would favour it: where times have a tail, one time lies below the mean of two more often than above.
+    """
+    head, base, again = (list(map(math.log, times[side])) for side in sets.SIDES)
     return Pair(
-        change=median(head - (base + again) / 2 for head, base, again in blocks),
-        offset=median(again - base for _, base, again in blocks),
+        change=(_median(head, base) + _median(head, again)) / 2,
+        offset=_median(again, base),
     )
+
+
+def _median(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    return median(a - b for a, b in zip(ours, theirs, strict=True))
 
 
 def judgement(state: GateState, task: Task, key: str) -> Judgement:

@@ -13,6 +13,8 @@ from scipy.stats import binomtest, mannwhitneyu
 from bench.gate import rule
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
 from bench.gate.rule import Pair, Verdict
+from bench.gate.run import pair
+from bench.gate.sets import SIDES
 
 HEAD, BASE, AGAIN = 0, 1, 2
 CONFIDENCE = 0.95
@@ -126,7 +128,5 @@ def _run(pairs: Sequence[Pair], threshold: float, most: int) -> tuple[int, Verdi
 
 
 def _pairs(seconds: NDArray[np.float32], head: int) -> list[Pair]:
-    logarithms = np.log(seconds.astype(np.float64))
-    base, again = logarithms[:, BASE], logarithms[:, AGAIN]
-    changes = np.median(logarithms[:, head] - (base + again) / 2, axis=1)
-    return [Pair(float(c), float(o)) for c, o in zip(changes, np.median(again - base, axis=1), strict=True)]
+    arms = dict(zip(SIDES, (head, BASE, AGAIN), strict=True))
+    return [pair({side: one[arm].tolist() for side, arm in arms.items()}) for one in seconds]

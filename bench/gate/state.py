@@ -40,6 +40,7 @@ class Keeper:
         if not self._works:
             return
         try:
+            files.make_folder(self._path.parent)
             files.write(self._path, state)
         except RecordError as error:
             self._works = False

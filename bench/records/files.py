@@ -34,15 +34,20 @@ def dumps(document: Record) -> str:
 
 def read(path: Path, kind: type[Kind]) -> Kind:
     """Read a document of one kind. Raises RecordError for a file that is missing, corrupt or something else."""
-    found, wanted = _schema(path), kind.model_fields["schema_"].default
+    return parse(str(path), _content(path), kind)
+
+
+def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
+    """Read a document of one kind from what a file of this name holds. Raises RecordError."""
+    found, wanted = _schema(name, content), kind.model_fields["schema_"].default
     if found != wanted:
-        raise RecordError(f"{path} is of schema {found}; {wanted} is wanted")
+        raise RecordError(f"{name} is of schema {found}; {wanted} is wanted")
     try:
-        return kind.model_validate_json(path.read_bytes())
+        return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = ".".join(map(str, first["loc"])) or "the document"
-        raise RecordError(f"{path} is not a valid {wanted} document: {place}: {first['msg']}") from None
+        raise RecordError(f"{name} is not a valid {wanted} document: {place}: {first['msg']}") from None
 
 
 def write(path: Path, document: Record) -> None:
@@ -117,26 +122,31 @@ def check_destination(path: Path, kind: type[Record]) -> None:
     except OSError as error:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
     try:
-        found, wanted = _schema(path), kind.model_fields["schema_"].default
+        found, wanted = _schema(str(path), _content(path)), kind.model_fields["schema_"].default
         if found != wanted:
             raise RecordError(f"{path} is of schema {found}")
     except RecordError as error:
         raise RecordError(f"{error}; it is not overwritten, name another file") from None
 
 
-def _schema(path: Path) -> str:
-    """The schema that a document of ours names. Raises RecordError for anything else."""
+def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():
         raise RecordError(f"{path} is no regular file")
     try:
-        document = json.loads(path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _schema(name: str, content: bytes) -> str:
+    """The schema that a document of ours names. Raises RecordError for anything else."""
+    try:
+        document = json.loads(content)
     except (ValueError, RecursionError):
-        raise RecordError(f"{path} is not JSON") from None
+        raise RecordError(f"{name} is not JSON") from None
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not schema.startswith("mlpbench."):
-        raise RecordError(f"{path} is not an mlpbench document")
+        raise RecordError(f"{name} is not an mlpbench document")
     return schema
 
 

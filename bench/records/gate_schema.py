@@ -102,3 +102,43 @@ class Rates(Record):
     machine: dict[str, Any]
     budget: Finite
     rows: list[RateRow]
+
+
+class SessionRow(Record):
+    """A row in one session: its speedup over the reference, and the seconds of both."""
+
+    speedup: Finite
+    seconds: Finite
+    reference_seconds: Finite
+
+
+class Session(Record):
+    """One measuring of the working tree, by row."""
+
+    started: str
+    head: str
+    digest: str
+    rows: dict[str, SessionRow]
+
+
+class Move(Record):
+    """A gain that was accepted: from then on the row's speedups in the first ``sessions`` count ``factor`` times."""
+
+    row: str
+    factor: Finite
+    sessions: int
+
+
+class Bucket(Record):
+    """Sessions on machines that are alike."""
+
+    machine: dict[str, Any]
+    sessions: list[Session]
+    moves: list[Move]
+
+
+class Baseline(Record):
+    """The file of ``mlpbench gate --baseline``, which ``--record`` and ``--ratchet`` write."""
+
+    schema_: Literal["mlpbench.baseline/1"] = Field("mlpbench.baseline/1", alias="schema")
+    buckets: list[Bucket]

@@ -1,0 +1,241 @@
+"""``gate --baseline``: this working tree's speedups against those of earlier sessions on a machine like this one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from statistics import fmean, median
+from typing import Any
+
+from bench.cases import Case
+from bench.gate import prepare, rule, sets, trees
+from bench.gate.rule import Judgement
+from bench.gate.run import Task, planned
+from bench.gate.sets import Died, Plan, Row
+from bench.gate.trees import Revision
+from bench.records.gate_schema import Baseline, Bucket, Cause, GateRow, Move, Session, SessionRow
+from bench.records.schema import Ratio
+from bench.selection import REFERENCE
+from bench.timing.measure import Progress
+
+SETS = rule.FEWEST
+"""Fresh processes of a session."""
+LIKE = ("cpu", "instruction_set", "python", "blas")
+LIBRARIES = ("numpy", "numba")
+
+
+@dataclass(frozen=True)
+class Head:
+    """The working tree, ready to be measured; ``wrong`` says by row what the proof found."""
+
+    revision: Revision
+    tree: Path
+    rows: tuple[Row, ...]
+    task: Task
+    wrong: Mapping[str, str]
+    notes: tuple[str, ...]
+
+
+def bucket_of(machine: Mapping[str, Any]) -> dict[str, Any]:
+    """What two machines must share for their speedups to be compared."""
+    libraries = {name: machine["libraries"].get(name) for name in LIBRARIES}
+    return {**{key: machine[key] for key in LIKE}, **libraries}
+
+
+def prepared(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> Head:
+    """Lay the working tree out, choose the rows and prove them right. Raises TreeError and ValueError."""
+    root = trees.repository()
+    revision = trees.working(root)
+    progress.stage(f"head: {revision.title}")
+    trees.sweep(root / prepare.STORE)
+    tree = trees.slot(root / prepare.STORE, revision, "head")
+    choice = prepare.choose({"head": tree}, cases, named)
+    progress.stage("computing the exact results")
+    plans = prepare.plans(choice)
+    progress.stage("proving the head right")
+    seconds, wrong = prepare.prove(tree, plans, progress)
+    right = {key: plan for key, plan in plans.items() if key in seconds}
+    rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
+    failures, starting = prepare.try_out({"head": tree}, right)
+    wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
+    judged = tuple(row.key for row in rows if row.key not in wrong)
+    task = planned(Task({key: right[key] for key in right if key not in wrong}, judged, 0.0, budget, starting), seconds)
+    return Head(revision, tree, rows, task, wrong, choice.notes)
+
+
+def measure(head: Head, progress: Progress, keys: Sequence[str]) -> tuple[Session, dict[str, str]]:
+    """A session: speedups of these rows from fresh processes; and by row what failed."""
+    beside = dict.fromkeys(head.task.plans[key].row.of(REFERENCE).key for key in keys)
+    wanted: list[Plan] = [head.task.plans[key] for key in dict.fromkeys([*keys, *beside]) if key in head.task.plans]
+    found: dict[str, list[float]] = {plan.key: [] for plan in wanted}
+    failures: dict[str, str] = {}
+    random = Random()
+    progress.start(SETS)
+    for number in range(SETS):
+        progress.stage(f"process {number + 1} of {SETS}")
+        try:
+            outcomes = sets.measure({"head": head.tree}, [plan for plan in wanted if plan.key not in failures], random)
+        except Died as death:
+            failures[death.key] = str(death)
+            continue
+        for key, times in outcomes.seconds.items():
+            found[key].append(median(times["head"]))
+        failures.update((key, next(iter(reasons.values()))) for key, reasons in outcomes.failures.items())
+        progress.advance()
+    rows = {}
+    for key in keys:
+        reference = head.task.plans[key].row.of(REFERENCE).key
+        if reference in failures:
+            failures.setdefault(key, f"the reference fails: {failures[reference]}")
+        if key not in failures:
+            speedup = math.exp(fmean(map(math.log, found[reference])) - fmean(map(math.log, found[key])))
+            seconds, beside_seconds = median(found[key]), median(found[reference])
+            rows[key] = SessionRow(speedup=speedup, seconds=seconds, reference_seconds=beside_seconds)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return Session(started=started, head=head.revision.title, digest=head.revision.digest, rows=rows), failures
+
+
+def with_session(baseline: Baseline, bucket: dict[str, Any], session: Session) -> Baseline:
+    """The baseline with a session more in the bucket."""
+    own = find(baseline, bucket)
+    return _replaced(baseline, own.model_copy(update={"sessions": [*own.sessions, session]}))
+
+
+def with_moves(baseline: Baseline, bucket: dict[str, Any], gains: Mapping[str, float]) -> Baseline:
+    """The baseline moved up for rows that became faster, by the factors of their speedups."""
+    own = find(baseline, bucket)
+    moves = [Move(row=key, factor=factor, sessions=len(own.sessions)) for key, factor in gains.items()]
+    return _replaced(baseline, own.model_copy(update={"moves": [*own.moves, *moves]}))
+
+
+def find(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
+    """The bucket of a machine, empty where there is none."""
+    empty = Bucket(machine=bucket, sessions=[], moves=[])
+    return next((one for one in baseline.buckets if one.machine == bucket), empty)
+
+
+def judged(
+    head: Head, own: Bucket, session: Session, failures: Mapping[str, str], threshold: float, progress: Progress
+) -> list[GateRow]:
+    """The rows of the document. What a session makes suspect is measured again before it is called a regression."""
+    wrong = {**head.wrong, **failures}
+    rows = len(head.rows)
+    first = {
+        row.key: _predicted(own, row.key, session, threshold, rule.FAIL_ALPHA / rows)
+        for row in head.rows
+        if row.key in session.rows
+    }
+    suspects = [key for key, found in first.items() if found.verdict == "FAIL"]
+    again, failed = measure(head, progress, suspects) if suspects else (session, {})
+    second = {key: _predicted(own, key, again, threshold, rule.PASS_ALPHA) for key in suspects if key in again.rows}
+    wrong |= failed
+    return [
+        _failed(row, wrong[row.key])
+        if row.key in wrong
+        else _row(row, own, again if row.key in second else session, first[row.key], second.get(row.key), threshold)
+        for row in head.rows
+    ]
+
+
+def gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, float]:
+    """By row, the factor of a speedup that has certainly grown."""
+    return {
+        key: 1 / row.change.estimate
+        for key, row in zip(keys, rows, strict=True)
+        if row.change is not None and row.change.high is not None and row.change.high < 1 and row.sets >= rule.SESSIONS
+    }
+
+
+def _predicted(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> Judgement:
+    return rule.predict(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
+
+
+def speedups(own: Bucket, key: str) -> list[float]:
+    """Logarithms of a row's speedups in the bucket's sessions, moved as it was ratcheted."""
+    moves = [move for move in own.moves if move.row == key]
+    return [
+        math.log(session.rows[key].speedup) + sum(math.log(move.factor) for move in moves if number < move.sessions)
+        for number, session in enumerate(own.sessions)
+        if key in session.rows
+    ]
+
+
+def _row(
+    row: Row, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
+) -> GateRow:
+    found = first if second is None else second
+    now = session.rows[row.key]
+    before = [one.rows[row.key] for one in own.sessions if row.key in one.rows]
+    moved = _moved(before, now)
+    verdict, reason = found.verdict, ""
+    if found.sets < rule.SESSIONS:
+        reason = f"{found.sets} of the {rule.SESSIONS} sessions that a verdict takes"
+    elif verdict == "FAIL" and moved == ["reference"]:
+        verdict, reason = "INCONCLUSIVE", "its speedup fell because the reference became faster"
+    elif verdict == "FAIL":
+        reason = f"its speedup fell by more than {threshold:.1%}, and again when it was measured again"
+    elif second is not None:
+        reason = "a first suspicion was not confirmed"
+    elif verdict == "INCONCLUSIVE":
+        reason = f"the sessions differ too much to tell {threshold:.1%}"
+    return GateRow(
+        **row.case.fields(),
+        backend=row.backend,
+        verdict=verdict,
+        reason=reason,
+        base_seconds=median(one.seconds for one in before) if before else None,
+        head_seconds=now.seconds,
+        change=_ratio(found),
+        speedup_change=None,
+        offset=None,
+        detectable=None if found.detectable is None else math.exp(found.detectable),
+        sets=found.sets,
+        confirming=None if second is None else SETS,
+        moved=moved,
+    )
+
+
+def _failed(row: Row, reason: str) -> GateRow:
+    return GateRow(
+        **row.case.fields(),
+        backend=row.backend,
+        verdict="FAIL",
+        reason=f"the head fails: {reason}",
+        base_seconds=None,
+        head_seconds=None,
+        change=None,
+        speedup_change=None,
+        offset=None,
+        detectable=None,
+        sets=0,
+        confirming=None,
+        moved=[],
+    )
+
+
+def _moved(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
+    """Which of the two times lies outside what the sessions predict."""
+    times: dict[Cause, tuple[list[float], float]] = {
+        "backend": ([old.seconds for old in before], now.seconds),
+        "reference": ([old.reference_seconds for old in before], now.reference_seconds),
+    }
+    return [
+        cause
+        for cause, (history, value) in times.items()
+        if len(history) >= rule.SESSIONS and rule.is_outside([math.log(old) for old in history], math.log(value))
+    ]
+
+
+def _ratio(judged: Judgement) -> Ratio | None:
+    if judged.estimate is None or judged.low is None or judged.high is None:
+        return None
+    return Ratio(estimate=math.exp(judged.estimate), low=math.exp(judged.low), high=math.exp(judged.high))
+
+
+def _replaced(baseline: Baseline, own: Bucket) -> Baseline:
+    others = [one for one in baseline.buckets if one.machine != own.machine]
+    return baseline.model_copy(update={"buckets": [*others, own]})

@@ -1,0 +1,298 @@
+"""The command ``gate --against``: verdicts on planted changes, and what it does when things go wrong.
+
+The repositories hold a few backends only, so that nothing is compiled.
+"""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from filelock import FileLock
+
+from bench.cli.main import main
+from bench.gate import alone, sets, state
+from bench.records import files
+from bench.records.gate_schema import Gate
+from tests.test_gate_trees import git
+
+ROOT = Path(__file__).parents[1]
+BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
+QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "6")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    root = tmp_path / "repository"
+    package = root / "impls"
+    package.mkdir(parents=True)
+    for file in (ROOT / "impls").glob("*.py"):
+        if file.name.startswith("_") or file.stem in BACKENDS:
+            shutil.copy(file, package)
+    (root / ".gitignore").write_text(".mlpbench/\nresults/\n")
+    git("init", "--quiet", cwd=root)
+    git("add", ".", cwd=root)
+    git("commit", "--quiet", "--message", "base", cwd=root)
+    monkeypatch.chdir(root)
+    # A machine may be slow, and this one may be busy: a lock of the tests' own keeps other gates out of them.
+    monkeypatch.setattr(alone.tempfile, "gettempdir", lambda: str(tmp_path))
+    return root
+
+
+PLANT = """
+
+import os, signal, time
+_Model, calls = Model, 0
+
+
+class Model(_Model):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        work = self._forward_sample
+
+        def sample(x, out):
+            global calls
+            calls += 1
+            late = calls > 1800
+            work(x, out)
+            {fault}
+
+        self._forward_sample = sample
+        self.forward = self._checked_forward()
+"""
+
+
+def plant(root, backend, fault):
+    """Give a backend's forward of one sample a fault; ``late`` is true when the timing has begun."""
+    path = root / "impls" / f"{backend}.py"
+    path.write_text(path.read_text() + PLANT.format(fault=fault))
+
+
+def gate(*arguments, name="gate.json"):
+    status = main(["gate", *QUICK, "--json", name, *arguments])
+    document = files.read(Path(name), Gate)
+    return status, {row.backend: row for row in document.rows}, document
+
+
+def start(*arguments):
+    """A gate in a process group of its own."""
+    command = [sys.executable, "-c", "import sys; from bench.cli.main import main; sys.exit(main())", "gate", *QUICK]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
+    return subprocess.Popen(
+        [*command, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def sides():
+    """Measuring processes that are there."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        if sets.MODULE in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(process.pid)
+    return found
+
+
+def test_nothing_has_changed(repository, capsys):
+    status, rows, document = gate("--markdown", "summary.md")
+    out, err = capsys.readouterr()
+    assert document.verdict in ("PASS", "INCONCLUSIVE")
+    assert status == {"PASS": 0, "INCONCLUSIVE": 3}[document.verdict]
+    assert list(rows) == list(BACKENDS[3:] + BACKENDS[:3])
+    assert document.head.digest == document.base.digest
+    assert all(row.sets >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
+    assert "Head and base are the same sources" in " ".join(out.split())
+    assert re_last(out).startswith(f"{document.verdict}: HEAD (")
+    assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
+    assert "| python_loops |" in Path("summary.md").read_text()
+    for one in document.sets:
+        for times in one.seconds.values():
+            assert {*times} == {"head", "base", "again"}
+            assert len({len(values) for values in times.values()}) == 1
+    assert not Path("results", state.FILE).exists()
+    assert "results: results/gate-" in err
+
+
+def re_last(text):
+    return text.rstrip().splitlines()[-1]
+
+
+def test_one_is_slower_one_is_wrong_one_crashes_one_is_new(repository, capsys):
+    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    plant(repository, "numpy_vectorized", "out *= 1 + 1e-9")
+    plant(repository, "python_loops_ndarray", "os.kill(os.getpid(), signal.SIGSEGV)")
+    shutil.copy(ROOT / "impls" / "numpy_plain.py", repository / "impls" / "fresh.py")
+    status, rows, document = gate("--budget", "10")
+    out = " ".join(capsys.readouterr().out.split())
+    assert (status, document.verdict) == (1, "FAIL")
+    slow = rows["numpy_plain"]
+    assert slow.verdict == "FAIL"
+    assert slow.change.low > 1.5
+    assert slow.confirming >= 6
+    assert slow.moved[0] == "backend"
+    assert slow.speedup_change.high < 0.7
+    assert slow.head_seconds > 1.5 * slow.base_seconds
+    assert "and again in 6 fresh sets" in slow.reason
+    wrong = rows["numpy_vectorized"]
+    assert (wrong.verdict, wrong.head_seconds, wrong.change) == ("FAIL", None, None)
+    assert wrong.reason.startswith("the head fails: output")
+    crashed = rows["python_loops_ndarray"]
+    assert crashed.verdict == "FAIL"
+    assert "died of SIGSEGV" in crashed.reason
+    assert rows["python_loops"].verdict != "FAIL"
+    assert rows["python_loops"].sets >= 6
+    assert "fresh is in the head alone: it is not compared." in out
+    assert "fresh" not in rows
+    assert document.head.title == "the working tree"
+    assert document.head.commit is None
+    assert sides() == []
+
+
+def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch):
+    monkeypatch.setattr(sets, "CALLING", 3.0)
+    plant(repository, "numpy_plain", "late and os._exit(3)")
+    plant(repository, "numpy_vectorized", "out[:] = float('nan') if late else out")
+    plant(repository, "python_loops_ndarray", "late and time.sleep(1000)")
+    plant(repository, "python_loops", "late and print('garbage', flush=True)")
+    _, rows, document = gate("--budget", "15")
+    assert document.verdict == "FAIL"
+    assert rows["numpy_plain"].reason == "the head fails: its process ended with status 3"
+    assert rows["numpy_vectorized"].reason.startswith("the head fails: output")
+    assert rows["python_loops_ndarray"].reason == "the head fails: its process gave no answer for 3 s"
+    assert rows["python_loops"].sets > 0
+    assert sides() == []
+
+
+def test_a_base_that_is_wrong_is_not_compared_with(repository):
+    source = (repository / "impls" / "numpy_plain.py").read_text()
+    plant(repository, "numpy_plain", "out *= 1 + 1e-9")
+    git("commit", "--quiet", "--all", "--message", "wrong", cwd=repository)
+    (repository / "impls" / "numpy_plain.py").write_text(source)
+    (repository / "constraints.txt").write_text("numpy==1.0\n")
+    status, rows, document = gate("--backend", "numpy_plain")
+    assert (status, document.verdict) == (3, "INCONCLUSIVE")
+    assert rows["numpy_plain"].reason.startswith("the base fails: output")
+    assert any("The pinned version of numpy changes from none to 1.0" in note for note in document.notes)
+
+
+def test_a_budget_too_small_for_a_verdict(repository):
+    status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
+    assert status == 3
+    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 sets that a verdict takes"
+
+
+def test_an_interrupted_gate_reports_and_goes_on(repository):
+    process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%", "--json", "gate.json")
+    while not Path("results", state.FILE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate()
+    assert process.returncode == 130
+    document = files.read(Path("gate.json"), Gate)
+    assert document.verdict == "INCONCLUSIVE"
+    assert "it was interrupted" in document.rows[0].reason
+    assert re_last(out).startswith("INCONCLUSIVE: ")
+    assert sides() == []
+    kept = files.read(Path("results", state.FILE), state.GateState)
+    _, _, document = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "0.1")
+    assert document.sets == kept.sets
+    assert document.started == kept.started
+
+
+def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
+    chance = random.Random(os.getpid())
+    arguments = ("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "8")
+    for _ in range(5):
+        resume = ("--resume",) if Path("results", state.FILE).exists() else ()
+        process = start(*arguments, *resume)
+        deadline = time.monotonic() + chance.uniform(0.3, 7)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        if Path("results", state.FILE).exists():
+            files.read(Path("results", state.FILE), state.GateState)
+    resume = ("--resume",) if Path("results", state.FILE).exists() else ()
+    _, rows, _ = gate(*arguments, *resume)
+    assert rows["numpy_plain"].verdict in ("PASS", "INCONCLUSIVE", "FAIL")
+    assert sides() == []
+    assert not [*Path(".mlpbench", "gate").glob(".*")]
+    assert not [*Path("results").glob(".*")]
+    git("worktree", "prune", cwd=repository)
+    worktrees = subprocess.run(["git", "worktree", "list"], capture_output=True, text=True, check=True)
+    assert len(worktrees.stdout.splitlines()) == 1
+
+
+def test_what_cannot_be_kept_is_shown(repository, capsys):
+    Path("results").write_text("a file where the folder should be")
+    status, rows, _ = gate("--backend", "numpy_plain")
+    _, err = capsys.readouterr()
+    assert status in (0, 3)
+    assert rows["numpy_plain"].sets >= 6
+    assert "the gate goes on, and cannot be resumed" in err
+    assert "cannot make the folder results" in err
+
+
+def test_a_second_gate_waits_and_says_so(repository):
+    with FileLock(alone.path()):
+        process = start("--backend", "nosuch")
+        line = process.stderr.readline()
+        assert process.poll() is None
+    assert line == "mlpbench: another gate is running on this machine; waiting for it to end\n"
+    assert "no backend is named 'nosuch'" in process.communicate()[1]
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "say what to measure against"),
+        (("--against", "HEAD", "--baseline", "b.json"), "say what to measure against"),
+        (("--against", "nosuch"), "git knows no revision 'nosuch'"),
+        (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
+        (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
+        (("--against", "HEAD", "--threshold", "nan"), "a threshold is a slowdown"),
+        (("--against", "HEAD", "--budget", "0"), "a budget is a number of seconds above 0"),
+        (("--against", "HEAD", "--budget", "nan"), "a budget is a number of seconds above 0"),
+        (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
+        (("--against", "HEAD", "--network", "3"), "3"),
+        (("--against", "HEAD", "--resume"), "cannot read results/gate.partial.json"),
+        (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
+        (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
+        (("--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),
+        (("--baseline", "/b.json", "--baseline-from", "HEAD"), "so no revision has it"),
+        (("--characterise",), "there is no recording in results/gate"),
+        (("--characterise", "--sets", "-1"), "--sets is a number of sets"),
+    ],
+)
+def test_bad_input_gets_one_line(repository, capsys, arguments, text):
+    assert main(["gate", *arguments]) == 2
+    out, err = capsys.readouterr()
+    line = err.splitlines()[-1]
+    assert out == ""
+    assert text in line
+    assert "Traceback" not in err
+
+
+def test_a_resumed_gate_must_be_the_same(repository, capsys):
+    process = start("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "60")
+    while not Path("results", state.FILE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (repository / "impls" / "numpy_plain.py").open("a").write("\n# changed\n")
+    assert main(["gate", *QUICK, "--backend", "numpy_plain", "--resume"]) == 2
+    assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
