@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from impls._backend import Array
+from impls import Array
 from impls._jit.functions import exp
 from impls._jit.options import jit, jit_reordered, wide_vectors
 

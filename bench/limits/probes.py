@@ -26,7 +26,7 @@ from bench.timing.measure import Progress
 from bench.timing.messages import Work, Worked
 from bench.timing.processes import ask
 from bench.timing.stretches import estimate, stretch
-from impls._backend import Array
+from impls import Array
 from impls._numba import compile_cached
 
 PROCESSES = 3
