@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bench.cases import Case
 from bench.cli import tables, terminal
-from bench.limits import counts, probes
+from bench.limits import counts, kernels, probes
 from bench.limits.counts import Counts, count
 from bench.limits.floor import Limits, floor, kind
 from impls import Network
@@ -180,6 +180,19 @@ def test_the_shapes_are_those_of_a_gradient():
     # All products of a case, as the model counts them.
     forward = Case(Network((5, 4, 3), "relu", "identity"), "forward", 64)
     assert sum(a * b * c for a, b, c in probes._shapes(forward, 64)) == count(forward).operations
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_is_timed_is_what_it_is_called(dtype):
+    rng = np.random.default_rng(0)
+    A, B, z = (rng.normal(size=shape).astype(dtype) for shape in ((5, 4), (4, 3), 33))
+    C, before = np.empty((5, 3), dtype), z.copy()
+    kernels.products(A, B, C, 1)
+    np.testing.assert_allclose(C, A @ B, rtol=20 * np.finfo(dtype).eps, atol=20 * np.finfo(dtype).eps)
+    kernels.exponentials(z, 1)
+    np.testing.assert_allclose(z, np.exp(-before), rtol=4 * np.finfo(dtype).eps)
+    assert kernels.reading(np.arange(34.0), 3) == 3 * sum(range(34))
 
 
 @pytest.mark.slow

@@ -17,18 +17,18 @@ def products(A: Array, B: Array, C: Array, times: int) -> None:
 
 
 @jit
-def exp_of(z: Array, out: Array) -> None:
-    """Write the exponential of z (n,) into out (n,)."""
+def exp_of_negative(z: Array) -> None:
+    """Replace z (n,) by exp(-z): over and over again that goes to 0.567, and the numbers stay ordinary ones."""
     wide_vectors()
     for j in range(len(z)):
-        out[j] = exp(z[j])
+        z[j] = exp(-z[j])
 
 
 @jit
-def exponentials(z: Array, out: Array, times: int) -> None:
+def exponentials(z: Array, times: int) -> None:
     """The same, by the exponential of ``numba_jit``."""
     for _ in range(times):
-        exp_of(z, out)
+        exp_of_negative(z)
 
 
 @jit_reordered

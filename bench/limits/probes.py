@@ -40,7 +40,7 @@ BLOCK = 64
 """Samples of a block: a product may be quicker in parts."""
 
 SHORT = 1 << 20
-"""A probe of fewer operations or bytes than these is repeated within one call."""
+"""A probe of fewer operations, exponentials or bytes than these is repeated within one call."""
 
 VALUES = 1024
 """Exponentials in one go, so few that the nearest cache holds them."""
@@ -147,11 +147,10 @@ def _product(dtype: str, rows: int, inner: int, columns: int) -> float:
 
 def _exponentials(dtype: str) -> float:
     """Exponentials in a second."""
-    size = VALUES * np.dtype(dtype).itemsize
-    z, out = _memory(size).view(dtype), _memory(size).view(dtype)
+    z = _memory(VALUES * np.dtype(dtype).itemsize).view(dtype)
     z[:] = np.random.default_rng(0).normal(size=VALUES)
-    compiled = partial(_entry(kernels.exponentials, z, out, 1), z, out)
-    return max(_rate(compiled, 1, VALUES), _rate(partial(np.exp, z), out, VALUES))
+    compiled, times = partial(_entry(kernels.exponentials, z, 1), z), 1 + SHORT // VALUES
+    return max(_rate(compiled, times, VALUES * times), _rate(partial(np.exp, z), np.empty_like(z), VALUES))
 
 
 def _memory(size: int) -> Array:
