@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cli import limits, tables
-from bench.records.files import RecordError
+from bench.records.files import RecordError, check_place
 from bench.records.schema import GoalRow, Ratio, Row, Speed
 from bench.timing.measure import AA
 
@@ -36,10 +36,7 @@ class Section:
 
 def check_destination(path: Path) -> None:
     """Raise RecordError unless the path can be written and what is there already is such a page."""
-    if not path.parent.is_dir():
-        raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
-    if path.is_dir():
-        raise RecordError(f"{path} is a folder; name a file")
+    check_place(path)
     if path.exists():
         try:
             ours = path.read_text(encoding="utf-8").startswith(TITLE)

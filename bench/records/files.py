@@ -109,24 +109,29 @@ def make_folder(folder: Path) -> None:
 
 def check_destination(path: Path, kind: type[Record]) -> None:
     """Raise RecordError unless the path can be written and what is there already is a document of this kind."""
-    try:
-        if path.is_dir():
-            raise RecordError(f"{path} is a folder; name a file")
-        if not path.parent.is_dir():
-            raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
-        _check_writable(path.parent)
-        if not path.exists():
-            return
-        if not path.is_file():
-            raise RecordError(f"{path} is no regular file; name another, or '-' for standard output")
-    except OSError as error:
-        raise RecordError(f"cannot write {path}: {error.strerror}") from None
+    check_place(path)
+    if not path.exists():
+        return
     try:
         found, wanted = _schema(str(path), _content(path)), kind.model_fields["schema_"].default
         if found != wanted:
             raise RecordError(f"{path} is of schema {found}")
     except RecordError as error:
         raise RecordError(f"{error}; it is not overwritten, name another file") from None
+
+
+def check_place(path: Path) -> None:
+    """Raise RecordError unless a file can be written under this path, and what is there already is one."""
+    try:
+        if path.is_dir():
+            raise RecordError(f"{path} is a folder; name a file")
+        if not path.parent.is_dir():
+            raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
+        _check_writable(path.parent)
+        if path.exists() and not path.is_file():
+            raise RecordError(f"{path} is no regular file; name another, or '-' for standard output")
+    except OSError as error:
+        raise RecordError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _content(path: Path) -> bytes:
