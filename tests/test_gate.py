@@ -293,6 +293,7 @@ def test_a_resumed_gate_must_be_the_same(repository, capsys):
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    (repository / "impls" / "numpy_plain.py").open("a").write("\n# changed\n")
+    path = repository / "impls" / "numpy_plain.py"
+    path.write_text(path.read_text() + "\n# changed\n")
     assert main(["gate", *QUICK, "--backend", "numpy_plain", "--resume"]) == 2
     assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
