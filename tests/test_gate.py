@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -96,11 +97,12 @@ def start(*arguments):
 
 
 def sides():
-    """Measuring processes that are there."""
+    """Measuring processes of this repository that are there."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        if sets.MODULE in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.pid)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if sets.MODULE in process.cmdline() and str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
+                found.append(process.pid)
     return found
 
 
