@@ -1,4 +1,4 @@
-"""What is timed: a case is a network, an operation, a batch and a dtype."""
+"""What is timed: a case is a network, an operation, a batch, a dtype and a number of threads."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class Case:
     operation: str
     batch: int
     dtype: str = "float64"
+    threads: int = 1
 
     def fields(self) -> dict[str, Any]:
         """What a row of a document says of its case."""
@@ -37,14 +38,18 @@ class Case:
             "operation": self.operation,
             "batch": self.batch,
             "dtype": self.dtype,
+            "threads": self.threads,
         }
 
     def __str__(self) -> str:
         samples = "1 sample" if self.batch == 1 else f"batch {self.batch}"
-        return f"{self.operation} {self.network}, {samples}, {self.dtype}"
+        threads = "" if self.threads == 1 else f", {self.threads} threads"
+        return f"{self.operation} {self.network}, {samples}, {self.dtype}{threads}"
 
 
-def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: str = "float64") -> list[Case]:
+def select(
+    networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: str = "float64", threads: int = 1
+) -> list[Case]:
     """Cases of the networks and operations named, by default those of ``DEFAULT``.
 
     A network that is not in the default list, or has none of these operations there, gets them in every kind.
@@ -57,7 +62,7 @@ def select(networks: Sequence[str] = (), operations: Sequence[str] = (), dtype: 
     for name in networks or DEFAULT:
         network = Network.parse(name)
         kinds = _kinds(DEFAULT.get(str(network), ()), operations) or _kinds(KINDS, operations)
-        cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
+        cases += [Case(network, operation, batch, dtype, threads) for operation, batch in kinds]
     return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
 
 

@@ -39,10 +39,19 @@ _results_option = click.option(
     help="Folder for the results, by default ./results.",
 )
 
+_threads_option = click.option(
+    "--threads",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Threads of BLAS, numba_jit and the peers, up to the number of CPUs. Default: 1.",
+)
+
 
 def _case_options(command: Command) -> Command:
     """Options that choose the cases, but for the dtype."""
     for option in (
+        _threads_option,
         click.option("--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."),
         click.option(
             "--network",

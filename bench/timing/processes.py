@@ -45,7 +45,7 @@ def ask(
     """
     # The worker is to run this very code, and not what the current folder may hold.
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.environment(), "PYTHONPATH": path, **(variables or {})}
+    environment = {**threads.environment(count=job.threads), "PYTHONPATH": path, **(variables or {})}
     command = [sys.executable, "-P", "-m", "bench.timing.worker"]
     with (
         tempfile.TemporaryFile() as stderr,
