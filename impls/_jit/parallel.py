@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
-from threadpoolctl import ThreadpoolController
 
 from impls._backend import Array
 from impls._jit.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
@@ -111,6 +110,7 @@ def divided(
 def _blas() -> Sequence[Any]:
     """The BLAS libraries, that of SciPy among them, which Numba calls."""
     import scipy.linalg.cython_blas  # noqa: F401
+    from threadpoolctl import ThreadpoolController
 
     libraries: Sequence[Any] = ThreadpoolController().select(user_api="blas").lib_controllers
     return libraries
