@@ -1,4 +1,4 @@
-"""What is timed: a case is a network, an operation, a batch and a dtype."""
+"""What is timed: a case is a network, an operation, a batch, a dtype and a number of threads."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Case:
     operation: str
     batch: int
     dtype: str = "float64"
+    threads: int = 1
 
     def fields(self) -> dict[str, Any]:
         """What a row of a document says of its case."""
@@ -39,17 +40,20 @@ class Case:
             "operation": self.operation,
             "batch": self.batch,
             "dtype": self.dtype,
+            "threads": self.threads,
         }
 
     def __str__(self) -> str:
         samples = "1 sample" if self.batch == 1 else f"batch {self.batch}"
-        return f"{self.operation} {self.network}, {samples}, {self.dtype}"
+        threads = "" if self.threads == 1 else f", {self.threads} threads"
+        return f"{self.operation} {self.network}, {samples}, {self.dtype}{threads}"
 
 
 def select(
     networks: Sequence[str] = (),
     operations: Sequence[str] = (),
     dtype: str = "float64",
+    threads: int = 1,
     default: Mapping[str, Kinds] = DEFAULT,
 ) -> list[Case]:
     """Cases of the networks and operations named, by default those that are listed.
@@ -64,7 +68,7 @@ def select(
     for name in networks or default:
         network = Network.parse(name)
         kinds = _kinds(default.get(str(network), ()), operations) or _kinds(KINDS, operations)
-        cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
+        cases += [Case(network, operation, batch, dtype, threads) for operation, batch in kinds]
     return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
 
 

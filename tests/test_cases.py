@@ -102,3 +102,11 @@ def test_gradient_and_train_do_what_they_say():
 def test_the_name_of_a_case_says_all():
     assert str(Case(SMALL, "forward", 1)) == "forward 3-3-1, 1 sample, float64"
     assert str(Case(SMALL, "train", 64, "float32")) == "train 3-3-1, batch 64, float32"
+    assert str(Case(SMALL, "train", 64, threads=2)) == "train 3-3-1, batch 64, float64, 2 threads"
+
+
+def test_threads_are_part_of_a_case():
+    cases = select(threads=2)
+    assert {case.threads for case in cases} == {2}
+    assert {case.fields()["threads"] for case in cases} == {2}
+    assert set(cases).isdisjoint(select())

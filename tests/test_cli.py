@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+USABLE = len(os.sched_getaffinity(0))
+WRONG = ("0", "-1", str(USABLE + 1), "1000")
 FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 
@@ -136,6 +138,61 @@ def test_compare_prints_the_ratio_and_what_it_says(capsys):
     assert not Path("results").exists()
 
 
+TWO = pytest.mark.skipif(USABLE < 2, reason="one CPU alone")
+
+
+@TWO
+def test_run_on_two_threads(capsys):
+    arguments = [
+        "run",
+        "--threads",
+        "2",
+        *FEW,
+        "--backend",
+        "numpy_plain",
+        "--backend",
+        "numba_jit",
+        "--json",
+        "run.json",
+    ]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(re.findall(r"^forward 3-3-1, .*, float64, 2 threads$", out, re.MULTILINE)) == 2
+    run = files.read(Path("run.json"), schema.Run)
+    assert {row.threads for row in run.rows} == {2}
+    assert run.options["threads"] == 2
+    for process in run.processes:
+        assert {pool.library for pool in process.pools} > {"numba"}  # and a BLAS
+        assert {pool.num_threads for pool in process.pools} == {2}
+
+
+@TWO
+def test_compare_on_two_threads(capsys):
+    assert main(["compare", "numpy_plain", "python_loops", *FEW, "--threads", "2", "--json", "both.json"]) == 0
+    assert re.search(r"^case, 2 threads +numpy_plain", capsys.readouterr().out, re.MULTILINE)
+    document = files.read(Path("both.json"), schema.Comparison)
+    assert {row.threads for row in document.rows} == {document.options["threads"]} == {2}
+    assert {pool.num_threads for process in document.processes for pool in process.pools} == {2}
+
+
+@TWO
+def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, third_party):
+    third_party(
+        "meek",
+        """
+    def _store(self, parameters):
+        import threadpoolctl
+        threadpoolctl.threadpool_limits(1)
+        super()._store(parameters)
+""",
+    )
+    assert main(["run", "--threads", "2", *FEW, "--backend", "meek"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "uses 1 threads where 2 was asked for" in err.splitlines()[-1]
+
+
 MISSING = "import a_library_that_is_not_there\n"
 
 
@@ -170,6 +227,9 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--dtype", "int8"), "choose from float64, float32"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
+        *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
+        *((("run", "--threads", n), f"from 1 to {USABLE}, the CPUs that are there to use; got {n}") for n in WRONG),
+        (("compare", "numba_jit", "numpy_plain", "--threads", "0"), "got 0"),
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),
         (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),

@@ -36,6 +36,7 @@ class CaseFields(Record):
     operation: str
     batch: int
     dtype: str
+    threads: int = 1  # what documents that do not say it had
 
 
 class Row(CaseFields):

@@ -56,6 +56,11 @@ class Time:
     effort: Effort
     seed: int
 
+    @property
+    def threads(self) -> int:
+        """Those of the cases, which in one process are the same for all."""
+        return self.groups[0][0].case.threads
+
 
 @dataclass(frozen=True)
 class Compile:
@@ -63,6 +68,11 @@ class Compile:
 
     backend: str
     cases: tuple[Case, ...]
+
+    @property
+    def threads(self) -> int:
+        """Those of the cases."""
+        return self.cases[0].threads
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ def main() -> None:
         case Compile():
             compile_cases(job, send)
     try:
-        send(Done(meter.read(), threads.check()))
+        send(Done(meter.read(), threads.check(job.threads)))
     except threads.ThreadCountError as error:
         send(Refused(str(error)))
 
