@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: bench test test-fast lint clean
+.PHONY: install bench test test-fast gate lint clean
+
+install: $(VENV)/test
 
 bench: $(VENV)/test
 	$(BIN)/mlpbench run
@@ -15,6 +17,9 @@ test: $(VENV)/test
 
 test-fast: $(VENV)/test
 	$(BIN)/python -m pytest -m "not slow"
+
+gate: $(VENV)/test
+	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What is timed: a case is a network, an operation, a batch and a dtype."""
+"""What is timed: a case is a network, an operation, a batch, a dtype and a number of threads."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ class Case:
     operation: str
     batch: int
     dtype: str = "float64"
+    threads: int = 1
     epochs: int = 1
     batches: int | None = None
 
@@ -50,17 +51,19 @@ class Case:
             "operation": self.operation,
             "batch": self.batch,
             "dtype": self.dtype,
+            "threads": self.threads,
             "epochs": self.epochs,
             "batches": self.batches,
         }
 
     def __str__(self) -> str:
-        sizes = self.network.layer_sizes
-        return f"{title(self.operation, sizes, self.batch, self.epochs, self.batches)}, {self.dtype}"
+        words = title(self.operation, self.network.layer_sizes, self.batch, self.epochs, self.batches)
+        threads = "" if self.threads == 1 else f", {self.threads} threads"
+        return f"{words}, {self.dtype}{threads}"
 
 
 def title(operation: str, layer_sizes: Sequence[int], batch: int, epochs: int, batches: int | None) -> str:
-    """A case in words, but for its dtype."""
+    """A case in words, but for its dtype and its threads."""
     words = [f"{operation} {'-'.join(map(str, layer_sizes))}", samples(batch)]
     if batches is not None:
         words.append(f"updates by {samples(batches)}")
@@ -78,6 +81,7 @@ def select(
     networks: Sequence[str] = (),
     operations: Sequence[str] = (),
     dtype: str = "float64",
+    threads: int = 1,
     default: Mapping[str, Kinds] = DEFAULT,
 ) -> list[Case]:
     """Cases of the networks and operations named, by default those that are listed.
@@ -92,7 +96,7 @@ def select(
     for name in networks or default:
         network = Network.parse(name)
         kinds = _kinds(default.get(str(network), ()), operations) or _kinds(KINDS, operations)
-        cases += [Case(network, operation, batch, dtype) for operation, batch in kinds]
+        cases += [Case(network, operation, batch, dtype, threads) for operation, batch in kinds]
     return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
 
 

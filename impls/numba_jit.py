@@ -12,9 +12,13 @@ The kernels are in ``impls/_jit``. What mattered, with what it gained on a proce
   left to BLAS, in the orientation that it is quick in: 3.0 µs instead of 6.5 for a block's gradient of 64 × 30.
 - ``samples.py``: updates by single samples, forward, backward and update without a call or an array in between; an
   epoch of four updates of 2-3-1 takes 0.6 µs instead of 4.2.
+- ``parallel.py``: with two threads, a batch in two shares: 1024 samples of 100-100-50-10 take 0.31 ms instead of 0.61.
+
+The threads are as many as NUMBA_NUM_THREADS says, which is one where it is not set.
 """
 
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any, NamedTuple
 
@@ -24,6 +28,7 @@ from numba import from_dtype, types
 from impls import _backend
 from impls._backend import Array, Descent, Gradient
 from impls._codes import ACTIVATIONS, LOSSES
+from impls._jit import parallel
 from impls._jit.blocks import forward_batch, gradient, total_loss, train
 from impls._jit.samples import forward, train_singly
 from impls._network import Parameters
@@ -82,7 +87,24 @@ class Model(_backend.Model):
             train=_entry(train, vector, matrix, matrix, vector, *scalars, losses),
             train_singly=_entry(train_singly, vector, matrix, matrix, types.float64, types.float64, losses),
         )
+        if parallel.threads() > 1:
+            self._kernels = self._divided(self._kernels, vector, matrix, scalars, losses)
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
+
+    def _divided(self, alone: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
+        """The kernels of batches, which divide large ones among threads."""
+        divided, shares = partial(parallel.divided, network=self.network), types.int64
+        least_forward, least_gradient = parallel.least_forward(self.network), parallel.least_gradient(self.network)
+        of_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
+        of_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
+        of_gradient = _entry(parallel.gradient_shared, vector, matrix, matrix, vector, shares)
+        of_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
+        return alone._replace(
+            forward_batch=divided(alone.forward_batch, of_forward, parallel.samples, least_forward),
+            total_loss=divided(alone.total_loss, of_loss, parallel.samples, least_forward),
+            gradient=divided(alone.gradient, of_gradient, parallel.samples, least_gradient),
+            train=divided(alone.train, of_train, parallel.samples_of_step, least_gradient),
+        )
 
     def _unpacked(self, flat: Array) -> Gradient:
         pairs, p = [], 0

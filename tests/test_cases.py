@@ -102,6 +102,7 @@ def test_gradient_and_train_do_what_they_say():
 def test_the_name_of_a_case_says_all():
     assert str(Case(SMALL, "forward", 1)) == "forward 3-3-1, 1 sample, float64"
     assert str(Case(SMALL, "train", 64, "float32")) == "train 3-3-1, batch 64, float32"
+    assert str(Case(SMALL, "train", 64, threads=2)) == "train 3-3-1, batch 64, float64, 2 threads"
     text = "train 3-3-1, batch 64, updates by batch 8, 5 epochs, float64"
     assert str(Case(SMALL, "train", 64, epochs=5, batches=8)) == text
 
@@ -125,3 +126,10 @@ def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
     np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)
     for mine, other in zip(timed.parameters(), by_hand.parameters(), strict=True):
         np.testing.assert_allclose(mine[0], other[0], rtol=1e-14)
+
+
+def test_threads_are_part_of_a_case():
+    cases = select(threads=2)
+    assert {case.threads for case in cases} == {2}
+    assert {case.fields()["threads"] for case in cases} == {2}
+    assert set(cases).isdisjoint(select())

@@ -10,7 +10,7 @@ from impls import Backend, Network, numpy_plain
 
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
 CASES = [
-    Case(XOR, "train", 4, dtype, epochs, batches)
+    Case(XOR, "train", 4, dtype, epochs=epochs, batches=batches)
     for dtype in ("float64", "float32")
     for epochs, batches in ((1, None), (20, None), (100, 1), (10, 3))
 ]

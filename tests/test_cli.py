@@ -38,6 +38,8 @@ FAST = Limits(
 )
 """Limits of a machine that is quick, but for calls with one sample."""
 
+USABLE = len(os.sched_getaffinity(0))
+WRONG = ("0", "-1", str(USABLE + 1), "1000")
 FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 
@@ -180,6 +182,61 @@ def test_compare_prints_the_ratio_and_what_it_says(capsys):
     assert not Path("results").exists()
 
 
+TWO = pytest.mark.skipif(USABLE < 2, reason="one CPU alone")
+
+
+@TWO
+def test_run_on_two_threads(capsys):
+    arguments = [
+        "run",
+        "--threads",
+        "2",
+        *FEW,
+        "--backend",
+        "numpy_plain",
+        "--backend",
+        "numba_jit",
+        "--json",
+        "run.json",
+    ]
+    assert main(arguments) == 0
+    out = capsys.readouterr().out
+    assert max(map(len, out.splitlines())) <= 80
+    assert len(re.findall(r"^forward 3-3-1, .*, float64, 2 threads$", out, re.MULTILINE)) == 2
+    run = files.read(Path("run.json"), schema.Run)
+    assert {row.threads for row in run.rows} == {2}
+    assert run.options["threads"] == 2
+    for process in run.processes:
+        assert {pool.library for pool in process.pools} > {"numba"}  # and a BLAS
+        assert {pool.num_threads for pool in process.pools} == {2}
+
+
+@TWO
+def test_compare_on_two_threads(capsys):
+    assert main(["compare", "numpy_plain", "python_loops", *FEW, "--threads", "2", "--json", "both.json"]) == 0
+    assert re.search(r"^case, 2 threads +numpy_plain", capsys.readouterr().out, re.MULTILINE)
+    document = files.read(Path("both.json"), schema.Comparison)
+    assert {row.threads for row in document.rows} == {document.options["threads"]} == {2}
+    assert {pool.num_threads for process in document.processes for pool in process.pools} == {2}
+
+
+@TWO
+def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, third_party):
+    third_party(
+        "meek",
+        """
+    def _store(self, parameters):
+        import threadpoolctl
+        threadpoolctl.threadpool_limits(1)
+        super()._store(parameters)
+""",
+    )
+    assert main(["run", "--threads", "2", *FEW, "--backend", "meek"]) == 4
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "uses 1 threads where 2 was asked for" in err.splitlines()[-1]
+
+
 MISSING = "import a_library_that_is_not_there\n"
 
 
@@ -214,6 +271,10 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--dtype", "int8"), "choose from float64, float32"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
+        *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
+        *((("run", "--threads", n), f"from 1 to {USABLE}, the CPUs that are there to use; got {n}") for n in WRONG),
+        (("compare", "numba_jit", "numpy_plain", "--threads", "0"), "got 0"),
+        *([(("run", "--limits", "--threads", "2"), "--limits are those of one thread")] if USABLE > 1 else []),
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),
         (("speed", "--markdown", "no/where.md"), "there is no folder no"),
@@ -356,10 +417,11 @@ def test_the_bars_show_the_one_sample_case(capsys):
     rows = [line.split() for line in out.splitlines() if "█" in line and "factor" not in line]
     widths = {name: len(bar) for name, bar, *_ in rows}
     seconds = {name: float(value) for name, _, value, unit in rows if unit == "µs"}
-    # Within a factor of ten the whole width stands for ten.
+    # Within a factor of ten the whole width stands for ten, else for the factor.
     ratio = seconds["numpy_plain"] / seconds["python_loops"]
     assert widths["python_loops"] == 1
-    assert widths["numpy_plain"] == pytest.approx(1 + (tables.BAR_WIDTH - 1) * math.log10(ratio), abs=1)
+    share = math.log10(ratio) / max(1, math.log10(ratio))
+    assert widths["numpy_plain"] == pytest.approx(1 + (tables.BAR_WIDTH - 1) * share, abs=1)
 
 
 def test_results_are_stored_though_they_cannot_be_shown():

@@ -3,13 +3,16 @@
 The repositories hold a few backends only, so that nothing is compiled.
 """
 
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -96,11 +99,12 @@ def start(*arguments):
 
 
 def sides():
-    """Measuring processes that are there."""
+    """Measuring processes of this repository that are there."""
     found = []
-    for process in psutil.process_iter(["cmdline", "status"]):
-        if sets.MODULE in (process.info["cmdline"] or ()) and process.info["status"] != psutil.STATUS_ZOMBIE:
-            found.append(process.pid)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if sets.MODULE in process.cmdline() and str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
+                found.append(process.pid)
     return found
 
 
@@ -293,6 +297,59 @@ def test_a_resumed_gate_must_be_the_same(repository, capsys):
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
     process.communicate()
-    (repository / "impls" / "numpy_plain.py").open("a").write("\n# changed\n")
+    path = repository / "impls" / "numpy_plain.py"
+    path.write_text(path.read_text() + "\n# changed\n")
     assert main(["gate", *QUICK, "--backend", "numpy_plain", "--resume"]) == 2
     assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_in_pytest_a_verdict_is_that_of_its_test(repository):
+    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "-rs", "--benchmark")
+    cases = ("-k", "forward-3-3-1-1 and (numpy_plain or numpy_vectorized)", "--benchmark-max-time=0.01")
+    asked = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *options,
+            *cases,
+            *asked,
+            "--junitxml=junit.xml",
+            ROOT / "tests/test_benchmarks.py",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stdout
+    assert re.search(
+        r"^numpy_plain, forward 3-3-1, 1 sample: FAIL: slower by more than 5.0%", done.stdout, re.MULTILINE
+    )
+    assert "numpy_plain" in Path("junit.xml").read_text()
+    gates = {
+        one["extra_info"]["backend"]: one["extra_info"]["gate"]
+        for one in json.loads(Path("pytest.json").read_text())["benchmarks"]
+    }
+    assert gates["numpy_plain"]["verdict"] == "FAIL"
+    assert gates["numpy_vectorized"]["verdict"] in ("PASS", "INCONCLUSIVE")
+    assert gates["numpy_plain"]["change"]["low"] > 1.5
+    if gates["numpy_vectorized"]["verdict"] == "INCONCLUSIVE":
+        assert re.search(r"SKIPPED.*numpy_vectorized, forward 3-3-1, 1 sample: INCONCLUSIVE", done.stdout)
+
+
+@pytest.mark.parametrize("option", ["--benchmark-gate-against=nosuch", "--benchmark-gate-baseline=nosuch.json"])
+def test_in_pytest_bad_input_gets_one_line(repository, option):
+    options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "--benchmark")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, option],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 4
+    assert re.search(r"^ERROR: .*nosuch", done.stderr, re.MULTILINE)
+    assert "Traceback" not in done.stderr

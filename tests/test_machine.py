@@ -78,6 +78,28 @@ def test_numba_with_more_threads_is_noticed():
     assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]
 
 
+def test_a_library_with_fewer_threads_is_noticed():
+    code = "import numba; from bench.timing import threads; threads.check(2)"
+    done = python(code, **threads.environment({}))
+    assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
+
+
+def test_the_cpus_to_use_are_those_of_the_system():
+    assert machine.cpus_usable() == len(os.sched_getaffinity(0))
+
+
+def test_cpus_are_counted_where_the_system_does_not_say_which(monkeypatch):
+    monkeypatch.delattr("psutil.Process.cpu_affinity")
+    monkeypatch.setattr("psutil.cpu_count", lambda: 6)
+    assert machine.cpus_usable() == 6
+
+
+def test_the_childs_environment_has_the_count_and_threads_that_rest_soon():
+    one, two = threads.environment({}), threads.environment({"OMP_NUM_THREADS": "8"}, 2)
+    assert {two[name] for name in threads.VARIABLES} == {"2"}
+    assert two.keys() - one.keys() == threads.BRIEFLY.keys()
+
+
 def test_the_childs_environment_keeps_the_rest():
     environment = threads.environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
     assert environment["HOME"] == "x"

@@ -16,7 +16,7 @@ from bench.cli import documents as documents_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.records import files, schema
-from bench.timing import measure
+from bench.timing import measure, threads
 from bench.timing.messages import Effort
 from impls import Backend, Network, OperationLacking, numpy_plain
 
@@ -99,6 +99,40 @@ def test_what_is_lacking_is_refused_in_one_line(operation):
         getattr(model, operation)(X, Y, **how)
     with pytest.raises(NotImplementedError):
         getattr(model, operation)(X, Y, **how)
+
+
+THREADS = {
+    "torch_eager": "import torch; print(torch.get_num_threads())",
+    "onnx_runtime": "print(model._session.get_session_options().intra_op_num_threads)",
+    # XLA says nothing of its threads, but the system knows their names.
+    "jax_jit": """
+from pathlib import Path
+names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
+several = sys.modules["impls.peers.jax_jit"].OPTIONS["xla_cpu_multi_thread_eigen"]
+print(names.count("tf_XLAEigen") if several else 1)
+""",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("name", THREADS)
+def test_a_peer_has_the_threads_that_the_environment_says(name, count):
+    loaded(name)
+    build = (
+        "import sys, numpy, impls; network = impls.Network((512, 512))\n"
+        f"model = impls.load({name!r}).build(network, network.random_parameters())\n"
+        "model.forward(numpy.ones((512, 512)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", build + THREADS[name]],
+        env=threads.environment(count=count),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) == count
 
 
 @pytest.mark.parametrize("operation", ["gradient", "train"])

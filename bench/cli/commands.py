@@ -30,6 +30,7 @@ def run(
     network: Sequence[str],
     operation: Sequence[str],
     dtype: str | None,
+    threads: int,
     limits: bool,
     json_path: str | None,
     results: Path,
@@ -39,7 +40,10 @@ def run(
     # Some libraries are made for float32: beside peers, both dtypes stand in the table.
     also = cases.DTYPES if peers and dtype is None else ()
     with answers.caller_input():
-        chosen_cases = cases.select(network, operation, "float64" if dtype is None else dtype)
+        _check_threads(threads)
+        if limits and threads > 1:
+            raise ValueError("--limits are those of one thread; leave out --threads")
+        chosen_cases = cases.select(network, operation, cases.DTYPES[0] if dtype is None else dtype, threads)
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
         answers.check_json_path(json_path, schema.Run)
@@ -63,6 +67,7 @@ def run(
             "network": list(network),
             "operation": list(operation),
             "dtype": dtype,
+            "threads": threads,
             "limits": limits,
         },
         effort=asdict(effort),
@@ -104,6 +109,7 @@ def compare(
     network: Sequence[str],
     operation: Sequence[str],
     dtype: str,
+    threads: int,
     json_path: str | None,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
@@ -111,7 +117,8 @@ def compare(
     with answers.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
-        chosen_cases = cases.select(network, operation, dtype)
+        _check_threads(threads)
+        chosen_cases = cases.select(network, operation, dtype, threads)
         first, second = (selection.select([name], dtype=dtype).backends[0] for name in (a, b))
         answers.check_json_path(json_path, schema.Comparison)
     effort = QUICK if quick else DEFAULT
@@ -129,6 +136,7 @@ def compare(
             "network": list(network),
             "operation": list(operation),
             "dtype": dtype,
+            "threads": threads,
         },
         effort=asdict(effort),
         seed=seed,
@@ -154,6 +162,13 @@ def backends(*, json_path: str | None) -> int:
 def _limits(groups: list[tuple[Arm, ...]]) -> Limits:
     with terminal.progress() as progress:
         return probes.measure(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
+
+
+def _check_threads(threads: int) -> None:
+    """Raise ValueError unless every thread has a CPU."""
+    most = machine.cpus_usable()
+    if not 1 <= threads <= most:
+        raise ValueError(f"--threads must be from 1 to {most}, the CPUs that are there to use; got {threads}")
 
 
 def _measure(groups: list[tuple[Arm, ...]], effort: Effort, compiling: Sequence[str]) -> tuple[int, Measurement]:

@@ -129,6 +129,8 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
         with answers.caller_input():
+            if resume:
+                files.read(results / state.FILE, GateState)  # before all the work
             prepared = against.prepared(wanted, progress)
             state.sweep(results)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)

@@ -39,6 +39,14 @@ _results_option = click.option(
     help="Folder for the results, by default ./results.",
 )
 
+_threads_option = click.option(
+    "--threads",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Threads of BLAS, numba_jit and the peers, up to the number of CPUs. Default: 1.",
+)
+
 
 def _case_options(default: str) -> Callable[[Command], Command]:
     """Options that choose the cases, but for the dtype."""
@@ -73,6 +81,7 @@ def cli() -> None:
 @_peers_option
 @_backend_option
 @_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@_threads_option
 @click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
 @click.option("--limits", is_flag=True, help="Measure what this machine could do at best, as well.")
 @_json_option
@@ -93,6 +102,7 @@ def run(**options: Any) -> int:
 @click.argument("b", metavar="B")
 @_quick_option
 @_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@_threads_option
 @click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
 @_json_option
 def compare(a: str, b: str, **options: Any) -> int:

@@ -53,6 +53,8 @@ def _record(folder: Path, name: str, count: int, loaded: bool) -> None:
     with alone(terminal.say), terminal.progress() as progress:
         files.make_folder(folder)
         trees.sweep(root / prepare.STORE)
+        tree = trees.slot(root / prepare.STORE, head, "head")
+        prepare.try_out({"head": tree}, {recording.ROW.key: recording.plan()})  # the others get what it compiles
         places = {side: trees.slot(root / prepare.STORE, head, side) for side in trees.SLOTS}
         settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.describe()}
         try:

@@ -66,6 +66,11 @@ def case_title(row: Row) -> str:
     return cases.title(row.operation, row.layer_sizes, row.batch, row.epochs, row.batches)
 
 
+def threads(rows: Sequence[Row]) -> str:
+    """What a title adds where there are several threads; one command gives all rows the same."""
+    return "" if rows[0].threads == 1 else f", {rows[0].threads} threads"
+
+
 def by_case(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
     """Rows by case, which follow one another."""
     for title, members in groupby(rows, case_title):
@@ -94,7 +99,7 @@ def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
             )
         floors = {row.dtype: row.floor_seconds for row in sorted(members, key=lambda row: row.dtype)}
         dtypes = [dtype + (f" (≥ {duration(floor)})" if limited else "") for dtype, floor in floors.items()]
-        yield Text(f"{title}, {' and '.join(dtypes)}", style="bold")
+        yield Text(f"{title}, {' and '.join(dtypes)}{threads(members)}", style="bold")
         yield table
         yield from (Text(f"{row.arm} got no time: {row.reason}", style="red") for row in members if not row.ok)
         yield ""
@@ -151,7 +156,7 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
     """How long compiling takes, and after how many calls of a case it has paid for itself."""
     if not compiled:
         return
-    text = f"compiling, until the first results of every operation on {compiled[0].network}"
+    text = f"compiling{threads(rows)}, until the first results of every operation on {compiled[0].network}"
     yield Text(text, style="bold")
     table = plain("backend", "cold", "from cache")
     for times in compiled:
@@ -195,7 +200,7 @@ def aa_summary(found: Sequence[tuple[float, str, str]]) -> str:
 
 def comparison(rows: Sequence[Row], a: str, b: str) -> Iterator[RenderableType]:
     """For each case the times of two backends and their ratio with its interval; below, how often either is faster."""
-    table = plain("case", a, b, "ratio of the times")
+    table = plain(f"case{threads(rows)}", a, b, "ratio of the times")
     ratios, failures = [], []
     for title, members in by_case(rows):
         by_arm = {row.arm: row for row in members}

@@ -77,8 +77,11 @@ def measure(head: Head, progress: Progress, keys: Sequence[str]) -> tuple[Sessio
     progress.start(SETS)
     for number in range(SETS):
         progress.stage(f"process {number + 1} of {SETS}")
+        right = [plan for plan in wanted if plan.key not in failures]
+        if not right:
+            break
         try:
-            outcomes = sets.measure({"head": head.tree}, [plan for plan in wanted if plan.key not in failures], random)
+            outcomes = sets.measure({"head": head.tree}, right, random)
         except Died as death:
             failures[death.key] = str(death)
             continue

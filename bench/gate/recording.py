@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import time
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -77,7 +78,8 @@ class Recording:
 def read(path: Path) -> Recording:
     """Read a recording. Raises RecordError."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        content = io.BytesIO(path.read_bytes())
+        with np.load(content, allow_pickle=False) as archive:
             text, seconds = str(archive["about"]), archive["seconds"]
         about = json.loads(text)
         if seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
@@ -87,7 +89,7 @@ def read(path: Path) -> Recording:
         return Recording(seconds, about["settings"], calibration, float(about["wall_seconds"]))
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, EOFError) as error:
+    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise RecordError(f"{path} is no recording of the gate: {error}") from None
 
 
@@ -116,7 +118,7 @@ def record(
     if missing <= 0:
         return recording
     progress.start(missing)
-    request = Plan(ROW, expect(ROW.case)).request()
+    request = plan().request()
     random = Random()
     with neighbours(places["head"]) if loaded else nullcontext():
         if (calibration := recording.calibration) is None:
@@ -136,6 +138,11 @@ def record(
                 write(path, recording)
             progress.advance()
     return recording
+
+
+def plan() -> Plan:
+    """The plan of the row that is recorded."""
+    return Plan(ROW, expect(ROW.case))
 
 
 def calibrate(tree: Path, request: Build) -> Calibration:

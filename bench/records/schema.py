@@ -36,6 +36,7 @@ class CaseFields(Record):
     operation: str
     batch: int
     dtype: str
+    threads: int = 1  # this and what follows: what documents that do not say it had
     epochs: int = 1
     batches: int | None = None
 

@@ -75,4 +75,4 @@ def at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
 def case_of(row: CaseFields) -> Case:
     """The case that a row is about."""
     network = Network(tuple(row.layer_sizes), row.hidden, row.output, row.loss)
-    return Case(network, row.operation, row.batch, row.dtype, row.epochs, row.batches)
+    return Case(network, row.operation, row.batch, row.dtype, row.threads, row.epochs, row.batches)

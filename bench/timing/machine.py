@@ -70,7 +70,7 @@ def describe() -> dict[str, Any]:
         "architecture": platform.machine(),
         "instruction_set": [*simd.get("baseline", []), *simd.get("found", [])],
         "cpus": psutil.cpu_count(),
-        "cpus_usable": len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else None,
+        "cpus_usable": cpus_usable(),
         "memory_bytes": psutil.virtual_memory().total,
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
@@ -78,6 +78,13 @@ def describe() -> dict[str, Any]:
         "libraries": {name: version for name in LIBRARIES if (version := library_version(name))},
         "blas": " ".join(str(blas[key]) for key in ("name", "version") if key in blas) or None,
     }
+
+
+def cpus_usable() -> int:
+    """CPUs that this process may use; all that there are, where the system does not say."""
+    if hasattr(psutil.Process, "cpu_affinity"):
+        return len(psutil.Process().cpu_affinity())
+    return psutil.cpu_count() or 1
 
 
 def library_version(distribution: str) -> str | None:

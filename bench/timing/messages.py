@@ -58,6 +58,11 @@ class Time:
     effort: Effort
     seed: int
 
+    @property
+    def threads(self) -> int:
+        """Those of the cases, which in one process are the same for all."""
+        return self.groups[0][0].case.threads
+
 
 @dataclass(frozen=True)
 class Compile:
@@ -66,13 +71,19 @@ class Compile:
     backend: str
     cases: tuple[Case, ...]
 
+    @property
+    def threads(self) -> int:
+        """Those of the cases."""
+        return self.cases[0].threads
+
 
 @dataclass(frozen=True)
 class Work:
-    """Job: call a function of this project, one that a module holds."""
+    """Job: call a function of this project, one that a module holds, on one thread."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    threads: int = 1
 
 
 @dataclass(frozen=True)

@@ -41,14 +41,17 @@ class Gone(Exception):
 
 
 @contextmanager
-def start(module: str, variables: Mapping[str, str] | None = None, path: Sequence[Path] = ()) -> Iterator[Worker]:
+def start(
+    module: str, variables: Mapping[str, str] | None = None, path: Sequence[Path] = (), count: int = 1
+) -> Iterator[Worker]:
     """A fresh process that runs a module of this project, and is gone when the context ends.
 
-    ``variables`` go into its environment; what lies under ``path`` is imported before what lies here.
+    ``variables`` go into its environment, with those for ``count`` threads; what lies under ``path`` is imported before
+    what lies here.
     """
     # The worker is to run this very code, and not what the current folder may hold.
     places = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.environment(), "PYTHONPATH": places, **(variables or {})}
+    environment = {**threads.environment(count=count), "PYTHONPATH": places, **(variables or {})}
     command = [sys.executable, "-P", "-m", module]
     with (
         tempfile.TemporaryFile() as stderr,
@@ -112,7 +115,7 @@ def ask(
 
     Raises WorkerDied, or WorkerRefused where it is no arm's fault.
     """
-    with start("bench.timing.worker", variables, path) as worker:
+    with start("bench.timing.worker", variables, path, job.threads) as worker:
         worker.send(job)
         at = None
         while True:

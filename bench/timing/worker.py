@@ -143,7 +143,7 @@ def main() -> None:
         case Work():
             send(Worked(job.function(*job.arguments)))
     try:
-        send(Done(meter.read(), threads.check()))
+        send(Done(meter.read(), threads.check(job.threads)))
     except threads.ThreadCountError as error:
         send(Refused(str(error)))
 

@@ -7,7 +7,8 @@ differ from call to call, and ``run`` it is. The memory options and a fixed batc
 A sigmoid is made of Exp and Reciprocal, which costs up to 0.7 µs a layer. The Sigmoid node is cut off: it gives 0 at
 -100 in float64 and at -50 in float32, where the values are 4e-44 and 2e-22.
 
-The threads are as many as OMP_NUM_THREADS says, which is one where it is not set.
+The threads are as many as OMP_NUM_THREADS says, which is one where it is not set. They wait for work for a while before
+they sleep, as is the default: with two, 1024 samples of 100-100-50-10 take 0.82 ms so, and 1.0 ms otherwise.
 """
 
 import os
@@ -76,7 +77,6 @@ class Model(_backend.Model):
         options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         model = serialized(self.network, parameters, self.dtype.name)
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         self._outputs = [self._session.get_outputs()[0].name]

@@ -1,0 +1,137 @@
+"""A process of its own for test_threads: numba_jit on the threads that the environment names, its findings as JSON.
+
+``python -m tests.shares WORK``: from how many multiplications on a batch is divided; 0 leaves it as it is.
+"""
+
+import hashlib
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+import numpy as np
+import scipy.linalg.cython_blas  # noqa: F401  (the BLAS that Numba calls)
+from threadpoolctl import threadpool_info
+
+from bench.proof.bounds import Analysis, exact, exact_pairs
+from bench.proof.expectation import expect
+from bench.proof.inputs import draw
+from bench.proof.targets import bounded_target, flat, flat_bounded
+from impls import Network, load, numba_jit
+from impls._jit import parallel
+
+NETWORKS = (
+    Network((3, 3, 1)),  # loops alone
+    Network((20, 30, 4), "tanh", "softmax", "categorical_cross_entropy"),  # BLAS and loops
+)
+WIDE = Network((100, 100, 50, 10))
+SIZES = (1, 2, 3, 65, 1000, 1024, 1079)
+ROWS = np.random.default_rng(0).integers(1079, size=(3, 700))
+STEPS = {
+    "batches of 500": (500, [slice(0, 500), slice(500, 1000), slice(1000, 1079)]),
+    "batches of 1": (1, [slice(s, s + 1) for s in range(1079)]),
+    "batches of rows": (ROWS, list(ROWS)),
+}
+HOW = {"epochs": 2, "learning_rate": 0.1, "bias_learning_rate": 0.2, "reduction": "mean"}
+
+BACKEND = load("numba_jit")
+shared_calls: dict[str, int] = {}
+blas_counts: set[int] = set()
+
+
+def blas() -> list[int]:
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+def watched(function, signature, entry=numba_jit._entry):
+    """The compiled function; of one that divides, calls are counted, and BLAS is asked for its threads meanwhile."""
+    compiled, name = entry(function, *signature), function.__name__
+    if not name.endswith("_shared"):
+        return compiled
+
+    def call(*arguments):
+        shared_calls[name] = shared_calls.get(name, 0) + 1
+        if len(arguments[1]) == 1024 and arguments[1].shape[1] == WIDE.n_in:
+            blas_counts.update(blas())
+        return compiled(*arguments)
+
+    return call
+
+
+def build(network, dtype="float64", parameters=None):
+    return BACKEND.build(network, parameters or network.random_parameters(), dtype)
+
+
+def failures():
+    """What is not within the bound of the exact result."""
+    for network in NETWORKS:
+        for dtype in ("float64", "float32"):
+            for size in SIZES:
+                for operation in ("forward", "gradient", "train"):
+                    expected = expect(draw(network, size, dtype), operation)
+                    evidence = expected.check(build(network, dtype, expected.problem.parameters))
+                    if not evidence.ok:
+                        yield f"{operation} {network}, {size} samples, {dtype}: {evidence.reason}"
+        problem = draw(network, 1079, "float64")
+        for name, (batches, steps) in STEPS.items():
+            model = build(network, parameters=problem.parameters)
+            losses = model.train(problem.X, problem.Y, batches=batches, **HOW)
+            arguments = exact_pairs(problem.parameters), exact(problem.X), exact(problem.Y)
+            how = {key: value for key, value in HOW.items() if key != "reduction"}
+            of_losses, pairs = Analysis(network, "float64").train(*arguments, steps=steps, mean=True, **how)
+            parameters = flat_bounded(pairs)
+            for what, bounded, computed in (
+                ("loss", of_losses, losses),
+                ("parameter", parameters, flat(model.parameters())),
+            ):
+                evidence = bounded_target(what, "float64", bounded, bounded).judge(computed)
+                if not evidence.ok:
+                    yield f"{name} {network}: {evidence.reason}"
+
+
+def results(network, dtype="float64", n=1079):
+    """The bits of all that a model computes."""
+    problem = draw(network, n, dtype)
+    model = build(network, dtype, problem.parameters)
+    X, Y = problem.X.astype(dtype), problem.Y.astype(dtype)
+    loss, gradient = model.gradient(X, Y)
+    parts = [model.forward(X), loss, flat(gradient), model.loss(X, Y)]
+    parts += [model.train(X, Y, epochs=5, learning_rate=0.1, batches=500), flat(model.parameters())]
+    return b"".join(np.asarray(part).tobytes() for part in parts)
+
+
+def nan_rows():
+    X = np.random.default_rng(1).normal(size=(1079, WIDE.n_in))
+    X[[0, 700], 3] = np.nan
+    return np.flatnonzero(np.isnan(build(WIDE).forward(X)).any(axis=1)).tolist()
+
+
+def main() -> None:
+    if int(sys.argv[1]):
+        parallel.WORK, parallel.WEIGHT = int(sys.argv[1]), 0
+    numba_jit._entry = lambda function, *signature: watched(function, signature)
+    networks, before = (*NETWORKS, WIDE), blas()
+    first = [results(network) for network in networks] + [results(WIDE, "float32")]
+    moved = np.empty(12_345_677, np.uint8)  # so that the next arrays lie elsewhere
+    again = [results(network) for network in networks] + [results(WIDE, "float32")]
+    del moved
+    build(WIDE).forward(np.zeros((1024, WIDE.n_in)))
+    with ThreadPoolExecutor(2) as pool:
+        at_once = list(pool.map(results, [NETWORKS[1], WIDE] * 5))
+    found = {
+        "digests": [hashlib.sha256(result).hexdigest() for result in first],
+        "the same again": first == again,
+        "the same at once": all(result == first[1 + i % 2] for i, result in enumerate(at_once)),
+        "NaN in rows": nan_rows(),
+        "BLAS meanwhile": sorted(blas_counts),
+        "BLAS as before": blas() == before,
+        "failures": list(failures()),
+        "divided": shared_calls,
+    }
+    numba.set_num_threads(1)
+    found["the same on one thread"] = [results(network) for network in networks] == first[:-1]
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()

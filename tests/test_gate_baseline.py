@@ -1,0 +1,165 @@
+"""``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.cases import Case
+from bench.cli.main import main
+from bench.gate import baseline
+from bench.gate.baseline import Head
+from bench.gate.run import Task
+from bench.gate.sets import Row
+from bench.gate.trees import Revision
+from bench.records import files
+from bench.records.gate_schema import Baseline, Bucket, Gate, Move, Session, SessionRow
+from bench.timing import machine
+from impls import Network
+from tests.test_gate import plant, repository  # noqa: F401
+from tests.test_gate_trees import git
+
+FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "4")
+KEY = "numpy_plain: forward 3-3-1, 1 sample, float64"
+
+pytestmark = pytest.mark.slow
+
+
+def run(*arguments):
+    return main(["gate", *FEW, *arguments])
+
+
+def session(speedup=9.0, seconds=5e-6, reference=45e-6):
+    rows = {KEY: SessionRow(speedup=speedup, seconds=seconds, reference_seconds=reference)}
+    return Session(started="", head="", digest="", rows=rows)
+
+
+def history(count, factor=1.0, reference=1.0):
+    """Sessions in which the backend was so many times as fast as now, and its reference took so many times as long."""
+    noise = np.exp(np.random.default_rng(1).normal(0, 0.01, (count, 3)))
+    return [session(9 * factor * reference * a, 5e-6 / factor * b, 45e-6 * reference * c) for a, b, c in noise.tolist()]
+
+
+def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
+    """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
+    monkeypatch.setattr(baseline, "measure", lambda head, progress, keys: (again or now or session(), {}))
+    row = Row("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
+    head = Head(Revision("", None, {}), Path(), (row,), Task({}, (KEY,), 0, 0), {}, ())
+    own = Bucket(machine={}, sessions=sessions, moves=list(moves))
+    (found,) = baseline.judged(head, own, now or session(), failures or {}, 0.05, None)
+    return found
+
+
+def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch):
+    row = judged(monkeypatch, history(12, factor=1.2))
+    assert (row.verdict, row.moved) == ("FAIL", ["backend"])
+    assert row.change.estimate == pytest.approx(1.2, rel=0.02)
+    row = judged(monkeypatch, history(12, factor=1.2), again=session(9 * 1.2, 5e-6 / 1.2))
+    assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
+    row = judged(monkeypatch, history(9, factor=1.2))
+    assert (row.verdict, row.reason) == ("INCONCLUSIVE", "9 of the 10 sessions that a verdict takes")
+
+
+def test_a_reference_that_became_faster_is_no_regression(monkeypatch):
+    row = judged(monkeypatch, history(12, reference=1.2))
+    assert (row.verdict, row.moved) == ("INCONCLUSIVE", ["reference"])
+    assert "because the reference became faster" in row.reason
+
+
+def test_what_fails_has_no_time(monkeypatch):
+    row = judged(
+        monkeypatch, history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"}
+    )
+    assert (row.verdict, row.reason, row.head_seconds) == ("FAIL", "the head fails: wrong", None)
+
+
+def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypatch):
+    row = judged(monkeypatch, history(12, factor=0.8))
+    assert row.verdict == "PASS"
+    (factor,) = baseline.gains([row], [KEY]).values()
+    assert factor == pytest.approx(1.25, rel=0.02)
+    row = judged(monkeypatch, history(12, factor=0.8), moves=[Move(row=KEY, factor=factor, sessions=12)])
+    assert row.change.estimate == pytest.approx(1, abs=1e-9)
+    assert baseline.gains([row], [KEY]) == {}
+    lost = session(9 * 0.8, 5e-6 / 0.8)  # what was gained is lost again
+    row = judged(monkeypatch, history(12, factor=0.8), now=lost, moves=[Move(row=KEY, factor=factor, sessions=12)])
+    assert row.verdict == "FAIL"
+    assert baseline.gains([judged(monkeypatch, history(5, factor=0.5))], [KEY]) == {}
+
+
+def answer(path, *arguments):
+    status = run("--baseline", str(path), "--json", "gate.json", *arguments)
+    document = files.read(Path("gate.json"), Gate)
+    (row,) = document.rows
+    return status, row, document
+
+
+def with_history(path, count, factor):
+    """The file with sessions in which the backend was so many times as fast as in the one that it holds."""
+    known = files.read(path, Baseline)
+    row = known.buckets[0].sessions[0].rows[KEY]
+    noise = np.exp(np.random.default_rng(1).normal(0, 0.01, count)).tolist()
+    sessions = [session(row.speedup * factor * one, row.seconds / factor, row.reference_seconds) for one in noise]
+    files.write(path, Baseline(buckets=[known.buckets[0].model_copy(update={"sessions": sessions})]))
+
+
+def test_sessions_are_recorded_and_judged_by(repository, capsys):  # noqa: F811
+    path = Path("results/baseline.json")
+    path.parent.mkdir()
+    assert run("--record") == 0
+    assert "9 more are needed" in capsys.readouterr().out
+    (own,) = files.read(path, Baseline).buckets
+    assert len(own.sessions) == 1
+    assert own.machine["cpu"] == machine.describe()["cpu"]
+    status, row, document = answer(path)
+    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "1 of the 10 sessions that a verdict takes")
+    assert any("mlpbench gate --record --baseline" in note for note in document.notes)
+    with_history(path, 12, factor=0.5)
+    assert answer(path, "--ratchet")[0] == 0
+    (move,) = files.read(path, Baseline).buckets[0].moves
+    assert (move.row, move.sessions) == (KEY, 12)
+    assert move.factor == pytest.approx(2, rel=0.3)
+
+
+def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):  # noqa: F811
+    Path("results").mkdir()
+    assert run("--record") == 0
+    path = Path("results/baseline.json").rename("baseline.json")
+    with_history(path, 12, factor=2)
+    git("add", "baseline.json", cwd=repository)
+    git("commit", "--quiet", "--message", "baseline", cwd=repository)
+    with_history(path, 12, factor=0.5)  # an edit that makes it easy
+    status, row, _ = answer(path, "--baseline-from", "HEAD")
+    assert (status, row.verdict) == (1, "FAIL")
+    path.write_text("{}")
+    git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
+    assert run("--baseline", str(path), "--baseline-from", "HEAD") == 2
+    assert "baseline.json of HEAD is not an mlpbench document" in capsys.readouterr().err
+
+
+def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):  # noqa: F811
+    Path("results").mkdir()
+    assert run("--record") == 0
+    before = Path("results/baseline.json").read_bytes()
+    plant(repository, "numpy_plain", "out *= 1 + 1e-9")
+    status, row, _ = answer(Path("results/baseline.json"))
+    assert (status, row.verdict, row.head_seconds) == (1, "FAIL", None)
+    assert row.reason.startswith("the head fails: output")
+    assert run("--record") == 2
+    assert "nothing is recorded, for numpy_plain" in capsys.readouterr().err
+    assert Path("results/baseline.json").read_bytes() == before
+
+
+def test_moves_count_for_the_sessions_before_them():
+    rows = [
+        Session(started="", head="", digest="", rows={KEY: SessionRow(speedup=s, seconds=1, reference_seconds=s)})
+        for s in (2.0, 4.0)
+    ]
+    known = baseline.with_session(Baseline(buckets=[]), {"cpu": "a"}, rows[0])
+    known = baseline.with_moves(known, {"cpu": "a"}, {KEY: 2.0})
+    known = baseline.with_session(known, {"cpu": "a"}, rows[1])
+    own = baseline.find(known, {"cpu": "a"})
+    assert baseline.speedups(own, KEY) == pytest.approx([math.log(4), math.log(4)])
+    assert baseline.find(known, {"cpu": "b"}).sessions == []
+    assert len(baseline.with_session(known, {"cpu": "b"}, rows[0]).buckets) == 2

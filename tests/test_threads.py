@@ -1,0 +1,144 @@
+"""numba_jit on several threads: within its bound, the same bits for the same number of threads, BLAS left as it was."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from bench.timing import threads
+from impls import Network
+from impls._jit import parallel
+
+ROOT = Path(__file__).parents[1]
+
+
+def found(count, work):
+    """What tests/shares.py finds on so many threads."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.shares", str(work)],
+        env=threads.environment(os.environ, count),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [2, 3])  # two shares have the same sum in either order
+@pytest.mark.parametrize("work", [0, 1], ids=["as it is", "whatever can be divided"])
+def test_numba_jit_on_several_threads(count, work):
+    one, other = found(count, work), found(count, work)
+    assert one["failures"] == []
+    assert one["digests"] == other["digests"]
+    assert one["the same again"]
+    assert one["the same at once"]
+    assert one["the same on one thread"]  # of Numba's, for what a share is does not depend on it
+    assert one["NaN in rows"] == [0, 700]
+    assert one["BLAS meanwhile"] == [1]
+    assert one["BLAS as before"]
+    kernels = {"forward_batch_shared", "total_loss_shared", "gradient_shared", "train_shared"}
+    assert one["divided"].keys() == kernels
+    assert min(one["divided"].values()) > 10
+
+
+def test_one_thread_where_nothing_is_said(monkeypatch):
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    assert parallel.threads() == 1
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    assert parallel.threads() == 2
+
+
+def test_small_batches_stay_whole(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    network = Network((3, 3, 1))
+    calls = []
+    kernel = parallel.divided(
+        lambda P, X: calls.append(("alone", len(X))),
+        lambda P, X, shares: calls.append((shares, len(X))),
+        parallel.samples,
+        5,
+        network,
+    )
+    for size in (1, 4, 5, 6):
+        kernel(None, [0] * size)
+    assert calls == [("alone", 1), ("alone", 4), (2, 5), (2, 6)]
+
+
+def test_every_share_has_a_sample(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "8")
+    network = Network((3, 3, 1))
+    kernel = parallel.divided(lambda P, X: "alone", lambda P, X, shares: "shared", parallel.samples, 1, network)
+    assert [kernel(None, [0] * size) for size in (1, 7, 8)] == ["alone", "alone", "shared"]
+    for samples in range(8, 100):
+        bounds = [parallel.bound.py_func(0, samples, share, 8) for share in range(9)]
+        assert bounds[0] == 0
+        assert bounds[-1] == samples
+        assert all(first < last for first, last in pairwise(bounds))
+
+
+def test_larger_networks_are_divided_from_fewer_samples_on():
+    least = [
+        (parallel.least_forward(network), parallel.least_gradient(network))
+        for network in (Network((3, 3, 1)), Network((64, 30, 10)), Network((512, 512, 512)))
+    ]
+    assert least == sorted(least, reverse=True)
+    assert least[0][0] > 1024  # there the threads' meeting would take longer than what it saves
+    assert max(least[1]) < 1078
+
+
+class Library:
+    """A BLAS with a number of threads."""
+
+    count = 5
+
+    def get_num_threads(self):
+        return self.count
+
+    def set_num_threads(self, count):
+        self.count = count
+
+
+@pytest.fixture
+def library(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
+    library = Library()
+    monkeypatch.setattr(parallel, "_blas", lambda: [library])
+    return library
+
+
+def test_blas_is_on_one_thread_during_overlapping_calls_and_set_back_after(library):
+    def sleep(P, X, *shares):
+        time.sleep(0.1)
+        during.append(library.count)
+
+    during = []
+    kernel = parallel.divided(sleep, sleep, parallel.samples, 1, Network((1024, 1024)))
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(kernel, None, [0] * 2000)
+        time.sleep(0.05)  # the second begins within the first, and would end after it
+        pool.submit(kernel, None, [0] * 2000)
+    assert during == [1, 1]
+    assert library.count == 5
+
+
+def test_blas_is_set_back_though_a_kernel_fails(library):
+    def fail(*arguments):
+        during.append(library.count)
+        raise KeyboardInterrupt
+
+    during = []
+    kernel = parallel.divided(fail, fail, parallel.samples, 100, Network((1024, 1024)))
+    for size in (99, 100):  # of the first, too, BLAS would divide a product by itself
+        with pytest.raises(KeyboardInterrupt):
+            kernel(None, [0] * size)
+    assert during == [1, 1]
+    assert library.count == 5
