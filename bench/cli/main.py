@@ -213,8 +213,8 @@ def speed(**options: Any) -> int:
 
     numba_jit is timed beside numpy_plain, numpy_vectorized and all peers that are installed, in both dtypes, on fixed
     cases; beside the same arithmetic in C, where there is a C compiler; and beside the limits of this machine. A figure
-    that is not reached is no error. It takes a quarter of an hour, and minutes more where the peers have yet to
-    compile; --quick takes five minutes.
+    that is not reached is no error. It takes ten minutes, and some more where the peers have yet to
+    compile; --quick takes five.
     """
     from bench.cli import speed as command
 
