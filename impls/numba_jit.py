@@ -12,7 +12,7 @@ The kernels are in ``impls/_jit``. What mattered, with what it gained on a proce
   left to BLAS, in the orientation that it is quick in: 3.0 µs instead of 6.5 for a block's gradient of 64 × 30.
 - ``samples.py``: updates by single samples, forward, backward and update without a call or an array in between; an
   epoch of four updates of 2-3-1 takes 0.6 µs instead of 4.2.
-- ``parallel.py``: with two threads, a batch in two shares: 1024 samples of 100-100-50-10 take 0.31 ms instead of 0.61.
+- ``parallel.py``: with two threads, a batch in two shares: 1024 samples of 100-100-50-10 take 0.34 ms instead of 0.61.
 
 The threads are as many as NUMBA_NUM_THREADS says, which is one where it is not set.
 """
