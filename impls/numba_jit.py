@@ -26,7 +26,7 @@ from numba import from_dtype, types
 from impls import _backend
 from impls._backend import Array, Descent, Gradient
 from impls._codes import ACTIVATIONS, LOSSES
-from impls._jit.blocks import forward_batch, gradient, total_loss, train
+from impls._jit.blocks import forward_batch, total_loss, train
 from impls._jit.samples import forward, train_singly
 from impls._network import Parameters
 from impls._numba import compile_cached
@@ -41,7 +41,6 @@ class Kernels(NamedTuple):
     forward: Callable[..., Any]
     forward_batch: Callable[..., Any]
     total_loss: Callable[..., Any]
-    gradient: Callable[..., Any]
     train: Callable[..., Any]
     train_singly: Callable[..., Any]
 
@@ -80,7 +79,6 @@ class Model(_backend.Model):
             forward=_entry(forward, vector, strided, vector),
             forward_batch=_entry(forward_batch, vector, matrix, matrix),
             total_loss=_entry(total_loss, vector, matrix, matrix),
-            gradient=_entry(gradient, vector, matrix, matrix, vector),
             train=_entry(train, vector, matrix, matrix, vector, *scalars, losses),
             train_singly=_entry(train_singly, vector, matrix, matrix, types.float64, types.float64, losses),
         )
@@ -105,9 +103,9 @@ class Model(_backend.Model):
         return float(self._kernels.total_loss(self._packed, X, Y))
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
-        gradients = np.empty_like(self._gradients)
-        total = self._kernels.gradient(self._packed, X, Y, gradients)
-        return total, self._unpacked(gradients)
+        gradients, losses = np.empty_like(self._gradients), np.empty(1)
+        self._kernels.train(self._packed, X, Y, gradients, len(X), 0.0, 0.0, False, losses)
+        return losses[0], self._unpacked(gradients)
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses = np.empty(descent.epochs)

@@ -18,7 +18,7 @@ from impls._codes import (
 )
 from impls._jit.blas import N, T, add_product
 from impls._jit.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
-from impls._jit.options import jit, jit_reordered, wide_vectors
+from impls._jit.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
 from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product
 from impls._jit.parts import part, row
 
@@ -29,27 +29,27 @@ CACHED = 4096
 """Values of a block, over all its layers, that stay near the processor."""
 
 
-@jit
+@jit_inner
 def block_rows(P: Array) -> int:
     """Samples of a block: 64 for wide networks, for which BLAS is quickest, up to 512 for narrow ones."""
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
-@jit
+@jit_inner
 def clear(a: Array) -> None:
     """Fill a (n,) with zeros."""
     for i in range(len(a)):
         a[i] = 0
 
 
-@jit
+@jit_inner
 def scale(a: Array, factor: float) -> None:
     """Multiply a (n,) by the factor."""
     for i in range(len(a)):
         a[i] *= factor
 
 
-@jit
+@jit_inner
 def transpose(X: Array, A: Array) -> None:
     """Write X (samples, n) into A (n, samples)."""
     for i in range(len(A)):
@@ -58,7 +58,7 @@ def transpose(X: Array, A: Array) -> None:
             a[s] = X[s, i]
 
 
-@jit
+@jit_inner
 def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
     """Write Wᵀ A + b into Z (m, samples), for W (n, m) row by row and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
@@ -103,7 +103,7 @@ def total_of(a: Array) -> float:
     return total
 
 
-@jit
+@jit_inner
 def add_outer(A: Array, D: Array, dW: Array) -> None:
     """Add A Dᵀ to dW (n, m) row by row, for A (n, samples) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
@@ -115,7 +115,7 @@ def add_outer(A: Array, D: Array, dW: Array) -> None:
             dW[i * m + j] += dot(row(A, i), row(D, j))
 
 
-@jit
+@jit_inner
 def back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m) row by row and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
@@ -133,7 +133,7 @@ def back(W: Array, D: Array, A: Array) -> None:
                 a[s] += w * d[s]
 
 
-@jit
+@jit_inner
 def propagate(P: Array, A: Array, work: Array) -> int:
     """Write the activations of the hidden layers and the logits into work; return the place after them."""
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
@@ -149,14 +149,14 @@ def propagate(P: Array, A: Array, work: Array) -> int:
     return w
 
 
-@jit
+@jit_inner
 def binary_cross_entropy(z: float, y: float) -> float:
     """Cross-entropy of one output, from its logit z and target y."""
     one = type(z)(1)
     return (z * (one - y) if z > 0 else -z * y) + log1p(exp(-abs(z)))
 
 
-@jit
+@jit_inner
 def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
     """Write the cross-entropies of logits z with targets y into losses, all (n,)."""
     wide_vectors()
@@ -164,7 +164,7 @@ def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
         losses[s] = binary_cross_entropy(z[s], y[s])
 
 
-@jit
+@jit_inner
 def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
     """Cross-entropy of one sample of a block, from its logits."""
     top = 0
@@ -180,7 +180,7 @@ def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
     return total
 
 
-@jit
+@jit_inner
 def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     """Return a block's summed loss; turn its logits Z into outputs, and write outputs minus targets into D."""
     output, loss = int(P[OUTPUT]), int(P[LOSS])
@@ -202,7 +202,7 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     return total
 
 
-@jit
+@jit_inlined
 def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array) -> float:
     """Add a block's summed gradient to G, laid out like the parameters; return its summed loss.
 
@@ -245,7 +245,7 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
     return total
 
 
-@jit
+@jit_inner
 def side_by_side(X: Array, rows: int, size: int) -> Array:
     """X (samples, n), transposed block by block: batches of ``size`` in blocks of ``rows``."""
     n = X.shape[1]
@@ -258,15 +258,17 @@ def side_by_side(X: Array, rows: int, size: int) -> Array:
     return turned
 
 
-@jit
-def batch_gradient(P: Array, X: Array, At: Array, Yt: Array, rows: int, G: Array, first: Array, work: Array) -> float:
-    """Write the summed gradient of a batch into G; return its summed loss."""
+@jit_inner
+def batch_gradient(
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array
+) -> float:
+    """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
     clear(G)
     clear(first)
     total = 0.0
-    for begin in range(0, len(X), rows):
-        samples = min(rows, len(X) - begin)
+    for begin in range(start, stop, rows):
+        samples = min(rows, stop - begin)
         A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
         total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first, work)
     if n * m > SMALL:
@@ -274,19 +276,10 @@ def batch_gradient(P: Array, X: Array, At: Array, Yt: Array, rows: int, G: Array
     return total
 
 
-@jit
+@jit_inner
 def room(P: Array, rows: int) -> Array:
     """Workspace for a block: its layers, and their derivatives."""
     return np.empty(2 * nodes(P) * rows, P.dtype)
-
-
-@jit
-def gradient(P: Array, X: Array, Y: Array, G: Array) -> float:
-    """Write the summed gradient of a batch into G, laid out like the parameters in P; return its summed loss."""
-    rows = min(block_rows(P), len(X))
-    first = np.empty(size(P, 0) * size(P, 1), P.dtype)
-    At, Yt = side_by_side(X, rows, len(X)), side_by_side(Y, rows, len(X))
-    return batch_gradient(P, X, At, Yt, rows, G, first, room(P, rows))
 
 
 @jit
@@ -301,23 +294,25 @@ def train(
     mean: bool,
     losses: Array,
 ) -> None:
-    """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses."""
+    """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
+
+    G, laid out like the parameters in P, is left with the summed gradient of the last batch. At rates of 0 no parameter
+    changes, so this is how to ask for a gradient: a kernel of its own would take as long to compile as this one.
+    """
     rows = min(block_rows(P), batch)
     first, work = np.empty(size(P, 0) * size(P, 1), P.dtype), room(P, rows)
     At, Yt = side_by_side(X, rows, batch), side_by_side(Y, rows, batch)
-    n, k = X.shape[1], Y.shape[1]
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
-            samples = min(batch, len(X) - start)
-            x = part(X, start * n, (samples, n))
-            a, y = part(At, start * n, samples * n), part(Yt, start * k, samples * k)
-            losses[epoch] += batch_gradient(P, x, a, y, rows, G, first, work)
-            share = 1 / samples if mean else 1.0
-            descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
+            stop = min(start + batch, len(X))
+            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work)
+            if learning_rate > 0 or bias_learning_rate > 0:  # else 0 times infinity would be NaN
+                share = 1 / (stop - start) if mean else 1.0
+                descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
 
 
-@jit
+@jit_inner
 def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
     """Subtract the gradient times the rates from the parameters."""
     p, g = first_layer(P), 0
@@ -330,7 +325,7 @@ def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
         g += q
 
 
-@jit
+@jit_inner
 def step(a: Array, b: Array, rate: float) -> None:
     """Subtract rate b from a."""
     for i in range(len(a)):
@@ -354,7 +349,7 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
     return total
 
 
-@jit
+@jit_inlined
 def forward_narrow(P: Array, X: Array, out: Array) -> None:
     """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with the samples side by side."""
     n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
@@ -369,7 +364,7 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
         transpose(Z, part(out, begin * k, (samples, k)))
 
 
-@jit
+@jit_inlined
 def forward_wide(P: Array, X: Array, out: Array) -> None:
     """The same with the samples one after another, as they come: for BLAS on wide layers there is no need to turn."""
     layers, rows = int(P[0]), min(64, len(X))

@@ -17,7 +17,7 @@ from numba.extending import overload
 
 from impls._backend import Array
 from impls._codes import RELU, SIGMOID, SOFTMAX, TANH
-from impls._jit.options import OPTIONS, jit, wide_vectors
+from impls._jit.options import OPTIONS, jit_inlined, jit_inner, wide_vectors
 from impls._jit.parts import part, row
 
 LOG2_E = 1.4426950408889634
@@ -34,7 +34,7 @@ L0, L1, L2, L3 = map(np.float32, (0.2685149802283715, 0.2823661980531048, 0.4000
 ONE_32, TWO_32 = np.float32(1), np.float32(2)
 
 
-@jit
+@jit_inner
 def parts64(x: Any) -> Any:
     """exp r - 1 and 2^k, for float64; NaN where x is NaN or beyond the integers."""
     shifted = x * LOG2_E + ROUNDING
@@ -53,7 +53,7 @@ def parts64(x: Any) -> Any:
     return p * square + r, np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
 
 
-@jit
+@jit_inner
 def parts32(x: Any) -> Any:
     """exp r - 1 and 2^k, for float32."""
     shifted = x * LOG2_E_32 + ROUNDING_32
@@ -138,7 +138,7 @@ def _log1p(u: Any) -> Any:
     return log32 if u == types.float32 else log64
 
 
-@jit
+@jit_inner
 def sigmoids(z: Array) -> None:
     """Replace z (n,) by its sigmoid."""
     wide_vectors()
@@ -147,7 +147,7 @@ def sigmoids(z: Array) -> None:
         z[j] = one / (one + exp(-z[j]))
 
 
-@jit
+@jit_inner
 def tanhs(z: Array) -> None:
     """Replace z (n,) by its hyperbolic tangent."""
     wide_vectors()
@@ -155,7 +155,7 @@ def tanhs(z: Array) -> None:
         z[j] = tanh(z[j])
 
 
-@jit
+@jit_inner
 def exps(z: Array) -> None:
     """Replace z (n,) by its exponential."""
     wide_vectors()
@@ -163,7 +163,7 @@ def exps(z: Array) -> None:
         z[j] = exp(z[j])
 
 
-@jit
+@jit_inner
 def relus(z: Array) -> None:
     """Replace z (n,) by 0 where it is negative."""
     zero = z.dtype.type(0)
@@ -171,7 +171,7 @@ def relus(z: Array) -> None:
         z[j] = zero if z[j] < zero else z[j]
 
 
-@jit
+@jit_inner
 def softmax(Z: Array) -> None:
     """Replace Z (n, samples) by its softmax over the n nodes."""
     samples = Z.shape[1]
@@ -195,7 +195,7 @@ def softmax(Z: Array) -> None:
             z[s] /= total[s]
 
 
-@jit
+@jit_inner
 def softmax_of_one(z: Array) -> None:
     """Replace z (n,), the layer of one sample, by its softmax."""
     top = z[0]
@@ -211,7 +211,7 @@ def softmax_of_one(z: Array) -> None:
         z[j] /= total
 
 
-@jit
+@jit_inner
 def activate_one(activation: int, z: Array) -> None:
     """Replace a layer of one sample, z (n,), by its activation."""
     if activation == SIGMOID:
@@ -224,7 +224,7 @@ def activate_one(activation: int, z: Array) -> None:
         softmax_of_one(z)
 
 
-@jit
+@jit_inlined
 def activate(activation: int, Z: Array) -> None:
     """Replace a layer of a block, Z (n, samples), by its activation."""
     if activation == SOFTMAX:
@@ -233,7 +233,7 @@ def activate(activation: int, Z: Array) -> None:
         activate_one(activation, part(Z, 0, Z.size))
 
 
-@jit
+@jit_inner
 def derivative(activation: int, a: float) -> float:
     """Derivative of the activation, from its value a."""
     one = type(a)(1)
@@ -246,7 +246,7 @@ def derivative(activation: int, a: float) -> float:
     return one
 
 
-@jit
+@jit_inner
 def multiply_derivative(activation: int, A: Array, D: Array) -> None:
     """Multiply D (n, samples) by the activation's derivative, from its value A."""
     a, d = part(A, 0, A.size), part(D, 0, D.size)

@@ -7,25 +7,25 @@ b (m,) and W (n, m) row by row; then room for one sample: its inputs and its lay
 from __future__ import annotations
 
 from impls._backend import Array
-from impls._jit.options import jit
+from impls._jit.options import jit_inner
 
 HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
 """Places in the header; place 0 holds the number of layers."""
 
 
-@jit
+@jit_inner
 def first_layer(P: Array) -> int:
     """Where the parameters of the first layer begin."""
     return SIZES + int(P[0]) + 1
 
 
-@jit
+@jit_inner
 def size(P: Array, layer: int) -> int:
     """Nodes of a layer; layer 0 is the input."""
     return int(P[SIZES + layer])
 
 
-@jit
+@jit_inner
 def nodes(P: Array) -> int:
     """Nodes of all layers but the input."""
     total = 0
@@ -34,7 +34,7 @@ def nodes(P: Array) -> int:
     return total
 
 
-@jit
+@jit_inner
 def widest_product(P: Array) -> int:
     """Number of weights of the layer that has most."""
     most = 0
