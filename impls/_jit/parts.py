@@ -1,7 +1,8 @@
 """Parts of arrays that nobody owns: a slice counts its users, with an atomic instruction of 5 ns each time.
 
 The counting, which the compiler removes only where it sees all of an array's life, took half the time of an update of
-2-3-1. An array must be held by someone else for as long as a part of it is used: by the caller, or by a loop around it all.
+2-3-1. An array must be held by someone else for as long as a part of it is used: by the caller, or by a loop around it
+all.
 """
 
 from __future__ import annotations
