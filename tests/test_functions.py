@@ -128,6 +128,18 @@ def test_batches_of_any_number_of_blocks(network, dtype, batch):
         assert_allclose(one[1], other[1], **near)
 
 
+@pytest.mark.parametrize("sizes", [*((300, m) for m in (1, 7, 8, 9, 16, 23, 24, 25, 49)), (400, 400, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
+    network = Network(sizes, "tanh", "identity")
+    parameters = network.random_parameters()
+    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_jit", "numpy_plain"))
+    near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
+    for batch in (1, 7, 8, 9, 65):
+        X = RANDOM.normal(size=(batch, network.n_in)).astype(dtype)
+        assert_allclose(model.forward(X), matrix.forward(X), **near)
+
+
 def test_the_networks_above_are_wide_and_narrow():
     products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
-    assert products[1] <= blocks.SMALL < products[0]
+    assert products[1] <= blocks.SMALL < products[0] < blocks.NEAR < 400 * 400

@@ -23,6 +23,20 @@ BUSY = 8
 """Sums that keep the processor busy; where there are fewer vectors, some rows have sums of their own."""
 
 
+def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """A vector of one number."""
+    first = builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+    )
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+
+
+def fused_multiply_add(builder: ir.IRBuilder, vector: Any) -> Any:
+    """LLVM's function of three such vectors."""
+    name = f"llvm.fma.v{vector.count}f{64 if isinstance(vector.element, ir.DoubleType) else 32}"
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+
+
 def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
     """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p]."""
 
@@ -37,11 +51,8 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
         bias = builder.gep(packed.data, [arguments[1]])
         weights = builder.gep(bias, [m])
         align = context.get_abi_sizeof(real)
-        vector, int32 = ir.VectorType(real, lanes), ir.IntType(32)
-        suffix = f"v{lanes}f{64 // lanes * 8}"
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix}"
-        )
+        vector = ir.VectorType(real, lanes)
+        fma = fused_multiply_add(builder, vector)
 
         def at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
@@ -50,8 +61,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             """a[i] in every lane."""
             address = builder.add(builder.ptrtoint(inputs.data, intp), builder.mul(i, stride))
             value = builder.load(builder.inttoptr(address, real.as_pointer()), align=align)
-            first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(int32, 0))
-            return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(int32, lanes), None))
+            return in_every_lane(builder, value, lanes)
 
         def columns(offsets: list[Any]) -> None:
             """Vectors of the sums, from each of these columns on."""

@@ -21,9 +21,13 @@ from impls._jit.functions import activate, activate_one, exp, log1p, multiply_de
 from impls._jit.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
 from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product
 from impls._jit.parts import part, row
+from impls._jit.tiles import affine_in_tiles
 
 SMALL = 256
 """Weights up to which loops are quicker than a call of BLAS."""
+
+NEAR = 2**17
+"""Weights up to which tiles are quicker than BLAS, which copies the weights to lie as it needs them."""
 
 CACHED = 4096
 """Values of a block, over all its layers, that stay near the processor."""
@@ -366,30 +370,33 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
 
 @jit_inlined
 def forward_wide(P: Array, X: Array, out: Array) -> None:
-    """The same with the samples one after another, as they come: for BLAS on wide layers there is no need to turn."""
+    """The same with the samples one after another, as they come: wide layers are as quick so."""
     layers, rows = int(P[0]), min(64, len(X))
     work = np.empty(nodes(P) * rows, P.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A, p, w = part(X, begin * X.shape[1], samples * X.shape[1]), first_layer(P), 0
+        A, p, w = part(X, begin * X.shape[1], (samples, X.shape[1])), first_layer(P), 0
         for layer in range(layers):
             n, m = size(P, layer), size(P, layer + 1)
             last = layer == layers - 1
-            z = part(out, begin * m, m * samples) if last else part(work, w, m * samples)
-            b = part(P, p, m)
-            for s in range(samples):
-                zs = part(z, s * m, m)
-                for j in range(m):
-                    zs[j] = b[j]
-            add_product(N, N, m, samples, n, part(P, p + m, n * m), m, A, n, z, m)
+            Z = part(out, begin * m, (samples, m)) if last else part(work, w, (samples, m))
+            b, W = part(P, p, m), part(P, p + m, n * m)
+            if n * m <= NEAR:
+                affine_in_tiles(b, W, A, Z)
+            else:
+                for s in range(samples):
+                    z = row(Z, s)
+                    for j in range(m):
+                        z[j] = b[j]
+                add_product(N, N, m, samples, n, W, m, A, n, Z, m)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
-                    softmax_of_one(part(z, s * m, m))
+                    softmax_of_one(row(Z, s))
             else:
-                activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), z)
+                activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), part(Z, 0, Z.size))
             p += (n + 1) * m
             w += m * samples
-            A = z
+            A = Z
 
 
 @jit
