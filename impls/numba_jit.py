@@ -28,6 +28,7 @@ from numba import from_dtype, types
 from impls import _backend
 from impls._backend import Array, Descent, Gradient
 from impls._codes import ACTIVATIONS, LOSSES
+from impls._jit.affine import BYTES
 from impls._jit.blocks import forward_batch, total_loss, train
 from impls._jit.samples import forward, train_singly
 from impls._network import Parameters
@@ -52,6 +53,16 @@ def _entry(function: Any, *signature: Any) -> Callable[..., Any]:
     return entry
 
 
+def _aligned(values: Array, place: int) -> Array:
+    """A copy of values (n,) in which values[place] begins a vector in memory."""
+    lanes = BYTES // values.itemsize
+    room = np.empty(len(values) + lanes, values.dtype)
+    start = -(room.ctypes.data // values.itemsize + place) % lanes
+    copy = room[start : start + len(values)]
+    copy[:] = values
+    return copy
+
+
 class Model(_backend.Model):
     """Numba with care: one packed array, vectorized loops, BLAS for large batches."""
 
@@ -68,7 +79,7 @@ class Model(_backend.Model):
         header = [len(network.shapes), *codes, *network.layer_sizes]
         flat = [part for W, b in parameters for part in (b, W.ravel())]
         work = np.zeros(sum(network.layer_sizes))
-        self._packed = np.concatenate([header, *flat, work]).astype(self.dtype)
+        self._packed = _aligned(np.concatenate([header, *flat, work]).astype(self.dtype), len(header) + len(flat[0]))
         self._gradients = np.zeros(sum(part.size for part in flat), self.dtype)
         self._first = len(header)
 
