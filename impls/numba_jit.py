@@ -3,7 +3,8 @@
 The kernels are in ``impls/_jit``. What mattered, with what it gained on a processor with AVX-512, float64, one thread:
 
 - ``packed.py``: an argument costs 0.03 µs to unpack, so a model is one array, and what a network is, is data in it: a
-  new network compiles nothing. Called past the dispatcher: 0.1 µs less.
+  new network compiles nothing. Called past the dispatcher: 0.1 µs less. Every row of weights begins a vector in memory:
+  one sample takes 6.3 µs instead of 9.2 for 784-128-10, 1.64 instead of 1.92 for 100-100-50-10.
 - ``affine.py``: one sample's sums stay in registers, which Numba cannot be told; a layer of 100 × 100 takes 0.69 µs
   instead of 1.2.
 - ``functions.py``: exponentials by polynomials, eight at a time: 0.7 ns for a sigmoid, where ``math.exp`` takes 4.7.
@@ -77,10 +78,11 @@ class Model(_backend.Model):
             )
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]
-        flat = [part for W, b in parameters for part in (b, W.ravel())]
-        work = np.zeros(sum(network.layer_sizes))
-        self._packed = _aligned(np.concatenate([header, *flat, work]).astype(self.dtype), len(header) + len(flat[0]))
-        self._gradients = np.zeros(sum(part.size for part in flat), self.dtype)
+        padded = [self._padded(part) for W, b in parameters for part in (b, W)]
+        room = np.zeros(sum(network.layer_sizes) + BYTES // self.dtype.itemsize)
+        packed = np.concatenate([header, *padded, room]).astype(self.dtype)
+        self._packed = _aligned(packed, len(header) + len(padded[0]))
+        self._gradients = np.zeros(sum((n + 1) * m for n, m in network.shapes), self.dtype)
         self._first = len(header)
 
         real = from_dtype(self.dtype)
@@ -97,15 +99,26 @@ class Model(_backend.Model):
         )
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
-    def _unpacked(self, flat: Array) -> Gradient:
+    def _width(self, m: int) -> int:
+        """Places that a row of m weights or biases takes in the packed array."""
+        lanes = BYTES // self.dtype.itemsize
+        return m if m < lanes else -(-m // lanes) * lanes
+
+    def _padded(self, rows: Array) -> Array:
+        """The rows of weights or biases one after another, each filled up with zeros."""
+        m = rows.shape[-1]
+        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._width(m) - m)]).reshape(-1)
+
+    def _unpacked(self, flat: Array, width: Callable[[int], int]) -> Gradient:
         pairs, p = [], 0
         for n, m in self.network.shapes:
-            pairs.append((flat[p + m : p + m + n * m].reshape(n, m), flat[p : p + m]))
-            p += (n + 1) * m
+            rows = flat[p : p + (n + 1) * width(m)].reshape(n + 1, width(m))
+            pairs.append((rows[1:, :m], rows[0, :m]))
+            p += rows.size
         return pairs
 
     def _fetch(self) -> Gradient:
-        return self._unpacked(self._packed[self._first :])
+        return self._unpacked(self._packed[self._first :], self._width)
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)
@@ -118,7 +131,7 @@ class Model(_backend.Model):
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         gradients, losses = np.empty_like(self._gradients), np.empty(1)
         self._kernels.train(self._packed, X, Y, gradients, len(X), 0.0, 0.0, False, losses)
-        return losses[0], self._unpacked(gradients)
+        return losses[0], self._unpacked(gradients, int)
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses = np.empty(descent.epochs)

@@ -16,10 +16,11 @@ from impls._codes import (
     MEAN_SQUARED_ERROR,
     SOFTMAX,
 )
+from impls._jit.affine import BYTES
 from impls._jit.blas import N, T, add_product
 from impls._jit.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
 from impls._jit.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product
+from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
 from impls._jit.parts import part, row
 from impls._jit.tiles import affine_in_tiles
 
@@ -64,26 +65,26 @@ def transpose(X: Array, A: Array) -> None:
 
 @jit_inner
 def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
-    """Write Wᵀ A + b into Z (m, samples), for W (n, m) row by row and A (n, samples)."""
+    """Write Wᵀ A + b into Z (m, samples), for W (n, m or more) and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
     for j in range(m):
         z, start = row(Z, j), b[j]
         for s in range(samples):
             z[s] = start
     if n * m > SMALL:
-        add_product(N, T, samples, m, n, A, samples, W, m, Z, samples)
+        add_product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples)
         return
     for j in range(m):
         z = row(Z, j)
         i = 0
         while i + 4 <= n:
             a0, a1, a2, a3 = row(A, i), row(A, i + 1), row(A, i + 2), row(A, i + 3)
-            w0, w1, w2, w3 = W[i * m + j], W[i * m + m + j], W[i * m + 2 * m + j], W[i * m + 3 * m + j]
+            w0, w1, w2, w3 = W[i, j], W[i + 1, j], W[i + 2, j], W[i + 3, j]
             for s in range(samples):
                 z[s] += w0 * a0[s] + w1 * a1[s] + w2 * a2[s] + w3 * a3[s]
             i += 4
         while i < n:
-            a0, w0 = row(A, i), W[i * m + j]
+            a0, w0 = row(A, i), W[i, j]
             for s in range(samples):
                 z[s] += w0 * a0[s]
             i += 1
@@ -121,18 +122,18 @@ def add_outer(A: Array, D: Array, dW: Array) -> None:
 
 @jit_inner
 def back(W: Array, D: Array, A: Array) -> None:
-    """Write W D into A (n, samples), for W (n, m) row by row and D (m, samples)."""
+    """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
         clear(part(A, 0, n * samples))
-        add_product(N, N, samples, n, m, D, samples, W, m, A, samples)
+        add_product(N, N, samples, n, m, D, samples, W, W.shape[1], A, samples)
         return
     for i in range(n):
-        a, d, w = row(A, i), row(D, 0), W[i * m]
+        a, d, w = row(A, i), row(D, 0), W[i, 0]
         for s in range(samples):
             a[s] = w * d[s]
         for j in range(1, m):
-            d, w = row(D, j), W[i * m + j]
+            d, w = row(D, j), W[i, j]
             for s in range(samples):
                 a[s] += w * d[s]
 
@@ -143,11 +144,11 @@ def propagate(P: Array, A: Array, work: Array) -> int:
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
-        Z = part(work, w, (m, samples))
-        affine(part(P, p + m, n * m), part(P, p, m), A, Z)
+        Z, wide = part(work, w, (m, samples)), width(P, m)
+        affine(part(P, p + wide, (n, wide)), part(P, p, m), A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
-        p += (n + 1) * m
+        p += (n + 1) * wide
         w += m * samples
         A = Z
     return w
@@ -225,9 +226,11 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
         multiply_derivative(int(P[OUTPUT]), Z, D)
         if int(P[LOSS]) == MEAN_SQUARED_ERROR:
             scale(part(D, 0, D.size), P.dtype.type(2 / len(D)))
-    p, g = first_layer(P), len(G)
+    p, g = len(P) - len(A0) - nodes(P) - BYTES // P.itemsize, len(G)
     for layer in range(layers - 1, 0, -1):
         n, m = size(P, layer), len(D)
+        wide = width(P, m)
+        p -= (n + 1) * wide
         g -= (n + 1) * m
         w -= n * samples
         A = part(work, w, (n, samples))
@@ -235,7 +238,7 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
         for j in range(m):
             G[g + j] += total_of(row(D, j))
         E = part(work, free, (n, samples))
-        back(part(P, p + g + m, n * m), D, E)
+        back(part(P, p + wide, (n, wide)), D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
@@ -321,12 +324,16 @@ def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
     """Subtract the gradient times the rates from the parameters."""
     p, g = first_layer(P), 0
     for layer in range(int(P[0])):
-        m = size(P, layer + 1)
-        q = (size(P, layer) + 1) * m
+        n, m = size(P, layer), size(P, layer + 1)
+        wide = width(P, m)
         step(part(P, p, m), part(G, g, m), bias_rate)
-        step(part(P, p + m, q - m), part(G, g + m, q - m), rate)
-        p += q
-        g += q
+        p += wide
+        g += m
+        rows, columns = (1, n * m) if wide == m else (n, m)
+        for i in range(rows):
+            step(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
+        p += n * wide
+        g += n * m
 
 
 @jit_inner
@@ -380,7 +387,7 @@ def forward_wide(P: Array, X: Array, out: Array) -> None:
             n, m = size(P, layer), size(P, layer + 1)
             last = layer == layers - 1
             Z = part(out, begin * m, (samples, m)) if last else part(work, w, (samples, m))
-            b, W = part(P, p, m), part(P, p + m, n * m)
+            b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
             if n * m <= NEAR:
                 affine_in_tiles(b, W, A, Z)
             else:
@@ -388,13 +395,13 @@ def forward_wide(P: Array, X: Array, out: Array) -> None:
                     z = row(Z, s)
                     for j in range(m):
                         z[j] = b[j]
-                add_product(N, N, m, samples, n, W, m, A, n, Z, m)
+                add_product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
                     softmax_of_one(row(Z, s))
             else:
                 activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), part(Z, 0, Z.size))
-            p += (n + 1) * m
+            p += (n + 1) * width(P, m)
             w += m * samples
             A = Z
 

@@ -18,7 +18,7 @@ from impls._jit.affine import BYTES, affine_in_registers
 from impls._jit.blocks import binary_cross_entropy, categorical_cross_entropy, dot
 from impls._jit.functions import activate_one, derivative, exp, tanh
 from impls._jit.options import jit, jit_inlined
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size
+from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
 from impls._jit.parts import part
 
 
@@ -68,13 +68,13 @@ def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activa
 def forward(P: Array, x: Array, out: Array) -> None:
     """Write the outputs of one sample, x (n_in,), into out (n_out,)."""
     layers, hidden, output, p = int(P[0]), int(P[HIDDEN]), int(P[OUTPUT]), first_layer(P)
-    n, w = len(x), len(P) - len(x) - nodes(P)
+    n, w = len(x), len(P) - len(x) - nodes(P) - BYTES // P.itemsize
     for i in range(n):
         P[w + i] = x[i]
     for layer in range(layers):
         m = size(P, layer + 1)
         layer_of_one(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
-        p += (n + 1) * m
+        p += (n + 1) * width(P, m)
         w += n
         n = m
     for j in range(n):
@@ -117,8 +117,9 @@ def descend_singly(
     for j in range(m):
         b[j] -= bias_rate * d[j]
     if m * P.itemsize >= BYTES:
+        wide = width(P, m)
         for i in range(len(a)):
-            p += m
+            p += wide
             row, step = part(P, p, m), rate * a[i]
             if inner:
                 e[i] = dot(row, d) * derivative(hidden, a[i])
@@ -144,7 +145,8 @@ def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learni
     for layer in range(layers + 1):
         sizes[layer] = size(P, layer)
     first, n_in, n_out = first_layer(P), sizes[0], sizes[layers]
-    values, deltas = np.empty(n_in + nodes(P), P.dtype), np.empty(n_in + nodes(P), P.dtype)
+    room = n_in + nodes(P) + BYTES // P.itemsize
+    values, deltas = np.empty(room, P.dtype), np.empty(room, P.dtype)
     for epoch in range(len(losses)):
         total = 0.0
         for s in range(len(X)):
@@ -155,12 +157,12 @@ def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learni
             for layer in range(layers):
                 n, m = sizes[layer], sizes[layer + 1]
                 layer_of_one(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
-                p += (n + 1) * m
+                p += (n + 1) * width(P, m)
                 w += n
             total += error_of_one(P, part(values, w, n_out), part(Y, s * n_out, n_out), part(deltas, w, n_out))
             for layer in range(layers - 1, -1, -1):
                 n, m = sizes[layer], sizes[layer + 1]
-                p -= (n + 1) * m
+                p -= (n + 1) * width(P, m)
                 descend_singly(
                     P,
                     p,

@@ -22,14 +22,14 @@ ROWS, COLUMNS = 8, 3
 """Samples and vectors of a tile: 24 sums, of the 32 registers that a processor with AVX-512 has."""
 
 
-def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, m: Any) -> Any:
+def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, width: Any, m: Any) -> Any:
     """Write A W + b into Z, for up to ROWS samples and COLUMNS vectors, from where the arrays begin."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         bias, weights, inputs, outputs = (
             context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in range(4)
         )
-        rows, columns, n, m = arguments[4:]
+        rows, columns, n, width, m = arguments[4:]
         real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
         align = context.get_abi_sizeof(real)
         lanes = BYTES // align
@@ -62,7 +62,7 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
             samples = [builder.gep(inputs, [builder.mul(place, n)]) for place in places]
             totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in places]
             with cgutils.for_range(builder, n) as loop:
-                row = load(builder.gep(weights, [builder.mul(loop.index, m)]))
+                row = load(builder.gep(weights, [builder.mul(loop.index, width)]))
                 for sample, sums in zip(samples, totals, strict=True):
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
@@ -83,7 +83,7 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.none(b, W, A, Z, *[types.intp] * 4), generate
+    return types.none(b, W, A, Z, *[types.intp] * 5), generate
 
 
 tile: Any = intrinsic(_tile)
@@ -91,13 +91,11 @@ tile: Any = intrinsic(_tile)
 
 @jit_inner
 def affine_in_tiles(b: Array, W: Array, A: Array, Z: Array) -> None:
-    """Write A W + b into Z (samples, m), for A (samples, n) and W (n, m) row by row."""
+    """Write A W + b into Z (samples, m), for A (samples, n) and W (n, m or more)."""
     (samples, n), m = A.shape, len(b)
-    width = COLUMNS * BYTES // b.itemsize
-    for j in range(0, m, width):
-        columns = min(width, m - j)
+    most = COLUMNS * BYTES // b.itemsize
+    for j in range(0, m, most):
+        columns = min(most, m - j)
         for s in range(0, samples, ROWS):
-            rows = min(ROWS, samples - s)
-            tile(
-                part(b, j, columns), part(W, j, columns), part(A, s * n, n), part(Z, s * m + j, m), rows, columns, n, m
-            )
+            rows, a, z = min(ROWS, samples - s), part(A, s * n, n), part(Z, s * m + j, m)
+            tile(part(b, j, columns), part(W, j, columns), a, z, rows, columns, n, W.shape[1], m)
