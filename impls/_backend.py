@@ -143,16 +143,17 @@ class Model(ABC):
         learning_rate = _check.rate("learning_rate", learning_rate)
         if bias_learning_rate is None:
             bias_learning_rate = learning_rate
-        bias_learning_rate = _check.rate("bias_learning_rate", bias_learning_rate)
+        else:
+            bias_learning_rate = _check.rate("bias_learning_rate", bias_learning_rate)
         rows, size = _check.batches(batches, len(X))
         if rows is not None:
             X, Y = X[rows], Y[rows]
         descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
-        losses = np.array(self._quietly(self._train, X, Y, descent), np.float64)
+        losses = np.asarray(self._quietly(self._train, X, Y, descent), np.float64)
         if losses.shape != (epochs,):
             raise RuntimeError(f"a training of {epochs} epochs gave losses of shape {losses.shape}")
         if mean:
-            losses /= len(X)
+            losses /= float(len(X))
         return losses
 
     def parameters(self) -> Parameters:

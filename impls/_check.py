@@ -57,6 +57,9 @@ def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
 
     NumPy would warn of that: models run their checks with its warnings off.
     """
+    # Equal, not identical: an array that was pickled has a dtype object of its own.
+    if type(value) is np.ndarray and value.dtype == model_dtype and value.flags.c_contiguous:
+        return value
     array = real_array(name, value)
     return np.ascontiguousarray(array, model_dtype) if array.ndim else array.astype(model_dtype)
 
@@ -64,7 +67,7 @@ def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
 def finite(name: str, array: Array) -> None:
     """ValueError if an entry is NaN or infinite."""
     # The sum of squares is one pass; only where it overflows or is NaN are the entries looked at one by one.
-    flat = array.reshape(-1)
+    flat = array.ravel()
     if not _of_finite_square(flat) and not np.isfinite(flat).all():
         place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name} must be finite in {array.dtype}, got {array[place]} at {list(place)}")
@@ -79,11 +82,7 @@ def _of_finite_square(flat: Array) -> bool:
 
 def inputs(value: ArrayLike, n_in: int, model_dtype: np.dtype[Any]) -> Array:
     """x of ``forward``: a C-contiguous array (n_in,) or (batch, n_in) of the model's dtype."""
-    # Equal, not identical: an array that was pickled has a dtype object of its own.
-    if type(value) is np.ndarray and value.dtype == model_dtype and value.flags.c_contiguous:
-        array = value
-    else:
-        array = converted("x", value, model_dtype)
+    array = converted("x", value, model_dtype)
     if array.ndim not in (1, 2) or array.shape[-1] != n_in:
         raise ValueError(f"x must have shape ({n_in},) or (batch, {n_in}), got {array.shape}")
     if array.ndim == 2 and not len(array):

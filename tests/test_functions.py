@@ -15,6 +15,12 @@ RANDOM = np.random.default_rng(0)
 DTYPES = (np.float64, np.float32)
 
 
+@njit
+def call(function, argument):
+    """The functions are made to be called by kernels, not by Python."""
+    return function(argument)
+
+
 @njit(**OPTIONS)
 def log1ps(u):
     for j in range(len(u)):
@@ -44,7 +50,7 @@ def test_three_ulp(name, dtype):
     compute, exact, points = CASES[name]
     points = points.astype(dtype)
     values = points.copy()
-    compute(values)
+    call(compute, values)
     assert values.dtype == dtype
     with mpmath.workdps(40):
         for x, value in zip(points, values, strict=True):
@@ -68,13 +74,13 @@ def test_the_ends(compute, points, values, dtype, length):
     """Alone, where no vector is filled, and many times over."""
     for point, value in zip(points, values, strict=True):
         z = np.full(length, point, dtype)
-        compute(z)
+        call(compute, z)
         np.testing.assert_array_equal(z, np.full(length, value, dtype))
 
 
 def test_the_sigmoid_keeps_its_small_tail():
     z = np.array([-700.0])
-    functions.sigmoids(z)
+    call(functions.sigmoids, z)
     assert_allclose(z[0], float(mpmath.exp(-700)), rtol=1e-15)
 
 
@@ -83,7 +89,7 @@ def test_the_exponential_less_one_keeps_its_digits():
     with mpmath.workdps(40):
         reach = mpmath.log(2) / 2
         for r in np.linspace(-float(reach), float(reach), 101):
-            p, power = functions.parts64(r)
+            p, power = call(functions.parts64, r)
             assert power == 1
             assert abs(p - mpmath.expm1(mpmath.mpf(r))) <= 2 * np.spacing(abs(float(r)) or 1e-300)
 
@@ -122,6 +128,18 @@ def test_batches_of_any_number_of_blocks(network, dtype, batch):
         assert_allclose(one[1], other[1], **near)
 
 
+@pytest.mark.parametrize("sizes", [*((300, m) for m in (1, 7, 8, 9, 16, 23, 24, 25, 49)), (400, 400, 2)])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
+    network = Network(sizes, "tanh", "identity")
+    parameters = network.random_parameters()
+    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_jit", "numpy_plain"))
+    near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
+    for batch in (1, 7, 8, 9, 65):
+        X = RANDOM.normal(size=(batch, network.n_in)).astype(dtype)
+        assert_allclose(model.forward(X), matrix.forward(X), **near)
+
+
 def test_the_networks_above_are_wide_and_narrow():
     products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
-    assert products[1] <= blocks.SMALL < products[0]
+    assert products[1] <= blocks.SMALL < products[0] < blocks.NEAR < 400 * 400

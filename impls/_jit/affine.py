@@ -23,8 +23,25 @@ BUSY = 8
 """Sums that keep the processor busy; where there are fewer vectors, some rows have sums of their own."""
 
 
+def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """A vector of one number."""
+    first = builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
+    )
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
+
+
+def fused_multiply_add(builder: ir.IRBuilder, vector: Any) -> Any:
+    """LLVM's function of three such vectors."""
+    name = f"llvm.fma.v{vector.count}f{64 if isinstance(vector.element, ir.DoubleType) else 32}"
+    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+
+
 def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
-    """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p]."""
+    """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p].
+
+    Rows take a whole number of vectors, and what follows z is overwritten as far as the last of them reaches.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         packed, inputs, sums = (
@@ -35,13 +52,11 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
         (n,), (m,) = (cgutils.unpack_tuple(builder, array.shape) for array in (inputs, sums))
         (stride,) = cgutils.unpack_tuple(builder, inputs.strides)
         bias = builder.gep(packed.data, [arguments[1]])
-        weights = builder.gep(bias, [m])
+        width = builder.and_(builder.add(m, intp(lanes - 1)), intp(-lanes))
+        weights = builder.gep(bias, [width])
         align = context.get_abi_sizeof(real)
-        vector, int32 = ir.VectorType(real, lanes), ir.IntType(32)
-        suffix = f"v{lanes}f{64 // lanes * 8}"
-        fma = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(vector, [vector] * 3), f"llvm.fma.{suffix}"
-        )
+        vector = ir.VectorType(real, lanes)
+        fma = fused_multiply_add(builder, vector)
 
         def at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
@@ -50,8 +65,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             """a[i] in every lane."""
             address = builder.add(builder.ptrtoint(inputs.data, intp), builder.mul(i, stride))
             value = builder.load(builder.inttoptr(address, real.as_pointer()), align=align)
-            first = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(int32, 0))
-            return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(int32, lanes), None))
+            return in_every_lane(builder, value, lanes)
 
         def columns(offsets: list[Any]) -> None:
             """Vectors of the sums, from each of these columns on."""
@@ -64,7 +78,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
                     builder.store(start, total)
 
             def add_row(i: Any, members: list[Any]) -> None:
-                row, x = builder.gep(weights, [builder.mul(i, m)]), input_at(i)
+                row, x = builder.gep(weights, [builder.mul(i, width)]), input_at(i)
                 for total, offset in zip(members, offsets, strict=True):
                     w = builder.load(at(row, offset), align=align)
                     builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
@@ -86,17 +100,17 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             return [builder.add(j, intp(k * lanes)) for k in range(vectors)]
 
         group = intp(MOST * lanes)
-        with cgutils.for_range(builder, builder.sdiv(m, group)) as loop:
+        with cgutils.for_range(builder, builder.sdiv(width, group)) as loop:
             columns(side_by_side(builder.mul(loop.index, group), MOST))
-        rest = builder.srem(m, group)
-        begin, last = builder.sub(m, rest), builder.sub(m, intp(lanes))
+        rest = builder.srem(width, group)
+        begin = builder.sub(width, rest)
         end = builder.append_basic_block("end")
-        switch = builder.switch(builder.sdiv(builder.add(rest, intp(lanes - 1)), intp(lanes)), end)
-        for vectors in range(1, MOST + 1):
-            block = builder.append_basic_block(f"rest.{vectors}")
-            switch.add_case(intp(vectors), block)
+        switch = builder.switch(builder.sdiv(rest, intp(lanes)), end)
+        for count in range(1, MOST):
+            block = builder.append_basic_block(f"rest.{count}")
+            switch.add_case(intp(count), block)
             builder.position_at_end(block)
-            columns([*side_by_side(begin, vectors - 1), last])  # the last may hold columns that another one holds
+            columns(side_by_side(begin, count))
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()

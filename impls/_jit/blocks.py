@@ -16,55 +16,75 @@ from impls._codes import (
     MEAN_SQUARED_ERROR,
     SOFTMAX,
 )
+from impls._jit.affine import BYTES
 from impls._jit.blas import N, T, add_product
 from impls._jit.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
-from impls._jit.options import jit, jit_reordered, wide_vectors
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product
+from impls._jit.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
+from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._jit.parts import part, row
+from impls._jit.tiles import affine_in_tiles
 
 SMALL = 256
 """Weights up to which loops are quicker than a call of BLAS."""
+
+NEAR = 2**17
+"""Weights up to which tiles are quicker than BLAS, which copies the weights to lie as it needs them."""
 
 CACHED = 4096
 """Values of a block, over all its layers, that stay near the processor."""
 
 
-@jit
+@jit_inner
 def block_rows(P: Array) -> int:
     """Samples of a block: 64 for wide networks, for which BLAS is quickest, up to 512 for narrow ones."""
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
-@jit
+@jit_inner
+def clear(a: Array) -> None:
+    """Fill a (n,) with zeros."""
+    for i in range(len(a)):
+        a[i] = 0
+
+
+@jit_inner
+def scale(a: Array, factor: float) -> None:
+    """Multiply a (n,) by the factor."""
+    for i in range(len(a)):
+        a[i] *= factor
+
+
+@jit_inner
 def transpose(X: Array, A: Array) -> None:
     """Write X (samples, n) into A (n, samples)."""
     for i in range(len(A)):
-        a = A[i]
+        a = row(A, i)
         for s in range(len(a)):
             a[s] = X[s, i]
 
 
-@jit
+@jit_inner
 def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
-    """Write Wᵀ A + b into Z (m, samples), for W (n, m) row by row and A (n, samples)."""
+    """Write Wᵀ A + b into Z (m, samples), for W (n, m or more) and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
     for j in range(m):
-        z, start = Z[j], b[j]
+        z, start = row(Z, j), b[j]
         for s in range(samples):
             z[s] = start
     if n * m > SMALL:
-        add_product(N, T, samples, m, n, A.reshape(-1), samples, W, m, Z.reshape(-1), samples)
+        add_product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples)
         return
     for j in range(m):
-        z = Z[j]
+        z = row(Z, j)
         i = 0
         while i + 4 <= n:
-            a0, a1, a2, a3 = A[i], A[i + 1], A[i + 2], A[i + 3]
-            w0, w1, w2, w3 = W[i * m + j], W[i * m + m + j], W[i * m + 2 * m + j], W[i * m + 3 * m + j]
+            a0, a1, a2, a3 = row(A, i), row(A, i + 1), row(A, i + 2), row(A, i + 3)
+            w0, w1, w2, w3 = W[i, j], W[i + 1, j], W[i + 2, j], W[i + 3, j]
             for s in range(samples):
                 z[s] += w0 * a0[s] + w1 * a1[s] + w2 * a2[s] + w3 * a3[s]
             i += 4
         while i < n:
-            a0, w0 = A[i], W[i * m + j]
+            a0, w0 = row(A, i), W[i, j]
             for s in range(samples):
                 z[s] += w0 * a0[s]
             i += 1
@@ -88,60 +108,60 @@ def total_of(a: Array) -> float:
     return total
 
 
-@jit
+@jit_inner
 def add_outer(A: Array, D: Array, dW: Array) -> None:
     """Add A Dᵀ to dW (n, m) row by row, for A (n, samples) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
-        add_product(T, N, m, n, samples, D.reshape(-1), samples, A.reshape(-1), samples, dW, m)
+        add_product(T, N, m, n, samples, D, samples, A, samples, dW, m)
         return
     for i in range(n):
         for j in range(m):
-            dW[i * m + j] += dot(A[i], D[j])
+            dW[i * m + j] += dot(row(A, i), row(D, j))
 
 
-@jit
+@jit_inner
 def back(W: Array, D: Array, A: Array) -> None:
-    """Write W D into A (n, samples), for W (n, m) row by row and D (m, samples)."""
+    """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
-        A[:] = 0
-        add_product(N, N, samples, n, m, D.reshape(-1), samples, W, m, A.reshape(-1), samples)
+        clear(part(A, 0, n * samples))
+        add_product(N, N, samples, n, m, D, samples, W, W.shape[1], A, samples)
         return
     for i in range(n):
-        a, d, w = A[i], D[0], W[i * m]
+        a, d, w = row(A, i), row(D, 0), W[i, 0]
         for s in range(samples):
             a[s] = w * d[s]
         for j in range(1, m):
-            d, w = D[j], W[i * m + j]
+            d, w = row(D, j), W[i, j]
             for s in range(samples):
                 a[s] += w * d[s]
 
 
-@jit
+@jit_inner
 def propagate(P: Array, A: Array, work: Array) -> int:
     """Write the activations of the hidden layers and the logits into work; return the place after them."""
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
-        Z = work[w : w + m * samples].reshape(m, samples)
-        affine(P[p + m : p + m + n * m], P[p : p + m], A, Z)
+        Z, wide = part(work, w, (m, samples)), width(P, m)
+        affine(part(P, p + wide, (n, wide)), part(P, p, m), A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
-        p += (n + 1) * m
+        p += (n + 1) * wide
         w += m * samples
         A = Z
     return w
 
 
-@jit
+@jit_inner
 def binary_cross_entropy(z: float, y: float) -> float:
     """Cross-entropy of one output, from its logit z and target y."""
     one = type(z)(1)
     return (z * (one - y) if z > 0 else -z * y) + log1p(exp(-abs(z)))
 
 
-@jit
+@jit_inner
 def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
     """Write the cross-entropies of logits z with targets y into losses, all (n,)."""
     wide_vectors()
@@ -149,7 +169,7 @@ def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
         losses[s] = binary_cross_entropy(z[s], y[s])
 
 
-@jit
+@jit_inner
 def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
     """Cross-entropy of one sample of a block, from its logits."""
     top = 0
@@ -165,11 +185,11 @@ def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
     return total
 
 
-@jit
+@jit_inner
 def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     """Return a block's summed loss; turn its logits Z into outputs, and write outputs minus targets into D."""
     output, loss = int(P[OUTPUT]), int(P[LOSS])
-    z, y, d = Z.reshape(-1), Y.reshape(-1), D.reshape(-1)
+    z, y, d = part(Z, 0, Z.size), part(Y, 0, Y.size), part(D, 0, D.size)
     total = 0.0
     if loss == BINARY_CROSS_ENTROPY:
         binary_cross_entropies(z, y, d)
@@ -187,7 +207,7 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     return total
 
 
-@jit
+@jit_inlined
 def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array) -> float:
     """Add a block's summed gradient to G, laid out like the parameters; return its summed loss.
 
@@ -197,40 +217,42 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
     layers, samples = int(P[0]), A0.shape[1]
     w = propagate(P, A0, work)
     w -= Y.size
-    Z: Array = work[w : w + Y.size].reshape(Y.shape)
+    Z = part(work, w, Y.shape)
     free = w + Y.size
-    D: Array = work[free : free + Y.size].reshape(Y.shape)
+    D = part(work, free, Y.shape)
     free += Y.size
     total = loss_and_error(P, Z, Y, D)
     if int(P[LOSS]) < BINARY_CROSS_ENTROPY:
         multiply_derivative(int(P[OUTPUT]), Z, D)
         if int(P[LOSS]) == MEAN_SQUARED_ERROR:
-            D *= P.dtype.type(2 / len(D))
-    p, g = first_layer(P), len(G)
+            scale(part(D, 0, D.size), P.dtype.type(2 / len(D)))
+    p, g = len(P) - len(A0) - nodes(P) - BYTES // P.itemsize, len(G)
     for layer in range(layers - 1, 0, -1):
         n, m = size(P, layer), len(D)
+        wide = width(P, m)
+        p -= (n + 1) * wide
         g -= (n + 1) * m
         w -= n * samples
-        A = work[w : w + n * samples].reshape(n, samples)
-        add_outer(A, D, G[g + m : g + m + n * m])
+        A = part(work, w, (n, samples))
+        add_outer(A, D, part(G, g + m, n * m))
         for j in range(m):
-            G[g + j] += total_of(D[j])
-        E = work[free : free + n * samples].reshape(n, samples)
-        back(P[p + g + m : p + g + m + n * m], D, E)
+            G[g + j] += total_of(row(D, j))
+        E = part(work, free, (n, samples))
+        back(part(P, p + wide, (n, wide)), D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
     n, m = len(A0), len(D)
     if n * m > SMALL:
-        add_product(N, N, n, m, samples, X.reshape(-1), n, D.reshape(-1), samples, first, n)
+        add_product(N, N, n, m, samples, X, n, D, samples, first, n)
     else:
-        add_outer(A0, D, G[m : m + n * m])
+        add_outer(A0, D, part(G, m, n * m))
     for j in range(m):
-        G[j] += total_of(D[j])
+        G[j] += total_of(row(D, j))
     return total
 
 
-@jit
+@jit_inner
 def side_by_side(X: Array, rows: int, size: int) -> Array:
     """X (samples, n), transposed block by block: batches of ``size`` in blocks of ``rows``."""
     n = X.shape[1]
@@ -239,41 +261,32 @@ def side_by_side(X: Array, rows: int, size: int) -> Array:
         stop = min(start + size, len(X))
         for first in range(start, stop, rows):
             last = min(first + rows, stop)
-            transpose(X[first:last], turned[first * n : last * n].reshape(n, last - first))
+            transpose(part(X, first * n, (last - first, n)), part(turned, first * n, (n, last - first)))
     return turned
 
 
-@jit
+@jit_inner
 def batch_gradient(
     P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array
 ) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
-    G[:] = 0
-    first[:] = 0
+    clear(G)
+    clear(first)
     total = 0.0
     for begin in range(start, stop, rows):
-        end = min(begin + rows, stop)
-        A, Y = At[begin * n : end * n].reshape(n, end - begin), Yt[begin * k : end * k].reshape(k, end - begin)
-        total += backpropagate(P, A, X[begin:end], Y, G, first, work)
+        samples = min(rows, stop - begin)
+        A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
+        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first, work)
     if n * m > SMALL:
-        transpose(first.reshape(m, n), G[m : m + n * m].reshape(n, m))
+        transpose(part(first, 0, (m, n)), part(G, m, (n, m)))
     return total
 
 
-@jit
+@jit_inner
 def room(P: Array, rows: int) -> Array:
     """Workspace for a block: its layers, and their derivatives."""
     return np.empty(2 * nodes(P) * rows, P.dtype)
-
-
-@jit
-def gradient(P: Array, X: Array, Y: Array, G: Array) -> float:
-    """Write the summed gradient of a batch into G, laid out like the parameters in P; return its summed loss."""
-    rows = min(block_rows(P), len(X))
-    first = np.empty(size(P, 0) * size(P, 1), P.dtype)
-    At, Yt = side_by_side(X, rows, len(X)), side_by_side(Y, rows, len(X))
-    return batch_gradient(P, X, At, Yt, 0, len(X), rows, G, first, room(P, rows))
 
 
 @jit
@@ -288,7 +301,11 @@ def train(
     mean: bool,
     losses: Array,
 ) -> None:
-    """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses."""
+    """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
+
+    G, laid out like the parameters in P, is left with the summed gradient of the last batch. At rates of 0 no parameter
+    changes, so this is how to ask for a gradient: a kernel of its own would take as long to compile as this one.
+    """
     rows = min(block_rows(P), batch)
     first, work = np.empty(size(P, 0) * size(P, 1), P.dtype), room(P, rows)
     At, Yt = side_by_side(X, rows, batch), side_by_side(Y, rows, batch)
@@ -297,85 +314,96 @@ def train(
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work)
-            scale = 1 / (stop - start) if mean else 1.0
-            descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))
+            if learning_rate > 0 or bias_learning_rate > 0:  # else 0 times infinity would be NaN
+                share = 1 / (stop - start) if mean else 1.0
+                descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
 
 
-@jit
+@jit_inner
 def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
     """Subtract the gradient times the rates from the parameters."""
     p, g = first_layer(P), 0
     for layer in range(int(P[0])):
-        m = size(P, layer + 1)
-        q = (size(P, layer) + 1) * m
-        bias, weights = P[p : p + m], P[p + m : p + q]
-        bias -= bias_rate * G[g : g + m]
-        weights -= rate * G[g + m : g + q]
-        p += q
-        g += q
+        n, m = size(P, layer), size(P, layer + 1)
+        wide = width(P, m)
+        step(part(P, p, m), part(G, g, m), bias_rate)
+        p += wide
+        g += m
+        rows, columns = (1, n * m) if wide == m else (n, m)
+        for i in range(rows):
+            step(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
+        p += n * wide
+        g += n * m
+
+
+@jit_inner
+def step(a: Array, b: Array, rate: float) -> None:
+    """Subtract rate b from a."""
+    for i in range(len(a)):
+        a[i] -= rate * b[i]
 
 
 @jit
 def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Summed loss of a batch."""
     rows = min(block_rows(P), len(X))
-    work = room(P, rows)
+    work, n, k = room(P, rows), X.shape[1], Y.shape[1]
+    inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
     total = 0.0
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        inputs = np.empty((X.shape[1], samples), X.dtype)
-        targets = np.empty((Y.shape[1], samples), X.dtype)
-        transpose(X[begin : begin + samples], inputs)
-        transpose(Y[begin : begin + samples], targets)
-        w = propagate(P, inputs, work)
-        Z = work[w - targets.size : w].reshape(targets.shape)
-        total += loss_and_error(P, Z, targets, np.empty_like(targets))
+        A, T, D = part(inputs, 0, (n, samples)), part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
+        transpose(part(X, begin * n, (samples, n)), A)
+        transpose(part(Y, begin * k, (samples, k)), T)
+        w = propagate(P, A, work)
+        total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)
     return total
 
 
-@jit
+@jit_inlined
 def forward_narrow(P: Array, X: Array, out: Array) -> None:
     """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with the samples side by side."""
-    rows = min(block_rows(P), len(X))
-    work = room(P, rows)
-    turned = np.empty(X.shape[1] * rows, X.dtype)
+    n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
+    work, turned = room(P, rows), np.empty(n * rows, X.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A = turned[: X.shape[1] * samples].reshape(X.shape[1], samples)
-        transpose(X[begin : begin + samples], A)
+        A = part(turned, 0, (n, samples))
+        transpose(part(X, begin * n, (samples, n)), A)
         w = propagate(P, A, work)
-        Z = work[w - out.shape[1] * samples : w].reshape(out.shape[1], samples)
+        Z = part(work, w - k * samples, (k, samples))
         activate(int(P[OUTPUT]), Z)
-        transpose(Z, out[begin : begin + samples])
+        transpose(Z, part(out, begin * k, (samples, k)))
 
 
-@jit
+@jit_inlined
 def forward_wide(P: Array, X: Array, out: Array) -> None:
-    """The same with the samples one after another, as they come: for BLAS on wide layers there is no need to turn."""
+    """The same with the samples one after another, as they come: wide layers are as quick so."""
     layers, rows = int(P[0]), min(64, len(X))
     work = np.empty(nodes(P) * rows, P.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A, p, w = X[begin : begin + samples].reshape(-1), first_layer(P), 0
+        A, p, w = part(X, begin * X.shape[1], (samples, X.shape[1])), first_layer(P), 0
         for layer in range(layers):
             n, m = size(P, layer), size(P, layer + 1)
             last = layer == layers - 1
-            z = out[begin : begin + samples].reshape(-1) if last else work[w : w + m * samples]
-            Z = z.reshape(samples, m)
-            b = P[p : p + m]
-            for s in range(samples):
-                row = Z[s]
-                for j in range(m):
-                    row[j] = b[j]
-            add_product(N, N, m, samples, n, P[p + m : p + m + n * m], m, A, n, z, m)
+            Z = part(out, begin * m, (samples, m)) if last else part(work, w, (samples, m))
+            b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
+            if n * m <= NEAR:
+                affine_in_tiles(b, W, A, Z)
+            else:
+                for s in range(samples):
+                    z = row(Z, s)
+                    for j in range(m):
+                        z[j] = b[j]
+                add_product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
-                    softmax_of_one(Z[s])
+                    softmax_of_one(row(Z, s))
             else:
-                activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), z)
-            p += (n + 1) * m
+                activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), part(Z, 0, Z.size))
+            p += (n + 1) * width(P, m)
             w += m * samples
-            A = z
+            A = Z
 
 
 @jit

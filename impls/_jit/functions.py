@@ -2,7 +2,8 @@
 
 ``math.exp`` is called for one number at a time. Here exp x = 2^k (1 + r + r² p(r)) with x = k ln 2 + r, |r| ≤ ½ ln 2,
 k integer; adding 1.5 · 2⁵² rounds to it and leaves it in the last bits of the sum, from where it is shifted into the
-exponent. The polynomials are Chebyshev interpolations, by ``mpmath.chebyfit`` with 40 digits.
+exponent. The polynomials are Chebyshev interpolations, by ``mpmath.chebyfit`` with 40 digits; the exponential's odd and
+even powers are summed apart, for two short chains are done sooner than a long one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from numba.extending import overload
 
 from impls._backend import Array
 from impls._codes import RELU, SIGMOID, SOFTMAX, TANH
-from impls._jit.options import OPTIONS, jit, wide_vectors
+from impls._jit.options import OPTIONS, jit_inlined, jit_inner, wide_vectors
+from impls._jit.parts import part, row
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -32,25 +34,26 @@ L0, L1, L2, L3 = map(np.float32, (0.2685149802283715, 0.2823661980531048, 0.4000
 ONE_32, TWO_32 = np.float32(1), np.float32(2)
 
 
-@jit
+@jit_inner
 def parts64(x: Any) -> Any:
     """exp r - 1 and 2^k, for float64; NaN where x is NaN or beyond the integers."""
     shifted = x * LOG2_E + ROUNDING
     k = shifted - ROUNDING
     r = (x - k * LN2_HIGH) - k * LN2_LOW
-    p = 2.510038549551032e-08 * r + 2.7620088445409746e-07
-    p = p * r + 2.7557268459997064e-06
-    p = p * r + 2.4801521295954376e-05
-    p = p * r + 0.00019841269863053618
-    p = p * r + 0.0013888888917213717
-    p = p * r + 0.008333333333330062
-    p = p * r + 0.04166666666662413
-    p = p * r + 0.16666666666666669
-    p = p * r + 0.5000000000000001
-    return p * r * r + r, np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
+    square = r * r
+    odd = 2.510038549551032e-08 * square + 2.7557268459997064e-06
+    odd = odd * square + 0.00019841269863053618
+    odd = odd * square + 0.008333333333330062
+    odd = odd * square + 0.16666666666666669
+    even = 2.7620088445409746e-07 * square + 2.4801521295954376e-05
+    even = even * square + 0.0013888888917213717
+    even = even * square + 0.04166666666662413
+    even = even * square + 0.5000000000000001
+    p = odd * r + even
+    return p * square + r, np.int64((np.float64(shifted).view(np.int64) + 1023) << 52).view(np.float64)
 
 
-@jit
+@jit_inner
 def parts32(x: Any) -> Any:
     """exp r - 1 and 2^k, for float32."""
     shifted = x * LOG2_E_32 + ROUNDING_32
@@ -135,7 +138,7 @@ def _log1p(u: Any) -> Any:
     return log32 if u == types.float32 else log64
 
 
-@jit
+@jit_inner
 def sigmoids(z: Array) -> None:
     """Replace z (n,) by its sigmoid."""
     wide_vectors()
@@ -144,7 +147,7 @@ def sigmoids(z: Array) -> None:
         z[j] = one / (one + exp(-z[j]))
 
 
-@jit
+@jit_inner
 def tanhs(z: Array) -> None:
     """Replace z (n,) by its hyperbolic tangent."""
     wide_vectors()
@@ -152,7 +155,7 @@ def tanhs(z: Array) -> None:
         z[j] = tanh(z[j])
 
 
-@jit
+@jit_inner
 def exps(z: Array) -> None:
     """Replace z (n,) by its exponential."""
     wide_vectors()
@@ -160,7 +163,7 @@ def exps(z: Array) -> None:
         z[j] = exp(z[j])
 
 
-@jit
+@jit_inner
 def relus(z: Array) -> None:
     """Replace z (n,) by 0 where it is negative."""
     zero = z.dtype.type(0)
@@ -168,39 +171,47 @@ def relus(z: Array) -> None:
         z[j] = zero if z[j] < zero else z[j]
 
 
-@jit
+@jit_inner
 def softmax(Z: Array) -> None:
     """Replace Z (n, samples) by its softmax over the n nodes."""
-    top = Z[0].copy()
+    samples = Z.shape[1]
+    top, total = np.empty(samples, Z.dtype), np.zeros(samples, Z.dtype)
+    for s in range(samples):
+        top[s] = Z[0, s]
     for j in range(1, len(Z)):
-        z = Z[j]
-        for s in range(len(z)):
+        z = row(Z, j)
+        for s in range(samples):
             top[s] = z[s] if z[s] > top[s] else top[s]
     for j in range(len(Z)):
-        Z[j] -= top
-    exps(Z.reshape(-1))
-    total = Z[0].copy()
-    for j in range(1, len(Z)):
-        total += Z[j]
+        z = row(Z, j)
+        for s in range(samples):
+            z[s] -= top[s]
+        exps(z)
+        for s in range(samples):
+            total[s] += z[s]
     for j in range(len(Z)):
-        Z[j] /= total
+        z = row(Z, j)
+        for s in range(samples):
+            z[s] /= total[s]
 
 
-@jit
+@jit_inner
 def softmax_of_one(z: Array) -> None:
     """Replace z (n,), the layer of one sample, by its softmax."""
     top = z[0]
     for j in range(1, len(z)):
         top = z[j] if z[j] > top else top
-    z -= top
+    for j in range(len(z)):
+        z[j] -= top
     exps(z)
     total = z.dtype.type(0)
     for j in range(len(z)):
         total += z[j]
-    z /= total
+    for j in range(len(z)):
+        z[j] /= total
 
 
-@jit
+@jit_inner
 def activate_one(activation: int, z: Array) -> None:
     """Replace a layer of one sample, z (n,), by its activation."""
     if activation == SIGMOID:
@@ -213,16 +224,16 @@ def activate_one(activation: int, z: Array) -> None:
         softmax_of_one(z)
 
 
-@jit
+@jit_inlined
 def activate(activation: int, Z: Array) -> None:
     """Replace a layer of a block, Z (n, samples), by its activation."""
     if activation == SOFTMAX:
         softmax(Z)
     else:
-        activate_one(activation, Z.reshape(-1))
+        activate_one(activation, part(Z, 0, Z.size))
 
 
-@jit
+@jit_inner
 def derivative(activation: int, a: float) -> float:
     """Derivative of the activation, from its value a."""
     one = type(a)(1)
@@ -235,10 +246,10 @@ def derivative(activation: int, a: float) -> float:
     return one
 
 
-@jit
+@jit_inner
 def multiply_derivative(activation: int, A: Array, D: Array) -> None:
     """Multiply D (n, samples) by the activation's derivative, from its value A."""
-    a, d = A.reshape(-1), D.reshape(-1)
+    a, d = part(A, 0, A.size), part(D, 0, D.size)
     one, zero = a.dtype.type(1), a.dtype.type(0)
     if activation == SIGMOID:
         for j in range(len(a)):

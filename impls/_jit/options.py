@@ -11,10 +11,14 @@ from numba.extending import intrinsic
 # not be reordered: that would destroy the rounding to an integer in the exponential.
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
 
+# Only what Python calls needs a wrapper that Python can call, with a copy of the function in it.
+INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 jit = njit(**OPTIONS)
-jit_inlined = njit(inline="always", **OPTIONS)
-"""Put into its caller by Numba itself: where LLVM does not, an array is handed over as seven words, and counted."""
-jit_reordered = njit(error_model="numpy", fastmath={"contract", "reassoc"})
+jit_inner = njit(**OPTIONS, **INNER)
+jit_inlined = njit(inline="always", **OPTIONS, **INNER)
+"""Put into its caller by Numba itself: compiled once less, and where LLVM would not, an array is not handed over."""
+jit_reordered = njit(error_model="numpy", fastmath={"contract", "reassoc"}, **INNER)
 """For plain sums and dot products, which are vectorized only if their terms may be added in another order."""
 
 

@@ -17,7 +17,7 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._jit.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
-from impls._jit.options import OPTIONS, jit
+from impls._jit.options import OPTIONS, jit, jit_inner
 from impls._jit.packed import size
 from impls._network import Network
 
@@ -116,7 +116,7 @@ def _blas() -> Sequence[Any]:
     return libraries
 
 
-@jit
+@jit_inner
 def bound(start: int, stop: int, share: int, shares: int) -> int:
     """Where a share of the samples start to stop begins, and the share before it ends."""
     return start + (stop - start) * share // shares
@@ -143,7 +143,7 @@ def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
     return total
 
 
-@jit
+@jit_inner
 def turn(X: Array, first: int, last: int, rows: int, turned: Array) -> None:
     """Write the samples first to last of X (samples, n), transposed in blocks of ``rows``, into their places."""
     n = X.shape[1]
@@ -178,7 +178,7 @@ def batch_gradients(
     return losses
 
 
-@jit
+@jit_inner
 def add_up(Gs: Array, losses: Array, G: Array) -> float:
     """Write the sum of the shares' gradients into G; return that of their losses."""
     total = losses[0]
@@ -189,20 +189,11 @@ def add_up(Gs: Array, losses: Array, G: Array) -> float:
     return total
 
 
-@jit
+@jit_inner
 def rooms(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
     """For each share a gradient, that of the first layer's weights, and a workspace."""
     first, work = size(P, 0) * size(P, 1), len(room(P, rows))
     return np.empty((shares, len(G)), P.dtype), np.empty((shares, first), P.dtype), np.empty((shares, work), P.dtype)
-
-
-@jit
-def gradient_shared(P: Array, X: Array, Y: Array, G: Array, shares: int) -> float:
-    """``blocks.gradient`` in shares."""
-    rows = block_rows(P)
-    At, Yt = side_by_side(X, Y, len(X), rows, shares)
-    Gs, firsts, works = rooms(P, rows, G, shares)
-    return add_up(Gs, batch_gradients(P, X, At, Yt, 0, len(X), rows, Gs, firsts, works), G)
 
 
 @jit
@@ -227,5 +218,6 @@ def train_shared(
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             losses[epoch] += add_up(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, firsts, works), G)
-            scale = 1 / (stop - start) if mean else 1.0
-            descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))
+            if learning_rate > 0 or bias_learning_rate > 0:
+                scale = 1 / (stop - start) if mean else 1.0
+                descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))

@@ -18,7 +18,8 @@ from impls._jit.affine import BYTES, affine_in_registers
 from impls._jit.blocks import binary_cross_entropy, categorical_cross_entropy, dot
 from impls._jit.functions import activate_one, derivative, exp, tanh
 from impls._jit.options import jit, jit_inlined
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size
+from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
+from impls._jit.parts import part
 
 
 @jit_inlined
@@ -28,13 +29,14 @@ def affine(P: Array, p: int, a: Array, z: Array) -> None:
     if m * P.itemsize >= BYTES:
         affine_in_registers(P, p, a, z)
         return
+    b = part(P, p, m)
     for j in range(m):
-        z[j] = P[p + j]
+        z[j] = b[j]
     for i in range(len(a)):
         p += m
-        x = a[i]
+        row, x = part(P, p, m), a[i]
         for j in range(m):
-            z[j] += x * P[p + j]
+            z[j] += x * row[j]
 
 
 @jit_inlined
@@ -56,13 +58,9 @@ def activate_few(activation: int, z: Array) -> None:
 
 @jit_inlined
 def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activation: int) -> None:
-    """Compute the layer that begins at P[p] from values[w : w + n] into the m places after these.
-
-    Slices are made here and not carried from layer to layer: a variable that is bound to one array after another costs
-    the counting of references, 7 ns each time.
-    """
-    z = values[w + n : w + n + m]
-    affine(P, p, values[w : w + n], z)
+    """Compute the layer that begins at P[p] from values[w : w + n] into the m places after these."""
+    z = part(values, w + n, m)
+    affine(P, p, part(values, w, n), z)
     activate_few(activation, z)
 
 
@@ -70,13 +68,13 @@ def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activa
 def forward(P: Array, x: Array, out: Array) -> None:
     """Write the outputs of one sample, x (n_in,), into out (n_out,)."""
     layers, hidden, output, p = int(P[0]), int(P[HIDDEN]), int(P[OUTPUT]), first_layer(P)
-    n, w = len(x), len(P) - len(x) - nodes(P)
+    n, w = len(x), len(P) - len(x) - nodes(P) - BYTES // P.itemsize
     for i in range(n):
         P[w + i] = x[i]
     for layer in range(layers):
         m = size(P, layer + 1)
         layer_of_one(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
-        p += (n + 1) * m
+        p += (n + 1) * width(P, m)
         w += n
         n = m
     for j in range(n):
@@ -93,7 +91,7 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
         for j in range(m):
             total += binary_cross_entropy(z[j], y[j])
     elif loss == CATEGORICAL_CROSS_ENTROPY:
-        total = categorical_cross_entropy(z.reshape(m, 1), y.reshape(m, 1), 0)
+        total = categorical_cross_entropy(part(z, 0, (m, 1)), part(y, 0, (m, 1)), 0)
     activate_few(output, z)
     factor = z.dtype.type(2 / m) if loss == MEAN_SQUARED_ERROR else one
     for j in range(m):
@@ -115,12 +113,14 @@ def descend_singly(
 ) -> None:
     """Update the layer that begins at P[p], whose input is a; if ``inner``, write what it passes back into e."""
     m = len(d)
+    b = part(P, p, m)
     for j in range(m):
-        P[p + j] -= bias_rate * d[j]
+        b[j] -= bias_rate * d[j]
     if m * P.itemsize >= BYTES:
+        wide = width(P, m)
         for i in range(len(a)):
-            p += m
-            row, step = P[p : p + m], rate * a[i]
+            p += wide
+            row, step = part(P, p, m), rate * a[i]
             if inner:
                 e[i] = dot(row, d) * derivative(hidden, a[i])
             for j in range(m):
@@ -128,10 +128,10 @@ def descend_singly(
         return
     for i in range(len(a)):
         p += m
-        step, passed = rate * a[i], P.dtype.type(0)
+        row, step, passed = part(P, p, m), rate * a[i], P.dtype.type(0)
         for j in range(m):
-            passed += P[p + j] * d[j]
-            P[p + j] -= step * d[j]
+            passed += row[j] * d[j]
+            row[j] -= step * d[j]
         if inner:
             e[i] = passed * derivative(hidden, a[i])
 
@@ -145,24 +145,34 @@ def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learni
     for layer in range(layers + 1):
         sizes[layer] = size(P, layer)
     first, n_in, n_out = first_layer(P), sizes[0], sizes[layers]
-    values, deltas = np.empty(n_in + nodes(P), P.dtype), np.empty(n_in + nodes(P), P.dtype)
+    room = n_in + nodes(P) + BYTES // P.itemsize
+    values, deltas = np.empty(room, P.dtype), np.empty(room, P.dtype)
     for epoch in range(len(losses)):
         total = 0.0
         for s in range(len(X)):
+            x, inputs = part(X, s * n_in, n_in), part(values, 0, n_in)
             for i in range(n_in):
-                values[i] = X[s, i]
+                inputs[i] = x[i]
             p, w = first, 0
             for layer in range(layers):
                 n, m = sizes[layer], sizes[layer + 1]
                 layer_of_one(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
-                p += (n + 1) * m
+                p += (n + 1) * width(P, m)
                 w += n
-            total += error_of_one(P, values[w : w + n_out], Y[s], deltas[w : w + n_out])
+            total += error_of_one(P, part(values, w, n_out), part(Y, s * n_out, n_out), part(deltas, w, n_out))
             for layer in range(layers - 1, -1, -1):
                 n, m = sizes[layer], sizes[layer + 1]
-                p -= (n + 1) * m
+                p -= (n + 1) * width(P, m)
                 descend_singly(
-                    P, p, hidden, values[w - n : w], deltas[w : w + m], deltas[w - n : w], layer > 0, rate, bias_rate
+                    P,
+                    p,
+                    hidden,
+                    part(values, w - n, n),
+                    part(deltas, w, m),
+                    part(deltas, w - n, n),
+                    layer > 0,
+                    rate,
+                    bias_rate,
                 )
                 w -= n
         losses[epoch] = total

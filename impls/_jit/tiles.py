@@ -1,0 +1,101 @@
+"""One layer for a block of samples, A W + b, in tiles whose sums stay in registers.
+
+BLAS copies its operands in every call, to have them in the order in which it takes them. For a block of 64 samples that
+is too much, and the weights, a layer's at most, are near enough as they lie.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from impls._backend import Array
+from impls._jit.affine import BYTES, fused_multiply_add, in_every_lane
+from impls._jit.options import jit_inner
+from impls._jit.parts import part
+
+ROWS, COLUMNS = 8, 3
+"""Samples and vectors of a tile: 24 sums, of the 32 registers that a processor with AVX-512 has."""
+
+
+def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, width: Any, m: Any) -> Any:
+    """Write A W + b into Z, for up to ROWS samples and COLUMNS vectors, from where the arrays begin."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
+        bias, weights, inputs, outputs = (
+            context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in range(4)
+        )
+        rows, columns, n, width, m = arguments[4:]
+        real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
+        align = context.get_abi_sizeof(real)
+        lanes = BYTES // align
+        int32 = ir.IntType(32)
+        vector, mask = ir.VectorType(real, lanes), ir.VectorType(ir.IntType(1), lanes)
+        fma, name = fused_multiply_add(builder, vector), f"v{lanes}f{align * 8}.p0"
+        load_type = ir.FunctionType(vector, [vector.as_pointer(), int32, mask, vector])
+        store_type = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), int32, mask])
+        masked_load = cgutils.get_or_insert_function(builder.module, load_type, f"llvm.masked.load.{name}")
+        masked_store = cgutils.get_or_insert_function(builder.module, store_type, f"llvm.masked.store.{name}")
+
+        def compute(count: int) -> None:
+            """With so many vectors, of which the last may not be full."""
+            left = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
+            numbers = ir.Constant(ir.VectorType(int32, lanes), list(range(lanes)))
+            filled = builder.icmp_signed("<", numbers, in_every_lane(builder, left, lanes))
+            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), filled]
+
+            def at(pointer: Any, k: int) -> Any:
+                return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
+
+            def load(pointer: Any) -> list[Any]:
+                nothing = ir.Constant(vector, None)
+                return [
+                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], nothing]) for k in range(count)
+                ]
+
+            last = builder.sub(rows, intp(1))  # where there are fewer rows than ROWS, it is computed several times
+            places = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
+            samples = [builder.gep(inputs, [builder.mul(place, n)]) for place in places]
+            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in places]
+            with cgutils.for_range(builder, n) as loop:
+                row = load(builder.gep(weights, [builder.mul(loop.index, width)]))
+                for sample, sums in zip(samples, totals, strict=True):
+                    x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
+                    for w, total in zip(row, sums, strict=True):
+                        builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
+            for place, sums in zip(places, totals, strict=True):
+                pointer = builder.gep(outputs, [builder.mul(place, m)])
+                for k, total in enumerate(sums):
+                    builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
+
+        end = builder.append_basic_block("end")
+        switch = builder.switch(builder.sdiv(builder.add(columns, intp(lanes - 1)), intp(lanes)), end)
+        for count in range(1, COLUMNS + 1):
+            block = builder.append_basic_block(f"vectors.{count}")
+            switch.add_case(intp(count), block)
+            builder.position_at_end(block)
+            compute(count)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+
+    return types.none(b, W, A, Z, *[types.intp] * 5), generate
+
+
+tile: Any = intrinsic(_tile)
+
+
+@jit_inner
+def affine_in_tiles(b: Array, W: Array, A: Array, Z: Array) -> None:
+    """Write A W + b into Z (samples, m), for A (samples, n) and W (n, m or more)."""
+    (samples, n), m = A.shape, len(b)
+    most = COLUMNS * BYTES // b.itemsize
+    for j in range(0, m, most):
+        columns = min(most, m - j)
+        for s in range(0, samples, ROWS):
+            rows, a, z = min(ROWS, samples - s), part(A, s * n, n), part(Z, s * m + j, m)
+            tile(part(b, j, columns), part(W, j, columns), a, z, rows, columns, n, W.shape[1], m)
