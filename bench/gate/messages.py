@@ -45,6 +45,8 @@ class Build:
     operation: str
     batch: int
     dtype: str
+    epochs: int
+    batches: int | None
     parameters: list[tuple[NDArray[Any], NDArray[Any]]]
     X: NDArray[Any]
     Y: NDArray[Any]

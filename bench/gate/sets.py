@@ -77,6 +77,8 @@ class Plan:
             operation=case.operation,
             batch=case.batch,
             dtype=case.dtype,
+            epochs=case.epochs,
+            batches=case.batches,
             parameters=problem.parameters,
             X=problem.X,
             Y=problem.Y,
