@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# The tests measure no speed, so that they may share the machine with each other.
+BOTH := --numprocesses 2 --dist worksteal
+
 .PHONY: install bench test test-fast gate lint clean
 
 install: $(VENV)/test
@@ -13,10 +16,10 @@ bench: $(VENV)/test
 	$(BIN)/mlpbench run
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(BOTH)
 
 test-fast: $(VENV)/test
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest $(BOTH) -m "not slow"
 
 gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)

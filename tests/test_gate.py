@@ -24,6 +24,7 @@ from bench.gate import alone, sets, state
 from bench.records import files
 from bench.records.gate_schema import Gate
 from tests.test_gate_trees import git
+from tests.test_plugin import alone_in_pytest
 
 ROOT = Path(__file__).parents[1]
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
@@ -224,7 +225,8 @@ def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
         deadline = time.monotonic() + chance.uniform(0.3, 7)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it may be over
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         if Path("results", state.FILE).exists():
             files.read(Path("results", state.FILE), state.GateState)
@@ -319,7 +321,7 @@ def test_in_pytest_a_verdict_is_that_of_its_test(repository):
             "--junitxml=junit.xml",
             ROOT / "tests/test_benchmarks.py",
         ],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
+        env={**alone_in_pytest(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
         capture_output=True,
         text=True,
         check=False,

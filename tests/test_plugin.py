@@ -30,12 +30,17 @@ def test_case(benchmark, record_property):
 """
 
 
+def alone_in_pytest():
+    """The environment without what says that this is one of several processes, for those are not to measure."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+
+
 def pytest_run(*arguments, cwd):
     """Outcome of pytest with the plugin, and nothing configured but that."""
     return subprocess.run(
         [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *map(str, arguments)],
         cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=alone_in_pytest() | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,

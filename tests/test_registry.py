@@ -8,6 +8,12 @@ from impls import _registry
 from tests.third_party import install
 
 
+@pytest.fixture(autouse=True)
+def unknown(monkeypatch):
+    """Nobody has imported their module."""
+    monkeypatch.delitem(sys.modules, "theirs_module", raising=False)
+
+
 def test_names_begin_with_the_story():
     names = impls.names()
     assert names[:3] == ["python_loops", "numpy_vectorized", "numba_jit"]
