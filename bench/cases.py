@@ -83,12 +83,16 @@ def select(
     dtype: str = "float64",
     threads: int = 1,
     default: Mapping[str, Kinds] = DEFAULT,
+    batches: Sequence[int] = (),
 ) -> list[Case]:
     """Cases of the networks and operations named, by default those that are listed.
 
-    A network that is not in the default list, or has none of these operations there, gets them in every kind.
-    Raises ValueError or TypeError, in one line, for a name that is none.
+    A network that is not in the default list, or has none of these operations there, gets them in every kind. Batches
+    that are named stand in for those of the list. Raises ValueError or TypeError, in one line, for a name that is none.
     """
+    for batch in batches:
+        if batch < 1:
+            raise ValueError(f"a batch has at least 1 sample, not {batch}")
     for operation in operations:
         _one_of("operation", operation, OPERATIONS)
     _one_of("dtype", dtype, DTYPES)
@@ -96,8 +100,9 @@ def select(
     for name in networks or default:
         network = Network.parse(name)
         kinds = _kinds(default.get(str(network), ()), operations) or _kinds(KINDS, operations)
-        cases += [Case(network, operation, batch, dtype, threads) for operation, batch in kinds]
-    return sorted(dict.fromkeys(cases), key=lambda case: KINDS.index((case.operation, case.batch)))
+        sizes = [(operation, size) for operation, batch in kinds for size in batches or (batch,)]
+        cases += [Case(network, operation, batch, dtype, threads=threads) for operation, batch in sizes]
+    return sorted(dict.fromkeys(cases), key=lambda case: (OPERATIONS.index(case.operation), case.batch))
 
 
 def _kinds(kinds: Kinds, operations: Sequence[str]) -> list[tuple[str, int]]:

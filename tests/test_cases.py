@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import impls
-from bench.cases import Case, select
+from bench.cases import OPERATIONS, Case, select
 from bench.proof.inputs import draw
 from bench.timing.calls import LEARNING_RATE, call
 from impls import Network
@@ -42,6 +42,13 @@ def test_another_network_gets_every_kind():
 def test_an_operation_that_the_default_list_lacks_is_still_had():
     assert kinds(select(["3-3-3-1"])) == {("3-3-3-1", "forward", 1)}
     assert kinds(select(["3-3-3-1"], ["train"])) == {("3-3-3-1", "train", 64)}
+
+
+def test_batches_stand_in_for_those_of_the_list():
+    assert kinds(select(["3-3-3-1"], batches=[1024, 7])) == {("3-3-3-1", "forward", 1024), ("3-3-3-1", "forward", 7)}
+    assert kinds(select(["3-3-1"], batches=[1])) == {("3-3-1", operation, 1) for operation in OPERATIONS}
+    with pytest.raises(ValueError, match="a batch has at least 1 sample, not 0"):
+        select(batches=[0])
 
 
 def test_a_network_named_twice_is_one():

@@ -29,6 +29,7 @@ def run(
     backend: Sequence[str],
     network: Sequence[str],
     operation: Sequence[str],
+    batch: Sequence[int],
     dtype: str | None,
     threads: int,
     limits: bool,
@@ -43,7 +44,9 @@ def run(
         _check_threads(threads)
         if limits and threads > 1:
             raise ValueError("--limits are those of one thread; leave out --threads")
-        chosen_cases = cases.select(network, operation, cases.DTYPES[0] if dtype is None else dtype, threads)
+        chosen_cases = cases.select(
+            network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
+        )
         chosen = selection.select(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
         answers.check_json_path(json_path, schema.Run)
@@ -66,6 +69,7 @@ def run(
             "backend": list(backend),
             "network": list(network),
             "operation": list(operation),
+            "batch": list(batch),
             "dtype": dtype,
             "threads": threads,
             "limits": limits,
@@ -108,6 +112,7 @@ def compare(
     quick: bool,
     network: Sequence[str],
     operation: Sequence[str],
+    batch: Sequence[int],
     dtype: str,
     threads: int,
     json_path: str | None,
@@ -118,7 +123,7 @@ def compare(
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         _check_threads(threads)
-        chosen_cases = cases.select(network, operation, dtype, threads)
+        chosen_cases = cases.select(network, operation, dtype, threads, batches=batch)
         first, second = (selection.select([name], dtype=dtype).backends[0] for name in (a, b))
         answers.check_json_path(json_path, schema.Comparison)
     effort = QUICK if quick else DEFAULT
@@ -135,6 +140,7 @@ def compare(
             "quick": quick,
             "network": list(network),
             "operation": list(operation),
+            "batch": list(batch),
             "dtype": dtype,
             "threads": threads,
         },

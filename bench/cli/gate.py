@@ -43,6 +43,7 @@ def gate(
     backend: Sequence[str],
     network: Sequence[str],
     operation: Sequence[str],
+    batch: Sequence[int],
     threshold: str,
     budget: float,
     resume: bool,
@@ -56,7 +57,9 @@ def gate(
         if (against is not None) + stored + characterise != 1:
             raise ValueError("say what to measure against: --against REV, such as --against main, or --baseline FILE")
         limit, most = share(threshold), seconds(budget)
-        chosen = tuple(cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT))
+        chosen = tuple(
+            cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT, batches=batch)
+        )
         if not characterise:
             answers.check_json_path(json_path, Gate)
     if characterise:

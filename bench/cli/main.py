@@ -55,13 +55,20 @@ def _case_options(default: str) -> Callable[[Command], Command]:
         operation = click.option(
             "--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."
         )
+        batch = click.option(
+            "--batch",
+            multiple=True,
+            type=int,
+            metavar="N",
+            help="Samples of a batch; may be repeated. Default: 1 and 64.",
+        )
         network = click.option(
             "--network",
             multiple=True,
             metavar="N",
             help=f"Layer sizes, such as 20-40-5; may be repeated. Default: {default}.",
         )
-        return network(operation(command))
+        return network(operation(batch(command)))
 
     return decorate
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
-from time import perf_counter
 
 from bench.speed.goals import JIT
 from bench.timing import threads
@@ -14,22 +13,25 @@ from bench.timing.measure import CACHES
 from bench.timing.processes import ROOT
 
 PROGRAM = f"""
+import time
+begun = time.perf_counter()
 import impls
 network = impls.Network((3, 3, 1))
 impls.load("{JIT}").build(network, network.random_parameters(), "{{dtype}}").forward([1.0, 2.0, 3.0])
+print(time.perf_counter() - begun)
 """
 
 
 @dataclass(frozen=True)
 class Start:
-    """Wall seconds in one dtype: of a process that finds nothing compiled, and of later ones, one after another."""
+    """Seconds in one dtype: in a process that finds nothing compiled, and in later ones, one after another."""
 
     cold: float
     warm: list[float]
 
 
 def measure(dtype: str, times: int) -> Start:
-    """Start a process with an empty cache, and then some. All counts, from Python's own start on."""
+    """Start a process with an empty cache, and then some. All imports count, and Python's own start does not."""
     with tempfile.TemporaryDirectory() as folder:
         return Start(_seconds(dtype, folder), [_seconds(dtype, folder) for _ in range(times)])
 
@@ -37,6 +39,5 @@ def measure(dtype: str, times: int) -> Start:
 def _seconds(dtype: str, cache: str) -> float:
     variables = {**dict.fromkeys(CACHES, cache), "PYTHONPATH": str(ROOT)}
     environment = {**threads.environment(), **variables}
-    begun = perf_counter()
-    subprocess.run([sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)], env=environment, check=True)
-    return perf_counter() - begun
+    command = [sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)]
+    return float(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)
