@@ -262,7 +262,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
     [
         ((), "commands: backends, compare, documents, gate, run, scale, speed, verify"),
         (("walk",), "No such command 'walk'; commands: backends, compare, documents, gate, run, scale, speed, verify"),
-        (("run", "--fast"), "No such option '--fast'; see mlpbench run --help"),
+        (("run", "--zzz"), "No such option '--zzz'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),
         (("run", "--network", "3"), "such as 3-3-1"),
