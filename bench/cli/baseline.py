@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
-import psutil
 
 from bench.cases import Case
 from bench.cli import answers, terminal, verdicts
-from bench.gate import baseline, outcome, rule, trees
+from bench.gate import baseline, rule, trees
 from bench.gate.baseline import Head
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Baseline, Gate, Session
-from bench.records.schema import ConditionsRecord
 from bench.timing import machine
 from bench.timing.machine import Meter
 from bench.timing.measure import Progress
@@ -80,28 +78,14 @@ def judged(wanted: Wanted) -> Gate:
             f"There are {len(own.sessions)} sessions of machines like this one; one more: "
             f"mlpbench gate --record --baseline {wanted.path}"
         )
-    conditions = meter.read()
-    return Gate(
-        command="gate",
-        version=answers.version(),
-        started=started,
-        finished=answers.now(),
-        machine=machine.describe(),
-        options={
-            "baseline": str(wanted.path),
-            "from": wanted.revision,
-            "threshold": wanted.threshold,
-            "budget": wanted.budget,
-            "rows": [row.key for row in head.rows],
-        },
-        verdict=outcome.verdict(rows),
-        head=verdicts.revision(head.revision),
-        base=None,
-        rows=rows,
-        notes=[*head.notes, *notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
-        conditions=ConditionsRecord(**asdict(conditions)),
-        sets=[],
-    )
+    options = {
+        "baseline": str(wanted.path),
+        "from": wanted.revision,
+        "threshold": wanted.threshold,
+        "budget": wanted.budget,
+        "rows": [row.key for row in head.rows],
+    }
+    return verdicts.document(started, options, head.revision, None, rows, [*head.notes, *notes], meter.read(), [])
 
 
 def _measured(wanted: Wanted, progress: Progress) -> tuple[Head, Session, dict[str, str]]:

@@ -4,28 +4,23 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from random import Random
-
-import psutil
 
 from bench import cases
 from bench.cases import Case
 from bench.cli import answers, rates, terminal, verdicts
 from bench.cli import baseline as sessions
+from bench.cli.main import INTERRUPTED
 from bench.gate import against, outcome, prepare, run, state
-from bench.gate.against import Prepared, Wanted
+from bench.gate.against import Wanted
 from bench.gate.alone import alone
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateRow, GateState
-from bench.records.schema import ConditionsRecord
-from bench.timing import machine
-from bench.timing.machine import Conditions, Meter
+from bench.timing.machine import Meter
 
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
-INTERRUPTED = 130
 BASELINE = "baseline.json"
 RESULTS, THRESHOLD = "results", "5%"
 
@@ -144,34 +139,24 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
         except KeyboardInterrupt:
             interrupted = True
     cut = "it was interrupted" if interrupted else "the budget ended"
-    document = _document(wanted, prepared, keep.state, cut, meter.read())
-    if not interrupted:
-        keep.forget()
-    return document, interrupted
-
-
-def _document(wanted: Wanted, prepared: Prepared, kept: GateState, cut: str, conditions: Conditions) -> Gate:
-    rows = outcome.rows(kept, prepared, cut)
-    return Gate(
-        command="gate",
-        version=answers.version(),
-        started=kept.started,
-        finished=answers.now(),
-        machine=machine.describe(),
-        options={
+    document = verdicts.document(
+        keep.state.started,
+        {
             "against": wanted.revision,
             "threshold": wanted.threshold,
             "budget": wanted.budget,
             "rows": [row.key for row in prepared.rows],
         },
-        verdict=outcome.verdict(rows),
-        head=verdicts.revision(prepared.head),
-        base=verdicts.revision(prepared.base),
-        rows=rows,
-        notes=[*prepared.notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
-        conditions=ConditionsRecord(**asdict(conditions)),
-        sets=kept.sets,
+        prepared.head,
+        prepared.base,
+        outcome.rows(keep.state, prepared, cut),
+        prepared.notes,
+        meter.read(),
+        keep.state.sets,
     )
+    if not interrupted:
+        keep.forget()
+    return document, interrupted
 
 
 def _store(results: Path, document: Gate) -> None:

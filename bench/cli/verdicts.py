@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from itertools import groupby
+from typing import Any
 
+import psutil
 from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cases import samples
-from bench.cli import tables
+from bench.cli import answers, tables
+from bench.gate import outcome
 from bench.gate.trees import Revision
-from bench.records.gate_schema import Gate, GateRow, RevisionRecord
-from bench.records.schema import Ratio
+from bench.records.gate_schema import Gate, GateRow, RevisionRecord, SetRecord
+from bench.records.schema import ConditionsRecord, Ratio
+from bench.timing import machine
+from bench.timing.machine import Conditions
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 SESSIONS = """\
@@ -23,6 +29,34 @@ LEGEND = """\
 time: of the head against the base, with the interval that the verdict uses;
 speedup: over python_loops, of the head against the base; sees: the smallest
 slowdown that would have been suspected with a chance of 80 %."""
+
+
+def document(
+    started: str,
+    options: dict[str, Any],
+    head: Revision,
+    base: Revision | None,
+    rows: Sequence[GateRow],
+    notes: Sequence[str],
+    conditions: Conditions,
+    sets: Sequence[SetRecord],
+) -> Gate:
+    """The gate's document, with the verdict on all rows and what was noisy."""
+    return Gate(
+        command="gate",
+        version=answers.version(),
+        started=started,
+        finished=answers.now(),
+        machine=machine.describe(),
+        options=options,
+        verdict=outcome.verdict(rows),
+        head=revision(head),
+        base=None if base is None else revision(base),
+        rows=list(rows),
+        notes=[*notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
+        conditions=ConditionsRecord(**asdict(conditions)),
+        sets=list(sets),
+    )
 
 
 def revision(of: Revision) -> RevisionRecord:

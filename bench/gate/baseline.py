@@ -13,12 +13,12 @@ from typing import Any
 
 from bench.cases import Case
 from bench.gate import prepare, rule, sets, trees
+from bench.gate.outcome import ratio
 from bench.gate.rule import Judgement
 from bench.gate.run import Task, planned
 from bench.gate.sets import Died, Plan, Row
 from bench.gate.trees import Revision
 from bench.records.gate_schema import Baseline, Bucket, Cause, GateRow, Move, Session, SessionRow
-from bench.records.schema import Ratio
 from bench.selection import REFERENCE
 from bench.timing.measure import Progress
 
@@ -192,7 +192,7 @@ def _row(
         reason=reason,
         base_seconds=median(one.seconds for one in before) if before else None,
         head_seconds=now.seconds,
-        change=_ratio(found),
+        change=ratio(found),
         speedup_change=None,
         offset=None,
         detectable=None if found.detectable is None else math.exp(found.detectable),
@@ -231,12 +231,6 @@ def _moved(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
         for cause, (history, value) in times.items()
         if len(history) >= rule.SESSIONS and rule.is_outside([math.log(old) for old in history], math.log(value))
     ]
-
-
-def _ratio(judged: Judgement) -> Ratio | None:
-    if judged.estimate is None or judged.low is None or judged.high is None:
-        return None
-    return Ratio(estimate=math.exp(judged.estimate), low=math.exp(judged.low), high=math.exp(judged.high))
 
 
 def _replaced(baseline: Baseline, own: Bucket) -> Baseline:

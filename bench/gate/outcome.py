@@ -51,6 +51,7 @@ def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
     failures = {"head": prepared.wrong[key]} if key in prepared.wrong else state.failures.get(key, {})
     judged = run.judgement(state, task, key)
     times = [one.seconds[key] for one in state.sets if key in one.seconds]
+    final: Verdict
     if "head" in failures:
         final, reason = "FAIL", f"the head fails: {failures['head']}"
     elif failures:
@@ -60,11 +61,11 @@ def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
-        verdict=final,  # type: ignore[arg-type]
+        verdict=final,
         reason=reason,
         base_seconds=_seconds(times, ("base", "again")),
         head_seconds=_seconds(times, ("head",)),
-        change=None if failures else _ratio(judged.estimate, judged.low, judged.high),
+        change=None if failures else ratio(judged),
         speedup_change=None if failures else _interval(_speedup_changes(state, key, beside)),
         offset=None if failures or judged.offset is None else math.exp(judged.offset),
         detectable=None if failures or judged.detectable is None else math.exp(judged.detectable),
@@ -97,10 +98,10 @@ def _moved(own: Sequence[Pair], reference: Sequence[Pair]) -> list[Cause]:
 
 
 def _is_off(values: Sequence[float]) -> bool:
-    ratio = _interval(values)
-    if ratio is None or ratio.low is None or ratio.high is None:
+    found = _interval(values)
+    if found is None or found.low is None or found.high is None:
         return False
-    return abs(ratio.estimate - 1) > OFFSET / 2 and not ratio.low <= 1 <= ratio.high
+    return abs(found.estimate - 1) > OFFSET / 2 and not found.low <= 1 <= found.high
 
 
 def _speedup_changes(state: GateState, key: str, beside: str) -> list[float]:
@@ -114,10 +115,11 @@ def _interval(logarithms: Sequence[float]) -> Ratio | None:
     return None if found is None else Ratio(estimate=found.estimate, low=found.low, high=found.high)
 
 
-def _ratio(estimate: float | None, low: float | None, high: float | None) -> Ratio | None:
-    if estimate is None or low is None or high is None:
+def ratio(judged: Judgement) -> Ratio | None:
+    """A judgement's change as a ratio with its interval, None where there is none yet."""
+    if judged.estimate is None or judged.low is None or judged.high is None:
         return None
-    return Ratio(estimate=math.exp(estimate), low=math.exp(low), high=math.exp(high))
+    return Ratio(estimate=math.exp(judged.estimate), low=math.exp(judged.low), high=math.exp(judged.high))
 
 
 def _seconds(times: Sequence[Mapping[str, Sequence[float]]], sides: Sequence[str]) -> float | None:

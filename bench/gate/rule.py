@@ -12,12 +12,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from statistics import fmean, stdev
-from typing import Literal
 
 from scipy.special import stdtrit
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
+from bench.records.gate_schema import Verdict
 
 FEWEST = 6
 """Sets before the first look."""
@@ -117,19 +117,12 @@ def _judgement(
     if count < 2:
         return Judgement(verdict, decided, total, confirming, None, None, None, None, None)
     mean, error = _mean(pairs)
-    number = max(1, sum(1 for _ in _looks_until(count)))
+    number = max(1, sum(1 for _ in takewhile(lambda one: one <= count, looks())))
     half = _quantile(count, PASS_ALPHA / 2**number) * error
     offset = fmean(pair.offset for pair in pairs)
     reach = max(math.log1p(threshold), _quantile(count, alpha / 2**number) * error)
     detectable = reach + abs(offset) + _quantile(count, 1 - POWER) * error
     return Judgement(verdict, decided, total, confirming, mean, mean - half, mean + half, offset, detectable)
-
-
-def _looks_until(sets: int) -> Iterator[int]:
-    for one in looks():
-        if one > sets:
-            return
-        yield one
 
 
 def _mean(pairs: Sequence[Pair]) -> tuple[float, float]:

@@ -12,9 +12,10 @@ from scipy.stats import binomtest, mannwhitneyu
 
 from bench.gate import rule
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
-from bench.gate.rule import Pair, Verdict
+from bench.gate.rule import Pair
 from bench.gate.run import pair
 from bench.gate.sets import SIDES
+from bench.records.gate_schema import Verdict
 
 HEAD, BASE, AGAIN = 0, 1, 2
 CONFIDENCE = 0.95
