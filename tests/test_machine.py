@@ -2,7 +2,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from bench.timing import machine, threads
@@ -25,6 +27,17 @@ def test_the_machine_is_described_in_json():
     assert described["blas"]
 
 
+def test_times_of_two_machines_are_compared_if_what_they_depend_on_is_the_same():
+    described = machine.describe()
+    bucket = machine.bucket(described)
+    assert machine.bucket({**described, "memory_bytes": 1, "system": "Linux 7"}) == bucket
+    newer = {**described["libraries"], "torch": "9.9"}
+    assert machine.bucket({**described, "libraries": newer}) == bucket
+    assert machine.bucket({**described, "libraries": {**newer, "numpy": "9.9"}}) != bucket
+    for key in ("cpu", "instruction_set", "python", "blas"):
+        assert machine.bucket({**described, key: "other"}) != bucket
+
+
 def test_an_unknown_library_has_no_version():
     assert machine.library_version("no-such-distribution") is None
 
@@ -36,6 +49,31 @@ def test_conditions_are_those_since_the_start():
     for conditions in (first, second):
         assert conditions.involuntary_switches is None or conditions.involuntary_switches >= 0
         assert conditions.steal_seconds is None or conditions.steal_seconds >= 0
+
+
+def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
+    clock = {"now": 100.0, "all": 50.0, "own": 10.0}
+
+    class Times:
+        user, nice, system, irq, softirq, iowait, idle = property(lambda _: clock["all"]), 1.0, 2.0, 0.0, 0.0, 9.0, 99.0
+
+    monkeypatch.setattr("time.monotonic", lambda: clock["now"])
+    monkeypatch.setattr("psutil.cpu_times", Times)
+    monkeypatch.setattr("os.times", lambda: os.times_result((clock["own"] / 2, 1.0, clock["own"] / 2, 3.0, 4.0)))
+    meter = machine.Meter.start()
+    clock.update(now=110.0, all=65.0, own=12.0)  # in 10 s 15 of CPU time, of which 2 here and in children
+    assert meter.read().other_cpus == pytest.approx(1.3)
+
+
+def test_another_process_that_is_busy_is_noticed():
+    burn = "import time\nwhile time.process_time() < 1: pass"
+    process = subprocess.Popen([sys.executable, "-c", burn])  # it is ours only when it has been waited for
+    meter = machine.Meter.start()
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    conditions = meter.read()
+    process.wait()
+    assert conditions.other_cpus * conditions.wall_seconds > 0.8
 
 
 def test_a_system_that_does_not_say_is_no_error(monkeypatch):

@@ -17,8 +17,8 @@ from bench.selection import REFERENCE
 from bench.timing import statistics
 from bench.timing.machine import Conditions
 
-OFFSET, STEAL, LOAD = 0.02, 0.02, 1.5
-"""From here on the machine is called noisy: by how much equal things differ; share of stolen time; load average."""
+OFFSET, STEAL, OTHERS = 0.02, 0.02, 0.1
+"""From here on the machine is called noisy: by how much equal things differ; shares of time that others took."""
 
 
 def verdict(rows: Sequence[GateRow]) -> Verdict:
@@ -40,9 +40,10 @@ def noise(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[st
         found.append(f"the base differs from itself by up to {max(offsets):.1%}")
     stolen = (conditions.steal_seconds or 0.0) / (conditions.wall_seconds * cpus or 1.0)
     if stolen > STEAL:
-        found.append(f"{stolen:.1%} of the time was stolen by other machines on this host")
-    if (conditions.load_average or 0.0) > LOAD:
-        found.append(f"the load average was {conditions.load_average:.1f}, where the gate alone makes 1")
+        found.append(f"{stolen:.1%} of the time was stolen by other machines")
+    others = (conditions.other_cpus or 0.0) / cpus
+    if others > OTHERS:
+        found.append(f"other processes took {others:.0%} of the CPUs' time")
     return [f"This machine is noisy: {'; '.join(found)}."] if found else []
 
 
@@ -78,8 +79,11 @@ def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
 def _reason(judged: Judgement, task: Task, cut: str) -> str:
     if judged.verdict == "FAIL":
         return f"slower by more than {task.threshold:.1%}, and again in {judged.confirming} fresh sets"
+    if judged.verdict == "PASS" and judged.confirming is not None:
+        return "a first suspicion was not confirmed"
     if judged.verdict == "PASS":
-        return "" if judged.confirming is None else "a first suspicion was not confirmed"
+        gained = judged.estimate is not None and judged.estimate < -math.log1p(task.threshold)
+        return f"faster by more than {task.threshold:.1%}" if gained and (judged.high or 0.0) < 0 else ""
     if judged.confirming is not None:
         return f"suspected, and {cut} before {FEWEST} fresh sets confirmed it or more disproved it"
     if judged.sets < FEWEST:

@@ -94,6 +94,7 @@ class ConditionsRecord(Record):
     load_average: Finite | None
     cpu_mhz: Finite | None
     involuntary_switches: int | None
+    other_cpus: Finite | None = None
 
 
 class PoolRecord(Record):

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,9 @@ LIBRARIES = (
     *("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil"),
     *("scikit-learn", "torch", "jax", "jaxlib", "onnxruntime"),
 )
+BUSY = ("user", "nice", "system", "irq", "softirq")
+LIKE = ("cpu", "instruction_set", "python", "blas")
+MEASURED_LIBRARIES = ("numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Conditions:
     """What disturbed a process: None where the system does not say.
 
     ``steal_seconds`` is time that a hypervisor gave to others, over all CPUs; ``involuntary_switches`` counts how often
-    the system took the CPU from this process.
+    the system took the CPU from this process. ``other_cpus`` are those that neither this process nor one that it
+    started and saw end kept busy, on average.
     """
 
     wall_seconds: float
@@ -32,6 +37,7 @@ class Conditions:
     load_average: float | None
     cpu_mhz: float | None
     involuntary_switches: int | None
+    other_cpus: float | None
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,23 @@ class Meter:
     clock: float
     steal: float | None
     switches: int | None
+    others: float
 
     @classmethod
     def start(cls) -> Meter:
         """Take the first readings."""
-        return cls(time.monotonic(), _steal(), _involuntary_switches())
+        return cls(time.monotonic(), _steal(), _involuntary_switches(), _seconds_of_others())
 
     def read(self) -> Conditions:
         """Conditions from the start until now."""
+        wall = time.monotonic() - self.clock
         return Conditions(
-            wall_seconds=time.monotonic() - self.clock,
+            wall_seconds=wall,
             steal_seconds=_difference(_steal(), self.steal),
             load_average=_load_average(),
             cpu_mhz=_cpu_mhz(),
             involuntary_switches=_difference(_involuntary_switches(), self.switches),
+            other_cpus=max(0.0, _seconds_of_others() - self.others) / wall if wall else None,
         )
 
 
@@ -78,6 +87,12 @@ def describe() -> dict[str, Any]:
         "libraries": {name: version for name in LIBRARIES if (version := library_version(name))},
         "blas": " ".join(str(blas[key]) for key in ("name", "version") if key in blas) or None,
     }
+
+
+def bucket(description: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what ``describe`` gave, what two machines must share for their times to be compared."""
+    libraries = {name: description["libraries"].get(name) for name in MEASURED_LIBRARIES}
+    return {**{key: description[key] for key in LIKE}, **libraries}
 
 
 def cpus_usable() -> int:
@@ -106,6 +121,13 @@ def _cpu_model() -> str:
 
 def _steal() -> float | None:
     return getattr(psutil.cpu_times(), "steal", None)
+
+
+def _seconds_of_others() -> float:
+    """CPU time of all processes since the system started, less that of this one and those that it saw end."""
+    total, own = psutil.cpu_times(), os.times()
+    busy = sum(getattr(total, kind, 0.0) for kind in BUSY)
+    return float(busy - own.user - own.system - own.children_user - own.children_system)
 
 
 def _involuntary_switches() -> int | None:
