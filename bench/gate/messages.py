@@ -78,6 +78,13 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Stay:
+    """Run on this CPU from now on, and on no other. Answer: None, or a Failure."""
+
+    cpu: int
+
+
+@dataclass(frozen=True)
 class Check:
     """Look at the libraries' thread counts. Answer: None, or a Failure."""
 

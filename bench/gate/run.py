@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -20,7 +21,9 @@ from bench.timing.measure import Progress
 
 DEATHS = 2
 """So many times a process may die at a row before that is held against the row: others may have killed it."""
-MOST_BLOCKS, FEWEST_BLOCKS = 60, 15
+MOST_BLOCKS, FEWEST_BLOCKS = 30, 15
+FEWEST_CALLS = (3, 1)
+"""Blocks of calls that take longer than a stretch: of three, one that was disturbed does not count."""
 
 Keep = Callable[[GateState], None]
 
@@ -40,17 +43,17 @@ class Task:
 def planned(task: Task, seconds: Mapping[str, float]) -> Task:
     """The task with loops and blocks such that the fewest sets take two thirds of the budget, from seconds per call."""
     share = task.budget / (1.5 * rule.FEWEST) - task.starting
-    for blocks in range(MOST_BLOCKS, FEWEST_BLOCKS - 1, -1):
-        plans = {key: _with_effort(plan, seconds[key], blocks) for key, plan in task.plans.items()}
+    for fewest, blocks in product(FEWEST_CALLS, range(MOST_BLOCKS, FEWEST_BLOCKS - 1, -1)):
+        plans = {key: _with_effort(plan, seconds[key], blocks, fewest) for key, plan in task.plans.items()}
         if sum(plan.cost for plan in plans.values()) <= share:
             break
     return replace(task, plans=plans)
 
 
-def _with_effort(plan: Plan, seconds: float, blocks: int) -> Plan:
+def _with_effort(plan: Plan, seconds: float, blocks: int, fewest: int) -> Plan:
     """The plan with so many blocks, or with those that take the same time where a call takes longer than a stretch."""
     loops = max(1, round(sets.STRETCH / seconds))
-    count = max(1, min(blocks, round(blocks * sets.STRETCH / (loops * seconds))))
+    count = max(fewest, min(blocks, round(blocks * sets.STRETCH / (loops * seconds))))
     return replace(plan, loops=loops, blocks=count, cost=len(sets.SIDES) * count * (1.1 * loops * seconds + sets.TURN))
 
 

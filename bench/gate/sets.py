@@ -9,8 +9,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import psutil
+
 from bench.cases import Case
-from bench.gate.messages import Build, Call, Check, Failure, Outcome, Stretch
+from bench.gate.messages import Build, Call, Check, Failure, Outcome, Stay, Stretch
 from bench.proof.expectation import Expectation
 from bench.timing import checks
 from bench.timing.blocks import orders, takes_part
@@ -126,6 +128,12 @@ class Sides:
             self.send(side, request)
         return {side: self.receive(key, side, silence) for side in requests}
 
+    def stay_together(self, key: str, random: Random) -> None:
+        """Hold all to one CPU, any: of two, one may be half as fast as the other for a while. Raises Died."""
+        if hasattr(psutil.Process, "cpu_affinity"):
+            cpu = random.choice(psutil.Process().cpu_affinity())
+            self.ask_all(key, dict.fromkeys(self, Stay(cpu)), CALLING)
+
     def send(self, side: str, request: object) -> None:
         """Make a request whose answer is received later."""
         self._workers[side].send(request)
@@ -163,6 +171,7 @@ def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) ->
             _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILDING))
             if plan.key not in outcomes.failures:
                 outcomes.seconds[plan.key] = {side: [] for side in sides}
+        sides.stay_together(plans[0].key, random)
         _time(sides, plans, random, outcomes)
         for plan in plans:
             if plan.key in outcomes.seconds:

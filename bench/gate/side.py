@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 import impls
-from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, List, Outcome, Stretch
+from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, List, Outcome, Stay, Stretch
 from bench.proof.blame import described
 from bench.timing import channel, threads
 from bench.timing.calls import call
@@ -95,6 +97,9 @@ def answer(request: Any, rows: dict[str, Ready]) -> Any:
             return stretch(ready.function, ready.argument, request.loops)
         case Call():
             return outcome(rows[request.row])
+        case Stay():
+            psutil.Process().cpu_affinity([request.cpu])
+            return None
         case Check():
             threads.check()
             return None
