@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+import impls
+from bench.cases import select
 from bench.cli.main import main
-from bench.gate import recording, rule, score
+from bench.gate import prepare, recording, rule, score
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
 from bench.gate.run import pair
 from bench.gate.sets import Row
@@ -16,7 +18,7 @@ from bench.records.files import RecordError
 from bench.records.gate_schema import Rates
 
 KEPT = Path(__file__).parents[1] / "results" / "gate"
-CALIBRATION = Calibration(500, (9, 15, 30, 60), PLANTED)
+CALIBRATION = Calibration(500, (9, 15, 30, 60))
 
 
 def synthetic(seed, count, spread=0.02, noise=0.01):
@@ -52,27 +54,40 @@ def test_runs_are_disjoint():
     """Sets that would be used twice would give more runs than there are sets for."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
-        runs = len(list(score.gate(0.05, 120, 1.5)(data.seconds, planted)))
+        runs = len(list(score.gate(0.05, 1, 120, 1.5)(data.seconds, planted)))
         assert 1 <= runs <= 240 // rule.FEWEST
     assert len(list(score.ELSEWHERE["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
 def test_the_rules_on_a_recording_whose_truth_is_known():
     found = {(one.rule, one.planted): one.rates for one in score.scores(synthetic(3, 480), 120)}
-    assert found["gate, 5%", 0.0]["FAIL"].count == 0
-    assert found["gate, 5%", 0.0]["PASS"].count >= 75
-    assert found["gate, 5%", 0.10]["FAIL"].count >= 35
-    assert found["gate, 5%", 0.20]["PASS"].count == 0
-    assert found["gate, 3%", 0.05]["FAIL"].count >= 5
+    for rows in ("1 row", "of 21 rows"):
+        assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
+        assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
+        assert found[f"gate, 5%, {rows}", 0.20]["PASS"].count == 0
+    assert found["gate, 5%, 1 row", 0.10]["FAIL"].count >= 35
+    assert found["gate, 3%, 1 row", 0.05]["FAIL"].count >= 5
     # Processes that differ by 2 % deceive rules that look at one or two of them.
     assert found["pytest-benchmark min:5%", 0.0]["FAIL"].count > 5
     assert found["pytest-benchmark mean:10%", 0.05]["PASS"].count > 400
     assert found["asv Mann-Whitney, 1.1", 0.05]["PASS"].count > 200
 
 
+def test_a_planted_delay_is_measured_in_its_recording():
+    measured = {one.planted: one.measured for one in score.scores(synthetic(3, 480), 120)}
+    assert measured[0.0] == 0
+    for planted in PLANTED:
+        assert measured[planted] == pytest.approx(planted, abs=0.003)
+
+
+def test_a_default_gate_has_the_rows_that_the_rates_are_of():
+    core = [name for name, origin in impls.origins().items() if origin == "core"]
+    assert len(core) * len(select(default=prepare.DEFAULT)) == score.ROWS
+
+
 def test_a_budget_ends_a_run():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(score.gate(0.05, 15, 1.5)(data.seconds, 0))  # ten sets
+    runs = list(score.gate(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten sets
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 
@@ -135,7 +150,16 @@ def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
 def test_the_rates_on_the_recordings_that_are_kept(path):
     """A change of the rule shows here at once."""
     found = {(one.rule, one.planted): one.rates for one in score.scores(recording.read(path), 120)}
-    assert found["gate, 5%", 0.0]["FAIL"].count == 0
-    assert found["gate, 3%", 0.0]["FAIL"].count == 0
-    assert found["gate, 5%", 0.20]["PASS"].count == 0
-    assert found["gate, 5%", 0.20]["FAIL"].low > 0.5
+    for rows in ("1 row", "of 21 rows"):
+        for threshold in ("3%", "5%"):
+            assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
+            assert found[f"gate, {threshold}, {rows}", 0.20]["PASS"].count == 0
+        assert found[f"gate, 5%, {rows}", 0.20]["FAIL"].low > 0.5
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
+def test_the_planted_delays_took_what_they_were_to_take(name, tolerance):
+    """A delay that is longer than it says flatters the gate."""
+    measured = {one.planted: one.measured for one in score.scores(recording.read(KEPT / f"{name}.npz"), 120)}
+    for planted in PLANTED:
+        assert measured[planted] == pytest.approx(planted, abs=tolerance)

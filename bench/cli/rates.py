@@ -56,7 +56,7 @@ def _record(folder: Path, name: str, count: int, loaded: bool) -> None:
         tree = trees.slot(root / prepare.STORE, head, "head")
         prepare.try_out({"head": tree}, {recording.ROW.key: recording.plan()})  # the others get what it compiles
         places = {side: trees.slot(root / prepare.STORE, head, side) for side in trees.SLOTS}
-        settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.describe()}
+        settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.bucket(machine.describe())}
         try:
             recording.record(folder / f"{name}.npz", places, settings, count, loaded, progress)
         except (Died, RuntimeError) as error:
@@ -70,13 +70,15 @@ def _recordings(folder: Path) -> dict[str, Recording]:
 
 def _row(name: str, one: Score) -> RateRow:
     rates = {verdict: RateRecord(**asdict(rate)) for verdict, rate in one.rates.items()}
-    return RateRow(recording=name, rule=one.rule, planted=one.planted, rates=rates)
+    return RateRow(recording=name, rule=one.rule, planted=one.planted, measured=one.measured, rates=rates)
 
 
 def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Score]]) -> Iterator[RenderableType]:
     for name, one in recordings.items():
         count = len(one.seconds)
         yield Text(f"{name}: {count} sets, {one.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold")
+        delays = {row.planted: row.measured for row in scores[name] if row.planted}
+        yield f"measured, the planted delays are {', '.join(f'{share:.1%}' for share in delays.values())} of a call"
         table = tables.plain("rule", "planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
         for row in scores[name]:
             runs = row.rates["FAIL"].runs

@@ -10,12 +10,12 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import Random
-from statistics import median
+from statistics import linear_regression, median
 from typing import Any
 
 import numpy as np
@@ -49,17 +49,17 @@ def delayed_arm(planted: float) -> str:
 ARMS = (*sets.SIDES, *map(delayed_arm, PLANTED))
 
 
-PROBE, PROBE_LOOPS, ROUNDS = 100, 500, 40
-"""Of the calibration: steps of the longer delay, calls in a stretch, stretches of both."""
+BARE = 0
+PROBES, PROBE_LOOPS, ROUNDS, PROCESSES = (8, 16, 32, 64), 500, 40, 7
+"""Of the calibration: steps of its delays, calls in a stretch, stretches of each delay, fresh processes."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calls in a stretch; by the planted delays, the steps of each and what part of a call they take."""
+    """Calls in a stretch; steps of the planted delays."""
 
     loops: int
     steps: tuple[int, ...]
-    planted: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def read(path: Path) -> Recording:
         if seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
             raise ValueError(f"its array has the shape {seconds.shape}")
         found = about["calibration"]
-        calibration = Calibration(int(found["loops"]), tuple(found["steps"]), tuple(found["planted"]))
+        calibration = Calibration(int(found["loops"]), tuple(found["steps"]))
         return Recording(seconds, about["settings"], calibration, float(about["wall_seconds"]))
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
@@ -123,7 +123,7 @@ def record(
     with neighbours(places["head"]) if loaded else nullcontext():
         if (calibration := recording.calibration) is None:
             progress.stage("calibrating the planted delays")
-            calibration = calibrate(places["head"], request)
+            calibration = calibrate(places["head"], request, random)
             recording = replace(recording, calibration=calibration)
         progress.stage(f"recording {missing} sets")
         for number in range(1, missing + 1):
@@ -145,20 +145,35 @@ def plan() -> Plan:
     return Plan(ROW, expect(ROW.case))
 
 
-def calibrate(tree: Path, request: Build) -> Calibration:
-    """How many calls fill a stretch, and how many steps of the delay loop make a call slower by ``PLANTED``."""
-    lengths = {"bare": 0, "delayed": PROBE}
-    with sets.opened({"head": tree}, Random(0)) as sides:
-        for key, length in lengths.items():
-            _asked(sides, "head", replace(request, row=key, steps=length), sets.BUILDING)
-        times: dict[str, list[float]] = {key: [] for key in lengths}
+def calibrate(tree: Path, request: Build, random: Random) -> Calibration:
+    """How many calls fill a stretch, and how many steps of the delay loop make a call slower by ``PLANTED``.
+
+    A loop costs something to begin, whatever its length, so a line is fitted to the times of loops that have steps.
+    """
+    probed = [_probed(tree, request, random) for _ in range(PROCESSES)]
+    bare = median(time for times in probed for time in times[BARE])
+    delays = [median(_delay(times[BARE], times[length]) for times in probed) for length in PROBES]
+    line = linear_regression(PROBES, delays)
+    steps = (round((planted - line.intercept) / line.slope) for planted in PLANTED)
+    return Calibration(round(sets.STRETCH / bare), tuple(max(1, count) for count in steps))
+
+
+def _probed(tree: Path, request: Build, random: Random) -> dict[int, list[float]]:
+    """Seconds per call without steps and with each of the ``PROBES``, which take turns in a fresh process."""
+    times: dict[int, list[float]] = {length: [] for length in (BARE, *PROBES)}
+    with sets.opened({"head": tree}, random) as sides:
+        for length in times:
+            _asked(sides, "head", replace(request, row=str(length), steps=length), sets.BUILDING)
+        sides.stay_together(str(BARE), random)
         for _ in range(ROUNDS):
-            for key in lengths:
-                times[key].append(_asked(sides, "head", Stretch(key, PROBE_LOOPS), sets.CALLING))
-    bare, delayed = (median(times[key]) for key in lengths)
-    step = (delayed - bare) / PROBE
-    steps = tuple(round(planted * bare / step) for planted in PLANTED)
-    return Calibration(round(sets.STRETCH / bare), steps, tuple(count * step / bare for count in steps))
+            for length, found in times.items():
+                found.append(_asked(sides, "head", Stretch(str(length), PROBE_LOOPS), sets.CALLING))
+    return times
+
+
+def _delay(bare: Sequence[float], delayed: Sequence[float]) -> float:
+    """The part of a call that a delay takes, from times taken in turn."""
+    return median(after / before for before, after in zip(bare, delayed, strict=True)) - 1
 
 
 def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, random: Random) -> NDArray[np.float32]:
@@ -172,6 +187,7 @@ def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, r
             sides.send(side_of[arm], replace(request, row=arm, steps=steps[arm]))
         for arm in built:
             _answer(sides.receive(arm, side_of[arm], sets.BUILDING))
+        sides.stay_together(ARMS[0], random)
         for block, order in zip(range(BLOCKS), orders(len(ARMS), random), strict=False):
             for place in order:
                 arm = ARMS[place]

@@ -19,6 +19,9 @@ from bench.records.gate_schema import Verdict
 
 HEAD, BASE, AGAIN = 0, 1, 2
 CONFIDENCE = 0.95
+THRESHOLDS = (0.05, 0.03)
+ROWS = 21
+"""Rows of a default gate, seven core backends at three cases, which share what may err."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
@@ -37,22 +40,26 @@ class Rate:
 
 @dataclass(frozen=True)
 class Score:
-    """A rule's verdicts on the runs in which the head was planted with a delay; 0 for none."""
+    """A rule's verdicts on the runs in which the head was planted with a delay, 0 for none.
+
+    ``measured`` is the part of a call that the delay took in the recording.
+    """
 
     rule: str
     planted: float
+    measured: float
     rates: dict[Verdict, Rate]
 
 
-def gate(threshold: float, budget: float, set_seconds: float) -> Rule:
-    """The gate's rule for one row, within a budget of measuring."""
+def gate(threshold: float, rows: int, budget: float, set_seconds: float) -> Rule:
+    """The gate's rule for one of so many rows, within a budget of measuring."""
     most = max(rule.FEWEST, int(budget / set_seconds))
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
         pairs = _pairs(seconds, head)
         begin = 0
         while begin + rule.FEWEST <= len(pairs):
-            run, verdict = _run(pairs[begin:], threshold, most)
+            run, verdict = _run(pairs[begin:], threshold, rows, most)
             if verdict is None:  # the recording ended first
                 return
             yield verdict
@@ -93,14 +100,24 @@ ELSEWHERE: dict[str, Rule] = {
 def scores(recording: Recording, budget: float) -> list[Score]:
     """Every rule on every planted delay."""
     each = recording.wall_seconds / len(recording.seconds)
-    rules = {"gate, 5%": gate(0.05, budget, each), "gate, 3%": gate(0.03, budget, each), **ELSEWHERE}
+    rules = {
+        f"gate, {threshold:.0%}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate(threshold, rows, budget, each)
+        for threshold in THRESHOLDS
+        for rows in (1, ROWS)
+    }
     delayed = [ARMS.index(delayed_arm(planted)) for planted in PLANTED]
     heads = {HEAD: 0.0, **dict(zip(delayed, PLANTED, strict=True))}
     return [
-        Score(name, planted, rates(list(verdicts(recording.seconds, head))))
-        for name, verdicts in rules.items()
+        Score(name, planted, _measured(recording.seconds, head), rates(list(verdicts(recording.seconds, head))))
+        for name, verdicts in {**rules, **ELSEWHERE}.items()
         for head, planted in heads.items()
     ]
+
+
+def _measured(seconds: NDArray[np.float32], head: int) -> float:
+    """The part of a call that an arm's delay takes: medians over blocks, mean over sets."""
+    logarithms = np.log(seconds.astype(float))
+    return float(np.expm1(np.median(logarithms[:, head] - logarithms[:, HEAD], axis=1).mean()))
 
 
 def rates(verdicts: Sequence[Verdict]) -> dict[Verdict, Rate]:
@@ -116,10 +133,10 @@ def _rate(count: int, runs: int) -> Rate:
     return Rate(count, runs, float(interval.low), float(interval.high))
 
 
-def _run(pairs: Sequence[Pair], threshold: float, most: int) -> tuple[int, Verdict | None]:
+def _run(pairs: Sequence[Pair], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
     """Sets that a run takes from here on, and its verdict; None where they do not suffice."""
     for count in range(rule.FEWEST, len(pairs) + 1):
-        judged = rule.judge(pairs[:count], threshold, 1)
+        judged = rule.judge(pairs[:count], threshold, rows)
         if judged.decided:
             return count, judged.verdict
         confirming = judged.confirming is not None and judged.confirming < rule.FEWEST

@@ -85,11 +85,15 @@ class RateRecord(Record):
 
 
 class RateRow(Record):
-    """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay."""
+    """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay.
+
+    ``planted`` is the part of a call that the delay was to take, ``measured`` the one that it took.
+    """
 
     recording: str
     rule: str
     planted: Finite
+    measured: Finite
     rates: dict[Verdict, RateRecord]
 
 
@@ -110,6 +114,25 @@ class SessionRow(Record):
     speedup: Finite
     seconds: Finite
     reference_seconds: Finite
+
+
+class RecordedRow(CaseFields):
+    """What a session holds of one backend at one case."""
+
+    backend: str
+    seconds: Finite
+    reference_seconds: Finite
+    speedup: Finite
+
+
+class Recorded(Document):
+    """The document of ``mlpbench gate --record``; ``sessions`` is how many the machine's bucket now has."""
+
+    schema_: Literal["mlpbench.gate-recorded/1"] = Field("mlpbench.gate-recorded/1", alias="schema")
+    baseline: str
+    sessions: int
+    head: RevisionRecord
+    rows: list[RecordedRow]
 
 
 class Session(Record):
