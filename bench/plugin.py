@@ -43,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--benchmark-gate-baseline",
         metavar="FILE",
         type=Path,
-        help="Fail the cases in which a speedup is less than in the sessions that FILE holds.",
+        help="Fail the cases in which a speedup is less than in the sessions that FILE holds. A FILE outside of the "
+        "project is named with '=', or pytest looks for its settings there.",
     )
     group.addoption(
         "--benchmark-gate-budget", metavar="SECONDS", type=float, default=120.0, help="What the gate measures at most."

@@ -100,11 +100,11 @@ def start(*arguments):
 
 
 def sides():
-    """Measuring processes of this repository that are there."""
+    """Processes that run sources of this repository."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if sets.MODULE in process.cmdline() and str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
+            if str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
                 found.append(process.pid)
     return found
 
@@ -199,6 +199,17 @@ def test_a_base_that_is_wrong_is_not_compared_with(repository):
     assert any("The pinned version of numpy changes from none to 1.0" in note for note in document.notes)
 
 
+def test_a_gain_passes_and_is_said(repository, capsys):
+    source = (repository / "impls" / "numpy_plain.py").read_text()
+    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    git("commit", "--quiet", "--all", "--message", "slow", cwd=repository)
+    (repository / "impls" / "numpy_plain.py").write_text(source)
+    status, rows, _ = gate("--backend", "numpy_plain")
+    assert (status, rows["numpy_plain"].verdict) == (0, "PASS")
+    assert rows["numpy_plain"].change.high < 0.7
+    assert "PASS: faster by more than 5.0%" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_budget_too_small_for_a_verdict(repository):
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
     assert status == 3
@@ -224,29 +235,53 @@ def test_an_interrupted_gate_reports_and_goes_on(repository):
     assert document.started == kept.started
 
 
+KILLS = int(os.environ.get("MLPBENCH_KILLS", "3"))
+
+
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
+    """Killed at random moments; MLPBENCH_KILLS says how many."""
     chance = random.Random(os.getpid())
-    arguments = ("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "8")
-    for _ in range(5):
-        resume = ("--resume",) if Path("results", state.FILE).exists() else ()
-        process = start(*arguments, *resume)
-        deadline = time.monotonic() + chance.uniform(0.3, 7)
-        while process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.02)
+    arguments = ("--backend", "numpy_plain", "--json", "gate.json", "--markdown", "gate.md")
+    begun = time.monotonic()
+    start(*arguments).communicate()
+    takes = time.monotonic() - begun
+    for _ in range(KILLS):
+        process = start(*arguments)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(chance.uniform(0, takes))
         with suppress(ProcessLookupError):  # it may be over
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        if Path("results", state.FILE).exists():
-            files.read(Path("results", state.FILE), state.GateState)
-    resume = ("--resume",) if Path("results", state.FILE).exists() else ()
-    _, rows, _ = gate(*arguments, *resume)
-    assert rows["numpy_plain"].verdict in ("PASS", "INCONCLUSIVE", "FAIL")
-    assert left_behind() == []
-    assert not [*Path(".mlpbench", "gate").glob(".*")]
-    assert not [*Path("results").glob(".*")]
-    git("worktree", "prune", cwd=repository)
+        assert all(files.read(path, Gate).rows for path in [*Path("results").glob("gate-*.json"), Path("gate.json")])
+        kept = Path("results", state.FILE)
+        had = len(files.read(kept, state.GateState).sets) if kept.exists() else 0
+        resumed = start(*arguments, "--resume")
+        said = resumed.communicate()
+        assert resumed.returncode in (0, 3), said
+        document = files.read(Path("gate.json"), Gate)
+        assert len(document.sets) >= max(1, had)
+        assert document.rows[0].verdict in ("PASS", "INCONCLUSIVE")
+        assert left_behind() == []
+        assert not [*Path(".mlpbench", "gate").glob(".*")]
+        assert not [*Path("results").glob(".*"), *Path("results").glob("*partial*"), *Path().glob(".mlpbench-*")]
     worktrees = subprocess.run(["git", "worktree", "list"], capture_output=True, text=True, check=True)
     assert len(worktrees.stdout.splitlines()) == 1
+
+
+def test_a_process_that_others_kill_costs_a_set_and_no_verdict(repository):
+    process = start("--backend", "numpy_plain", "--budget", "15", "--json", "gate.json")
+    while not Path("results", state.FILE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+    while not (found := sides()):
+        time.sleep(0.002)
+    with suppress(ProcessLookupError):  # it may be over
+        os.kill(found[0], signal.SIGKILL)
+    said = process.communicate()
+    assert process.returncode in (0, 3), said
+    document = files.read(Path("gate.json"), Gate)
+    assert sum(not one.seconds for one in document.sets) <= 1
+    assert document.rows[0].sets >= 6
 
 
 def test_what_cannot_be_kept_is_shown(repository, capsys):
@@ -273,7 +308,12 @@ def test_a_second_gate_waits_and_says_so(repository):
     ("arguments", "text"),
     [
         ((), "say what to measure against"),
-        (("--against", "HEAD", "--baseline", "b.json"), "say what to measure against"),
+        (("--against", "HEAD", "--baseline", "b.json"), "--baseline does not go with --against"),
+        (("--baseline", "b.json", "--resume"), "--resume does not go with --baseline"),
+        (("--against", "HEAD", "--sets", "60"), "--sets does not go with --against"),
+        (("--characterise", "--backend", "numba_jit"), "--backend does not go with --characterise"),
+        (("--record", "--ratchet"), "--ratchet does not go with --record"),
+        (("--record", "--baseline-from", "HEAD"), "--baseline-from does not go with --record"),
         (("--against", "nosuch"), "git knows no revision 'nosuch'"),
         (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
         (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
@@ -282,7 +322,6 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--budget", "nan"), "a budget is a number of seconds above 0"),
         (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
         (("--against", "HEAD", "--network", "3"), "3"),
-        (("--against", "HEAD", "--resume"), "cannot read results/gate.partial.json"),
         (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
         (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
         (("--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),
@@ -311,6 +350,22 @@ def test_a_resumed_gate_must_be_the_same(repository, capsys):
     path.write_text(path.read_text() + "\n# changed\n")
     assert main(["gate", *QUICK, "--backend", "numpy_plain", "--resume"]) == 2
     assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_resume_without_an_unfinished_gate_begins_one_and_says_so(repository, capsys):
+    Path("results").mkdir()
+    status, rows, _ = gate("--backend", "numpy_plain", "--resume")
+    assert status in (0, 3)
+    assert rows["numpy_plain"].sets >= 6
+    assert "there is no unfinished gate in results: this one begins" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"schema": "mlpbench.gate-state/1"}'])
+def test_what_was_left_and_is_damaged_is_not_gone_on_with(repository, capsys, content):
+    Path("results").mkdir()
+    Path("results", state.FILE).write_text(content)
+    assert main(["gate", *QUICK, "--resume"]) == 2
+    assert f"results/{state.FILE} is not" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_in_pytest_a_verdict_is_that_of_its_test(repository):

@@ -1,6 +1,7 @@
 """``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 
 from bench.cases import Case
 from bench.cli.main import main
-from bench.gate import baseline
-from bench.gate.baseline import Head
+from bench.cli.terminal import Lines
+from bench.gate import baseline, sets
+from bench.gate.baseline import Head, Measured
 from bench.gate.run import Task
 from bench.gate.sets import Row
 from bench.gate.trees import Revision
 from bench.records import files
-from bench.records.gate_schema import Baseline, Bucket, Gate, Move, Session, SessionRow
+from bench.records.gate_schema import Baseline, Bucket, Gate, Move, Recorded, Session, SessionRow
 from bench.timing import machine
 from impls import Network
 from tests.test_gate import plant, repository  # noqa: F401
@@ -41,13 +43,18 @@ def history(count, factor=1.0, reference=1.0):
     return [session(9 * factor * reference * a, 5e-6 / factor * b, 45e-6 * reference * c) for a, b, c in noise.tolist()]
 
 
+ROW = Row("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
+HEAD = Head(Revision("", None, {}), Path(), (ROW,), Task({}, (KEY,), 0, 0), {}, ())
+
+
 def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
     """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
-    monkeypatch.setattr(baseline, "measure", lambda head, progress, keys: (again or now or session(), {}))
-    row = Row("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-    head = Head(Revision("", None, {}), Path(), (row,), Task({}, (KEY,), 0, 0), {}, ())
+    second = again if isinstance(again, Measured) else Measured(again or now or session(), {})
+    monkeypatch.setattr(baseline, "measure", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
-    (found,) = baseline.judged(head, own, now or session(), failures or {}, 0.05, None)
+    first = now if isinstance(now, Measured) else Measured(now or session(), failures or {})
+    (found,), interrupted = baseline.judged(HEAD, own, first, 0.05, None)
+    assert interrupted == (first.interrupted is not None or "interrupted" in found.reason)
     return found
 
 
@@ -72,6 +79,49 @@ def test_what_fails_has_no_time(monkeypatch):
         monkeypatch, history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"}
     )
     assert (row.verdict, row.reason, row.head_seconds) == ("FAIL", "the head fails: wrong", None)
+
+
+def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothing(monkeypatch):
+    row = judged(monkeypatch, history(12, factor=1.2), now=Measured(session(), {}, 3))
+    assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
+    assert row.change.estimate == pytest.approx(1.2, rel=0.02)
+    assert "it was interrupted" in row.reason
+    row = judged(monkeypatch, history(12), now=Measured(session().model_copy(update={"rows": {}}), {}, 0))
+    assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
+    row = judged(monkeypatch, history(12, factor=1.2), again=Measured(session(), {}, 1))  # while it was suspected
+    assert row.verdict == "INCONCLUSIVE"
+
+
+def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
+    reference = ROW.of("python_loops").key
+    seconds = {KEY: {"head": [4e-6, 5e-6, 6e-6]}, reference: {"head": [44e-6, 45e-6, 46e-6]}}
+    answers = iter([sets.Outcomes(seconds=seconds), KeyboardInterrupt()])
+
+    def measure(*_):
+        one = next(answers)
+        if isinstance(one, BaseException):
+            raise one
+        return one
+
+    monkeypatch.setattr(sets, "measure", measure)
+    plans = {key: sets.Plan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
+    measured = baseline.measure(replace(HEAD, task=Task(plans, (KEY,), 0, 0)), Lines(), [KEY])
+    assert measured.interrupted == 1
+    assert measured.session.rows[KEY].speedup == pytest.approx(9)
+
+
+def test_a_library_that_differs_is_named(repository, capsys):  # noqa: F811
+    Path("results").mkdir()
+    assert run("--record") == 0
+    path = Path("results/baseline.json")
+    (own,) = files.read(path, Baseline).buckets
+    older = own.model_copy(update={"machine": {**own.machine, "numpy": "1.0"}})
+    other = own.model_copy(update={"machine": {**older.machine, "cpu": "another", "blas": None}})
+    files.write(path, Baseline(buckets=[other, older]))
+    _, _, document = answer(path)
+    numpy = machine.library_version("numpy")
+    line = f"1 sessions are of a machine that differs in numpy (1.0 there, {numpy} here)."
+    assert line in document.notes
 
 
 def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypatch):
@@ -107,8 +157,10 @@ def with_history(path, count, factor):
 def test_sessions_are_recorded_and_judged_by(repository, capsys):  # noqa: F811
     path = Path("results/baseline.json")
     path.parent.mkdir()
-    assert run("--record") == 0
+    assert run("--record", "--json", "recorded.json") == 0
     assert "9 more are needed" in capsys.readouterr().out
+    recorded = files.read(Path("recorded.json"), Recorded)
+    assert (recorded.sessions, [row.backend for row in recorded.rows]) == (1, ["numpy_plain"])
     (own,) = files.read(path, Baseline).buckets
     assert len(own.sessions) == 1
     assert own.machine["cpu"] == machine.describe()["cpu"]

@@ -2,6 +2,8 @@ import json
 import math
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -153,6 +155,19 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         files.write(tmp_path / "file.json", RUN)
     assert not list(tmp_path.iterdir())
+
+
+def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    left = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
+    others = [tmp_path / f"{files.UNFINISHED}{os.getpid()}-abc", tmp_path / f"{files.UNFINISHED}x-abc"]
+    for path in (left, *others):
+        path.touch()
+    files.sweep(tmp_path)
+    assert not left.exists()
+    assert all(path.exists() for path in others)
+    files.sweep(tmp_path / "nosuch")
 
 
 def test_a_written_file_has_the_permissions_of_any_other(tmp_path):

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 
 from bench.cases import Case
 from bench.cli import answers, terminal, verdicts
 from bench.gate import baseline, rule, trees
-from bench.gate.baseline import Head
+from bench.gate.baseline import Head, Measured
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Baseline, Gate, Session
+from bench.records.gate_schema import Baseline, Bucket, Gate, Recorded, RecordedRow
 from bench.timing import machine
 from bench.timing.machine import Meter
 from bench.timing.measure import Progress
@@ -32,52 +33,74 @@ class Wanted:
     ratchet: bool
 
 
-def record(wanted: Wanted) -> int:
-    """Append a session to the file, which is made if it is missing."""
+def record(wanted: Wanted, json_path: str | None) -> int:
+    """Append a session to the file, which is made if it is missing. Raises KeyboardInterrupt."""
+    started = answers.now()
     with answers.caller_input():
+        answers.check_json_path(json_path, Recorded)
         files.check_destination(wanted.path, Baseline)
         known = files.read(wanted.path, Baseline) if wanted.path.exists() else Baseline(buckets=[])
     with terminal.progress() as progress:
-        head, session, failures = _measured(wanted, progress)
-    wrong = {**head.wrong, **failures}
+        head, measured = _measured(wanted, progress)
+    if measured.interrupted is not None:
+        raise KeyboardInterrupt
+    wrong = {**head.wrong, **measured.failures}
     if wrong:
         raise click.ClickException(
             f"nothing is recorded, for {'; '.join(f'{key}: {why}' for key, why in wrong.items())}"
         )
-    bucket = baseline.bucket_of(machine.describe())
-    known = baseline.with_session(known, bucket, session)
+    here = machine.describe()
+    known = baseline.with_session(known, machine.bucket(here), measured.session)
     with answers.caller_input():
         files.write(wanted.path, known)
-    count = len(baseline.find(known, bucket).sessions)
-    left = max(0, rule.SESSIONS - count)
-    terminal.show(
-        f"{wanted.path}: session {count} of machines like this one, {head.revision.title}, {len(session.rows)} rows",
+    rows = measured.session.rows
+    document = Recorded(
+        command="gate",
+        version=answers.version(),
+        started=started,
+        finished=answers.now(),
+        machine=here,
+        baseline=str(wanted.path),
+        sessions=len(baseline.find(known, machine.bucket(here)).sessions),
+        head=verdicts.revision(head.revision),
+        rows=[
+            RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
+            for row in head.rows
+            if row.key in rows
+        ],
+    )
+    left = max(0, rule.SESSIONS - document.sessions)
+    answers.answer(
+        document,
+        json_path,
+        f"{wanted.path}: session {document.sessions} of machines like this one, {document.head.title}, "
+        f"{len(rows)} rows",
         f"{left} more are needed before there is a verdict" if left else "there are enough for a verdict",
     )
     return answers.OK
 
 
-def judged(wanted: Wanted) -> Gate:
-    """The verdict on the working tree by the sessions in the file, or in the file as a revision has it."""
+def judged(wanted: Wanted) -> tuple[Gate, bool]:
+    """The verdict on the working tree by the sessions in the file, or in the file as a revision has it.
+
+    And whether the measuring was interrupted.
+    """
     started, meter = answers.now(), Meter.start()
     with answers.caller_input():
         known = _known(wanted)
-    bucket = baseline.bucket_of(machine.describe())
+    bucket = machine.bucket(machine.describe())
     own = baseline.find(known, bucket)
     with terminal.progress() as progress:
-        head, session, failures = _measured(wanted, progress)
-        rows = baseline.judged(head, own, session, failures, wanted.threshold, progress)
-    gains = baseline.gains(rows, [row.key for row in head.rows])
+        head, measured = _measured(wanted, progress)
+        rows, interrupted = baseline.judged(head, own, measured, wanted.threshold, progress)
+    gains = {} if interrupted else baseline.gains(rows, [row.key for row in head.rows])
     notes = [f"{key} is {factor - 1:.1%} faster; --ratchet moves the baseline" for key, factor in gains.items()]
     if wanted.ratchet and gains:
         with answers.caller_input():
             files.write(wanted.path, baseline.with_moves(known, bucket, gains))
         notes = [f"{key} is {factor - 1:.1%} faster: the baseline is moved." for key, factor in gains.items()]
     if len(own.sessions) < rule.SESSIONS:
-        notes.append(
-            f"There are {len(own.sessions)} sessions of machines like this one; one more: "
-            f"mlpbench gate --record --baseline {wanted.path}"
-        )
+        notes += _too_few(known, own, wanted.path)
     options = {
         "baseline": str(wanted.path),
         "from": wanted.revision,
@@ -85,13 +108,32 @@ def judged(wanted: Wanted) -> Gate:
         "budget": wanted.budget,
         "rows": [row.key for row in head.rows],
     }
-    return verdicts.document(started, options, head.revision, None, rows, [*head.notes, *notes], meter.read(), [])
+    notes = [*head.notes, *notes]
+    return verdicts.document(started, options, head.revision, None, rows, notes, meter.read(), []), interrupted
 
 
-def _measured(wanted: Wanted, progress: Progress) -> tuple[Head, Session, dict[str, str]]:
+def _too_few(known: Baseline, own: Bucket, path: Path) -> list[str]:
+    """What to do where a bucket has too few sessions, and in what the machine differs from another that has some."""
+    notes = [
+        f"There are {len(own.sessions)} sessions of machines like this one; one more: "
+        f"mlpbench gate --record --baseline {path}"
+    ]
+    near = None if own.sessions else baseline.nearest(known, own.machine)
+    if near is not None:
+        other, keys = near
+        moved = (f"{key} ({_shown(other.machine.get(key))} there, {_shown(own.machine[key])} here)" for key in keys)
+        notes.append(f"{len(other.sessions)} sessions are of a machine that differs in {', '.join(moved)}.")
+    return notes
+
+
+def _shown(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value or "none")
+
+
+def _measured(wanted: Wanted, progress: Progress) -> tuple[Head, Measured]:
     with answers.caller_input():
         head = baseline.prepared(wanted.cases, wanted.backends, wanted.budget, progress)
-    return head, *baseline.measure(head, progress, head.task.judged)
+    return head, baseline.measure(head, progress, head.task.judged)
 
 
 def _known(wanted: Wanted) -> Baseline:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+import click
+from click.core import ParameterSource
+
 from bench import cases
 from bench.cases import Case
 from bench.cli import answers, rates, terminal, verdicts
@@ -23,6 +26,19 @@ from bench.timing.machine import Meter
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
 BASELINE = "baseline.json"
 RESULTS, THRESHOLD = "results", "5%"
+
+ROWS = ("backend", "network", "operation", "batch")
+JUDGING = (*ROWS, "threshold", "markdown")
+ALWAYS = ("budget", "json_path", "results")
+FORMS = {
+    "characterise": ("sets", "loaded"),
+    "record": ("baseline", *ROWS),
+    "against": ("resume", *JUDGING),
+    "baseline": ("baseline_from", "ratchet", *JUDGING),
+    "baseline_from": ("ratchet", *JUDGING),
+    "ratchet": JUDGING,
+}
+"""By the option that says what is done, the options that go with it; the first that is given counts."""
 
 
 def gate(
@@ -48,15 +64,15 @@ def gate(
 ) -> int:
     """Measure the working tree against a revision or a baseline and give the verdict, or measure the gate itself."""
     with answers.caller_input():
-        stored = baseline is not None or baseline_from is not None or record or ratchet
-        if (against is not None) + stored + characterise != 1:
-            raise ValueError("say what to measure against: --against REV, such as --against main, or --baseline FILE")
+        _check_form()
         limit, most = share(threshold), seconds(budget)
         chosen = tuple(
             cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT, batches=batch)
         )
-        if not characterise:
+        if not (characterise or record):
             answers.check_json_path(json_path, Gate)
+    for folder in {results, *(Path(name).parent for name in (baseline, json_path) if name is not None)}:
+        files.sweep(folder)
     if characterise:
         return rates.characterise(sets, loaded, most, json_path, results)
     with alone(terminal.say):
@@ -67,15 +83,33 @@ def gate(
             path = results / BASELINE if baseline is None else baseline
             asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
             if record:
-                return sessions.record(asked)
-            document, interrupted = sessions.judged(asked), False
-    _store(results, document)
-    try:
-        answers.answer(document, json_path, *verdicts.text(document))
-    finally:
-        if markdown is not None:
-            _append(Path(markdown), verdicts.markdown(document))
+                return sessions.record(asked, json_path)
+            document, interrupted = sessions.judged(asked)
+        _store(results, document)
+        try:
+            answers.answer(document, json_path, *verdicts.text(document))
+        finally:
+            if markdown is not None:
+                _append(Path(markdown), verdicts.markdown(document))
+        if against is not None and not interrupted:  # now that nothing of it can be lost
+            state.forget(results / state.FILE, terminal.say)
     return INTERRUPTED if interrupted else STATUS[document.verdict]
+
+
+def _check_form() -> None:
+    """Raise ValueError unless the options that were given belong together."""
+    context = click.get_current_context()
+    given = [name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    form = next((form for form in FORMS if form in given), None)
+    if form is None:
+        raise ValueError("say what to measure against: --against REV, such as --against main, or --baseline FILE")
+    for name in given:
+        if name != form and name not in {*FORMS[form], *ALWAYS}:
+            raise ValueError(f"{_flag(name)} does not go with {_flag(form)}; see {context.command_path} --help")
+
+
+def _flag(name: str) -> str:
+    return f"--{name.removesuffix('_path').replace('_', '-')}"
 
 
 def rows(
@@ -88,14 +122,15 @@ def rows(
     kept, threshold = tuple(dict.fromkeys(chosen)), share(THRESHOLD)
     with alone(terminal.say):
         if revision is not None:
-            document, interrupted = judged(
-                Wanted(revision, kept, names, threshold, seconds(budget)), False, root / RESULTS
-            )
-            if interrupted:
-                raise KeyboardInterrupt
+            results = root / RESULTS
+            document, interrupted = judged(Wanted(revision, kept, names, threshold, seconds(budget)), False, results)
+            state.forget(results / state.FILE, terminal.say)
         else:
             path = Path() if baseline is None else baseline
-            document = sessions.judged(sessions.Wanted(path, None, kept, names, threshold, seconds(budget), False))
+            asked = sessions.Wanted(path, None, kept, names, threshold, seconds(budget), False)
+            document, interrupted = sessions.judged(asked)
+    if interrupted:
+        raise KeyboardInterrupt
     return {(row.backend, case): row for row in document.rows for case in kept if _is_of(row, case)}
 
 
@@ -123,14 +158,21 @@ def seconds(value: float) -> float:
 
 
 def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
-    """The verdict on the working tree against a revision, and whether the measuring was interrupted."""
+    """The verdict on the working tree against a revision, and whether the measuring was interrupted.
+
+    What was measured stays in its file until that is forgotten.
+    """
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
         with answers.caller_input():
-            if resume:
-                files.read(results / state.FILE, GateState)  # before all the work
-            prepared = against.prepared(wanted, progress)
-            state.sweep(results)
+            of = against.sources(wanted.revision)
+            if not resume:
+                state.forget(results / state.FILE, terminal.say)
+            elif (results / state.FILE).exists():
+                files.read(results / state.FILE, GateState)  # what is wrong with it is said before all the work
+            else:
+                terminal.say(f"there is no unfinished gate in {results}: this one begins")
+            prepared = against.prepared(wanted, of, progress)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
         keep = state.Keeper(results / state.FILE, begun, terminal.say)
         interrupted = False
@@ -154,8 +196,6 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
         meter.read(),
         keep.state.sets,
     )
-    if not interrupted:
-        keep.forget()
     return document, interrupted
 
 

@@ -191,7 +191,7 @@ def scale(**options: Any) -> int:
 @_case_options("3-3-1 and 100-100-50-10")
 @click.option("--threshold", default="5%", metavar="T", help="The slowdown that is a regression. Default: 5%.")
 @click.option("--budget", default=120.0, metavar="SECONDS", help="Measuring at most. Default: 120.")
-@click.option("--resume", is_flag=True, help="Go on with a gate that was killed or interrupted.")
+@click.option("--resume", is_flag=True, help="Go on with a gate that was killed or interrupted, if there is one.")
 @click.option("--characterise", is_flag=True, help="Measure the gate itself: see how often it errs.")
 @click.option("--sets", default=0, metavar="N", help="With --characterise: record until there are N sets.")
 @click.option("--loaded", is_flag=True, help="With --characterise: record beside two busy neighbours.")

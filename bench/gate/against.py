@@ -51,17 +51,31 @@ class Prepared:
             "base": self.base.digest,
             "rows": [row.key for row in self.rows],
             "threshold": self.task.threshold,
-            "machine": machine.describe(),
+            "machine": machine.bucket(machine.describe()),
         }
 
 
-def prepared(wanted: Wanted, progress: Progress) -> Prepared:
+@dataclass(frozen=True)
+class Sources:
+    """The two revisions, and the folder of the working tree."""
+
+    root: Path
+    head: Revision
+    base: Revision
+
+
+def sources(revision: str) -> Sources:
+    """The working tree and the revision. Raises TreeError."""
+    root = trees.repository()
+    return Sources(root, trees.working(root), trees.committed(root, revision))
+
+
+def prepared(wanted: Wanted, of: Sources, progress: Progress) -> Prepared:
     """Lay out both revisions, choose the rows, prove the head right, and try everything out once.
 
     Raises TreeError and ValueError for what cannot be compared.
     """
-    root = trees.repository()
-    head, base = trees.working(root), trees.committed(root, wanted.revision)
+    root, head, base = of.root, of.head, of.base
     progress.stage(f"head: {head.title}; base: {base.title}")
     places = prepare.lay_out(root, head, base)
     choice = prepare.choose(places, wanted.cases, wanted.backends)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,4 +29,5 @@ def alone(say: Callable[[str], None]) -> Iterator[None]:
 
 def path() -> Path:
     """The file that is locked."""
-    return Path(tempfile.gettempdir()) / f"mlpbench-gate-{getpass.getuser()}.lock"
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # a container's user may have no name
+    return Path(tempfile.gettempdir()) / f"mlpbench-gate-{user}.lock"

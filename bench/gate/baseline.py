@@ -18,14 +18,12 @@ from bench.gate.rule import Judgement
 from bench.gate.run import Task, planned
 from bench.gate.sets import Died, Plan, Row
 from bench.gate.trees import Revision
-from bench.records.gate_schema import Baseline, Bucket, Cause, GateRow, Move, Session, SessionRow
+from bench.records.gate_schema import Baseline, Bucket, Cause, GateRow, Move, Session, SessionRow, Verdict
 from bench.selection import REFERENCE
 from bench.timing.measure import Progress
 
 SETS = rule.FEWEST
 """Fresh processes of a session."""
-LIKE = ("cpu", "instruction_set", "python", "blas")
-LIBRARIES = ("numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,6 @@ class Head:
     task: Task
     wrong: Mapping[str, str]
     notes: tuple[str, ...]
-
-
-def bucket_of(machine: Mapping[str, Any]) -> dict[str, Any]:
-    """What two machines must share for their speedups to be compared."""
-    libraries = {name: machine["libraries"].get(name) for name in LIBRARIES}
-    return {**{key: machine[key] for key in LIKE}, **libraries}
 
 
 def prepared(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> Head:
@@ -67,12 +59,22 @@ def prepared(cases: Sequence[Case], named: Sequence[str], budget: float, progres
     return Head(revision, tree, rows, task, wrong, choice.notes)
 
 
-def measure(head: Head, progress: Progress, keys: Sequence[str]) -> tuple[Session, dict[str, str]]:
-    """A session: speedups of these rows from fresh processes; and by row what failed."""
+@dataclass(frozen=True)
+class Measured:
+    """A session, by row what failed, and after how many processes it was interrupted; None if it was not."""
+
+    session: Session
+    failures: Mapping[str, str]
+    interrupted: int | None = None
+
+
+def measure(head: Head, progress: Progress, keys: Sequence[str]) -> Measured:
+    """A session: speedups of these rows from fresh processes."""
     beside = dict.fromkeys(head.task.plans[key].row.of(REFERENCE).key for key in keys)
     wanted: list[Plan] = [head.task.plans[key] for key in dict.fromkeys([*keys, *beside]) if key in head.task.plans]
     found: dict[str, list[float]] = {plan.key: [] for plan in wanted}
     failures: dict[str, str] = {}
+    interrupted = None
     random = Random()
     progress.start(SETS)
     for number in range(SETS):
@@ -85,6 +87,9 @@ def measure(head: Head, progress: Progress, keys: Sequence[str]) -> tuple[Sessio
         except Died as death:
             failures[death.key] = str(death)
             continue
+        except KeyboardInterrupt:
+            interrupted = number
+            break
         for key, times in outcomes.seconds.items():
             found[key].append(median(times["head"]))
         failures.update((key, next(iter(reasons.values()))) for key, reasons in outcomes.failures.items())
@@ -94,12 +99,13 @@ def measure(head: Head, progress: Progress, keys: Sequence[str]) -> tuple[Sessio
         reference = head.task.plans[key].row.of(REFERENCE).key
         if reference in failures:
             failures.setdefault(key, f"the reference fails: {failures[reference]}")
-        if key not in failures:
+        if key not in failures and found[key] and found[reference]:
             speedup = math.exp(fmean(map(math.log, found[reference])) - fmean(map(math.log, found[key])))
             seconds, beside_seconds = median(found[key]), median(found[reference])
             rows[key] = SessionRow(speedup=speedup, seconds=seconds, reference_seconds=beside_seconds)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    return Session(started=started, head=head.revision.title, digest=head.revision.digest, rows=rows), failures
+    session = Session(started=started, head=head.revision.title, digest=head.revision.digest, rows=rows)
+    return Measured(session, failures, interrupted)
 
 
 def with_session(baseline: Baseline, bucket: dict[str, Any], session: Session) -> Baseline:
@@ -121,27 +127,46 @@ def find(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
     return next((one for one in baseline.buckets if one.machine == bucket), empty)
 
 
+def nearest(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:
+    """The bucket that differs from a machine in fewest things, and these; None where there is no bucket."""
+    differences = [(one, [key for key in bucket if one.machine.get(key) != bucket[key]]) for one in baseline.buckets]
+    return min(differences, key=lambda pair: len(pair[1]), default=None)
+
+
 def judged(
-    head: Head, own: Bucket, session: Session, failures: Mapping[str, str], threshold: float, progress: Progress
-) -> list[GateRow]:
-    """The rows of the document. What a session makes suspect is measured again before it is called a regression."""
-    wrong = {**head.wrong, **failures}
-    rows = len(head.rows)
+    head: Head, own: Bucket, measured: Measured, threshold: float, progress: Progress
+) -> tuple[list[GateRow], bool]:
+    """The rows of the document, and whether the measuring was interrupted.
+
+    What a session makes suspect is measured again before it is called a regression.
+    """
+    session = measured.session
     first = {
-        row.key: _predicted(own, row.key, session, threshold, rule.FAIL_ALPHA / rows)
+        row.key: _predicted(own, row.key, session, threshold, rule.FAIL_ALPHA / len(head.rows))
         for row in head.rows
         if row.key in session.rows
     }
-    suspects = [key for key, found in first.items() if found.verdict == "FAIL"]
-    again, failed = measure(head, progress, suspects) if suspects else (session, {})
-    second = {key: _predicted(own, key, again, threshold, rule.PASS_ALPHA) for key in suspects if key in again.rows}
-    wrong |= failed
-    return [
-        _failed(row, wrong[row.key])
-        if row.key in wrong
-        else _row(row, own, again if row.key in second else session, first[row.key], second.get(row.key), threshold)
-        for row in head.rows
-    ]
+    interrupted = measured.interrupted is not None
+    suspects = [] if interrupted else [key for key, found in first.items() if found.verdict == "FAIL"]
+    again = measure(head, progress, suspects) if suspects else Measured(session, {})
+    second = {
+        key: _predicted(own, key, again.session, threshold, rule.PASS_ALPHA)
+        for key in suspects
+        if key in again.session.rows
+    }
+    wrong = {**head.wrong, **measured.failures, **again.failures}
+    rows = []
+    for row in head.rows:
+        key = row.key
+        if key in wrong:
+            rows.append(_told(row, "FAIL", f"the head fails: {wrong[key]}", own, session))
+        elif interrupted or (key in suspects and again.interrupted is not None):
+            reason = f"it was interrupted before all {SETS} processes of a session were measured"
+            rows.append(_told(row, "INCONCLUSIVE", reason, own, session, first.get(key)))
+        else:
+            latest = again.session if key in second else session
+            rows.append(_row(row, own, latest, first[key], second.get(key), threshold))
+    return rows, interrupted or again.interrupted is not None
 
 
 def gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, float]:
@@ -171,9 +196,7 @@ def _row(
     row: Row, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
 ) -> GateRow:
     found = first if second is None else second
-    now = session.rows[row.key]
-    before = [one.rows[row.key] for one in own.sessions if row.key in one.rows]
-    moved = _moved(before, now)
+    moved = _moved(_before(own, row.key), session.rows[row.key])
     verdict, reason = found.verdict, ""
     if found.sets < rule.SESSIONS:
         reason = f"{found.sets} of the {rule.SESSIONS} sessions that a verdict takes"
@@ -185,39 +208,41 @@ def _row(
         reason = "a first suspicion was not confirmed"
     elif verdict == "INCONCLUSIVE":
         reason = f"the sessions differ too much to tell {threshold:.1%}"
+    return _told(row, verdict, reason, own, session, found, moved, None if second is None else SETS)
+
+
+def _told(
+    row: Row,
+    verdict: Verdict,
+    reason: str,
+    own: Bucket,
+    session: Session,
+    found: Judgement | None = None,
+    moved: Sequence[Cause] = (),
+    confirming: int | None = None,
+) -> GateRow:
+    """The row of the document, with times where ``found`` says that there are."""
+    before = [] if found is None else [one.seconds for one in _before(own, row.key)]
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
         verdict=verdict,
         reason=reason,
-        base_seconds=median(one.seconds for one in before) if before else None,
-        head_seconds=now.seconds,
-        change=ratio(found),
+        base_seconds=median(before) if before else None,
+        head_seconds=None if found is None else session.rows[row.key].seconds,
+        change=None if found is None else ratio(found),
         speedup_change=None,
         offset=None,
-        detectable=None if found.detectable is None else math.exp(found.detectable),
-        sets=found.sets,
-        confirming=None if second is None else SETS,
-        moved=moved,
+        detectable=None if found is None or found.detectable is None else math.exp(found.detectable),
+        sets=0 if found is None else found.sets,
+        confirming=confirming,
+        moved=list(moved),
     )
 
 
-def _failed(row: Row, reason: str) -> GateRow:
-    return GateRow(
-        **row.case.fields(),
-        backend=row.backend,
-        verdict="FAIL",
-        reason=f"the head fails: {reason}",
-        base_seconds=None,
-        head_seconds=None,
-        change=None,
-        speedup_change=None,
-        offset=None,
-        detectable=None,
-        sets=0,
-        confirming=None,
-        moved=[],
-    )
+def _before(own: Bucket, key: str) -> list[SessionRow]:
+    """A row in the bucket's sessions."""
+    return [one.rows[key] for one in own.sessions if key in one.rows]
 
 
 def _moved(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:

@@ -16,8 +16,8 @@ FILE = "gate.partial.json"
 def begin(
     path: Path, settings: dict[str, Any], failures: dict[str, dict[str, str]], started: str, resume: bool
 ) -> GateState:
-    """An empty state; with ``resume`` the one in the file. Raises RecordError where there is none that fits."""
-    if not resume:
+    """An empty state; with ``resume`` the one in the file if there is one. Raises RecordError where it does not fit."""
+    if not (resume and path.exists()):
         return GateState(settings=settings, started=started, sets=[], failures=failures, deaths={})
     state = files.read(path, GateState)
     other = [key for key in settings if state.settings.get(key) != settings[key]]
@@ -46,15 +46,11 @@ class Keeper:
             self._works = False
             self._say(f"{error}; the gate goes on, and cannot be resumed")
 
-    def forget(self) -> None:
-        """Remove the file: the gate is over."""
-        try:
-            self._path.unlink(missing_ok=True)
-        except OSError as error:
-            self._say(f"cannot remove {self._path}: {error.strerror}")
 
-
-def sweep(folder: Path) -> None:
-    """Remove files that a killed process was writing. Only one gate at a time may."""
-    for left in folder.glob(f"{files.UNFINISHED}*"):
-        left.unlink(missing_ok=True)
+def forget(path: Path, say: Callable[[str], None]) -> None:
+    """Remove the file: its gate is over, or another begins."""
+    try:
+        if path.exists():
+            path.unlink()
+    except OSError as error:
+        say(f"cannot remove {path}: {error.strerror}")

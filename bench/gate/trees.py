@@ -102,8 +102,14 @@ def pins(root: Path, base: str, path: str = "constraints.txt") -> dict[str, tupl
 
 
 def sweep(store: Path) -> None:
-    """Remove what a killed gate left, and the trees that were not used for longest. Only one gate at a time may."""
-    store.mkdir(parents=True, exist_ok=True)
+    """Remove what a killed gate left, and the trees that were not used for longest. Only one gate at a time may.
+
+    Raises TreeError where there can be no such folder.
+    """
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TreeError(f"cannot make the folder {store}: {error.strerror}") from None
     for left in store.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
     kept = sorted((path for path in store.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
 from pydantic import ValidationError
 
 from bench.records.schema import Document, Latest, Record, Run
 
 LATEST = "latest.json"
 UNFINISHED = ".mlpbench-"
-"""How the name of a file begins that is being written."""
+"""How the name of a file begins that is being written; the number of the process that writes it follows."""
 
 Kind = TypeVar("Kind", bound=Record)
 
@@ -58,7 +59,7 @@ def write(path: Path, document: Record) -> None:
 def write_bytes(path: Path, content: bytes) -> None:
     """Write into a temporary file beside the path, which then takes its name. Raises RecordError."""
     try:
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{UNFINISHED}{os.getpid()}-")
         try:
             with open(descriptor, "wb") as file:
                 file.write(content)
@@ -72,6 +73,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             raise
     except OSError as error:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
+
+
+def sweep(folder: Path) -> None:
+    """Remove the files that processes which were killed had begun to write."""
+    for left in folder.glob(f"{UNFINISHED}*-*"):
+        number = left.name.removeprefix(UNFINISHED).partition("-")[0]
+        if number.isdecimal() and not psutil.pid_exists(int(number)):
+            with suppress(OSError):
+                left.unlink()
 
 
 def keep(folder: Path, document: Document) -> Path:
