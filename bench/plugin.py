@@ -7,7 +7,7 @@ revision or a baseline the gate measures the cases as well, and its verdicts are
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,8 @@ if "numpy" not in sys.modules:
 
 PROPERTY = "mlpbench"
 """Name of the user property with which a benchmark case hands over its row of the table."""
+GATE = "mlpbench gate"
+"""And of that with the gate's verdict on it, in words."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,6 +51,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--benchmark-gate-budget", metavar="SECONDS", type=float, default=120.0, help="What the gate measures at most."
     )
+    group.addoption(
+        "--benchmark-gate-threshold", metavar="T", default="5%", help="The slowdown that is a regression. Default: 5%%."
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,13 +61,18 @@ def pytest_configure(config: pytest.Config) -> None:
     revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
     if revision is None and baseline is None:
         return
+    from bench.cli import gate
     from bench.gate import trees
     from bench.records import files
     from bench.records.gate_schema import Baseline
 
     if revision is not None and baseline is not None:
         raise pytest.UsageError("name either --benchmark-gate-against or --benchmark-gate-baseline")
+    if not (config.getoption("benchmark_cases") or config.getoption("benchmark_only", False)):
+        raise pytest.UsageError("the gate measures benchmark cases: add --benchmark")
     try:
+        gate.share(config.getoption("benchmark_gate_threshold"))
+        gate.seconds(config.getoption("benchmark_gate_budget"))
         if revision is not None:
             trees.committed(trees.repository(), revision)
         else:
@@ -84,16 +94,18 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     pairs = [(params["name"], params["case"]) for params in wanted if {"name", "case"} <= params.keys()]
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        return gate.rows(pairs, revision, baseline, option("benchmark_gate_budget"), request.config.rootpath)
+        effort = gate.share(option("benchmark_gate_threshold")), gate.seconds(option("benchmark_gate_budget"))
+        return gate.rows(pairs, revision, baseline, *effort, request.config.rootpath)
 
 
-def settle(row: GateRow | None, extra_info: dict[str, Any]) -> None:
+def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]) -> None:
     """Make the gate's verdict on a case that of the test that runs it, and put its figures beside the test's."""
     if row is None:
         return
     from bench.cli import verdicts
 
     extra_info["gate"] = row.model_dump()
+    record_property(GATE, verdicts.sentence(row))
     if row.verdict == "FAIL":
         pytest.fail(verdicts.sentence(row), pytrace=False)
     if row.verdict == "INCONCLUSIVE":
@@ -119,13 +131,33 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """End with the speedups, by case."""
-    rows = [
-        value
-        for report in terminalreporter.getreports("passed")
-        for name, value in report.user_properties
-        if name == PROPERTY
-    ]
+    """End with the speedups, by case, and with the gate's verdicts."""
+    _tell_speedups(terminalreporter, _handed_over(_reports(terminalreporter, "passed"), PROPERTY))
+    option = terminalreporter.config.getoption
+    if option("benchmark_gate_against") is not None or option("benchmark_gate_baseline") is not None:
+        ended = _reports(terminalreporter, "passed", "failed", "skipped")
+        _tell_verdicts(terminalreporter, _handed_over(ended, GATE), len(ended))
+
+
+def _reports(terminalreporter: pytest.TerminalReporter, *outcomes: str) -> list[pytest.TestReport]:
+    """Reports of the tests that ended so."""
+    return [one for outcome in outcomes for one in terminalreporter.getreports(outcome) if one.when == "call"]
+
+
+def _handed_over(reports: list[pytest.TestReport], name: str) -> list[Any]:
+    """What tests handed over under this name."""
+    return [value for one in reports for key, value in one.user_properties if key == name]
+
+
+def _tell_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[str], cases: int) -> None:
+    terminalreporter.section("the gate")
+    for sentence in sentences:
+        terminalreporter.write_line(sentence)
+    if (left := cases - len(sentences)) > 0:
+        terminalreporter.write_line(f"no verdict on {left} more: of its default cases and others it takes the former")
+
+
+def _tell_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
     if not rows:
         return
     from bench.cli.tables import number

@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 import impls
+from bench.gate import alone
 from impls import Backend, Network
+from tests import gates
 from tests.third_party import install, path_with
 
 ROOT = Path(__file__).parents[1]
@@ -33,3 +35,14 @@ def third_party(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
     monkeypatch.syspath_prepend(folder)
     return lambda name, *body, **options: install(folder, name, *body, **options)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A repository for the gate, in which the test is."""
+    root = tmp_path / "repository"
+    gates.lay_out(root)
+    monkeypatch.chdir(root)
+    # A machine may be slow, and this one may be busy: a lock of the tests' own keeps other gates out of them.
+    monkeypatch.setattr(alone.tempfile, "gettempdir", lambda: str(tmp_path))
+    return root

@@ -56,7 +56,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
     checks.after(backend, case, expectation(case), model, (function, argument))
-    settle(gate_rows.get((name, case)), benchmark.extra_info)
+    settle(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
 def paired_speedup(case, name, timed):

@@ -6,6 +6,7 @@ from collections import Counter
 from itertools import pairwise
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,3 +83,9 @@ def test_stretch_gives_the_time_of_one_call():
 def test_an_estimate_leaves_the_first_call_out():
     waits = iter([0.5])
     assert stretches.estimate(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
+
+
+def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
+    monkeypatch.setattr(stretches, "perf_counter_ns", lambda: 0)
+    with pytest.raises(RuntimeError, match="the clock stands still"):
+        stretches.estimate(lambda argument: argument, None)

@@ -1,5 +1,6 @@
 """``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,7 @@ from bench.records import files
 from bench.records.gate_schema import Baseline, Bucket, Gate, Move, Recorded, Session, SessionRow
 from bench.timing import machine
 from impls import Network
-from tests.test_gate import plant, repository  # noqa: F401
-from tests.test_gate_trees import git
+from tests.gates import git, plant
 
 FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "4")
 KEY = "numpy_plain: forward 3-3-1, 1 sample, float64"
@@ -110,7 +110,7 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
 
-def test_a_library_that_differs_is_named(repository, capsys):  # noqa: F811
+def test_a_library_that_differs_is_named(repository, capsys):
     Path("results").mkdir()
     assert run("--record") == 0
     path = Path("results/baseline.json")
@@ -154,7 +154,7 @@ def with_history(path, count, factor):
     files.write(path, Baseline(buckets=[known.buckets[0].model_copy(update={"sessions": sessions})]))
 
 
-def test_sessions_are_recorded_and_judged_by(repository, capsys):  # noqa: F811
+def test_sessions_are_recorded_and_judged_by(repository, capsys):
     path = Path("results/baseline.json")
     path.parent.mkdir()
     assert run("--record", "--json", "recorded.json") == 0
@@ -174,7 +174,7 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):  # noqa: F811
     assert move.factor == pytest.approx(2, rel=0.3)
 
 
-def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):  # noqa: F811
+def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     Path("results").mkdir()
     assert run("--record") == 0
     path = Path("results/baseline.json").rename("baseline.json")
@@ -190,7 +190,7 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):  
     assert "baseline.json of HEAD is not an mlpbench document" in capsys.readouterr().err
 
 
-def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):  # noqa: F811
+def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):
     Path("results").mkdir()
     assert run("--record") == 0
     before = Path("results/baseline.json").read_bytes()
@@ -201,6 +201,17 @@ def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):  # noqa: F8
     assert run("--record") == 2
     assert "nothing is recorded, for numpy_plain" in capsys.readouterr().err
     assert Path("results/baseline.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("change", [{"speedup": 0.0}, {"speedup": 1e308}, {"seconds": -1.0}])
+def test_a_session_that_cannot_be_is_refused(tmp_path, change):
+    row = {"speedup": 1.0, "seconds": 1.0, "reference_seconds": 1.0}
+    one = {"started": "", "head": "", "digest": "", "rows": {KEY: {**row, **change}}}
+    path = tmp_path / "b.json"
+    document = {"schema": "mlpbench.baseline/1", "buckets": [{"machine": {}, "sessions": [one], "moves": []}]}
+    path.write_text(json.dumps(document))
+    with pytest.raises(files.RecordError, match="is not a valid"):
+        files.read(path, Baseline)
 
 
 def test_moves_count_for_the_sessions_before_them():

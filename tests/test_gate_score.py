@@ -1,5 +1,6 @@
 """The rates at which rules err: on synthetic recordings, and on those that the project keeps."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -106,6 +107,18 @@ def test_a_recording_is_kept_as_it_was(tmp_path):
         path.write_bytes(content)
         with pytest.raises(RecordError, match=text):
             recording.read(path)
+    about = json.dumps({"settings": {}, "calibration": {"loops": 1, "steps": [1]}, "wall_seconds": 1.0})
+    for seconds, text in (
+        (data.seconds[:0], about),
+        (0 * data.seconds, about),
+        (np.nan * data.seconds, about),
+        (data.seconds, about.replace("1.0", "NaN")),
+        (data.seconds, about.replace('"loops": 1', '"loops": Infinity')),
+        (data.seconds, about.replace("[1]", '["x"]')),
+    ):
+        np.savez(path, about=text, seconds=seconds.astype(np.float32))
+        with pytest.raises(RecordError, match="is no recording"):
+            recording.read(path)
     np.savez(path, seconds=np.zeros((3, 2)))
     with pytest.raises(RecordError, match="is no recording"):
         recording.read(path)
@@ -129,6 +142,7 @@ def test_the_command_scores_what_is_recorded(tmp_path, capsys):
 @pytest.mark.slow
 def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(recording, "ROW", Row("numpy_plain", recording.ROW.case))  # which is not compiled
+    monkeypatch.setattr(recording, "PROCESSES", 1)
     arguments = ["gate", "--characterise", "--results", str(tmp_path)]
     assert main([*arguments, "--sets", "1", "--loaded"]) == 0
     first = recording.read(tmp_path / "gate" / "loaded.npz")

@@ -2,22 +2,13 @@
 
 import os
 import shutil
-import subprocess
+from pathlib import Path
 
 import pytest
 
 from bench.gate import trees
 from bench.gate.trees import Revision, TreeError
-
-
-def git(*arguments, cwd):
-    identity = {
-        "GIT_AUTHOR_NAME": "a",
-        "GIT_AUTHOR_EMAIL": "a@b",
-        "GIT_COMMITTER_NAME": "a",
-        "GIT_COMMITTER_EMAIL": "a@b",
-    }
-    subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, env={**os.environ, **identity})
+from tests.gates import git
 
 
 @pytest.fixture
@@ -51,6 +42,17 @@ def test_a_revision_and_the_working_tree_as_it_stands(repository):
     assert changed.commit is None
     assert changed.digest != base.digest
     assert trees.committed(repository, "HEAD") == base
+
+
+def test_links_and_odd_names_are_the_same_committed_and_not(repository):
+    (repository / "impls" / "link.py").symlink_to("backend.py")
+    (repository / "impls" / "b\u00e4ck end.py").write_text("speed = 3\n")
+    Path(os.fsdecode(os.fsencode(str(repository / "impls")) + b"/\xff.py")).write_text("speed = 4\n")
+    git("add", ".", cwd=repository)
+    git("commit", "--quiet", "--message", "odd", cwd=repository)
+    assert trees.working(repository).commit is not None
+    assert trees.working(repository).digest == trees.committed(repository, "HEAD").digest
+    assert len(trees.working(repository).files) == 4
 
 
 def test_a_digest_knows_which_file_holds_what():

@@ -161,6 +161,7 @@ def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     left = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
+    (tmp_path / f"{files.UNFINISHED}{'9' * 30}-abc").touch()
     others = [tmp_path / f"{files.UNFINISHED}{os.getpid()}-abc", tmp_path / f"{files.UNFINISHED}x-abc"]
     for path in (left, *others):
         path.touch()

@@ -5,6 +5,7 @@ import pytest
 
 from bench.cases import Case
 from bench.proof import verify
+from bench.proof.blame import described
 from bench.proof.mutants import MUTANTS
 from bench.proof.verify import LARGE, NETWORKS, OPERATIONS
 from impls import Backend, Network
@@ -81,3 +82,14 @@ def test_the_example_of_the_first_tutorial(backend, example):
         model = backend.build(network, parameters, dtype)
         assert f"{model.forward(x)[0]:.7f}" == "0.8354557"
         assert str(float(model.forward(x)[0]))[:9] == "0.8354556"
+
+
+class Mute(Exception):
+    def __str__(self):
+        raise ValueError
+
+
+@pytest.mark.parametrize(("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Mute(), "Mute: it")])
+def test_whatever_a_backend_raises_can_be_told(error, text):
+    described(error).encode()
+    assert described(error).startswith(text)

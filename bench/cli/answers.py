@@ -64,7 +64,8 @@ def answer(document: schema.Record, json_path: str | None, *renderables: Rendera
         terminal.show(*renderables)
     finally:  # what cannot be shown is written, and what cannot be written was shown
         if json_path is not None:
-            files.write(Path(json_path), document)
+            with caller_input():
+                files.write(Path(json_path), document)
 
 
 def status(rows: Sequence[schema.Row | schema.ProofRow | schema.DocumentRow | schema.ScaleRow]) -> int:

@@ -18,6 +18,8 @@ from bench.cli.main import INTERRUPTED
 from bench.gate import against, outcome, prepare, run, state
 from bench.gate.against import Wanted
 from bench.gate.alone import alone
+from bench.gate.rule import FEWEST
+from bench.gate.trees import TreeError
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateRow, GateState
@@ -25,7 +27,7 @@ from bench.timing.machine import Meter
 
 STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
 BASELINE = "baseline.json"
-RESULTS, THRESHOLD = "results", "5%"
+RESULTS = "results"
 
 ROWS = ("backend", "network", "operation", "batch")
 JUDGING = (*ROWS, "threshold", "markdown")
@@ -71,6 +73,10 @@ def gate(
         )
         if not (characterise or record):
             answers.check_json_path(json_path, Gate)
+        if markdown is not None:
+            files.check_place(Path(markdown))
+        path = results / BASELINE if baseline is None else baseline
+        _check_apart(path, results / state.FILE, *(Path(one) for one in (json_path, markdown) if one is not None))
     for folder in {results, *(Path(name).parent for name in (baseline, json_path) if name is not None)}:
         files.sweep(folder)
     if characterise:
@@ -80,7 +86,6 @@ def gate(
             wanted = Wanted(against, chosen, tuple(backend), limit, most)
             document, interrupted = judged(wanted, resume, results)
         else:
-            path = results / BASELINE if baseline is None else baseline
             asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
             if record:
                 return sessions.record(asked, json_path)
@@ -108,26 +113,38 @@ def _check_form() -> None:
             raise ValueError(f"{_flag(name)} does not go with {_flag(form)}; see {context.command_path} --help")
 
 
+def _check_apart(*paths: Path) -> None:
+    """Raise ValueError where a file would be written twice."""
+    for place, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:place]]:
+            raise ValueError(f"{path} would be written twice; name another file")
+
+
 def _flag(name: str) -> str:
     return f"--{name.removesuffix('_path').replace('_', '-')}"
 
 
 def rows(
-    pairs: Sequence[tuple[str, Case]], revision: str | None, baseline: Path | None, budget: float, root: Path
+    pairs: Sequence[tuple[str, Case]],
+    revision: str | None,
+    baseline: Path | None,
+    threshold: float,
+    budget: float,
+    root: Path,
 ) -> dict[tuple[str, Case], GateRow]:
     """The verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them."""
     usual = set(cases.select(default=prepare.DEFAULT))
     chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
-    kept, threshold = tuple(dict.fromkeys(chosen)), share(THRESHOLD)
+    kept = tuple(dict.fromkeys(chosen))
     with alone(terminal.say):
         if revision is not None:
             results = root / RESULTS
-            document, interrupted = judged(Wanted(revision, kept, names, threshold, seconds(budget)), False, results)
+            document, interrupted = judged(Wanted(revision, kept, names, threshold, budget), False, results)
             state.forget(results / state.FILE, terminal.say)
         else:
             path = Path() if baseline is None else baseline
-            asked = sessions.Wanted(path, None, kept, names, threshold, seconds(budget), False)
+            asked = sessions.Wanted(path, None, kept, names, threshold, budget, False)
             document, interrupted = sessions.judged(asked)
     if interrupted:
         raise KeyboardInterrupt
@@ -174,12 +191,22 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
                 terminal.say(f"there is no unfinished gate in {results}: this one begins")
             prepared = against.prepared(wanted, of, progress)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
+        if (least := run.least_seconds(prepared.task)) > wanted.budget:
+            terminal.say(
+                f"the {FEWEST} sets that a verdict takes need about {least:.0f} s, and the budget is "
+                f"{wanted.budget:g} s: raise it, or choose fewer rows"
+            )
+        if begun.sets:
+            terminal.say(f"going on with the gate of {begun.started}, after {len(begun.sets)} sets")
         keep = state.Keeper(results / state.FILE, begun, terminal.say)
         interrupted = False
         try:
             run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
+        except TreeError as error:
+            raise click.ClickException(f"{error}; --resume lays them out again, and goes on") from error
         except KeyboardInterrupt:
             interrupted = True
+            terminal.say("interrupted; the same command with --resume goes on")
     cut = "it was interrupted" if interrupted else "the budget ended"
     document = verdicts.document(
         keep.state.started,

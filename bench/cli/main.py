@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -249,6 +250,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_usage(error), USAGE_ERROR)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
+    except OSError as error:  # what this machine cannot do
+        return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE_ERROR)
     except Exception as error:
         if os.environ.get("MLPBENCH_TRACEBACK") == "1":
             traceback.print_exc()
@@ -264,7 +267,9 @@ def console() -> None:
 
 
 def _fail(text: str, status: int) -> int:
-    print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr, flush=True)
     return status
 
 

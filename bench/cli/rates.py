@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import click
@@ -79,13 +81,16 @@ def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Sco
         yield Text(f"{name}: {count} sets, {one.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold")
         delays = {row.planted: row.measured for row in scores[name] if row.planted}
         yield f"measured, the planted delays are {', '.join(f'{share:.1%}' for share in delays.values())} of a call"
-        table = tables.plain("rule", "planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
-        for row in scores[name]:
-            runs = row.rates["FAIL"].runs
-            cells = [_share(row.rates[verdict]) for verdict in score.VERDICTS]
-            table.add_row(row.rule, "none" if not row.planted else f"{row.planted:.0%}", str(runs), *cells)
-        yield table
         yield ""
+        for rule, members in groupby(scores[name], attrgetter("rule")):
+            table = tables.plain("planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
+            for row in members:
+                runs = row.rates["FAIL"].runs
+                cells = [_share(row.rates[verdict]) for verdict in score.VERDICTS]
+                table.add_row("none" if not row.planted else f"{row.planted:.0%}", str(runs), *cells)
+            yield Text(rule, style="bold")
+            yield table
+            yield ""
     yield "Shares of disjoint runs in percent, with the 95 % interval of Clopper and Pearson."
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
@@ -17,8 +17,10 @@ from bench.timing.measure import Progress as Reports
 
 
 def say(text: str) -> None:
-    """Print a line to standard error."""
-    print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+    """Print a line to standard error; where that cannot be, the command goes on without."""
+    if sys.stderr is not None:  # print would take standard output instead
+        with suppress(OSError):
+            print(f"mlpbench: {text}", file=sys.stderr, flush=True)
 
 
 class Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from itertools import groupby
@@ -76,9 +77,11 @@ def text(document: Gate) -> Iterator[RenderableType]:
         yield Text(title, style="bold")
         yield table
         yield ""
-    for row in document.rows:
-        if row.reason:
-            yield from tables.item(sentence(row))
+    told = list(sentences(document.rows))
+    for line in told:
+        yield from tables.item(line)
+    if told:
+        yield ""
     yield legend(document)
     yield ""
     for note in document.notes:
@@ -104,13 +107,25 @@ def markdown(document: Gate) -> str:
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    lines += [f"- {sentence(row)}".replace("|", "\\|") for row in document.rows if row.reason]
-    return "\n".join([*lines, "", *(f"{line}  " for line in legend(document).splitlines()), "", *document.notes, ""])
+    told = [f"- {line}".replace("|", "\\|") for line in sentences(document.rows)]
+    notes = [f"{note}\n" for note in document.notes]
+    return "\n".join([*lines, *told, *([""] if told else []), " ".join(legend(document).splitlines()), "", *notes])
 
 
 def legend(document: Gate) -> str:
     """What the columns are."""
     return SESSIONS if document.base is None else LEGEND
+
+
+def sentences(rows: Sequence[GateRow]) -> Iterator[str]:
+    """The rows of which there is something to say; together those of which it is the same and that have no figures."""
+    alike = Counter((row.verdict, row.reason) for row in rows if row.reason and row.change is None)
+    for (verdict, reason), count in alike.items():
+        if count > 1:
+            yield f"{count} rows: {verdict}: {reason}"
+    for row in rows:
+        if row.reason and (row.change is not None or alike[row.verdict, row.reason] == 1):
+            yield sentence(row)
 
 
 def sentence(row: GateRow) -> str:
@@ -121,7 +136,8 @@ def sentence(row: GateRow) -> str:
     if row.moved:
         numbers.append(f"moved: {', '.join(row.moved)}")
     shown = f" ({'; '.join(numbers)})" if numbers else ""
-    return f"{row.backend}, {title(row)}: {row.verdict}: {row.reason}{shown}"
+    reason = f": {row.reason}" if row.reason else ""
+    return f"{row.backend}, {title(row)}: {row.verdict}{reason}{shown}"
 
 
 def summary(document: Gate) -> str:
@@ -148,7 +164,8 @@ def change(ratio: Ratio | None) -> str:
     """A change with its interval, in percent."""
     if ratio is None:
         return tables.NONE
-    return f"{percent(ratio.estimate)} [{percent(ratio.low)}, {percent(ratio.high)}]"
+    low, high = (percent(end).removesuffix(" %") for end in (ratio.low, ratio.high))
+    return f"{percent(ratio.estimate)} [{low}, {high}]"
 
 
 def percent(ratio: float | None) -> str:

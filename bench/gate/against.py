@@ -83,6 +83,7 @@ def prepared(wanted: Wanted, of: Sources, progress: Progress) -> Prepared:
     plans = prepare.plans(choice)
     progress.stage("proving the head right")
     seconds, wrong = prepare.prove(places["head"], plans, progress)
+    wrong |= choice.wrong
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("trying the base out")
     failures, _ = prepare.try_out({"base": places["base"]}, plans)

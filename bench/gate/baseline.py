@@ -50,10 +50,17 @@ def prepared(cases: Sequence[Case], named: Sequence[str], budget: float, progres
     plans = prepare.plans(choice)
     progress.stage("proving the head right")
     seconds, wrong = prepare.prove(tree, plans, progress)
+    wrong |= choice.wrong
     right = {key: plan for key, plan in plans.items() if key in seconds}
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
+    if not rows:
+        raise ValueError(f"{REFERENCE} is what the others are compared with, and has no speedup of its own")
     failures, starting = prepare.try_out({"head": tree}, right)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
+    for row in rows:
+        beside = row.of(REFERENCE).key
+        if beside in wrong:
+            wrong.setdefault(row.key, f"the reference fails: {wrong[beside]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
     task = planned(Task({key: right[key] for key in right if key not in wrong}, judged, 0.0, budget, starting), seconds)
     return Head(revision, tree, rows, task, wrong, choice.notes)

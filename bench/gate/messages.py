@@ -12,20 +12,29 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class List:
-    """Say which backends there are, and what they lack for these networks. Answer: [Found, ...]."""
+class Names:
+    """Say which backends there are. Answer: where each comes from, by name, or a Failure."""
 
+
+@dataclass(frozen=True)
+class Look:
+    """Import a backend, and say what it lacks for these networks. Answer: Found, or a Failure."""
+
+    name: str
     networks: tuple[tuple[tuple[int, ...], str, str, str], ...]
 
 
 @dataclass(frozen=True)
 class Found:
-    """A backend, where it comes from, why it cannot be used if so; by network, the operations that it has not."""
+    """A backend, why it cannot be used if so; by network, the operations that it has not.
+
+    One that cannot be used is ``broken``, or something that it needs is not installed.
+    """
 
     name: str
-    origin: str
     dtypes: tuple[str, ...]
     reason: str
+    broken: bool
     lacks: tuple[tuple[str, ...], ...]
 
 

@@ -11,7 +11,7 @@ from random import Random
 from bench import selection
 from bench.cases import Case
 from bench.gate import sets, trees
-from bench.gate.messages import Found, List
+from bench.gate.listing import listed
 from bench.gate.sets import Died, Plan, Row
 from bench.gate.trees import Revision
 from bench.proof.verify import expect
@@ -28,9 +28,13 @@ STORE = Path(".mlpbench") / "gate"
 
 @dataclass(frozen=True)
 class Choice:
-    """The rows that can be compared, the cases in their order, and a line for each backend that cannot be."""
+    """The rows that can be compared, the cases in their order, and a line for each backend that cannot be.
+
+    ``wrong`` says by row why the head's backend cannot even be used.
+    """
 
     rows: tuple[Row, ...]
+    wrong: Mapping[str, str]
     cases: tuple[Case, ...]
     notes: tuple[str, ...]
 
@@ -38,49 +42,58 @@ class Choice:
 def choose(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[str]) -> Choice:
     """The rows of the backends that are named, else of the core, as far as all sides have them.
 
-    Raises ValueError for a name that no side has, and for one that is there and cannot be used.
+    One that is broken in the head is in them. Raises ValueError for a name that no side has, and
+    for one of which something is not installed.
     """
     sides = list(places)
-    found = {side: _listed(place, cases) for side, place in places.items()}
-    everywhere = {name: backend for listed in found.values() for name, backend in listed.items()}
+    listings = {side: listed(place, cases) for side, place in places.items()}
+    found = {side: listing.found for side, listing in listings.items()}
+    everywhere = {name: backend for backends in found.values() for name, backend in backends.items()}
     for name in named:
         if name not in everywhere:
             raise ValueError(f"no backend is named {name!r}; there are {', '.join(everywhere)}")
-        if everywhere[name].reason:
+        if everywhere[name].reason and not everywhere[name].broken:
             raise ValueError(everywhere[name].reason)
-    wanted = named or [name for name, backend in everywhere.items() if backend.origin == "core"]
-    rows, notes = [], []
+    origins = {name: origin for listing in listings.values() for name, origin in listing.origins.items()}
+    wanted = named or [name for name, origin in origins.items() if origin == "core"]
+    rows, notes, wrong = [], [], {}
     for name in selection.in_order(dict.fromkeys(wanted)):
         having = [side for side in sides if name in found[side]]
-        unusable = next((found[side][name].reason for side in having if found[side][name].reason), "")
+        usable = [found[side][name] for side in having if not found[side][name].reason]
+        reasons = [found[side][name].reason for side in having if found[side][name].reason]
         if len(having) < len(sides):
             notes.append(f"{name} is in the {having[0]} alone: it is not compared.")
-        elif unusable:
-            notes.append(f"{name} is not compared: {unusable}")
+        elif reasons and not found["head"][name].broken:
+            notes.append(f"{name} is not compared: {reasons[0]}")
         else:
             for index, case in enumerate(cases):
-                lacks = any(case.operation in found[side][name].lacks[index] for side in sides)
-                if lacks or case.dtype not in everywhere[name].dtypes:
+                lacks = any(case.operation in backend.lacks[index] for backend in usable)
+                if lacks or any(case.dtype not in backend.dtypes for backend in usable):
                     notes.append(f"{name} has no {case}.")
                 else:
                     rows.append(Row(name, case))
+                    if found["head"][name].broken:
+                        wrong[rows[-1].key] = found["head"][name].reason
     if not rows:
         raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
     rows.sort(key=lambda row: cases.index(row.case))
-    return Choice(tuple(rows), tuple(cases), tuple(notes))
+    return Choice(tuple(rows), wrong, tuple(cases), tuple(notes))
 
 
 def plans(choice: Choice) -> dict[str, Plan]:
-    """Plans, yet without effort, of the rows and of the reference at their cases."""
+    """Plans, yet without effort, of the rows that can be used and of the reference at their cases."""
     references = [
         Row(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
     ]
     expectations = {row.case: expect(row.case) for row in references}
-    return {row.key: Plan(row, expectations[row.case]) for row in dict.fromkeys([*choice.rows, *references])}
+    wanted = dict.fromkeys([*choice.rows, *references])
+    return {row.key: Plan(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
 
 
 def prove(tree: Path, chosen: Mapping[str, Plan], progress: Progress) -> tuple[dict[str, float], dict[str, str]]:
     """Hold a tree's rows to the proof: seconds per call of those that are right, reasons of those that are not."""
+    if not chosen:
+        return {}, {}
     arms = {Arm(key, plan.row.backend, plan.row.case): plan for key, plan in chosen.items()}
     cases = dict.fromkeys(arm.case for arm in arms)
     groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
@@ -119,14 +132,3 @@ def lay_out(root: Path, head: Revision, base: Revision) -> dict[str, Path]:
 def with_again(root: Path, places: Mapping[str, Path], base: Revision) -> dict[str, Path]:
     """The trees, and the base's once more: a copy, with what has been compiled."""
     return {**places, "again": trees.slot(root / STORE, base, "again")}
-
-
-def _listed(tree: Path, cases: Sequence[Case]) -> dict[str, Found]:
-    networks = tuple(
-        (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
-    )
-    with sets.opened({"": tree}, Random(0)) as sides:
-        answer = sides.ask("", "", List(networks), sets.BUILDING)
-    if not isinstance(answer, list):
-        raise ValueError(f"the backends of {tree} cannot be listed: {answer.reason}")
-    return {found.name: found for found in answer}

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import time
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -82,14 +82,18 @@ def read(path: Path) -> Recording:
         with np.load(content, allow_pickle=False) as archive:
             text, seconds = str(archive["about"]), archive["seconds"]
         about = json.loads(text)
-        if seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
+        if len(seconds) == 0 or seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
             raise ValueError(f"its array has the shape {seconds.shape}")
-        found = about["calibration"]
-        calibration = Calibration(int(found["loops"]), tuple(found["steps"]))
-        return Recording(seconds, about["settings"], calibration, float(about["wall_seconds"]))
+        if not np.all(np.isfinite(seconds) & (seconds > 0)):
+            raise ValueError("its array has times that are none")
+        found, wall = about["calibration"], float(about["wall_seconds"])
+        calibration = Calibration(int(found["loops"]), tuple(map(int, found["steps"])))
+        if not 0 < wall < math.inf:
+            raise ValueError(f"its sets took {wall} s")
+        return Recording(seconds, dict(about["settings"]), calibration, wall)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except Exception as error:  # reading a damaged archive may raise anything
         raise RecordError(f"{path} is no recording of the gate: {error}") from None
 
 

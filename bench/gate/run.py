@@ -50,6 +50,11 @@ def planned(task: Task, seconds: Mapping[str, float]) -> Task:
     return replace(task, plans=plans)
 
 
+def least_seconds(task: Task) -> float:
+    """What the fewest sets take, roughly."""
+    return rule.FEWEST * (task.starting + sum(plan.cost for plan in task.plans.values()))
+
+
 def _with_effort(plan: Plan, seconds: float, blocks: int, fewest: int) -> Plan:
     """The plan with so many blocks, or with those that take the same time where a call takes longer than a stretch."""
     loops = max(1, round(sets.STRETCH / seconds))
@@ -112,7 +117,7 @@ def _median(ours: Sequence[float], theirs: Sequence[float]) -> float:
 
 def judgement(state: GateState, task: Task, key: str) -> Judgement:
     """The rule's judgement of a row by now."""
-    return rule.judge(pairs(state, key), task.threshold, len(task.judged))
+    return rule.judge(pairs(state, key), task.threshold, max(1, len(task.judged)))
 
 
 def _wanted(state: GateState, task: Task) -> list[str]:

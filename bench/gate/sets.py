@@ -13,6 +13,7 @@ import psutil
 
 from bench.cases import Case
 from bench.gate.messages import Build, Call, Check, Failure, Outcome, Stay, Stretch
+from bench.gate.trees import check
 from bench.proof.expectation import Expectation
 from bench.timing import checks
 from bench.timing.blocks import orders, takes_part
@@ -134,6 +135,10 @@ class Sides:
             cpu = random.choice(psutil.Process().cpu_affinity())
             self.ask_all(key, dict.fromkeys(self, Stay(cpu)), CALLING)
 
+    def last_line(self, side: str) -> str:
+        """The last that a process wrote to standard error."""
+        return self._workers[side].last_line()
+
     def send(self, side: str, request: object) -> None:
         """Make a request whose answer is received later."""
         self._workers[side].send(request)
@@ -153,8 +158,11 @@ class Sides:
 def opened(trees: Mapping[str, Path], random: Random) -> Iterator[Sides]:
     """A fresh process for each side, started together.
 
-    They are started in a random order, so that the first is none of them more often than another.
+    They are started in a random order, so that the first is none of them more often than another. Raises TreeError
+    where the sources of one are gone.
     """
+    for tree in trees.values():
+        check(tree)
     with ExitStack() as stack:
         order = random.sample(list(trees), len(trees))
         yield Sides({side: stack.enter_context(start(MODULE, path=[trees[side]])) for side in order})

@@ -7,16 +7,18 @@ import what does, but for ``bench.timing.calls``, which is handed all that it wo
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psutil
 
 import impls
-from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, List, Outcome, Stay, Stretch
+from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, Look, Names, Outcome, Stay, Stretch
 from bench.proof.blame import described
 from bench.timing import channel, threads
 from bench.timing.calls import call
@@ -36,18 +38,19 @@ class Ready:
     argument: Any
 
 
-def found(request: List) -> list[Found]:
-    """The backends of this revision."""
+def look(request: Look) -> Found:
+    """A backend of this revision."""
     networks = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in request.networks]
-    answer = []
-    for name, origin in impls.origins().items():
-        try:
-            backend = impls.load(name)
-            lacks = tuple(tuple(backend.lacks(network)) for network in networks)
-            answer.append(Found(name, origin, tuple(backend.dtypes), "", lacks))
-        except impls.BackendError as error:
-            answer.append(Found(name, origin, (), str(error), ()))
-    return answer
+    try:
+        backend = impls.load(request.name)
+        lacks = tuple(tuple(backend.lacks(network)) for network in networks)
+        return Found(request.name, tuple(map(str, backend.dtypes)), "", False, lacks)
+    except impls.BackendNotInstalled as error:
+        return Found(request.name, (), str(error), False, ())
+    except impls.BackendError as error:
+        return Found(request.name, (), str(error), True, ())
+    except Exception as error:  # what a backend says of itself may be anything
+        return Found(request.name, (), f"{request.name} does not say what it is: {described(error)}", True, ())
 
 
 def build(request: Build) -> Ready:
@@ -84,8 +87,10 @@ def outcome(ready: Ready) -> Outcome:
 def answer(request: Any, rows: dict[str, Ready]) -> Any:
     """Do what a request says."""
     match request:
-        case List():
-            return found(request)
+        case Names():
+            return dict(impls.origins())
+        case Look():
+            return look(request)
         case Build():
             rows[request.row] = build(request)
             return None
@@ -113,6 +118,9 @@ def main() -> None:
     """Answer requests until there are no more."""
     send = channel.begin()
     rows: dict[str, Ready] = {}
+    home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
+    # Where they are not, those of another revision were imported in their place.
+    is_home = Path(impls.__file__).resolve().parents[1] == home.resolve()
     gc.disable()
     while True:
         try:
@@ -120,7 +128,7 @@ def main() -> None:
         except EOFError:
             return
         try:
-            reply = answer(request, rows)
+            reply = answer(request, rows) if is_home else Failure(f"the sources are gone from {home}")
         except (Exception, SystemExit) as error:
             reply = Failure(described(error))
         send([reply])

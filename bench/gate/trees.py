@@ -41,7 +41,7 @@ class Revision:
         """Digest of paths and contents."""
         digest = hashlib.sha256()
         for name in sorted(self.files):
-            digest.update(f"{name}\0{len(self.files[name])}\0".encode())
+            digest.update(os.fsencode(f"{name}\0{len(self.files[name])}\0"))
             digest.update(self.files[name])
         return digest.hexdigest()[:40]
 
@@ -59,9 +59,10 @@ def repository() -> Path:
 
 def working(root: Path) -> Revision:
     """The working tree as it stands: what is committed, changed or new, but for what git ignores."""
-    names = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", PACKAGE).decode()
-    files = {name: root / name for name in names.split("\0") if name}
-    contents = {name: path.read_bytes() for name, path in files.items() if path.is_file()}
+    listing = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", PACKAGE)
+    files = {name: root / name for name in os.fsdecode(listing).split("\0") if name}
+    # As in an archive, a link is no file.
+    contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
     commit = _commit(root, "HEAD")
     same = contents == committed(root, "HEAD").files
     return Revision("the working tree" if not same else f"HEAD ({commit[:10]})", commit if same else None, contents)
@@ -136,6 +137,12 @@ def slot(store: Path, revision: Revision, side: str) -> Path:
     except OSError as error:
         raise TreeError(f"cannot lay out {revision.title} in {store}: {error.strerror}") from None
     return place
+
+
+def check(place: Path) -> None:
+    """Raise TreeError unless a tree is where it was laid."""
+    if not (place / PACKAGE / "__init__.py").is_file():
+        raise TreeError(f"the sources are gone from {place}: they were removed while they were measured")
 
 
 def _restore(place: Path, revision: Revision) -> None:

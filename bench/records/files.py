@@ -79,7 +79,7 @@ def sweep(folder: Path) -> None:
     """Remove the files that processes which were killed had begun to write."""
     for left in folder.glob(f"{UNFINISHED}*-*"):
         number = left.name.removeprefix(UNFINISHED).partition("-")[0]
-        if number.isdecimal() and not psutil.pid_exists(int(number)):
+        if number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number)):
             with suppress(OSError):
                 left.unlink()
 

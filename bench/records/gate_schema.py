@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from bench.records.schema import CaseFields, ConditionsRecord, Document, Finite, Ratio, Record
 
@@ -12,11 +12,28 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Cause = Literal["backend", "reference", "machine"]
 
 
+Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
+"""What has a logarithm that can be reckoned with."""
+
+
+def _of_all_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:
+    if times.keys() != {"head", "base", "again"} or len({len(values) for values in times.values()}) > 1:
+        raise ValueError("head, base and again must have the same number of times")
+    return times
+
+
+SideTimes = Annotated[
+    dict[str, Annotated[list[Positive], Field(min_length=1)]],
+    AfterValidator(_of_all_sides),
+]
+"""Seconds per call by side, in the order of the blocks."""
+
+
 class SetRecord(Record):
-    """One set of processes: seconds per call by row and side, in the order of the blocks; none where a process died."""
+    """One set of processes: times by row, none where a process died."""
 
     wall_seconds: Finite
-    seconds: dict[str, dict[str, list[Finite]]]
+    seconds: dict[str, SideTimes]
 
 
 class RevisionRecord(Record):
@@ -111,9 +128,9 @@ class Rates(Record):
 class SessionRow(Record):
     """A row in one session: its speedup over the reference, and the seconds of both."""
 
-    speedup: Finite
-    seconds: Finite
-    reference_seconds: Finite
+    speedup: Positive
+    seconds: Positive
+    reference_seconds: Positive
 
 
 class RecordedRow(CaseFields):
@@ -148,7 +165,7 @@ class Move(Record):
     """A gain that was accepted: from then on the row's speedups in the first ``sessions`` count ``factor`` times."""
 
     row: str
-    factor: Finite
+    factor: Positive
     sessions: int
 
 

@@ -15,6 +15,8 @@ from subprocess import PIPE, Popen, TimeoutExpired
 from threading import Thread
 from typing import IO, Any
 
+import psutil
+
 from bench.timing import threads
 from bench.timing.messages import At, Done, Job, Message, Refused
 
@@ -53,17 +55,12 @@ def start(
     places = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
     environment = {**threads.environment(count=count), "PYTHONPATH": places, **(variables or {})}
     command = [sys.executable, "-P", "-m", module]
-    with (
-        tempfile.TemporaryFile() as stderr,
-        Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment) as process,
-    ):
+    with tempfile.TemporaryFile() as stderr:
+        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
         try:
             yield Worker(process, stderr)
         finally:
-            process.kill()
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):  # what it has not read is lost with it
-                process.stdin.close()
+            _end(process)
 
 
 class Worker:
@@ -135,10 +132,29 @@ def ask(
                 return
 
 
+def _end(process: Popen[bytes]) -> None:
+    """Kill a process and those that it started, as far as they can be found."""
+    family: list[psutil.Process] = []
+    with suppress(psutil.Error):
+        family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    for child in family:
+        with suppress(psutil.Error):
+            child.kill()
+    process.wait()
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):  # what it has not read is lost with it
+        process.stdin.close()
+
+
 def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
-    """Put what arrives into the inbox, then None: at the end, or at a pickle that was cut off."""
-    try:
-        while True:
-            inbox.put(pickle.load(stream))
-    except Exception:  # unpickling may raise anything
-        inbox.put(None)
+    """Put what arrives into the inbox, then None: at the end, or at a pickle that was cut off.
+
+    The stream is closed here: closing waits for whoever reads, and a child of the worker's may keep the other end open.
+    """
+    with stream:
+        try:
+            while True:
+                inbox.put(pickle.load(stream))
+        except Exception:  # unpickling may raise anything
+            inbox.put(None)

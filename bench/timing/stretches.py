@@ -7,6 +7,7 @@ from itertools import repeat
 from time import perf_counter_ns
 from typing import Any
 
+MOST_DOUBLINGS = 20
 STRETCH = 0.005
 """Seconds that an arm is timed for in a block, by as many calls as fit; a slower call is timed alone."""
 
@@ -27,12 +28,12 @@ def stretch(function: Callable[[Any], object], argument: Any, loops: int) -> flo
 def estimate(function: Callable[[Any], object], argument: Any) -> float:
     """Seconds per call, roughly: from as many calls, doubled each time, as fill a fifth of a stretch.
 
-    One call before is not counted: the first with these very arguments may load or compile something.
+    One call before is not counted: the first with these very arguments may load or compile something. Raises
+    RuntimeError where the clock stands still.
     """
     function(argument)
-    loops = 1
-    while True:
+    for loops in (2**power for power in range(MOST_DOUBLINGS)):
         seconds = stretch(function, argument, loops)
         if seconds * loops >= STRETCH / 5:
             return seconds
-        loops *= 2
+    raise RuntimeError("the clock stands still")

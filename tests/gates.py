@@ -1,0 +1,109 @@
+"""What the tests of the gate share: repositories that hold a few backends only, so that nothing is compiled."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+
+from bench.cli.main import main
+from bench.records import files
+from bench.records.gate_schema import Gate
+
+ROOT = Path(__file__).parents[1]
+BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
+QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "12")
+
+
+def git(*arguments, cwd):
+    identity = {
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a@b",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a@b",
+    }
+    subprocess.run(["git", *arguments], cwd=cwd, check=True, capture_output=True, env={**os.environ, **identity})
+
+
+def lay_out(root):
+    """A git repository with these backends in it, all committed."""
+    package = root / "impls"
+    package.mkdir(parents=True)
+    for file in (ROOT / "impls").glob("*.py"):
+        if file.name.startswith("_") or file.stem in BACKENDS:
+            shutil.copy(file, package)
+    (root / ".gitignore").write_text(".mlpbench/\nresults/\n")
+    git("init", "--quiet", cwd=root)
+    git("add", ".", cwd=root)
+    git("commit", "--quiet", "--message", "base", cwd=root)
+
+
+PLANT = """
+
+import os, signal, time
+_Model, calls = Model, 0
+
+
+class Model(_Model):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        work = self._forward_sample
+
+        def sample(x, out):
+            global calls
+            calls += 1
+            late = calls > 1800
+            work(x, out)
+            {fault}
+
+        self._forward_sample = sample
+        self.forward = self._checked_forward()
+"""
+
+
+def plant(root, backend, fault):
+    """Give a backend's forward of one sample a fault; ``late`` is true when the timing has begun."""
+    path = root / "impls" / f"{backend}.py"
+    path.write_text(path.read_text() + PLANT.format(fault=fault))
+
+
+def gate(*arguments, name="gate.json"):
+    status = main(["gate", *QUICK, "--json", name, *arguments])
+    document = files.read(Path(name), Gate)
+    return status, {row.backend: row for row in document.rows}, document
+
+
+def start(*arguments):
+    """A gate in a process group of its own."""
+    command = [sys.executable, "-c", "import sys; from bench.cli.main import main; sys.exit(main())", "gate", *QUICK]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
+    return subprocess.Popen(
+        [*command, *arguments],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def sides():
+    """Processes that run sources of this repository."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
+                found.append(process.pid)
+    return found
+
+
+def left_behind():
+    """Those that do not go by themselves: one that was being started finds its parent gone as soon as it looks."""
+    deadline = time.monotonic() + 10
+    while (found := sides()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found

@@ -1,0 +1,154 @@
+"""The command ``gate`` where backends misbehave, sources vanish, files cannot be written or the input is bad."""
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from bench.cli.main import main
+from bench.gate import alone, sets, state
+from bench.records import files
+from bench.records.gate_schema import Gate
+from tests.gates import QUICK, ROOT, gate, left_behind, plant, sides, start
+
+pytestmark = pytest.mark.slow
+
+
+def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch):
+    monkeypatch.setattr(sets, "CALLING", 3.0)
+    plant(repository, "numpy_plain", "late and os._exit(3)")
+    plant(repository, "numpy_vectorized", "out[:] = float('nan') if late else out")
+    plant(repository, "python_loops_ndarray", "late and time.sleep(1000)")
+    plant(repository, "python_loops", "late and print('garbage', flush=True)")
+    _, rows, document = gate("--budget", "15")
+    assert document.verdict == "FAIL"
+    assert rows["numpy_plain"].reason == "the head fails: its process ended with status 3"
+    assert rows["numpy_vectorized"].reason.startswith("the head fails: output")
+    assert rows["python_loops_ndarray"].reason == "the head fails: its process gave no answer for 3 s"
+    assert rows["python_loops"].sets > 0
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize("child", ["subprocess.Popen(['sleep', '97'])", "os.fork() or (time.sleep(97), os._exit(0))"])
+def test_what_a_backend_starts_is_ended_and_holds_nothing_up(repository, child):
+    path = repository / "impls" / "numpy_plain.py"
+    path.write_text(f"{path.read_text()}\nimport os, subprocess, time\n{child}\n")
+    begun = time.monotonic()
+    status, _, _ = gate("--backend", "numpy_plain", "--budget", "2")
+    assert status in (0, 3)
+    assert time.monotonic() - begun < 90
+    assert left_behind() == []
+
+
+def test_sources_that_vanish_are_not_replaced_by_others(repository):
+    process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%")
+    while not Path("results", state.FILE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+    for tree in Path(".mlpbench", "gate").glob("*/[ab]"):
+        tree.rename(tree.with_name(f"gone-{tree.name}"))
+    said = process.communicate()[1]
+    assert process.returncode in (2, 3)  # 3 where a process had been started and found them gone
+    if process.returncode == 2:
+        assert "the sources are gone from" in said.splitlines()[-1]
+        status, _, _ = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "1")
+        assert status in (0, 3)
+
+
+def test_standard_error_that_cannot_be_written_changes_no_status(repository):
+    command = [sys.executable, "-c", "from bench.cli.main import console; console()", "gate", "--against"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
+    with open("/dev/full", "w") as full:
+        assert subprocess.run([*command, "nosuch"], env=environment, stderr=full, check=False).returncode == 2
+    words = [*command, "HEAD", *QUICK[2:], "--backend", "numpy_plain", "--json", "-"]
+    closed = f"exec {shlex.join(words)} 2>&-"
+    done = subprocess.run(["sh", "-c", closed], env=environment, stdout=subprocess.PIPE, check=False)
+    assert done.returncode in (0, 3)
+    assert json.loads(done.stdout)["command"] == "gate"
+
+
+def test_a_process_that_others_kill_costs_a_set_and_no_verdict(repository):
+    process = start("--backend", "numpy_plain", "--budget", "15", "--json", "gate.json")
+    while not Path("results", state.FILE).exists():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+    while not (found := sides()):
+        time.sleep(0.002)
+    with suppress(ProcessLookupError):  # it may be over
+        os.kill(found[0], signal.SIGKILL)
+    said = process.communicate()
+    assert process.returncode in (0, 3), said
+    document = files.read(Path("gate.json"), Gate)
+    assert sum(not one.seconds for one in document.sets) <= 1
+    assert document.rows[0].sets >= 6
+
+
+def test_what_cannot_be_kept_is_shown(repository, capsys):
+    Path("results").write_text("a file where the folder should be")
+    status, rows, _ = gate("--backend", "numpy_plain")
+    _, err = capsys.readouterr()
+    assert status in (0, 3)
+    assert rows["numpy_plain"].sets >= 6
+    assert "the gate goes on, and cannot be resumed" in err
+    assert "cannot make the folder results" in err
+
+
+def test_a_second_gate_waits_and_says_so(repository):
+    with FileLock(alone.path()):
+        process = start("--backend", "nosuch")
+        line = process.stderr.readline()
+        assert process.poll() is None
+    assert line == "mlpbench: another gate is running on this machine; waiting for it to end\n"
+    assert "no backend is named 'nosuch'" in process.communicate()[1]
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ((), "say what to measure against"),
+        (("--against", "HEAD", "--baseline", "b.json"), "--baseline does not go with --against"),
+        (("--baseline", "b.json", "--resume"), "--resume does not go with --baseline"),
+        (("--against", "HEAD", "--sets", "60"), "--sets does not go with --against"),
+        (("--characterise", "--backend", "numba_jit"), "--backend does not go with --characterise"),
+        (("--record", "--ratchet"), "--ratchet does not go with --record"),
+        (("--record", "--baseline-from", "HEAD"), "--baseline-from does not go with --record"),
+        (("--against", "nosuch"), "git knows no revision 'nosuch'"),
+        (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
+        (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
+        (("--against", "HEAD", "--threshold", "nan"), "a threshold is a slowdown"),
+        (("--against", "HEAD", "--budget", "0"), "a budget is a number of seconds above 0"),
+        (("--against", "HEAD", "--budget", "nan"), "a budget is a number of seconds above 0"),
+        (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
+        (("--against", "HEAD", "--network", "3"), "3"),
+        (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
+        (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
+        (("--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),
+        (("--baseline", "/b.json", "--baseline-from", "HEAD"), "so no revision has it"),
+        (("--against", "HEAD", "--markdown", "no/such/folder.md"), "there is no folder no/such"),
+        (("--against", "HEAD", "--markdown", ""), "is a folder; name a file"),
+        (("--against", "HEAD", "--markdown", "/dev/full"), "is no regular file"),
+        (("--against", "HEAD", "--markdown", "x", "--json", "x"), "x would be written twice"),
+        (("--record", "--baseline", "b.json", "--json", "./b.json"), "b.json would be written twice"),
+        (("--against", "HEAD", "--results", ".", "--json", "gate.partial.json"), "would be written twice"),
+        (("--record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup of its own"),
+        (("--against", "HEAD", "--results", "r" * 300), "File name too long"),
+        (("--characterise",), "there is no recording in results/gate"),
+        (("--characterise", "--sets", "-1"), "--sets is a number of sets"),
+    ],
+)
+def test_bad_input_gets_one_line(repository, capsys, arguments, text):
+    assert main(["gate", *arguments]) == 2
+    out, err = capsys.readouterr()
+    line = err.splitlines()[-1]
+    assert out == ""
+    assert text in line
+    assert "Traceback" not in err
