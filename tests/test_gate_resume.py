@@ -39,13 +39,13 @@ def test_an_interrupted_gate_reports_and_goes_on(repository):
     assert document.started == kept.started
 
 
-KILLS = int(os.environ.get("MLPBENCH_KILLS", "3"))
+KILLS = int(os.environ.get("MLPBENCH_KILLS", "2"))
 
 
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
     """Killed at random moments; MLPBENCH_KILLS says how many."""
     chance = random.Random(os.getpid())
-    arguments = ("--backend", "numpy_plain", "--json", "gate.json", "--markdown", "gate.md")
+    arguments = ("--backend", "numpy_plain", "--budget", "4", "--json", "gate.json", "--markdown", "gate.md")
     begun = time.monotonic()
     start(*arguments).communicate()
     takes = time.monotonic() - begun

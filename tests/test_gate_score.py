@@ -1,6 +1,7 @@
 """The rates at which rules err: on synthetic recordings, and on those that the project keeps."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,12 @@ def synthetic(seed, count, spread=0.02, noise=0.01):
     return Recording((2e-6 * np.exp(logarithms)).astype(np.float32), {"row": "synthetic"}, CALIBRATION, 1.5 * count)
 
 
+@cache
+def scores_of(name):
+    """Scores of a recording that the project keeps, or of a synthetic one."""
+    return score.scores(synthetic(3, 480) if name == "synthetic" else recording.read(KEPT / f"{name}.npz"), 120)
+
+
 def test_a_pair_favours_no_side_where_times_have_a_tail():
     rng = np.random.default_rng(1)
     pairs = [pair({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "again")}) for _ in range(3000)]
@@ -61,7 +68,7 @@ def test_runs_are_disjoint():
 
 
 def test_the_rules_on_a_recording_whose_truth_is_known():
-    found = {(one.rule, one.planted): one.rates for one in score.scores(synthetic(3, 480), 120)}
+    found = {(one.rule, one.planted): one.rates for one in scores_of("synthetic")}
     for rows in ("1 row", "of 21 rows"):
         assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
         assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
@@ -75,7 +82,7 @@ def test_the_rules_on_a_recording_whose_truth_is_known():
 
 
 def test_a_planted_delay_is_measured_in_its_recording():
-    measured = {one.planted: one.measured for one in score.scores(synthetic(3, 480), 120)}
+    measured = {one.planted: one.measured for one in scores_of("synthetic")}
     assert measured[0.0] == 0
     for planted in PLANTED:
         assert measured[planted] == pytest.approx(planted, abs=0.003)
@@ -163,7 +170,7 @@ def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
 @pytest.mark.parametrize("path", sorted(KEPT.glob("*.npz")), ids=lambda path: path.stem)
 def test_the_rates_on_the_recordings_that_are_kept(path):
     """A change of the rule shows here at once."""
-    found = {(one.rule, one.planted): one.rates for one in score.scores(recording.read(path), 120)}
+    found = {(one.rule, one.planted): one.rates for one in scores_of(path.stem)}
     for rows in ("1 row", "of 21 rows"):
         for threshold in ("3%", "5%"):
             assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
@@ -174,6 +181,6 @@ def test_the_rates_on_the_recordings_that_are_kept(path):
 @pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
 def test_the_planted_delays_took_what_they_were_to_take(name, tolerance):
     """A delay that is longer than it says flatters the gate."""
-    measured = {one.planted: one.measured for one in score.scores(recording.read(KEPT / f"{name}.npz"), 120)}
+    measured = {one.planted: one.measured for one in scores_of(name)}
     for planted in PLANTED:
         assert measured[planted] == pytest.approx(planted, abs=tolerance)

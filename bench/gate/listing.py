@@ -10,7 +10,7 @@ from random import Random
 from bench.cases import Case
 from bench.gate import sets
 from bench.gate.messages import Failure, Found, Look, Names
-from bench.gate.sets import Died
+from bench.gate.sets import Died, Sides
 
 ONLY = ""
 """The one side there is."""
@@ -32,11 +32,12 @@ def listed(tree: Path, cases: Sequence[Case]) -> Listed:
     networks = tuple(
         (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
     )
-    origins = _origins(tree)
+    origins: dict[str, str] = {}
     found: dict[str, Found] = {}
-    while waiting := [name for name in origins if name not in found]:
+    while not origins or len(found) < len(origins):
         with sets.opened({ONLY: tree}, Random(0)) as sides:
-            for name in waiting:
+            origins = origins or _origins(tree, sides)
+            for name in [name for name in origins if name not in found]:
                 try:
                     answer = sides.ask(ONLY, ONLY, Look(name, networks), sets.BUILDING)
                 except Died as death:
@@ -50,12 +51,13 @@ def _broken(name: str, reason: str) -> Found:
     return Found(name, (), f"{name} cannot be imported: {reason}", True, ())
 
 
-def _origins(tree: Path) -> dict[str, str]:
-    with sets.opened({ONLY: tree}, Random(0)) as sides:
-        try:
-            answer = sides.ask(ONLY, ONLY, Names(), sets.BUILDING)
-        except Died as death:
-            answer = Failure(f"{death}: {sides.last_line(ONLY)}")
+def _origins(tree: Path, sides: Sides) -> dict[str, str]:
+    try:
+        answer = sides.ask(ONLY, ONLY, Names(), sets.BUILDING)
+    except Died as death:
+        answer = Failure(f"{death}: {sides.last_line(ONLY)}")
     if isinstance(answer, Failure):
         raise ValueError(f"the backends of {tree} cannot be listed: {answer.reason}")
+    if not answer:
+        raise ValueError(f"{tree} has no backends")
     return dict(answer)
