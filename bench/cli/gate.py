@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
@@ -81,7 +82,7 @@ def gate(
         files.sweep(folder)
     if characterise:
         return rates.characterise(sets, loaded, most, json_path, results)
-    with alone(terminal.say):
+    with alone(terminal.say), _sources_there():
         if against is not None:
             wanted = Wanted(against, chosen, tuple(backend), limit, most)
             document, interrupted = judged(wanted, resume, results)
@@ -120,6 +121,15 @@ def _check_apart(*paths: Path) -> None:
             raise ValueError(f"{path} would be written twice; name another file")
 
 
+@contextmanager
+def _sources_there() -> Iterator[None]:
+    """Sources that are removed while they are measured end the command in one line."""
+    try:
+        yield
+    except TreeError as error:
+        raise click.ClickException(f"{error}; the next gate lays them out again") from error
+
+
 def _flag(name: str) -> str:
     return f"--{name.removesuffix('_path').replace('_', '-')}"
 
@@ -137,7 +147,7 @@ def rows(
     chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
     kept = tuple(dict.fromkeys(chosen))
-    with alone(terminal.say):
+    with alone(terminal.say), _sources_there():
         if revision is not None:
             results = root / RESULTS
             document, interrupted = judged(Wanted(revision, kept, names, threshold, budget), False, results)
@@ -202,8 +212,6 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
         interrupted = False
         try:
             run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
-        except TreeError as error:
-            raise click.ClickException(f"{error}; --resume lays them out again, and goes on") from error
         except KeyboardInterrupt:
             interrupted = True
             terminal.say("interrupted; the same command with --resume goes on")

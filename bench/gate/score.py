@@ -107,8 +107,9 @@ def scores(recording: Recording, budget: float) -> list[Score]:
     }
     delayed = [ARMS.index(delayed_arm(planted)) for planted in PLANTED]
     heads = {HEAD: 0.0, **dict(zip(delayed, PLANTED, strict=True))}
+    measured = {head: _measured(recording.seconds, head) for head in heads}
     return [
-        Score(name, planted, _measured(recording.seconds, head), rates(list(verdicts(recording.seconds, head))))
+        Score(name, planted, measured[head], rates(list(verdicts(recording.seconds, head))))
         for name, verdicts in {**rules, **ELSEWHERE}.items()
         for head, planted in heads.items()
     ]
