@@ -1,4 +1,4 @@
-"""A process of its own for test_threads: numba_jit on the threads that the environment names, its findings as JSON.
+"""A process of its own for test_threads: numba_simd on the threads that the environment names, its findings as JSON.
 
 ``python -m tests.shares WORK``: from how many multiplications on a batch is divided; 0 leaves it as it is.
 """
@@ -17,8 +17,8 @@ from bench.proof.bounds import Analysis, exact, exact_pairs
 from bench.proof.expectation import expect
 from bench.proof.inputs import draw
 from bench.proof.targets import bounded_target, flat, flat_bounded
-from impls import Network, load, numba_jit
-from impls._jit import parallel
+from impls import Network, load, numba_simd
+from impls._simd import parallel
 
 NETWORKS = (
     Network((3, 3, 1)),  # loops alone
@@ -34,7 +34,7 @@ STEPS = {
 }
 HOW = {"epochs": 2, "learning_rate": 0.1, "bias_learning_rate": 0.2, "reduction": "mean"}
 
-BACKEND = load("numba_jit")
+BACKEND = load("numba_simd")
 shared_calls: dict[str, int] = {}
 blas_counts: set[int] = set()
 
@@ -43,7 +43,7 @@ def blas() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
-def watched(function, signature, entry=numba_jit._entry):
+def watched(function, signature, entry=numba_simd._entry):
     """The compiled function; of one that divides, calls are counted, and BLAS is asked for its threads meanwhile."""
     compiled, name = entry(function, *signature), function.__name__
     if not name.endswith("_shared"):
@@ -109,7 +109,7 @@ def nan_rows():
 def main() -> None:
     if int(sys.argv[1]):
         parallel.WORK, parallel.WEIGHT = int(sys.argv[1]), 0
-    numba_jit._entry = lambda function, *signature: watched(function, signature)
+    numba_simd._entry = lambda function, *signature: watched(function, signature)
     networks, before = (*NETWORKS, WIDE), blas()
     first = [results(network) for network in networks] + [results(WIDE, "float32")]
     moved = np.empty(12_345_677, np.uint8)  # so that the next arrays lie elsewhere

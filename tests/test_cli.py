@@ -195,7 +195,7 @@ def test_run_on_two_threads(capsys):
         "--backend",
         "numpy_plain",
         "--backend",
-        "numba_jit",
+        "numba_simd",
         "--json",
         "run.json",
     ]
@@ -247,7 +247,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
     assert main(["backends", "--json", "listing.json"]) == 0
     out = capsys.readouterr().out
     rows = {row.backend: row for row in files.read(Path("listing.json"), schema.Listing).rows}
-    assert rows["numba_jit"].libraries.keys() == {"numba"}
+    assert rows["numba_simd"].libraries.keys() == {"numba"}
     assert rows["numpy_plain"].status == "installed"
     assert rows["numpy_plain"].dtypes == ["float64", "float32"]
     assert (rows["third"].origin, rows["third"].status) == ("third party", "installed")
@@ -273,7 +273,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
         *((("run", "--threads", n), f"from 1 to {USABLE}, the CPUs that are there to use; got {n}") for n in WRONG),
-        (("compare", "numba_jit", "numpy_plain", "--threads", "0"), "got 0"),
+        (("compare", "numba_simd", "numpy_plain", "--threads", "0"), "got 0"),
         *([(("run", "--limits", "--threads", "2"), "--limits are those of one thread")] if USABLE > 1 else []),
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),

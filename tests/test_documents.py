@@ -15,7 +15,7 @@ from bench.timing.messages import Effort
 from impls import Backend, numpy_plain
 
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
-STATING = ("python_loops", "numpy_vectorized", "numba_jit", "graph")
+STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 DOCUMENTS = library.select()
 FIGURES = [
     (document.key, part.name, figure.name, figure.source)
@@ -64,7 +64,7 @@ def test_every_backend_states_what_it_can(results):
         elif "node" in part or part == quartic.COMPUTATION.name or part.startswith("(x + y)"):
             assert backends == {"graph"}
         elif "training" in part or part == feedforward.TRAINING:
-            assert backends >= {"numpy_vectorized", "numba_jit"}
+            assert backends >= {"numpy_vectorized", "numba_simd"}
     assert len([figure for figure in FIGURES if figure[0] == "circles"]) == 2 * 9
 
 
@@ -76,7 +76,7 @@ def test_backends_agree(results):
     }
     assert all(row.ok and row.value < 1e-10 for row in rows)
     compared = {row.backend: row.note for row in rows if row.document == "xor"}
-    assert compared["numba_jit"] == "52 seeds, 1000 epochs"
+    assert compared["numba_simd"] == "52 seeds, 1000 epochs"
     assert compared["python_loops"] == compared["graph"] == "10 seeds, 1000 epochs"
 
 

@@ -56,7 +56,7 @@ def moved(setting, random):
 
 @pytest.mark.slow
 def test_the_seeds_at_which_rounding_decides():
-    backend = impls.load("numba_jit")
+    backend = impls.load("numba_simd")
     random = np.random.default_rng(0)
     growth = {}
     for seed in xor.SEEDS:

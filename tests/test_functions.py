@@ -1,4 +1,4 @@
-"""The mathematical functions of numba_jit beside 40 digits, and its blocks beside NumPy."""
+"""The mathematical functions of numba_simd beside 40 digits, and its blocks beside NumPy."""
 
 import mpmath
 import numpy as np
@@ -8,8 +8,8 @@ from numpy.testing import assert_allclose
 
 import impls
 from impls import Network
-from impls._jit import blocks, functions
-from impls._jit.options import OPTIONS
+from impls._simd import blocks, functions
+from impls._simd.options import OPTIONS
 
 RANDOM = np.random.default_rng(0)
 DTYPES = (np.float64, np.float32)
@@ -112,7 +112,7 @@ def test_batches_of_any_number_of_blocks(network, dtype, batch):
     X, Y = X.astype(dtype), Y.astype(dtype)
     if network.output == "softmax" and dtype == np.float32:
         Y = np.eye(network.n_out, dtype=dtype)[RANDOM.integers(network.n_out, size=batch)]
-    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_jit", "numpy_plain"))
+    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_simd", "numpy_plain"))
     near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
     assert_allclose(model.forward(X), matrix.forward(X), **near)
     assert_allclose(model.loss(X, Y), matrix.loss(X, Y), **near)
@@ -133,7 +133,7 @@ def test_batches_of_any_number_of_blocks(network, dtype, batch):
 def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
     network = Network(sizes, "tanh", "identity")
     parameters = network.random_parameters()
-    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_jit", "numpy_plain"))
+    model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_simd", "numpy_plain"))
     near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
     for batch in (1, 7, 8, 9, 65):
         X = RANDOM.normal(size=(batch, network.n_in)).astype(dtype)

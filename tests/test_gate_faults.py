@@ -118,7 +118,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--baseline", "b.json"), "--baseline does not go with --against"),
         (("--baseline", "b.json", "--resume"), "--resume does not go with --baseline"),
         (("--against", "HEAD", "--sets", "60"), "--sets does not go with --against"),
-        (("--characterise", "--backend", "numba_jit"), "--backend does not go with --characterise"),
+        (("--characterise", "--backend", "numba_simd"), "--backend does not go with --characterise"),
         (("--record", "--ratchet"), "--ratchet does not go with --record"),
         (("--record", "--baseline-from", "HEAD"), "--baseline-from does not go with --record"),
         (("--against", "nosuch"), "git knows no revision 'nosuch'"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from impls import numba_jit
+from impls import numba_simd
 
 MODULE = """
 import numpy as np
@@ -29,7 +29,7 @@ def run(folder, cache):
     return subprocess.check_output(
         [sys.executable, "doubling.py"],
         cwd=folder,
-        env={"PATH": "", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(numba_jit.__file__).parent.parent)},
+        env={"PATH": "", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(Path(numba_simd.__file__).parent.parent)},
         text=True,
         stderr=subprocess.STDOUT,
     ).strip()

@@ -16,13 +16,13 @@ def unknown(monkeypatch):
 
 def test_names_begin_with_the_story():
     names = impls.names()
-    assert names[:3] == ["python_loops", "numpy_vectorized", "numba_jit"]
+    assert names[:3] == ["python_loops", "numpy_vectorized", "numba_simd"]
     assert {"python_loops_ndarray", "numpy_plain", "numba_plain"} <= set(names)
     assert not any(name.startswith("_") for name in names)
 
 
 def test_names_imports_no_backend():
-    code = "import sys, impls; impls.names(); print({'numba', 'impls.numba_jit', 'sklearn'} & set(sys.modules))"
+    code = "import sys, impls; impls.names(); print({'numba', 'impls.numba_simd', 'sklearn'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
 
 
@@ -41,9 +41,9 @@ def test_a_third_party_is_found_and_loaded(tmp_path, monkeypatch):
 
 
 def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
-    install(tmp_path, "numba_jit")
+    install(tmp_path, "numba_simd")
     monkeypatch.syspath_prepend(str(tmp_path))
-    text = r"are named numba_jit: impls.numba_jit \(mlpbench\) and numba_jit_module:Model \(numba_jit-package\)"
+    text = r"are named numba_simd: impls.numba_simd \(mlpbench\) and numba_simd_module:Model \(numba_simd-package\)"
     for call in (impls.names, lambda: impls.load("numpy_plain")):
         with pytest.raises(impls.DuplicateBackend, match=text):
             call()

@@ -236,25 +236,25 @@ def process(*taken):
 
 def test_ratios_are_paired_within_blocks_and_processes():
     case = points.DIMENSIONS[0].case(4)
-    names = ["python_loops", "numpy_plain", "numba_jit"]
+    names = ["python_loops", "numpy_plain", "numba_simd"]
     rows = [row(**case.fields(), backend=name, arm=name) for name in names[:2]]
-    rows.append(row(**case.fields(), backend="numba_jit", arm="numba_jit", ok=False, seconds=None))
+    rows.append(row(**case.fields(), backend="numba_simd", arm="numba_simd", ok=False, seconds=None))
     processes = [
         process(
             samples(case, "python_loops", {1: 2.0 * mood, 3: 4.0 * mood}),
             samples(case, "numpy_plain", {0: 9.0, 1: 1.0 * mood, 2: 9.0, 3: 2.0 * mood}),
-            samples(case, "numba_jit", {1: 1.0}),
+            samples(case, "numba_simd", {1: 1.0}),
         )
         for mood in (1, 5)
     ]
     outcome = Outcome(a_state(rows, processes=processes), names)
     ratio = outcome.ratio(case, "python_loops", "numpy_plain")
     assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
-    assert outcome.ratio(case, "python_loops", "numba_jit") is None  # it failed
+    assert outcome.ratio(case, "python_loops", "numba_simd") is None  # it failed
     found = {one.arm: one for one in outcome.scale_rows()}
     assert found["numpy_plain"].speedup.estimate == pytest.approx(2)
     assert (found["numpy_plain"].dimension, found["numpy_plain"].value) == ("width", 4)
-    assert found["numba_jit"].speedup is None
+    assert found["numba_simd"].speedup is None
 
 
 def test_crossings_and_payback_of_a_whole_run():
@@ -268,9 +268,9 @@ def test_crossings_and_payback_of_a_whole_run():
     payback = points.payback_cases()[0]
     rows += [
         row(**payback.fields(), backend="python_loops", arm="python_loops", seconds=3e-6),
-        row(**payback.fields(), backend="numba_jit", arm="numba_jit", seconds=1e-6),
+        row(**payback.fields(), backend="numba_simd", arm="numba_simd", seconds=1e-6),
     ]
-    compiled = schema.CompileRow(backend="numba_jit", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
+    compiled = schema.CompileRow(backend="numba_simd", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
     outcome = Outcome(a_state(rows, compiled=[compiled], processes=processes), list(laws))
     (crossing,), ties = outcome.crossing_rows()
     assert (crossing.faster_below, crossing.faster_above) == ("python_loops", "numpy_plain")

@@ -36,7 +36,7 @@ FAST = Limits(
 
 
 def measured(seconds, case=SMALL, lacking=()):
-    """A measurement of numba_jit and others at a case: by arm, backend and its seconds in the blocks of processes."""
+    """A measurement of numba_simd and others at a case: by arm, backend and its seconds in the blocks of processes."""
     arms = {name: Arm(name, backend, case) for name, (backend, _) in seconds.items()}
     group = (arms[JIT], Arm(AA, JIT, case), *(arm for name, arm in arms.items() if name != JIT))
     processes = []
@@ -65,7 +65,7 @@ TIMES = {
 def test_the_fastest_peer_counts_in_either_dtype_and_no_core_backend_is_one():
     found = row(Goal(PEER, JIT, SMALL, 4.0), measured(TIMES))
     assert found.measured.estimate == pytest.approx(4.0, rel=1e-12)
-    assert found.what.endswith(": the fastest peer (torch_eager float32) ÷ numba_jit")
+    assert found.what.endswith(": the fastest peer (torch_eager float32) ÷ numba_simd")
     assert found.reached
 
 
@@ -186,7 +186,7 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     assert main(["speed", "--quick", "--json", "speed.json", "--markdown", "speed.md"]) == 0
     out, err = capsys.readouterr()
     assert "measuring the limits" in err
-    assert "numba_jit and C, process 2 of 2" in err
+    assert "numba_simd and C, process 2 of 2" in err
     document = files.read(Path("speed.json"), schema.Speed)
     assert len(list(Path("results").glob("speed-*.json"))) == 1
     others = [name for arm in (PLAIN, VECTORIZED) for name in (arm, f"{arm} float32")]
@@ -232,6 +232,6 @@ class NO_PEERS:
         return ["left out: a peer"]
 
 
-def test_the_backends_beside_numba_jit():
+def test_the_backends_beside_numba_simd():
     peer = impls.load(PLAIN)
     assert [one.name for one in run.backends([peer])] == [PLAIN, VECTORIZED, PLAIN]

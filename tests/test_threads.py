@@ -1,4 +1,4 @@
-"""numba_jit on several threads: within its bound, the same bits for the same number of threads, BLAS left as it was."""
+"""numba_simd on several threads: within its bound, the same bits for the same thread count, BLAS left as it was."""
 
 import json
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from bench.timing import threads
 from impls import Network
-from impls._jit import parallel
+from impls._simd import parallel
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,7 +35,7 @@ def found(count, work):
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])  # two shares have the same sum in either order
 @pytest.mark.parametrize("work", [0, 1], ids=["as it is", "whatever can be divided"])
-def test_numba_jit_on_several_threads(count, work):
+def test_numba_simd_on_several_threads(count, work):
     one, other = found(count, work), found(count, work)
     assert one["failures"] == []
     assert one["digests"] == other["digests"]

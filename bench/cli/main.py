@@ -45,7 +45,7 @@ _threads_option = click.option(
     type=int,
     default=1,
     metavar="N",
-    help="Threads of BLAS, numba_jit and the peers, up to the number of CPUs. Default: 1.",
+    help="Threads of BLAS, numba_simd and the peers, up to the number of CPUs. Default: 1.",
 )
 
 
@@ -217,9 +217,9 @@ def gate(**options: Any) -> int:
 @_json_option
 @_results_option
 def speed(**options: Any) -> int:
-    """Show how fast numba_jit and numpy_vectorized are, beside what they are to reach.
+    """Show how fast numba_simd and numpy_vectorized are, beside what they are to reach.
 
-    numba_jit is timed beside numpy_plain, numpy_vectorized and all peers that are installed, in both dtypes, on fixed
+    numba_simd is timed beside numpy_plain, numpy_vectorized and all peers that are installed, in both dtypes, on fixed
     cases; beside the same arithmetic in C, where there is a C compiler; and beside the limits of this machine. A figure
     that is not reached is no error. It takes ten minutes, and some more where the peers have yet to
     compile; --quick takes five.

@@ -21,7 +21,7 @@ LEGEND = (
     "measured: a ratio of two times, over ÷ under, with its 95 % interval over fresh processes; both are timed in the "
     "same blocks. Of several peers it is the fastest, in the dtypes that stand in the table of its case",
     "limit: the floor, which is what a call takes at least on this machine, ÷ the time",
-    "A/A is numba_jit once more",
+    "A/A is numba_simd once more",
 )
 
 

@@ -23,7 +23,7 @@ from impls import Backend, OperationLacking
 YARDSTICK = "numpy_vectorized"
 """The backend that always runs: the others are compared with it."""
 
-IN_FULL = (YARDSTICK, "numba_jit")
+IN_FULL = (YARDSTICK, "numba_simd")
 """The backends that run every seed to its end; the others, the few seeds that a program gives them."""
 
 BY_GRAPH = "graph"

@@ -33,7 +33,7 @@ from bench.timing.measure import Progress
 from bench.timing.processes import start
 from impls import Network
 
-ROW = Row("numba_jit", Case(Network((100, 100, 50, 10)), "forward", 1))
+ROW = Row("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
 BLOCKS = 30
 EVERY = 10

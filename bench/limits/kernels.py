@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from impls import Array
-from impls._jit.functions import exp
-from impls._jit.options import jit, jit_reordered, wide_vectors
+from impls._simd.functions import exp
+from impls._simd.options import jit, jit_reordered, wide_vectors
 
 
 @jit
@@ -26,7 +26,7 @@ def exp_of_negative(z: Array) -> None:
 
 @jit
 def exponentials(z: Array, times: int) -> None:
-    """The same, by the exponential of ``numba_jit``."""
+    """The same, by the exponential of ``numba_simd``."""
     for _ in range(times):
         exp_of_negative(z)
 

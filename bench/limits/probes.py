@@ -3,7 +3,7 @@
 A probe is repeated, and its shortest time counts, over several fresh processes: what disturbs can only make it longer.
 Of several ways to do the same the fastest counts, for no backend is to be faster than a limit. So matrix products are
 those of NumPy's BLAS, of SciPy's and, where it is installed, of PyTorch; exponentials those of NumPy and of
-``numba_jit``.
+``numba_simd``.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _rate(call: Call, argument: Any, amount: float) -> float:
 
 
 def _entry(kernel: Any, *arguments: Any) -> Callable[..., Any]:
-    """A kernel for such arguments, called past its dispatcher as ``numba_jit`` calls its own."""
+    """A kernel for such arguments, called past its dispatcher as ``numba_simd`` calls its own."""
     entry: Callable[..., Any] = compile_cached(kernel, tuple(map(typeof, arguments))).entry_point
     return entry
 

@@ -338,7 +338,7 @@ class GoalRow(Record):
 
 
 class InCRecord(Record):
-    """One process of numba_jit against C: seconds for a sample in C, the logarithms of the ratio by block."""
+    """One process of numba_simd against C: seconds for a sample in C, the logarithms of the ratio by block."""
 
     seconds: Finite
     log_ratios: list[Finite]
@@ -353,7 +353,7 @@ class StartRecord(Record):
 
 
 class Speed(Document):
-    """The document of ``mlpbench speed``. The rows' reference is numba_jit, in the row's case."""
+    """The document of ``mlpbench speed``. The rows' reference is numba_simd, in the row's case."""
 
     schema_: Literal["mlpbench.speed/1"] = Field("mlpbench.speed/1", alias="schema")
     options: dict[str, Any]

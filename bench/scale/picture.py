@@ -26,7 +26,7 @@ LOOKS = {
     "numpy_vectorized": (TONES[1], "-", ""),
     "numpy_plain": (TONES[1], "--", ""),
     "graph": (TONES[1], ":", ""),
-    "numba_jit": (TONES[2], "-", ""),
+    "numba_simd": (TONES[2], "-", ""),
     "numba_plain": (TONES[2], "--", ""),
 }
 """Tone, dashes and marker: a tone for a technique, solid where it is used with care."""

@@ -1,1 +1,1 @@
-"""How fast are ``numba_jit`` and ``numpy_vectorized``, beside the peers, beside C, and beside what is aimed at?"""
+"""How fast are ``numba_simd`` and ``numpy_vectorized``, beside the peers, beside C, and beside what is aimed at?"""

@@ -1,6 +1,6 @@
-"""``numba_jit`` against the same arithmetic in C, in the same blocks: ``forward.c``, looped in C.
+"""``numba_simd`` against the same arithmetic in C, in the same blocks: ``forward.c``, looped in C.
 
-It is called through ctypes, REPEATS samples at a time, so that calling weighs nothing; ``numba_jit`` is called from
+It is called through ctypes, REPEATS samples at a time, so that calling weighs nothing; ``numba_simd`` is called from
 Python for every sample, as it is anywhere.
 """
 
@@ -39,7 +39,7 @@ class NoCompiler(Exception):
 
 @dataclass(frozen=True)
 class Compared:
-    """One process's seconds for a sample in C, and the logarithms of the ratio numba_jit ÷ C by block."""
+    """One process's seconds for a sample in C, and the logarithms of the ratio numba_simd ÷ C by block."""
 
     seconds: float
     log_ratios: list[float]
@@ -66,7 +66,7 @@ def build(folder: Path) -> Path:
 
 
 def compare(library: Path, expectation: Expectation, effort: Effort, seed: int) -> Compared | str:
-    """Check numba_jit and C, time them in blocks, and check them again; or say which is wrong, and how."""
+    """Check numba_simd and C, time them in blocks, and check them again; or say which is wrong, and how."""
     try:
         return _compared(library, expectation, effort, seed)
     except checks.CheckFailed as error:

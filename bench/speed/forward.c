@@ -1,4 +1,4 @@
-/* One sample through 100-100-50-10 with sigmoids: what numba_jit computes, in plain C.
+/* One sample through 100-100-50-10 with sigmoids: what numba_simd computes, in plain C.
 
    The sizes are constants, so that the compiler may unroll; it vectorizes exp by the vector functions of the C library. */
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bench.cases import DTYPES, Case
 from impls import Network
 
-JIT, VECTORIZED, PLAIN = "numba_jit", "numpy_vectorized", "numpy_plain"
+JIT, VECTORIZED, PLAIN = "numba_simd", "numpy_vectorized", "numpy_plain"
 PEER = "the fastest peer"
 C = "C"
 
@@ -39,7 +39,7 @@ GROUPS: dict[Case, tuple[str, ...]] = {
     CIRCLES_TRAINING: DTYPES,
     XOR_TRAINING: DTYPES,
 }
-"""What is timed against each other: numba_jit at a case, and the others at it in these dtypes."""
+"""What is timed against each other: numba_simd at a case, and the others at it in these dtypes."""
 
 
 @dataclass(frozen=True)

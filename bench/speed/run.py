@@ -61,7 +61,7 @@ class Speed:
 
 
 def backends(peers: Sequence[Backend]) -> list[Backend]:
-    """What is timed beside ``numba_jit``."""
+    """What is timed beside ``numba_simd``."""
     return [impls.load(PLAIN), impls.load(VECTORIZED), *peers]
 
 
@@ -79,7 +79,7 @@ def run_times(peers: Sequence[Backend], effort: Effort, seed: int, progress: Pro
 
 
 def run_c(effort: Effort, seed: int, progress: Progress) -> InC:
-    """``numba_jit`` against C, in as many processes as the others."""
+    """``numba_simd`` against C, in as many processes as the others."""
     progress.start(effort.processes)
     expectation = expect(SAMPLE)
     with tempfile.TemporaryDirectory() as folder:

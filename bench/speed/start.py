@@ -1,4 +1,4 @@
-"""How long a fresh process takes to its first result of ``numba_jit``, with and without compiled code in the cache."""
+"""How long a fresh process takes to its first result of ``numba_simd``, with and without compiled code in the cache."""
 
 from __future__ import annotations
 

@@ -16,13 +16,13 @@ from impls._codes import (
     MEAN_SQUARED_ERROR,
     SOFTMAX,
 )
-from impls._jit.affine import BYTES
-from impls._jit.blas import N, T, add_product
-from impls._jit.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
-from impls._jit.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
-from impls._jit.parts import part, row
-from impls._jit.tiles import affine_in_tiles
+from impls._simd.affine import BYTES
+from impls._simd.blas import N, T, add_product
+from impls._simd.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
+from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._simd.parts import part, row
+from impls._simd.tiles import affine_in_tiles
 
 SMALL = 256
 """Weights up to which loops are quicker than a call of BLAS."""

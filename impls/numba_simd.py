@@ -1,6 +1,6 @@
 """The network in Numba with care: what the decorator alone leaves on the table, and what is done about it.
 
-The kernels are in ``impls/_jit``. What mattered, with what it gained on a processor with AVX-512, float64, one thread:
+The kernels are in ``impls/_simd``. What mattered, with what it gained on a processor with AVX-512, float64, one thread:
 
 - ``packed.py``: an argument costs 0.03 µs to unpack, so a model is one array, and what a network is, is data in it: a
   new network compiles nothing. Called past the dispatcher: 0.1 µs less. Every row of weights begins a vector in memory:
@@ -35,12 +35,12 @@ from numba import from_dtype, types
 from impls import _backend
 from impls._backend import Array, Descent, Gradient
 from impls._codes import ACTIVATIONS, LOSSES
-from impls._jit import parallel
-from impls._jit.affine import BYTES
-from impls._jit.blocks import forward_batch, total_loss, train
-from impls._jit.samples import forward, train_singly
 from impls._network import Parameters
 from impls._numba import compile_cached
+from impls._simd import parallel
+from impls._simd.affine import BYTES
+from impls._simd.blocks import forward_batch, total_loss, train
+from impls._simd.samples import forward, train_singly
 
 MOST_EXACT = {"float64": 2**53, "float32": 2**24}
 """Integers up to which the header, of the model's dtype, holds every one."""
@@ -81,7 +81,7 @@ class Model(_backend.Model):
         network = self.network
         if max(network.layer_sizes) > MOST_EXACT[self.dtype.name]:
             raise ValueError(
-                f"numba_jit has no layers of more than {MOST_EXACT[self.dtype.name]} nodes in {self.dtype}"
+                f"numba_simd has no layers of more than {MOST_EXACT[self.dtype.name]} nodes in {self.dtype}"
             )
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]

@@ -14,9 +14,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from impls._backend import Array
-from impls._jit.affine import BYTES, fused_multiply_add, in_every_lane
-from impls._jit.options import jit_inner
-from impls._jit.parts import part
+from impls._simd.affine import BYTES, fused_multiply_add, in_every_lane
+from impls._simd.options import jit_inner
+from impls._simd.parts import part
 
 ROWS, COLUMNS = 8, 3
 """Samples and vectors of a tile: 24 sums, of the 32 registers that a processor with AVX-512 has."""

@@ -14,12 +14,12 @@ from impls._codes import (
     SIGMOID,
     TANH,
 )
-from impls._jit.affine import BYTES, affine_in_registers
-from impls._jit.blocks import binary_cross_entropy, categorical_cross_entropy, dot
-from impls._jit.functions import activate_one, derivative, exp, tanh
-from impls._jit.options import jit, jit_inlined
-from impls._jit.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
-from impls._jit.parts import part
+from impls._simd.affine import BYTES, affine_in_registers
+from impls._simd.blocks import binary_cross_entropy, categorical_cross_entropy, dot
+from impls._simd.functions import activate_one, derivative, exp, tanh
+from impls._simd.options import jit, jit_inlined
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
+from impls._simd.parts import part
 
 
 @jit_inlined

@@ -16,10 +16,10 @@ import numpy as np
 from numba import njit, prange
 
 from impls._backend import Array
-from impls._jit.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
-from impls._jit.options import OPTIONS, jit, jit_inner
-from impls._jit.packed import size
 from impls._network import Network
+from impls._simd.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
+from impls._simd.options import OPTIONS, jit, jit_inner
+from impls._simd.packed import size
 
 WORK = 2**20
 """Multiplications, of forward passes of all samples, from which on two threads are quicker than one."""

@@ -8,8 +8,8 @@ vector or more is filled up with zeros, so that every row begins a vector in mem
 from __future__ import annotations
 
 from impls._backend import Array
-from impls._jit.affine import BYTES
-from impls._jit.options import jit_inner
+from impls._simd.affine import BYTES
+from impls._simd.options import jit_inner
 
 HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
 """Places in the header; place 0 holds the number of layers."""

@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from impls._backend import Array
-from impls._jit.options import jit_inlined
+from impls._simd.options import jit_inlined
 
 
 def _part(typing: Any, array: Any, start: Any, shape: Any) -> Any:

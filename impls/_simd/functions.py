@@ -17,8 +17,8 @@ from numba.extending import overload
 
 from impls._backend import Array
 from impls._codes import RELU, SIGMOID, SOFTMAX, TANH
-from impls._jit.options import OPTIONS, jit_inlined, jit_inner, wide_vectors
-from impls._jit.parts import part, row
+from impls._simd.options import OPTIONS, jit_inlined, jit_inner, wide_vectors
+from impls._simd.parts import part, row
 
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10

@@ -8,7 +8,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from impls._jit.options import OPTIONS
+from impls._simd.options import OPTIONS
 
 N, T = ord("n"), ord("t")
 """A factor as it is, or transposed."""

@@ -1,1 +1,0 @@
-"""The kernels of ``numba_jit``: mathematics, BLAS, blocks of samples, single samples."""
