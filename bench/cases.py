@@ -77,7 +77,7 @@ def samples(batch: int) -> str:
     return "1 sample" if batch == 1 else f"batch {batch}"
 
 
-def select(
+def select_cases(
     networks: Sequence[str] = (),
     operations: Sequence[str] = (),
     dtype: str = "float64",

@@ -32,7 +32,7 @@ STYLE: Any = {
 }
 
 
-def save(figure: Figure, folder: Path, name: str) -> Path:
+def save_figure(figure: Figure, folder: Path, name: str) -> Path:
     """Write a figure, whole or not at all, and close it; the same figure gives the same bytes. Raises RecordError."""
     content = BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Title": name})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bench.records.gate_schema import GateRow
 
 if "numpy" not in sys.modules:
-    threads.set_own()
+    threads.limit_own_threads()
 
 PROPERTY = "mlpbench"
 """Name of the user property with which a benchmark case hands over its row of the table."""
@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
         gate.share(config.getoption("benchmark_gate_threshold"))
         gate.seconds(config.getoption("benchmark_gate_budget"))
         if revision is not None:
-            trees.committed(trees.repository(), revision)
+            trees.read_revision(trees.find_repository(), revision)
         else:
             files.read(baseline, Baseline)
     except ValueError as error:

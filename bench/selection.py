@@ -10,7 +10,7 @@ from impls import Backend, BackendError, BackendNotInstalled
 
 REFERENCE = "python_loops"
 
-STORY = (
+TABLE_ORDER = (
     "python_loops_ndarray",
     "python_loops",
     "numpy_plain",
@@ -40,7 +40,7 @@ class Selection:
         return left_out + [f"broken: {text}" for text in self.broken.values()]
 
 
-def select(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
+def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
     """Backends that are named, and all peers if ``peers``; if neither is asked for, the core backends.
 
     A backend that is named must be there and have the dtype: raises BackendError or ValueError. One that is not named
@@ -66,7 +66,7 @@ def select(named: Sequence[str] = (), peers: bool = False, dtype: str | None = N
 
 def in_order(names: Iterable[str]) -> list[str]:
     """Names in the order of the tables."""
-    listed = [*STORY, *(name for name in impls.names() if name not in STORY)]
+    listed = [*TABLE_ORDER, *(name for name in impls.names() if name not in TABLE_ORDER)]
     return sorted(names, key=lambda name: listed.index(name) if name in listed else len(listed))
 
 

@@ -4,7 +4,7 @@
 contract.
 """
 
-from impls._backend import Array, Descent, Gradient, Model, OperationLacking
+from impls._backend import Array, Descent, Gradient, Model, UnsupportedOperation
 from impls._network import Network, Parameters
 from impls._registry import (
     Backend,

@@ -61,7 +61,7 @@ class Descent(NamedTuple):
     mean: bool
 
 
-class OperationLacking(NotImplementedError):
+class UnsupportedOperation(NotImplementedError):
     """An operation that a backend has not for a network; the text says why in one line."""
 
 
@@ -186,7 +186,7 @@ class Model(ABC):
         reason = self._lacking.get(operation)
         if reason is not None:
             name = type(self).__module__.rpartition(".")[2]
-            raise OperationLacking(f"{name} has no {operation} for this network: {reason}")
+            raise UnsupportedOperation(f"{name} has no {operation} for this network: {reason}")
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network

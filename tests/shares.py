@@ -14,8 +14,8 @@ import scipy.linalg.cython_blas  # noqa: F401  (the BLAS that Numba calls)
 from threadpoolctl import threadpool_info
 
 from bench.proof.bounds import Analysis, exact, exact_pairs
-from bench.proof.expectation import expect
-from bench.proof.inputs import draw
+from bench.proof.expectation import expect_result
+from bench.proof.inputs import draw_problem
 from bench.proof.targets import bounded_target, flat, flat_bounded
 from impls import Network, load, numba_simd
 from impls._simd import parallel
@@ -68,11 +68,11 @@ def failures():
         for dtype in ("float64", "float32"):
             for size in SIZES:
                 for operation in ("forward", "gradient", "train"):
-                    expected = expect(draw(network, size, dtype), operation)
+                    expected = expect_result(draw_problem(network, size, dtype), operation)
                     evidence = expected.check(build(network, dtype, expected.problem.parameters))
                     if not evidence.ok:
                         yield f"{operation} {network}, {size} samples, {dtype}: {evidence.reason}"
-        problem = draw(network, 1079, "float64")
+        problem = draw_problem(network, 1079, "float64")
         for name, (batches, steps) in STEPS.items():
             model = build(network, parameters=problem.parameters)
             losses = model.train(problem.X, problem.Y, batches=batches, **HOW)
@@ -91,7 +91,7 @@ def failures():
 
 def results(network, dtype="float64", n=1079):
     """The bits of all that a model computes."""
-    problem = draw(network, n, dtype)
+    problem = draw_problem(network, n, dtype)
     model = build(network, dtype, problem.parameters)
     X, Y = problem.X.astype(dtype), problem.Y.astype(dtype)
     loss, gradient = model.gradient(X, Y)

@@ -12,34 +12,34 @@ import pytest
 
 import impls
 from bench import selection
-from bench.cases import select
+from bench.cases import select_cases
 from bench.plugin import PROPERTY, settle
-from bench.proof.verify import expect
+from bench.proof.verify import expect_case
 from bench.timing import blocks, checks, statistics, stretches
-from bench.timing.calls import call
+from bench.timing.calls import timed_call
 from bench.timing.messages import Arm, Effort
 
 PAIRED = Effort(processes=1, budget=0.1, most_blocks=10, slow=0, slow_processes=1, compile=False)
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")
 
-expectation = cache(expect)
+expectation = cache(expect_case)
 
 
 @cache
 def reference_model(case):
-    return checks.before(impls.load(selection.REFERENCE), case, expectation(case))[0]
+    return checks.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
 
 
 @pytest.mark.parametrize("name", CORE)
-@pytest.mark.parametrize("case", select(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
+@pytest.mark.parametrize("case", select_cases(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
 def test_backend(case, name, benchmark, record_property, gate_rows):
     try:
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
         pytest.skip(str(error))
-    model, evidence = checks.before(backend, case, expectation(case))
+    model, evidence = checks.build_verified(backend, case, expectation(case))
     checks.require(evidence)
-    function, argument = call(case, model, expectation(case).problem)
+    function, argument = timed_call(case, model, expectation(case).problem)
     function(argument)  # the first call with these very arguments may load something
 
     benchmark.group = str(case)
@@ -55,15 +55,15 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         speedup = paired_speedup(case, name, (function, argument))
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
-    checks.after(backend, case, expectation(case), model, (function, argument))
+    checks.verify_timed_call(backend, case, expectation(case), model, (function, argument))
     settle(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
 def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, from blocks that hold both."""
     arms = [Arm("reference", selection.REFERENCE, case), Arm(name, name, case)]
-    calls = [call(case, reference_model(case), expectation(case).problem), timed]
-    plans = blocks.plan(arms, calls, [stretches.estimate(*one) for one in calls], PAIRED)
-    samples = blocks.run(plans, Random(0))
+    calls = [timed_call(case, reference_model(case), expectation(case).problem), timed]
+    plans = blocks.plan_arms(arms, calls, [stretches.estimate_seconds(*one) for one in calls], PAIRED)
+    samples = blocks.time_interleaved(plans, Random(0))
     seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in arms]
-    return statistics.ratio([statistics.log_ratios(*seconds)]).estimate
+    return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate

@@ -21,7 +21,7 @@ TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1
 
 @given(st.integers(1, 9), st.integers(0, 100))
 def test_orders_are_balanced(arms, seed):
-    sequence = blocks.orders(arms, Random(seed))
+    sequence = blocks.balanced_orders(arms, Random(seed))
     square = [next(sequence) for _ in range(2 * arms)]
     assert all(sorted(order) == list(range(arms)) for order in square)
     places = Counter((arm, place) for order in square for place, arm in enumerate(order))
@@ -31,7 +31,7 @@ def test_orders_are_balanced(arms, seed):
 
 
 def test_orders_differ_from_square_to_square():
-    sequence = blocks.orders(7, Random(0))
+    sequence = blocks.balanced_orders(7, Random(0))
     squares = [tuple(tuple(next(sequence)) for _ in range(14)) for _ in range(3)]
     assert len(set(squares)) == 3
 
@@ -48,9 +48,9 @@ def test_a_slow_arm_takes_part_as_often_as_planned_and_evenly(total, data):
 @given(st.lists(st.floats(1e-7, 10), min_size=1, max_size=6))
 def test_plans_fill_a_stretch_and_keep_to_the_budget(seconds):
     arms = [Arm(str(index), "python_loops", FORWARD) for index in range(len(seconds))]
-    plans = blocks.plan(arms, [(abs, 0)] * len(arms), seconds, TINY)
+    plans = blocks.plan_arms(arms, [(abs, 0)] * len(arms), seconds, TINY)
     for plan, duration in zip(plans, seconds, strict=True):
-        assert plan.loops == 1 or plan.loops * duration <= 1.5 * stretches.STRETCH
+        assert plan.loops == 1 or plan.loops * duration <= 1.5 * stretches.SAMPLE_SECONDS
         assert 1 <= plan.blocks <= plans[0].blocks
         assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.budget
 
@@ -63,10 +63,10 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
 
     arms = [Arm(name, "python_loops", FORWARD) for name in "ab"]
     plans = [
-        blocks.Plan(arm, function, arm.name, loops, count)
+        blocks.ArmPlan(arm, function, arm.name, loops, count)
         for arm, loops, count in zip(arms, (3, 1), (4, 2), strict=True)
     ]
-    samples = blocks.run(plans, Random(0))
+    samples = blocks.time_interleaved(plans, Random(0))
     assert gc.isenabled()
     # a is looped, so called once more before each stretch; b is not.
     assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
@@ -77,15 +77,15 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
 
 def test_stretch_gives_the_time_of_one_call():
     # A lower limit only: how much later a sleep ends is the system's affair.
-    assert stretches.stretch(time.sleep, 0.002, 3) >= 0.002
+    assert stretches.time_calls(time.sleep, 0.002, 3) >= 0.002
 
 
 def test_an_estimate_leaves_the_first_call_out():
     waits = iter([0.5])
-    assert stretches.estimate(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
+    assert stretches.estimate_seconds(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
 
 
 def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
     monkeypatch.setattr(stretches, "perf_counter_ns", lambda: 0)
     with pytest.raises(RuntimeError, match="the clock stands still"):
-        stretches.estimate(lambda argument: argument, None)
+        stretches.estimate_seconds(lambda argument: argument, None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.proof.bounds import Analysis, exact, exact_pairs
-from bench.proof.inputs import draw
+from bench.proof.inputs import draw_problem
 from bench.proof.oracle import Oracle, mp
 from bench.proof.targets import exact_target, flat_bounded
 from bench.proof.verify import NETWORKS
@@ -28,7 +28,7 @@ def analyzed(problem, dtype):
 
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
 def test_values_are_within_their_own_bound_of_the_oracle(network):
-    problem = draw(network, 4)
+    problem = draw_problem(network, 4)
     _, forward, loss, gradient = analyzed(problem, "float64")
     oracle = Oracle(network, problem.parameters)
     traces = [oracle.trace(x) for x in problem.X]
@@ -52,7 +52,7 @@ def test_values_are_within_their_own_bound_of_the_oracle(network):
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
 def test_training_is_within_its_bound_of_the_oracle(network):
     # Two epochs of two batches, each step with the exact gradient at exact parameters.
-    problem = draw(network, 5)
+    problem = draw_problem(network, 5)
     if sum(W.size for W, _ in problem.parameters) > 150:
         pytest.skip("the oracle takes the derivative by every parameter")
     steps, rates = [slice(0, 3), slice(3, 5)], (0.3, 0.1)
@@ -83,7 +83,7 @@ def test_training_is_within_its_bound_of_the_oracle(network):
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
 def test_single_precision_is_within_its_bound_and_beyond_that_of_double(network):
     # A float32 backend written out, with sums in a random order.
-    problem = draw(network, 4, "float32")
+    problem = draw_problem(network, 4, "float32")
     rng = np.random.default_rng(0)
     a = problem.X.astype(np.float32)
     for (W, b), activation in zip(problem.parameters, network.activations, strict=True):
@@ -120,6 +120,6 @@ def test_a_sum_of_n_products_costs_n_roundings():
 
 
 def test_bounds_scale_with_the_unit_roundoff():
-    problem = draw(NETWORKS[0], 3, "float32")
+    problem = draw_problem(NETWORKS[0], 3, "float32")
     double, single = (analyzed(problem, dtype)[1].outputs.error for dtype in ("float64", "float32"))
     np.testing.assert_allclose(single / double, 2.0**29, rtol=1e-3)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
 import impls
-from bench.cases import OPERATIONS, Case, select
-from bench.proof.inputs import draw
-from bench.timing.calls import LEARNING_RATE, call
+from bench.cases import OPERATIONS, Case, select_cases
+from bench.proof.inputs import draw_problem
+from bench.timing.calls import LEARNING_RATE, timed_call
 from impls import Network
 
 SMALL = Network((3, 3, 1))
@@ -21,17 +21,17 @@ def kinds(cases):
 
 
 def test_default_cases():
-    assert kinds(select()) == {
+    assert kinds(select_cases()) == {
         ("3-3-1", "forward", 1),
         ("3-3-3-1", "forward", 1),
         ("100-100-50-10", "forward", 1),
         *product(("3-3-1", "100-100-50-10"), ("forward", "gradient", "train"), [64]),
     }
-    assert {case.dtype for case in select()} == {"float64"}
+    assert {case.dtype for case in select_cases()} == {"float64"}
 
 
 def test_another_network_gets_every_kind():
-    assert kinds(select(["7-2"])) == {
+    assert kinds(select_cases(["7-2"])) == {
         ("7-2", "forward", 1),
         ("7-2", "forward", 64),
         ("7-2", "gradient", 64),
@@ -40,24 +40,27 @@ def test_another_network_gets_every_kind():
 
 
 def test_an_operation_that_the_default_list_lacks_is_still_had():
-    assert kinds(select(["3-3-3-1"])) == {("3-3-3-1", "forward", 1)}
-    assert kinds(select(["3-3-3-1"], ["train"])) == {("3-3-3-1", "train", 64)}
+    assert kinds(select_cases(["3-3-3-1"])) == {("3-3-3-1", "forward", 1)}
+    assert kinds(select_cases(["3-3-3-1"], ["train"])) == {("3-3-3-1", "train", 64)}
 
 
 def test_batches_stand_in_for_those_of_the_list():
-    assert kinds(select(["3-3-3-1"], batches=[1024, 7])) == {("3-3-3-1", "forward", 1024), ("3-3-3-1", "forward", 7)}
-    assert kinds(select(["3-3-1"], batches=[1])) == {("3-3-1", operation, 1) for operation in OPERATIONS}
+    assert kinds(select_cases(["3-3-3-1"], batches=[1024, 7])) == {
+        ("3-3-3-1", "forward", 1024),
+        ("3-3-3-1", "forward", 7),
+    }
+    assert kinds(select_cases(["3-3-1"], batches=[1])) == {("3-3-1", operation, 1) for operation in OPERATIONS}
     with pytest.raises(ValueError, match="a batch has at least 1 sample, not 0"):
-        select(batches=[0])
+        select_cases(batches=[0])
 
 
 def test_a_network_named_twice_is_one():
-    assert select(["3-3-1", "3-3-1"]) == select(["3-3-1"])
+    assert select_cases(["3-3-1", "3-3-1"]) == select_cases(["3-3-1"])
 
 
 @given(st.sets(st.sampled_from(["forward", "gradient", "train"]), min_size=1), st.sampled_from(["float64", "float32"]))
 def test_only_what_was_asked_for(operations, dtype):
-    cases = select((), sorted(operations), dtype)
+    cases = select_cases((), sorted(operations), dtype)
     assert {case.operation for case in cases} == operations
     assert {case.dtype for case in cases} == {dtype}
 
@@ -73,16 +76,16 @@ def test_only_what_was_asked_for(operations, dtype):
 )
 def test_a_wrong_name_says_what_is_right(arguments, text):
     with pytest.raises(ValueError, match=text):
-        select(*arguments)
+        select_cases(*arguments)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtype):
     for batch, shape in ((1, (3,)), (64, (64, 3))):
         case = Case(SMALL, "forward", batch, dtype)
-        problem = pickle.loads(pickle.dumps(draw(SMALL, batch, dtype)))
+        problem = pickle.loads(pickle.dumps(draw_problem(SMALL, batch, dtype)))
         model = impls.load("numpy_plain").build(SMALL, problem.parameters, dtype)
-        function, x = call(case, model, problem)
+        function, x = timed_call(case, model, problem)
         assert function == model.forward
         assert x.shape == shape
         assert x.dtype is np.dtype(dtype)
@@ -90,16 +93,16 @@ def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtyp
 
 
 def test_gradient_and_train_do_what_they_say():
-    problem = draw(SMALL, 64)
+    problem = draw_problem(SMALL, 64)
     build = impls.load("numpy_plain").build
-    function, argument = call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
+    function, argument = timed_call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
     loss, gradient = function(argument)
     expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y, reduction="sum")
     assert loss == expected[0]
     assert_array_equal(gradient[0][0], expected[1][0][0], strict=True)
 
     model = build(SMALL, problem.parameters)
-    function, argument = call(Case(SMALL, "train", 64), model, problem)
+    function, argument = timed_call(Case(SMALL, "train", 64), model, problem)
     losses = function(argument)
     assert losses.tolist() == [loss / 64]
     (W, _), (dW, _) = problem.parameters[0], gradient[0]
@@ -121,10 +124,10 @@ def test_the_steps_of_an_epoch_are_all_samples_in_order():
 
 
 def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
-    problem = draw(SMALL, 5)
+    problem = draw_problem(SMALL, 5)
     case = Case(SMALL, "train", 5, epochs=3, batches=2)
     timed, by_hand = (impls.load("numpy_plain").build(SMALL, problem.parameters) for _ in range(2))
-    function, argument = call(case, timed, problem)
+    function, argument = timed_call(case, timed, problem)
     losses = function(argument)
     expected = [
         [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in thirds]
@@ -136,7 +139,7 @@ def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
 
 
 def test_threads_are_part_of_a_case():
-    cases = select(threads=2)
+    cases = select_cases(threads=2)
     assert {case.threads for case in cases} == {2}
     assert {case.fields()["threads"] for case in cases} == {2}
-    assert set(cases).isdisjoint(select())
+    assert set(cases).isdisjoint(select_cases())

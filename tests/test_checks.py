@@ -3,9 +3,9 @@
 import pytest
 
 from bench.cases import Case
-from bench.proof.verify import expect
+from bench.proof.verify import expect_case
 from bench.timing import checks
-from bench.timing.calls import call
+from bench.timing.calls import timed_call
 from impls import Backend, Network, numpy_plain
 
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
@@ -18,11 +18,11 @@ CASES = [
 
 def judged(model, case):
     """Check, call and check again, as it is done around the timing."""
-    backend, expectation = Backend("tried", "test", model), expect(case)
-    ready, evidence = checks.before(backend, case, expectation)
+    backend, expectation = Backend("tried", "test", model), expect_case(case)
+    ready, evidence = checks.build_verified(backend, case, expectation)
     checks.require(evidence)
-    timed_call = call(case, ready, expectation.problem)
-    checks.after(backend, case, expectation, ready, timed_call)
+    timed_call = timed_call(case, ready, expectation.problem)
+    checks.verify_timed_call(backend, case, expectation, ready, timed_call)
 
 
 class LastEpochLeftOut(numpy_plain.Model):

@@ -18,7 +18,7 @@ from bench import selection
 from bench.cli import commands, proof, tables
 from bench.cli.main import main
 from bench.limits import probes
-from bench.limits.floor import Limits
+from bench.limits.floor import MachineLimits
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.records import files, schema
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
-FAST = Limits(
+FAST = MachineLimits(
     products={("float64", "any"): 1e12},
     exponentials={"float64": 1e12},
     reading={1: 1e12},
@@ -124,7 +124,7 @@ def test_the_table_tells_the_story_in_order(capsys):
     assert main(["run", "--quick", "--network", "3-3-3-1"]) == 0
     out = capsys.readouterr().out
     names = re.findall(r"^(\w+|A/A) +[\d.]+ [nµm]?s", out, re.MULTILINE)
-    assert tuple(names[:6]) == selection.STORY
+    assert tuple(names[:6]) == selection.TABLE_ORDER
     assert names[-1] == "A/A"
 
 
@@ -395,7 +395,7 @@ def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
     assert {"numpy_plain, float64", "numpy_plain, float32"} <= set(lines)
     assert sum(line.startswith("4-6-2 tanh/sigmoid ") for line in lines) == 2
     document = files.read(Path("proof.json"), schema.Proof)
-    assert len(document.rows) == verify.count(impls.load("numpy_plain"))
+    assert len(document.rows) == verify.count_checks(impls.load("numpy_plain"))
     assert all(row.ok and row.share is not None and row.share <= 1 for row in document.rows)
     assert [mutant.killed for mutant in document.mutants] == [True] * 3
 

@@ -10,13 +10,13 @@ import pytest
 import impls
 from bench.documents import feedforward, library, quartic, reproduce, xor
 from bench.documents.programs import Program
-from bench.documents.times import Quiet
+from bench.documents.times import NoProgress
 from bench.timing.messages import Effort
 from impls import Backend, numpy_plain
 
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
-DOCUMENTS = library.select()
+DOCUMENTS = library.select_tutorials()
 FIGURES = [
     (document.key, part.name, figure.name, figure.source)
     for document in DOCUMENTS
@@ -34,9 +34,11 @@ def hurried(document, seconds=4.0):
 @pytest.fixture(scope="module")
 def results():
     """All documents, run on the backends that state their figures."""
-    left = reproduce.Results()
+    left = reproduce.TutorialResults()
     for document in DOCUMENTS:
-        reproduce.run(hurried(document), [impls.load(name) for name in STATING], TINY, Quiet(), left)
+        reproduce.reproduce_tutorial(
+            hurried(document), [impls.load(name) for name in STATING], TINY, NoProgress(), left
+        )
     return left
 
 
@@ -232,9 +234,11 @@ TRAINED["feedforward"] = shortened(TRAINED["feedforward"], 20)
 @pytest.mark.parametrize("key", TRAINED)
 @pytest.mark.parametrize("model", PLANTED, ids=lambda model: model.__name__)
 def test_a_planted_error_breaks_a_row(key, model):
-    left = reproduce.Results()
+    left = reproduce.TutorialResults()
     sabotaged = Backend("sabotaged", "core", model)
-    reproduce.run(TRAINED[key], [impls.load(reproduce.YARDSTICK), sabotaged], TINY, Quiet(), left)
+    reproduce.reproduce_tutorial(
+        TRAINED[key], [impls.load(reproduce.COMPARISON_BACKEND), sabotaged], TINY, NoProgress(), left
+    )
     assert all(row.ok for row in left.rows if row.backend != "sabotaged")
     broken = [row for row in left.rows if row.backend == "sabotaged" and not row.ok]
     assert broken
@@ -247,8 +251,10 @@ def test_a_planted_error_breaks_a_row(key, model):
 @pytest.mark.parametrize("model", [RateOff, BiasRateOff, Doubled, NoBiasUpdate], ids=lambda model: model.__name__)
 def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
     """Not only the agreement of backends, which a common error would leave whole."""
-    left = reproduce.Results()
-    reproduce.run(TRAINED["circles"], [Backend(reproduce.YARDSTICK, "core", model)], TINY, Quiet(), left)
+    left = reproduce.TutorialResults()
+    reproduce.reproduce_tutorial(
+        TRAINED["circles"], [Backend(reproduce.COMPARISON_BACKEND, "core", model)], TINY, NoProgress(), left
+    )
     broken = {row.figure for row in left.rows if row.kind == "figure" and not row.ok}
     assert "iteration 149: loss" in broken
 
@@ -256,26 +262,26 @@ def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
 @pytest.mark.slow
 @pytest.mark.parametrize("model", [KeepsItsParameters, StopsEarly], ids=lambda model: model.__name__)
 def test_a_training_of_many_epochs_that_does_not_train_them(model):
-    left = reproduce.Results()
-    backends = [impls.load(reproduce.YARDSTICK), Backend("sabotaged", "core", model)]
-    reproduce.run(TRAINED["xor"], backends, TINY, Quiet(), left)
+    left = reproduce.TutorialResults()
+    backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("sabotaged", "core", model)]
+    reproduce.reproduce_tutorial(TRAINED["xor"], backends, TINY, NoProgress(), left)
     assert any(row.backend == "sabotaged" and not row.ok for row in left.rows)
 
 
 def test_without_a_seed_in_common_nothing_is_equal():
     (program,) = TRAINED["xor"].parts
     apart = replace(TRAINED["xor"], parts=[replace(program, sensitive=program.seeds)])
-    left = reproduce.Results()
-    reproduce.run(apart, [impls.load(reproduce.YARDSTICK)], TINY, Quiet(), left)
+    left = reproduce.TutorialResults()
+    reproduce.reproduce_tutorial(apart, [impls.load(reproduce.COMPARISON_BACKEND)], TINY, NoProgress(), left)
     assert [row.ok for row in left.rows if row.kind == "agreement"] == [False]
 
 
 @pytest.mark.slow
 def test_the_right_backend_breaks_none():
     for document in TRAINED.values():
-        left = reproduce.Results()
-        backends = [impls.load(reproduce.YARDSTICK), Backend("right", "core", numpy_plain.Model)]
-        reproduce.run(document, backends, TINY, Quiet(), left)
+        left = reproduce.TutorialResults()
+        backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("right", "core", numpy_plain.Model)]
+        reproduce.reproduce_tutorial(document, backends, TINY, NoProgress(), left)
         assert all(row.ok for row in left.rows)
 
 

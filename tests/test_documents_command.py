@@ -40,7 +40,7 @@ def test_the_table_and_the_json(capsys):
     )
     assert any('The rate called "0.005" is 0.01 for weights and 0.00001 for biases' in line for line in lines)
     assert lines[-2:] == ["printed figures: 23 of 23 reproduced", "figures of rewrites: 4 of 4 reproduced"]
-    document = files.read(Path("all.json"), schema.Documents)
+    document = files.read(Path("all.json"), schema.Tutorials)
     assert {(row.document, row.backend) for row in document.rows} == {
         ("circles", "numpy_vectorized"),
         ("circles", "graph"),

@@ -12,12 +12,12 @@ from bench.cases import Case
 from bench.cli.main import main
 from bench.cli.terminal import Lines
 from bench.gate import baseline, sets
-from bench.gate.baseline import Head, Measured
-from bench.gate.run import Task
-from bench.gate.sets import Row
+from bench.gate.baseline import BaselineHead, MeasuredSession
+from bench.gate.run import GateTask
+from bench.gate.sets import BackendCase
 from bench.gate.trees import Revision
 from bench.records import files
-from bench.records.gate_schema import Baseline, Bucket, Gate, Move, Recorded, Session, SessionRow
+from bench.records.gate_schema import AcceptedGain, Baseline, Bucket, Gate, RecordedSession, Session, SessionRow
 from bench.timing import machine
 from impls import Network
 from tests.gates import git, plant
@@ -43,17 +43,17 @@ def history(count, factor=1.0, reference=1.0):
     return [session(9 * factor * reference * a, 5e-6 / factor * b, 45e-6 * reference * c) for a, b, c in noise.tolist()]
 
 
-ROW = Row("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-HEAD = Head(Revision("", None, {}), Path(), (ROW,), Task({}, (KEY,), 0, 0), {}, ())
+ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
+HEAD = BaselineHead(Revision("", None, {}), Path(), (ROW,), GateTask({}, (KEY,), 0, 0), {}, ())
 
 
 def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
     """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
-    second = again if isinstance(again, Measured) else Measured(again or now or session(), {})
+    second = again if isinstance(again, MeasuredSession) else MeasuredSession(again or now or session(), {})
     monkeypatch.setattr(baseline, "measure", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
-    first = now if isinstance(now, Measured) else Measured(now or session(), failures or {})
-    (found,), interrupted = baseline.judged(HEAD, own, first, 0.05, None)
+    first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
+    (found,), interrupted = baseline.judge_baseline(HEAD, own, first, 0.05, None)
     assert interrupted == (first.interrupted is not None or "interrupted" in found.reason)
     return found
 
@@ -82,20 +82,22 @@ def test_what_fails_has_no_time(monkeypatch):
 
 
 def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothing(monkeypatch):
-    row = judged(monkeypatch, history(12, factor=1.2), now=Measured(session(), {}, 3))
+    row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
     assert "it was interrupted" in row.reason
-    row = judged(monkeypatch, history(12), now=Measured(session().model_copy(update={"rows": {}}), {}, 0))
+    row = judged(monkeypatch, history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
     assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
-    row = judged(monkeypatch, history(12, factor=1.2), again=Measured(session(), {}, 1))  # while it was suspected
+    row = judged(
+        monkeypatch, history(12, factor=1.2), again=MeasuredSession(session(), {}, 1)
+    )  # while it was suspected
     assert row.verdict == "INCONCLUSIVE"
 
 
 def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
     reference = ROW.of("python_loops").key
     seconds = {KEY: {"head": [4e-6, 5e-6, 6e-6]}, reference: {"head": [44e-6, 45e-6, 46e-6]}}
-    answers = iter([sets.Outcomes(seconds=seconds), KeyboardInterrupt()])
+    answers = iter([sets.RoundResult(seconds=seconds), KeyboardInterrupt()])
 
     def measure(*_):
         one = next(answers)
@@ -104,8 +106,8 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
         return one
 
     monkeypatch.setattr(sets, "measure", measure)
-    plans = {key: sets.Plan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
-    measured = baseline.measure(replace(HEAD, task=Task(plans, (KEY,), 0, 0)), Lines(), [KEY])
+    plans = {key: sets.RoundPlan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
+    measured = baseline.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])
     assert measured.interrupted == 1
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
@@ -127,15 +129,17 @@ def test_a_library_that_differs_is_named(repository, capsys):
 def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypatch):
     row = judged(monkeypatch, history(12, factor=0.8))
     assert row.verdict == "PASS"
-    (factor,) = baseline.gains([row], [KEY]).values()
+    (factor,) = baseline.certain_gains([row], [KEY]).values()
     assert factor == pytest.approx(1.25, rel=0.02)
-    row = judged(monkeypatch, history(12, factor=0.8), moves=[Move(row=KEY, factor=factor, sessions=12)])
+    row = judged(monkeypatch, history(12, factor=0.8), moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)])
     assert row.change.estimate == pytest.approx(1, abs=1e-9)
-    assert baseline.gains([row], [KEY]) == {}
+    assert baseline.certain_gains([row], [KEY]) == {}
     lost = session(9 * 0.8, 5e-6 / 0.8)  # what was gained is lost again
-    row = judged(monkeypatch, history(12, factor=0.8), now=lost, moves=[Move(row=KEY, factor=factor, sessions=12)])
+    row = judged(
+        monkeypatch, history(12, factor=0.8), now=lost, moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)]
+    )
     assert row.verdict == "FAIL"
-    assert baseline.gains([judged(monkeypatch, history(5, factor=0.5))], [KEY]) == {}
+    assert baseline.certain_gains([judged(monkeypatch, history(5, factor=0.5))], [KEY]) == {}
 
 
 def answer(path, *arguments):
@@ -159,7 +163,7 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):
     path.parent.mkdir()
     assert run("--record", "--json", "recorded.json") == 0
     assert "9 more are needed" in capsys.readouterr().out
-    recorded = files.read(Path("recorded.json"), Recorded)
+    recorded = files.read(Path("recorded.json"), RecordedSession)
     assert (recorded.sessions, [row.backend for row in recorded.rows]) == (1, ["numpy_plain"])
     (own,) = files.read(path, Baseline).buckets
     assert len(own.sessions) == 1
@@ -219,10 +223,10 @@ def test_moves_count_for_the_sessions_before_them():
         Session(started="", head="", digest="", rows={KEY: SessionRow(speedup=s, seconds=1, reference_seconds=s)})
         for s in (2.0, 4.0)
     ]
-    known = baseline.with_session(Baseline(buckets=[]), {"cpu": "a"}, rows[0])
-    known = baseline.with_moves(known, {"cpu": "a"}, {KEY: 2.0})
-    known = baseline.with_session(known, {"cpu": "a"}, rows[1])
-    own = baseline.find(known, {"cpu": "a"})
+    known = baseline.add_session(Baseline(buckets=[]), {"cpu": "a"}, rows[0])
+    known = baseline.accept_gains(known, {"cpu": "a"}, {KEY: 2.0})
+    known = baseline.add_session(known, {"cpu": "a"}, rows[1])
+    own = baseline.find_bucket(known, {"cpu": "a"})
     assert baseline.speedups(own, KEY) == pytest.approx([math.log(4), math.log(4)])
-    assert baseline.find(known, {"cpu": "b"}).sessions == []
-    assert len(baseline.with_session(known, {"cpu": "b"}, rows[0]).buckets) == 2
+    assert baseline.find_bucket(known, {"cpu": "b"}).sessions == []
+    assert len(baseline.add_session(known, {"cpu": "b"}, rows[0]).buckets) == 2

@@ -102,7 +102,7 @@ def test_what_cannot_be_kept_is_shown(repository, capsys):
 
 
 def test_a_second_gate_waits_and_says_so(repository):
-    with FileLock(alone.path()):
+    with FileLock(alone.lock_path()):
         process = start("--backend", "nosuch")
         line = process.stderr.readline()
         assert process.poll() is None

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from bench.gate import rule
-from bench.gate.rule import Pair, judge, predict
+from bench.gate.rule import RoundChange, judge_rounds, judge_session
 
 SPREAD = 0.02
 
@@ -16,31 +16,31 @@ SPREAD = 0.02
 def simulated(seed, count, change=0.0, offset=0.0, spread=SPREAD):
     rng = np.random.default_rng(seed)
     changes, offsets = rng.normal(change, spread, count), rng.normal(offset, spread, count)
-    return [Pair(float(c), float(o)) for c, o in zip(changes, offsets, strict=True)]
+    return [RoundChange(float(c), float(o)) for c, o in zip(changes, offsets, strict=True)]
 
 
 def verdict_of(pairs, threshold=0.05, rows=1):
     """The verdict when sets are measured until it is clear."""
     for count in range(len(pairs) + 1):
-        judged = judge(pairs[:count], threshold, rows)
+        judged = judge_rounds(pairs[:count], threshold, rows)
         if judged.decided:
             break
     return judged
 
 
 def test_the_looks_are_each_a_third_more_than_the_one_before():
-    assert list(islice(rule.looks(), 6)) == [6, 8, 11, 15, 20, 27]
+    assert list(islice(rule.analysis_points(), 6)) == [6, 8, 11, 15, 20, 27]
 
 
 def test_nothing_is_decided_before_the_first_look():
-    for count in range(rule.FEWEST):
-        judged = judge(simulated(0, count, change=1.0), 0.05, 1)
+    for count in range(rule.MIN_ROUNDS):
+        judged = judge_rounds(simulated(0, count, change=1.0), 0.05, 1)
         assert (judged.verdict, judged.decided, judged.sets) == ("INCONCLUSIVE", False, count)
 
 
 def test_the_interval_is_students_with_the_first_looks_share():
     changes = [0.01, -0.01, 0.02, 0.0, 0.01, -0.03]  # mean 0, standard deviation sqrt(0.0016 / 5)
-    judged = judge([Pair(value, 0.0) for value in changes], 0.05, 1)
+    judged = judge_rounds([RoundChange(value, 0.0) for value in changes], 0.05, 1)
     half = 2.570582 * math.sqrt(0.0016 / 5 / 6)  # the 97.5 % quantile of 5 degrees of freedom, from a table
     assert judged.estimate == pytest.approx(0.0, abs=1e-15)
     assert judged.high == pytest.approx(half, rel=1e-5)
@@ -61,7 +61,7 @@ def test_verdicts_on_many_series(change, threshold, expected):
 
 def test_a_regression_takes_fresh_sets_that_show_it_again():
     high, none = simulated(1, 6, change=0.2), simulated(2, 30)
-    suspected = judge(high, 0.05, 1)
+    suspected = judge_rounds(high, 0.05, 1)
     assert (suspected.verdict, suspected.decided, suspected.confirming) == ("INCONCLUSIVE", False, 0)
     judged = verdict_of([*high, *none])
     assert (judged.verdict, judged.decided) == ("PASS", True)
@@ -80,7 +80,7 @@ def suspicions(level_of_look, series):
     """How many series are suspected at some look where nothing has changed, with a threshold of nothing."""
     found = 0
     for changes in series:
-        for number, sets in enumerate(islice(rule.looks(), 7), 1):
+        for number, sets in enumerate(islice(rule.analysis_points(), 7), 1):
             seen = changes[:sets]
             error = seen.std(ddof=1) / math.sqrt(sets)
             if seen.mean() > stats.t.ppf(1 - level_of_look(number), sets - 1) * error:
@@ -92,7 +92,10 @@ def suspicions(level_of_look, series):
 def test_all_looks_together_err_no_more_often_than_is_allowed():
     series = np.random.default_rng(5).normal(0, SPREAD, (2000, 36))
     alpha = rule.FAIL_ALPHA
-    ours = sum(judge([Pair(float(c), 0.0) for c in changes], 1e-12, 1).confirming is not None for changes in series)
+    ours = sum(
+        judge_rounds([RoundChange(float(c), 0.0) for c in changes], 1e-12, 1).confirming is not None
+        for changes in series
+    )
     assert ours == suspicions(lambda number: alpha / 2**number, series)
     assert stats.binomtest(ours, len(series), alpha, "greater").pvalue > 0.01
     # A rule that gives every look all of it errs more often, and this test would see it.
@@ -102,9 +105,9 @@ def test_all_looks_together_err_no_more_often_than_is_allowed():
 
 def test_more_rows_take_more_evidence():
     pairs = simulated(6, 6, change=0.065, spread=0.025)
-    assert judge(pairs, 0.05, 1).detectable < judge(pairs, 0.05, 100).detectable
+    assert judge_rounds(pairs, 0.05, 1).detectable < judge_rounds(pairs, 0.05, 100).detectable
     few, many = (
-        sum(judge(simulated(s, 6, 0.07), 0.05, rows).confirming == 0 for s in range(200)) for rows in (1, 1000)
+        sum(judge_rounds(simulated(s, 6, 0.07), 0.05, rows).confirming == 0 for s in range(200)) for rows in (1, 1000)
     )
     assert many < few
 
@@ -112,10 +115,12 @@ def test_more_rows_take_more_evidence():
 def test_the_detectable_change_is_suspected_as_often_as_it_says():
     """Where the spread is known, for the quantity is computed from an estimate of it."""
     for spread in (0.005, 0.03):
-        detectable = np.mean([judge(simulated(seed, 6, spread=spread), 0.05, 1).detectable for seed in range(400)])
+        detectable = np.mean(
+            [judge_rounds(simulated(seed, 6, spread=spread), 0.05, 1).detectable for seed in range(400)]
+        )
         share = np.mean(
             [
-                judge(simulated(seed, 6, detectable, spread=spread), 0.05, 1).confirming == 0
+                judge_rounds(simulated(seed, 6, detectable, spread=spread), 0.05, 1).confirming == 0
                 for seed in range(1000, 1400)
             ]
         )
@@ -125,20 +130,20 @@ def test_the_detectable_change_is_suspected_as_often_as_it_says():
 def test_a_new_session_against_the_interval_that_others_predict():
     history = [math.log(9.0) + value for value in (0.01, -0.01, 0.02, 0.0, 0.01, -0.03, 0.0, 0.01, -0.01, 0.0)]
     mean, spread = np.mean(history), np.std(history, ddof=1)
-    judged = predict(history, mean - 0.2, 0.05, 0.01)
+    judged = judge_session(history, mean - 0.2, 0.05, 0.01)
     half = 1.833113 * spread * math.sqrt(1.1)  # the 95 % quantile of 9 degrees of freedom, from a table
     assert judged.verdict == "FAIL"
     assert judged.estimate == pytest.approx(0.2)
     assert judged.high - judged.estimate == pytest.approx(half, rel=1e-5)
-    assert predict(history, mean, 0.05, 0.01).verdict == "PASS"
-    assert predict(history, mean + 0.5, 0.05, 0.01).verdict == "PASS"
-    assert predict(history, mean - 0.045, 0.05, 0.01).verdict == "INCONCLUSIVE"
-    assert predict(history[:9], mean - 1, 0.05, 0.01).verdict == "INCONCLUSIVE"
-    assert predict(history[:9], mean - 1, 0.05, 0.01).detectable > 0.05
-    assert predict(history[:1], mean, 0.05, 0.01).detectable is None
+    assert judge_session(history, mean, 0.05, 0.01).verdict == "PASS"
+    assert judge_session(history, mean + 0.5, 0.05, 0.01).verdict == "PASS"
+    assert judge_session(history, mean - 0.045, 0.05, 0.01).verdict == "INCONCLUSIVE"
+    assert judge_session(history[:9], mean - 1, 0.05, 0.01).verdict == "INCONCLUSIVE"
+    assert judge_session(history[:9], mean - 1, 0.05, 0.01).detectable > 0.05
+    assert judge_session(history[:1], mean, 0.05, 0.01).detectable is None
 
 
 def test_a_wild_history_decides_nothing():
     history = [math.log(9.0) + value for value in np.random.default_rng(7).normal(0, 0.2, 12)]
-    assert predict(history, float(np.mean(history)), 0.05, 0.01).verdict == "INCONCLUSIVE"
-    assert predict(history, float(np.mean(history)) - 0.3, 0.05, 0.01).verdict == "INCONCLUSIVE"
+    assert judge_session(history, float(np.mean(history)), 0.05, 0.01).verdict == "INCONCLUSIVE"
+    assert judge_session(history, float(np.mean(history)) - 0.3, 0.05, 0.01).verdict == "INCONCLUSIVE"

@@ -9,15 +9,15 @@ import pytest
 from scipy import stats
 
 import impls
-from bench.cases import select
+from bench.cases import select_cases
 from bench.cli.main import main
 from bench.gate import prepare, recording, rule, score
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
-from bench.gate.run import pair
-from bench.gate.sets import Row
+from bench.gate.run import round_change
+from bench.gate.sets import BackendCase
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Rates
+from bench.records.gate_schema import ErrorRates
 
 KEPT = Path(__file__).parents[1] / "results" / "gate"
 CALIBRATION = Calibration(500, (9, 15, 30, 60))
@@ -36,12 +36,16 @@ def synthetic(seed, count, spread=0.02, noise=0.01):
 @cache
 def scores_of(name):
     """Scores of a recording that the project keeps, or of a synthetic one."""
-    return score.scores(synthetic(3, 480) if name == "synthetic" else recording.read(KEPT / f"{name}.npz"), 120)
+    return score.score_rules(
+        synthetic(3, 480) if name == "synthetic" else recording.read_recording(KEPT / f"{name}.npz"), 120
+    )
 
 
 def test_a_pair_favours_no_side_where_times_have_a_tail():
     rng = np.random.default_rng(1)
-    pairs = [pair({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "again")}) for _ in range(3000)]
+    pairs = [
+        round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "again")}) for _ in range(3000)
+    ]
     changes = [one.change for one in pairs]
     assert abs(np.mean(changes)) < 3 * stats.sem(changes)
     # The mean of both bases' times would do so, and this test would see it.
@@ -50,7 +54,7 @@ def test_a_pair_favours_no_side_where_times_have_a_tail():
 
 
 def test_rates_have_the_interval_of_clopper_and_pearson():
-    rates = score.rates(["FAIL"] * 3 + ["PASS"] * 17)
+    rates = score.verdict_rates(["FAIL"] * 3 + ["PASS"] * 17)
     assert (rates["FAIL"].count, rates["FAIL"].runs) == (3, 20)
     assert rates["FAIL"].low == pytest.approx(stats.beta.ppf(0.025, 3, 18))
     assert rates["FAIL"].high == pytest.approx(stats.beta.ppf(0.975, 4, 17))
@@ -62,8 +66,8 @@ def test_runs_are_disjoint():
     """Sets that would be used twice would give more runs than there are sets for."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
-        runs = len(list(score.gate(0.05, 1, 120, 1.5)(data.seconds, planted)))
-        assert 1 <= runs <= 240 // rule.FEWEST
+        runs = len(list(score.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
+        assert 1 <= runs <= 240 // rule.MIN_ROUNDS
     assert len(list(score.ELSEWHERE["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
@@ -90,20 +94,20 @@ def test_a_planted_delay_is_measured_in_its_recording():
 
 def test_a_default_gate_has_the_rows_that_the_rates_are_of():
     core = [name for name, origin in impls.origins().items() if origin == "core"]
-    assert len(core) * len(select(default=prepare.DEFAULT)) == score.ROWS
+    assert len(core) * len(select_cases(default=prepare.DEFAULT)) == score.ROWS
 
 
 def test_a_budget_ends_a_run():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(score.gate(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten sets
+    runs = list(score.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten sets
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 
 
 def test_a_recording_is_kept_as_it_was(tmp_path):
     data, path = synthetic(5, 7), tmp_path / "idle.npz"
-    recording.write(path, data)
-    kept = recording.read(path)
+    recording.write_recording(path, data)
+    kept = recording.read_recording(path)
     assert np.array_equal(kept.seconds, data.seconds)
     assert (kept.settings, kept.calibration, kept.wall_seconds) == (data.settings, CALIBRATION, data.wall_seconds)
     for content, text in (
@@ -113,7 +117,7 @@ def test_a_recording_is_kept_as_it_was(tmp_path):
     ):
         path.write_bytes(content)
         with pytest.raises(RecordError, match=text):
-            recording.read(path)
+            recording.read_recording(path)
     about = json.dumps({"settings": {}, "calibration": {"loops": 1, "steps": [1]}, "wall_seconds": 1.0})
     for seconds, text in (
         (data.seconds[:0], about),
@@ -125,36 +129,36 @@ def test_a_recording_is_kept_as_it_was(tmp_path):
     ):
         np.savez(path, about=text, seconds=seconds.astype(np.float32))
         with pytest.raises(RecordError, match="is no recording"):
-            recording.read(path)
+            recording.read_recording(path)
     np.savez(path, seconds=np.zeros((3, 2)))
     with pytest.raises(RecordError, match="is no recording"):
-        recording.read(path)
+        recording.read_recording(path)
     with pytest.raises(RecordError, match="cannot read"):
-        recording.read(tmp_path / "nosuch.npz")
+        recording.read_recording(tmp_path / "nosuch.npz")
 
 
 def test_the_command_scores_what_is_recorded(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
-    recording.write(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
+    recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
     path = tmp_path / "rates.json"
     assert main(["gate", "--characterise", "--results", str(tmp_path), "--json", str(path)]) == 0
     out = capsys.readouterr().out
     assert "loaded: 60 sets, 1.5 s each" in out
     assert "pytest-benchmark min:5%" in out
-    document = files.read(path, Rates)
+    document = files.read(path, ErrorRates)
     assert {row.recording for row in document.rows} == {"loaded"}
     assert {row.planted for row in document.rows} == {0.0, *PLANTED}
 
 
 @pytest.mark.slow
 def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(recording, "ROW", Row("numpy_plain", recording.ROW.case))  # which is not compiled
+    monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # which is not compiled
     monkeypatch.setattr(recording, "PROCESSES", 1)
     arguments = ["gate", "--characterise", "--results", str(tmp_path)]
     assert main([*arguments, "--sets", "1", "--loaded"]) == 0
-    first = recording.read(tmp_path / "gate" / "loaded.npz")
+    first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
     assert main([*arguments, "--sets", "2", "--loaded"]) == 0
-    both = recording.read(tmp_path / "gate" / "loaded.npz")
+    both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
     assert first.seconds.shape == (1, len(ARMS), BLOCKS)
     assert np.array_equal(both.seconds[:1], first.seconds)
     assert np.all(both.seconds > 0)
@@ -162,7 +166,7 @@ def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     assert list(both.calibration.steps) == sorted(both.calibration.steps)
     capsys.readouterr()
     other = Recording(both.seconds, {**both.settings, "sources": "other"}, both.calibration, both.wall_seconds)
-    recording.write(tmp_path / "gate" / "loaded.npz", other)
+    recording.write_recording(tmp_path / "gate" / "loaded.npz", other)
     assert main([*arguments, "--sets", "3", "--loaded"]) == 2
     assert "was recorded with other sources" in capsys.readouterr().err
 

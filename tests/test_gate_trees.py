@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.gate import trees
-from bench.gate.trees import Revision, TreeError
+from bench.gate.trees import Revision, WorktreeError
 from tests.gates import git
 
 
@@ -28,20 +28,20 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_a_revision_and_the_working_tree_as_it_stands(repository):
-    assert trees.repository() == repository
-    base = trees.committed(repository, "HEAD")
+    assert trees.find_repository() == repository
+    base = trees.read_revision(repository, "HEAD")
     assert base.files == {"impls/__init__.py": b"# one\n", "impls/backend.py": b"speed = 1\n"}
-    clean = trees.working(repository)
+    clean = trees.working_tree(repository)
     assert (clean.digest, clean.commit) == (base.digest, base.commit)
     (repository / "impls" / "backend.py").write_text("speed = 2\n")  # not committed
     (repository / "impls" / "new.py").write_text("")  # not even added
     (repository / "impls" / "noise.log").write_text("ignored")
     (repository / "impls" / "__init__.py").unlink()
-    changed = trees.working(repository)
+    changed = trees.working_tree(repository)
     assert changed.files == {"impls/backend.py": b"speed = 2\n", "impls/new.py": b""}
     assert changed.commit is None
     assert changed.digest != base.digest
-    assert trees.committed(repository, "HEAD") == base
+    assert trees.read_revision(repository, "HEAD") == base
 
 
 def test_links_and_odd_names_are_the_same_committed_and_not(repository):
@@ -50,9 +50,9 @@ def test_links_and_odd_names_are_the_same_committed_and_not(repository):
     Path(os.fsdecode(os.fsencode(str(repository / "impls")) + b"/\xff.py")).write_text("speed = 4\n")
     git("add", ".", cwd=repository)
     git("commit", "--quiet", "--message", "odd", cwd=repository)
-    assert trees.working(repository).commit is not None
-    assert trees.working(repository).digest == trees.committed(repository, "HEAD").digest
-    assert len(trees.working(repository).files) == 4
+    assert trees.working_tree(repository).commit is not None
+    assert trees.working_tree(repository).digest == trees.read_revision(repository, "HEAD").digest
+    assert len(trees.working_tree(repository).files) == 4
 
 
 def test_a_digest_knows_which_file_holds_what():
@@ -68,29 +68,29 @@ def test_a_digest_knows_which_file_holds_what():
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
 def test_no_revision(repository, name):
-    with pytest.raises(TreeError, match="git knows no revision"):
-        trees.committed(repository, name)
+    with pytest.raises(WorktreeError, match="git knows no revision"):
+        trees.read_revision(repository, name)
 
 
 def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
-    with pytest.raises(TreeError, match="HEAD has no impls/"):
-        trees.committed(repository, "HEAD")
+    with pytest.raises(WorktreeError, match="HEAD has no impls/"):
+        trees.read_revision(repository, "HEAD")
     monkeypatch.chdir(repository)
-    with pytest.raises(TreeError, match="has no impls/"):
-        trees.repository()
+    with pytest.raises(WorktreeError, match="has no impls/"):
+        trees.find_repository()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(TreeError, match="needs a git checkout"):
-        trees.repository()
+    with pytest.raises(WorktreeError, match="needs a git checkout"):
+        trees.find_repository()
     monkeypatch.setenv("PATH", "")
-    with pytest.raises(TreeError, match="git is not installed"):
-        trees.repository()
+    with pytest.raises(WorktreeError, match="git is not installed"):
+        trees.find_repository()
 
 
 def test_slots_are_equal_kept_and_mended(repository, tmp_path):
-    store, base = tmp_path / "store", trees.committed(repository, "HEAD")
-    places = [trees.slot(store, base, side) for side in ("head", "base", "again")]
+    store, base = tmp_path / "store", trees.read_revision(repository, "HEAD")
+    places = [trees.lay_out(store, base, side) for side in ("head", "base", "again")]
     assert len(set(places)) == 3
     assert len({len(str(place)) for place in places}) == 1
     for place in places:
@@ -100,13 +100,15 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     compiled.write_text("compiled")
     (places[1] / "impls" / "backend.py").write_text("spoilt")
     (places[1] / "impls" / "stray.py").write_text("stray")
-    assert trees.slot(store, base, "base") == places[1]
+    assert trees.lay_out(store, base, "base") == places[1]
     assert compiled.read_text() == "compiled"
     assert (places[1] / "impls" / "backend.py").read_bytes() == base.files["impls/backend.py"]
     assert not (places[1] / "impls" / "stray.py").exists()
     shutil.rmtree(places[0])
     shutil.rmtree(places[2])
-    assert (trees.slot(store, base, "again") / "impls" / "__pycache__" / "kept.nbc").exists()  # with what is compiled
+    assert (
+        trees.lay_out(store, base, "again") / "impls" / "__pycache__" / "kept.nbc"
+    ).exists()  # with what is compiled
 
 
 def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_path):
@@ -114,9 +116,9 @@ def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_pa
     left = store / f"{trees.UNFINISHED}abc"
     left.mkdir(parents=True)
     for number in range(trees.KEPT + 3):
-        place = trees.slot(store, Revision("", None, {"impls/__init__.py": b"%d" % number}), "head")
+        place = trees.lay_out(store, Revision("", None, {"impls/__init__.py": b"%d" % number}), "head")
         os.utime(place.parent, (number, number))
-    trees.sweep(store)
+    trees.remove_stale(store)
     assert not left.exists()
     kept = sorted(int((path / "h" / "impls" / "__init__.py").read_text()) for path in store.iterdir())
     assert kept == list(range(3, trees.KEPT + 3))
@@ -124,10 +126,10 @@ def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_pa
 
 def test_a_folder_that_cannot_be_made(repository, tmp_path):
     (tmp_path / "store").write_text("a file")
-    with pytest.raises(TreeError, match="cannot lay out HEAD"):
-        trees.slot(tmp_path / "store", trees.committed(repository, "HEAD"), "base")
+    with pytest.raises(WorktreeError, match="cannot lay out HEAD"):
+        trees.lay_out(tmp_path / "store", trees.read_revision(repository, "HEAD"), "base")
 
 
 def test_pins_that_differ(repository):
     (repository / "constraints.txt").write_text("numpy==2.2.0\nscipy==1.14.0\nnumba==0.61.0\n")
-    assert trees.pins(repository, "HEAD") == {"numba": (None, "0.61.0"), "numpy": ("2.1.0", "2.2.0")}
+    assert trees.changed_pins(repository, "HEAD") == {"numba": (None, "0.61.0"), "numpy": ("2.1.0", "2.2.0")}

@@ -12,15 +12,15 @@ SIGMOID = Network((5, 8, 3))
 
 
 def problem(network, seed=0):
-    return inputs.draw(network, 8, seed=seed)
+    return inputs.draw_problem(network, 8, seed=seed)
 
 
 @pytest.mark.parametrize("network", [*NETWORKS, LARGE], ids=str)
 @pytest.mark.parametrize("batch", [1, 7, 64])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
 def test_drawn_inputs_are_healthy_and_representable(network, batch, dtype):
-    drawn = inputs.draw(network, batch, dtype)
-    assert health.complaint(network, dtype, drawn.parameters, drawn.X, drawn.Y) == ""
+    drawn = inputs.draw_problem(network, batch, dtype)
+    assert health.find_fault(network, dtype, drawn.parameters, drawn.X, drawn.Y) == ""
     for array in (drawn.X, drawn.Y, *(part for pair in drawn.parameters for part in pair)):
         np.testing.assert_array_equal(array.astype(dtype).astype(float), array)
         assert not array.flags.writeable
@@ -49,7 +49,7 @@ def test_sick_inputs_are_refused(case):
     network, spoil, text = SICK[case]
     drawn = problem(network)
     parameters, X = spoil(drawn)
-    assert text in health.complaint(network, "float64", parameters, X, drawn.Y)
+    assert text in health.find_fault(network, "float64", parameters, X, drawn.Y)
 
 
 def test_targets_that_are_the_outputs_are_refused():
@@ -57,7 +57,7 @@ def test_targets_that_are_the_outputs_are_refused():
     Y = drawn.X
     for W, b in drawn.parameters:
         Y = 1 / (1 + np.exp(-(Y @ W + b)))
-    assert health.complaint(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs are the targets"
+    assert health.find_fault(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs are the targets"
 
 
 def test_an_output_that_does_not_depend_on_the_sample_is_refused():
@@ -65,11 +65,11 @@ def test_an_output_that_does_not_depend_on_the_sample_is_refused():
     (W, b), (V, c) = drawn.parameters
     V = V.copy()
     V[:, 1] = 0
-    text = health.complaint(SIGMOID, "float64", [(W, b), (V, c)], drawn.X, drawn.Y)
+    text = health.find_fault(SIGMOID, "float64", [(W, b), (V, c)], drawn.X, drawn.Y)
     assert text == "output 2 is the same for all samples"
 
 
 def test_a_network_too_deep_for_the_dtype_is_refused():
     # A sigmoid passes on a quarter of a difference at most: after 30 layers float32 sees none.
-    with pytest.raises(inputs.Unhealthy, match=r"no inputs for network 3-3-.* on which a wrong backend would show"):
-        inputs.draw(Network((3,) * 31), 4, "float32")
+    with pytest.raises(inputs.UnfitInputs, match=r"no inputs for network 3-3-.* on which a wrong backend would show"):
+        inputs.draw_problem(Network((3,) * 31), 4, "float32")

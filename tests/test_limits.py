@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from bench.cases import Case
 from bench.cli import tables, terminal
 from bench.limits import counts, kernels, probes
-from bench.limits.counts import Counts, count
-from bench.limits.floor import Limits, floor, kind
+from bench.limits.counts import OperationCounts, count_operations
+from bench.limits.floor import MachineLimits, call_kind, lower_bound
 from impls import Network
 from tests.test_records import row
 
@@ -30,7 +30,7 @@ XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
 
 def once(operations, exponentials, read):
     """Counts of a call that reads everything once."""
-    return Counts(operations, exponentials, read, read)
+    return OperationCounts(operations, exponentials, read, read)
 
 
 BY_HAND = {
@@ -54,11 +54,11 @@ BY_HAND = {
         (6 + 2 * 3) + 2 * 3 + 6, 3 + 3, 8 * (9 + 5)
     ),
     # Four updates in each of 100 epochs; a mean squared error counts like half a squared one.
-    Case(XOR, "train", 4, epochs=100, batches=1): Counts(
+    Case(XOR, "train", 4, epochs=100, batches=1): OperationCounts(
         400 * (17 + 22 + 13), 400 * 4, 8 * 100 * (4 * 13 + 4 * 3), 8 * (13 + 4 * 3)
     ),
     # Updates by two, two and one.
-    Case(XOR, "train", 5, batches=2): Counts(
+    Case(XOR, "train", 5, batches=2): OperationCounts(
         5 * (17 + 22) + 2 * 4 + 3 * 13, 5 * 4, 8 * (3 * 13 + 5 * 3), 8 * (13 + 5 * 3)
     ),
     Case(Network((2, 3, 1), "tanh", "tanh"), "gradient", 1): once(
@@ -69,11 +69,11 @@ BY_HAND = {
 
 @pytest.mark.parametrize("case", BY_HAND, ids=str)
 def test_counts_known_by_hand(case):
-    assert count(case) == BY_HAND[case]
+    assert count_operations(case) == BY_HAND[case]
 
 
 def agrees_with_hand():
-    return all(count(case) == known for case, known in BY_HAND.items())
+    return all(count_operations(case) == known for case, known in BY_HAND.items())
 
 
 WRONG = {
@@ -103,19 +103,19 @@ def limits(**changes):
         "reading": {1024: 1e12, 4096: 1e10, 1 << 20: 1e6},
         "calls": {(dtype, name): 1e6 for dtype in ("float64", "float32") for name in KINDS},
     }
-    return Limits(**(fields | changes))
+    return MachineLimits(**(fields | changes))
 
 
 def test_the_floor_is_a_call_and_the_arithmetic():
     # 20 operations of 1 ns and 4 exponentials of 10 ns, after a call of 1 µs.
-    assert floor(Case(SMALL, "forward", 1), limits()) == pytest.approx(1.06e-6, rel=1e-12)
-    assert floor(Case(SMALL, "forward", 1, "float32"), limits()) == pytest.approx(1.03e-6, rel=1e-12)
+    assert lower_bound(Case(SMALL, "forward", 1), limits()) == pytest.approx(1.06e-6, rel=1e-12)
+    assert lower_bound(Case(SMALL, "forward", 1, "float32"), limits()) == pytest.approx(1.03e-6, rel=1e-12)
 
 
 def test_the_floor_is_a_call_and_the_reading_where_that_takes_longer():
     case = Case(Network((100, 100, 50, 10)), "forward", 1)  # 126,080 bytes: beyond 4096, below 1 MB
     slow = limits(reading={1024: 1e12, 4096: 1e9, 1 << 20: 1e6})
-    assert floor(case, slow) == pytest.approx(1e-6 + 126_080e-9, rel=1e-12)
+    assert lower_bound(case, slow) == pytest.approx(1e-6 + 126_080e-9, rel=1e-12)
 
 
 def test_the_bandwidth_is_that_of_the_last_size_measured_and_never_rises():
@@ -154,10 +154,10 @@ def test_the_floor_grows_with_every_size_and_with_the_work(network, data, operat
     sizes = list(network.layer_sizes)
     sizes[place] += 1
     wider = Network(tuple(sizes), network.hidden, network.output)
-    least = floor(Case(network, operation, batch), limits())
-    assert floor(Case(wider, operation, batch), limits()) > least
-    assert floor(Case(network, operation, batch + 1), limits()) > least
-    kinds = [count(Case(network, one, batch)).operations for one in ("forward", "gradient", "train")]
+    least = lower_bound(Case(network, operation, batch), limits())
+    assert lower_bound(Case(wider, operation, batch), limits()) > least
+    assert lower_bound(Case(network, operation, batch + 1), limits()) > least
+    kinds = [count_operations(Case(network, one, batch)).operations for one in ("forward", "gradient", "train")]
     assert kinds[0] < kinds[1] < kinds[2]
 
 
@@ -171,7 +171,7 @@ def test_the_column_of_the_limit_fits_into_80_columns(capsys):
 
 def test_what_an_empty_call_depends_on():
     cases = [Case(SMALL, "forward", 1), *(Case(SMALL, name, 64) for name in ("forward", "gradient", "train"))]
-    assert tuple(map(kind, cases)) == KINDS
+    assert tuple(map(call_kind, cases)) == KINDS
 
 
 def test_the_shapes_are_those_of_a_gradient():
@@ -179,7 +179,7 @@ def test_the_shapes_are_those_of_a_gradient():
     assert sorted(probes._shapes(case, 64)) == sorted([(64, 5, 4), (64, 4, 3), (5, 64, 4), (4, 64, 3), (64, 3, 4)])
     # All products of a case, as the model counts them.
     forward = Case(Network((5, 4, 3), "relu", "identity"), "forward", 64)
-    assert sum(a * b * c for a, b, c in probes._shapes(forward, 64)) == count(forward).operations
+    assert sum(a * b * c for a, b, c in probes._shapes(forward, 64)) == count_operations(forward).operations
 
 
 @pytest.mark.slow
@@ -206,7 +206,7 @@ def test_every_probe_finds_a_rate(monkeypatch):
     cases = [Case(SMALL, "forward", 1), *(Case(SMALL, name, 65) for name in ("forward", "gradient", "train"))]
     cases += [Case(SMALL, "train", 65, batches=1), Case(SMALL, "train", 65, batches=7)]
     both = [*cases, *(replace(case, dtype="float32") for case in cases)]
-    found = probes.probe(both)
+    found = probes.probe_machine(both)
     probes._much_memory.cache_clear()
     names = ("8 × 8 × 8", "forward 3-3-1, batch 65", "gradient 3-3-1, batch 65", "gradient 3-3-1, batch 7")
     assert set(found.products) == {(dtype, name) for dtype in ("float64", "float32") for name in names}
@@ -216,4 +216,4 @@ def test_every_probe_finds_a_rate(monkeypatch):
     for rates in (found.products, found.calls, found.exponentials, found.reading):
         assert all(rate > 0 for rate in rates.values())
     for case in both:
-        assert floor(case, found) > 0
+        assert lower_bound(case, found) > 0

@@ -102,7 +102,7 @@ def test_thread_variables_come_too_late_after_numpy():
 
 
 def test_thread_variables_that_are_right_already_are_never_too_late():
-    done = python("import numpy; from bench.timing import threads; threads.set_own()", **threads.environment({}))
+    done = python("import numpy; from bench.timing import threads; threads.set_own()", **threads.thread_environment({}))
     assert done.returncode == 0, done.stderr
 
 
@@ -111,14 +111,14 @@ def test_numba_with_more_threads_is_noticed():
         pytest.skip("one CPU alone")
     done = python(
         "import numba; from bench.timing import threads; threads.check()",
-        **(threads.environment({}) | {"NUMBA_NUM_THREADS": "2"}),
+        **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
     assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]
 
 
 def test_a_library_with_fewer_threads_is_noticed():
     code = "import numba; from bench.timing import threads; threads.check(2)"
-    done = python(code, **threads.environment({}))
+    done = python(code, **threads.thread_environment({}))
     assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
 
 
@@ -133,12 +133,12 @@ def test_cpus_are_counted_where_the_system_does_not_say_which(monkeypatch):
 
 
 def test_the_childs_environment_has_the_count_and_threads_that_rest_soon():
-    one, two = threads.environment({}), threads.environment({"OMP_NUM_THREADS": "8"}, 2)
+    one, two = threads.thread_environment({}), threads.thread_environment({"OMP_NUM_THREADS": "8"}, 2)
     assert {two[name] for name in threads.VARIABLES} == {"2"}
     assert two.keys() - one.keys() == threads.BRIEFLY.keys()
 
 
 def test_the_childs_environment_keeps_the_rest():
-    environment = threads.environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
+    environment = threads.thread_environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
     assert environment["HOME"] == "x"
     assert {environment[name] for name in threads.VARIABLES} == {"1"}

@@ -5,11 +5,11 @@ import pytest
 
 import impls
 from bench.cases import Case
-from bench.proof.verify import expect
-from bench.records.summary import rows
+from bench.proof.verify import expect_case
+from bench.records.summary import timing_rows
 from bench.timing import measure
-from bench.timing.messages import Arm, Compile, Effort, Time
-from bench.timing.processes import WorkerDied, WorkerRefused, ask
+from bench.timing.messages import Arm, CompileJob, Effort, TimeJob
+from bench.timing.processes import WorkerDied, WorkerRefused, run_job
 from impls import Network
 from tests.third_party import install, path_with
 
@@ -48,10 +48,10 @@ def third_party(tmp_path, monkeypatch):
 
 
 def measured(cases, *backends, effort=TINY):
-    groups = [measure.arms(case, impls.load("python_loops"), backends) for case in cases]
-    measurement = measure.measure(groups, effort, 1, Silent())
+    groups = [measure.arms_of_case(case, impls.load("python_loops"), backends) for case in cases]
+    measurement = measure.measure_cases(groups, effort, 1, Silent())
     names = ["python_loops", *(backend.name for backend in backends)]
-    return {(row.arm, row.operation): row for row in rows(measurement, names)}, measurement
+    return {(row.arm, row.operation): row for row in timing_rows(measurement, names)}, measurement
 
 
 def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
@@ -74,12 +74,14 @@ def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
 
 def test_progress_reaches_its_end():
     silent = Silent()
-    measure.measure([measure.arms(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
+    measure.measure_cases([measure.arms_of_case(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
     assert silent.done == silent.steps
 
 
 def test_a_reference_without_the_dtype_runs_in_its_own():
-    group = measure.arms(Case(SMALL, "forward", 1, "float32"), impls.load("python_loops"), [impls.load("numpy_plain")])
+    group = measure.arms_of_case(
+        Case(SMALL, "forward", 1, "float32"), impls.load("python_loops"), [impls.load("numpy_plain")]
+    )
     assert [(arm.name, arm.case.dtype) for arm in group] == [
         ("python_loops", "float64"),
         ("A/A", "float64"),
@@ -154,9 +156,9 @@ def test_a_backend_that_hangs_is_named(third_party):
         time.sleep(60)
 """,
     )
-    job = Time(((Arm("hung", "hung", BATCH),),), {BATCH: expect(BATCH)}, {}, TINY, 1)
+    job = TimeJob(((Arm("hung", "hung", BATCH),),), {BATCH: expect_case(BATCH)}, {}, TINY, 1)
     with pytest.raises(WorkerDied, match=r"gave no answer for 3 s while checking") as caught:
-        list(ask(job, silence=3))
+        list(run_job(job, silence=3))
     assert caught.value.at.arm.backend == "hung"
 
 
@@ -237,15 +239,15 @@ def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, m
 def test_no_worker_at_all_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(WorkerRefused, match="ended with status 1 before it began") as caught:
-        list(ask(Compile("python_loops", (FORWARD,))))
+        list(run_job(CompileJob("python_loops", (FORWARD,))))
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_worker_is_gone_when_the_answers_are_closed(third_party):
     third_party("slow", "    def _forward_batch(self, X): time.sleep(60)")
     arms = (Arm("python_loops", "python_loops", FORWARD), Arm("slow", "slow", BATCH))
-    job = Time(tuple((arm,) for arm in arms), {arm.case: expect(arm.case) for arm in arms}, {}, TINY, 1)
-    answers = ask(job)
+    job = TimeJob(tuple((arm,) for arm in arms), {arm.case: expect_case(arm.case) for arm in arms}, {}, TINY, 1)
+    answers = run_job(job)
     next(answers)
     assert psutil.Process().children()
     answers.close()
@@ -266,7 +268,7 @@ def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
         super()._store(parameters)
 """,
     )
-    found = measure.compile_time(Compile("compiling", (FORWARD,)))
+    found = measure.measure_compile_time(CompileJob("compiling", (FORWARD,)))
     assert found.cold >= 0.5
     assert found.cached < found.cold
 

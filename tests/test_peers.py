@@ -18,7 +18,7 @@ from bench.proof import verify
 from bench.records import files, schema
 from bench.timing import measure, threads
 from bench.timing.messages import Effort
-from impls import Backend, Network, OperationLacking, numpy_plain
+from impls import Backend, Network, UnsupportedOperation, numpy_plain
 
 ROOT = Path(__file__).parents[1]
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
@@ -67,8 +67,8 @@ def test_the_peers_are_found_whether_or_not_they_are_installed():
 def test_a_peer_is_equal_in_what_it_has(peer, monkeypatch):
     monkeypatch.setattr(verify, "NETWORKS", FEW)
     monkeypatch.setattr(verify, "_NETWORKS", FEW)
-    rows = list(verify.rows(peer))
-    assert len(rows) == verify.count(peer)
+    rows = list(verify.verify_backend(peer))
+    assert len(rows) == verify.count_checks(peer)
     failed = [row for row in rows if not row.evidence.ok]
     assert [f"{row.network} {row.dtype} {row.operation}: {row.evidence.reason}" for row in failed] == []
     assert {row.dtype for row in rows} == {"float64", "float32"}
@@ -95,7 +95,7 @@ def test_what_is_lacking_is_refused_in_one_line(operation):
     X, Y = np.zeros((2, 3)), np.zeros((2, 1))
     how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
     text = f"^onnx_runtime has no {operation} for this network: ONNX Runtime runs networks and does not train them$"
-    with pytest.raises(OperationLacking, match=text):
+    with pytest.raises(UnsupportedOperation, match=text):
         getattr(model, operation)(X, Y, **how)
     with pytest.raises(NotImplementedError):
         getattr(model, operation)(X, Y, **how)
@@ -126,7 +126,7 @@ def test_a_peer_has_the_threads_that_the_environment_says(name, count):
     )
     done = subprocess.run(
         [sys.executable, "-c", build + THREADS[name]],
-        env=threads.environment(count=count),
+        env=threads.thread_environment(count=count),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -145,18 +145,18 @@ def test_what_scikit_learn_lacks_depends_on_the_network(operation):
 
 def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
     backend = Backend("forward_only", "third party", Forward)
-    rows = list(verify.rows(backend))
-    assert len(rows) == verify.count(backend)
+    rows = list(verify.verify_backend(backend))
+    assert len(rows) == verify.count_checks(backend)
     assert {row.operation for row in rows} == {"forward", "contract"}
     assert all(row.evidence.ok for row in rows)
-    assert {*verify.lacking([backend])} == {
+    assert {*verify.unsupported_operations([backend])} == {
         ("forward_only", operation, "it was not asked to") for operation in ("loss", "gradient", "train")
     }
 
 
 def test_arms_in_both_dtypes():
     case = Case(SIGMOID, "forward", 1)
-    group = measure.arms(case, impls.load("python_loops"), [impls.load("numpy_plain")], DTYPES)
+    group = measure.arms_of_case(case, impls.load("python_loops"), [impls.load("numpy_plain")], DTYPES)
     assert [(arm.name, arm.case.dtype) for arm in group] == [
         ("python_loops", "float64"),
         ("A/A", "float64"),
@@ -206,7 +206,7 @@ def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
     monkeypatch.setattr(documents_command, "QUICK", TINY)
     arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
-    rows = files.read(Path("all.json"), schema.Documents).rows
+    rows = files.read(Path("all.json"), schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}
     assert not [row for row in rows if row.backend == "sklearn_mlp" and row.kind == "agreement"]
     assert "left out: sklearn_mlp has no train for this network" in capsys.readouterr().out

@@ -95,7 +95,7 @@ def test_every_backend_is_within_its_bound_of_the_exact_result(operation):
     @common
     @given(problems())
     def check(problem):
-        expected = expectation.expect(problem, operation)
+        expected = expectation.expect_result(problem, operation)
         for name, model in models(problem):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

@@ -34,7 +34,7 @@ def row(**changes):
         "ok": True,
         "reason": "",
     }
-    return schema.Row(**(fields | changes))
+    return schema.TimingRow(**(fields | changes))
 
 
 def a_run(*rows):
@@ -165,10 +165,10 @@ def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(
     others = [tmp_path / f"{files.UNFINISHED}{os.getpid()}-abc", tmp_path / f"{files.UNFINISHED}x-abc"]
     for path in (left, *others):
         path.touch()
-    files.sweep(tmp_path)
+    files.remove_unfinished(tmp_path)
     assert not left.exists()
     assert all(path.exists() for path in others)
-    files.sweep(tmp_path / "nosuch")
+    files.remove_unfinished(tmp_path / "nosuch")
 
 
 def test_a_written_file_has_the_permissions_of_any_other(tmp_path):

@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 import impls
 from bench.cases import Case
 from bench.cli import growth
-from bench.documents.times import Quiet
+from bench.documents.times import NoProgress
 from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.scale import crossings, points, run, state
-from bench.scale.outcome import Outcome
-from bench.scale.predict import predict
-from bench.timing.measure import Measurement, Process
-from bench.timing.messages import Sample, Timed
+from bench.scale.outcome import ScaleResult
+from bench.scale.predict import extrapolate_seconds
+from bench.timing.measure import Measurement, TimingProcess
+from bench.timing.messages import Sample, TimedGroup
 from bench.timing.statistics import Interval
 from impls import Network
 from tests.test_records import row
@@ -35,20 +35,22 @@ def exactly(ratio):
 @given(POSITIVE, POWERS, SIZES, st.integers(4097, 10**6))
 def test_a_power_law_is_predicted(seconds, power, sizes, size):
     timed = [(one, seconds * one**power) for one in sizes]
-    assert predict(timed, size, 1) == pytest.approx(seconds * size**power, rel=1e-6)
+    assert extrapolate_seconds(timed, size, 1) == pytest.approx(seconds * size**power, rel=1e-6)
 
 
 def test_predictions_by_hand():
-    assert predict([], 4, 2) is None
-    assert predict([(1, 0.5)], 2, 2) == 2  # one pair: as the multiplications grow
-    assert predict([(1, 5.0), (2, 0.5), (4, 1.0)], 16, 2) == pytest.approx(4)  # the first pair no longer counts
-    assert predict([(1, 0.3), (2, 0.2)], 4, 2) == 0.2  # never shorter than before
+    assert extrapolate_seconds([], 4, 2) is None
+    assert extrapolate_seconds([(1, 0.5)], 2, 2) == 2  # one pair: as the multiplications grow
+    assert extrapolate_seconds([(1, 5.0), (2, 0.5), (4, 1.0)], 16, 2) == pytest.approx(
+        4
+    )  # the first pair no longer counts
+    assert extrapolate_seconds([(1, 0.3), (2, 0.2)], 4, 2) == 0.2  # never shorter than before
 
 
 @given(POSITIVE, POWERS, POSITIVE, POWERS, SIZES)
 def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
     ratios = [a * size**p / (b * size**q) for size in sizes]
-    found, ties = crossings.find([(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)])
+    found, ties = crossings.find_crossovers([(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)])
     sides = [(ratio > 1.02) - (ratio < 1 / 1.02) for ratio in ratios]
     if {1, -1} <= set(sides):
         (crossing,) = found
@@ -65,7 +67,7 @@ def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(1, 3)), max_size=10))
 def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
     given_points = [(2.0**k, Interval(ratio, ratio / wide, ratio * wide)) for k, (ratio, wide) in enumerate(drawn)]
-    found, ties = crossings.find(given_points)
+    found, ties = crossings.find_crossovers(given_points)
     for one in found:
         assert one.left <= one.low <= one.at <= one.high <= one.right
     for one, other in pairwise(found):
@@ -79,7 +81,7 @@ def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
 
 def test_crossings_by_hand():
     # Straight from 1/4 at 4 to 4 at 16: 1 at 8; the low end goes from 1/8 to 2, the high end from 1/2 to 8.
-    (crossing,), ties = crossings.find([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
+    (crossing,), ties = crossings.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
     assert crossing.at == pytest.approx(8)
     assert crossing.low == pytest.approx(4 * 4 ** (1 / 4))
     assert crossing.high == pytest.approx(4 * 4 ** (3 / 4))
@@ -88,7 +90,7 @@ def test_crossings_by_hand():
 
 def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
     ratios = [Interval(2, 1.9, 2.1), Interval(1.1, 0.9, 1.3), Interval(0.9, 0.8, 1.2), Interval(2, 1.9, 2.1)]
-    found, (tie,) = crossings.find(list(zip((1, 2, 4, 8), ratios, strict=True)))
+    found, (tie,) = crossings.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert not found
     assert (tie.left, tie.right) == (2, 4)
     assert tie.within == pytest.approx(1.3)
@@ -96,7 +98,7 @@ def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
 
 def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
     ratios = [exactly(0.5), Interval(1.05, 0.9, 1.2), Interval(0.95, 0.8, 1.1), exactly(2)]
-    (crossing,), ties = crossings.find(list(zip((1, 2, 4, 8), ratios, strict=True)))
+    (crossing,), ties = crossings.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert (crossing.left, crossing.right, ties) == (1, 8, [])
     assert 2 < crossing.at < 4  # the one in the middle of three
     assert 1 < crossing.low < 2
@@ -104,13 +106,13 @@ def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
 
 
 def test_times_that_differ_by_less_than_the_method_sees_are_a_tie():
-    found, (tie,) = crossings.find([(1, exactly(0.99)), (2, exactly(1.01))])
+    found, (tie,) = crossings.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
     assert not found
     assert tie.within == pytest.approx(1 / 0.99)
 
 
 def test_one_process_alone_tells_nothing_apart():
-    found, (tie,) = crossings.find([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
+    found, (tie,) = crossings.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
     assert not found
     assert math.isinf(tie.within)
 
@@ -163,9 +165,10 @@ def simulated(monkeypatch, laws):
     def measure(given, effort, seed, progress):
         groups.extend(given)
         timed = [
-            Timed(group, {}, {}, {arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group}, {}) for group in given
+            TimedGroup(group, {}, {}, {arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group}, {})
+            for group in given
         ]
-        return Measurement(given, processes=[Process(seed, timed), Process(seed, timed)])
+        return Measurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
 
     monkeypatch.setattr(run, "measure", measure)
     return groups
@@ -179,7 +182,7 @@ def test_what_would_take_over_a_second_is_not_run(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     kept = []
     backends = [impls.load(name) for name in LAWS]
-    done = run.run(a_state(), backends, run.EFFORT, Quiet(), kept.append)
+    done = run.measure_growth(a_state(), backends, run.EFFORT, NoProgress(), kept.append)
     assert kept[-1] == done
     slowest = {name: max(seconds(arm, LAWS) for group in groups for arm in group if arm.name == name) for name in LAWS}
     assert slowest["python_loops"] == pytest.approx(2048 * 256 * 1e-6)  # at batch 512 it would be 1.05 s
@@ -188,7 +191,7 @@ def test_what_would_take_over_a_second_is_not_run(monkeypatch):
     assert left_out == pytest.approx(
         {(1024, 1): 2.097152} | {(32, batch): 2048 * batch * 1e-6 for batch in (512, 1024, 2048, 4096)}
     )
-    rows = {(one.dimension, one.value, one.arm): one for one in Outcome(done, list(LAWS)).scale_rows()}
+    rows = {(one.dimension, one.value, one.arm): one for one in ScaleResult(done, list(LAWS)).scale_rows()}
     assert rows["width", 1024, "python_loops"].reason == "not run: it would take too long"
     assert rows["width", 1024, "python_loops"].ok
     assert rows["width", 1024, "numpy_plain"].speedup is None
@@ -197,7 +200,7 @@ def test_what_would_take_over_a_second_is_not_run(monkeypatch):
 
 def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
-    run.run(a_state(), [impls.load(name) for name in LAWS], run.EFFORT, Quiet(), lambda state: None)
+    run.measure_growth(a_state(), [impls.load(name) for name in LAWS], run.EFFORT, NoProgress(), lambda state: None)
     first = {group[0].case: group[0].backend for group in groups}
     assert len(first) == len(groups) == len(points.all_cases())
     assert first[points.DIMENSIONS[0].case(1)] == "python_loops"  # nothing is known yet
@@ -207,9 +210,9 @@ def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
 def test_a_state_is_gone_on_with(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     backends, kept = [impls.load(name) for name in LAWS], []
-    whole = run.run(a_state(), backends, run.EFFORT, Quiet(), kept.append)
+    whole = run.measure_growth(a_state(), backends, run.EFFORT, NoProgress(), kept.append)
     groups.clear()
-    resumed = run.run(kept[4], backends, run.EFFORT, Quiet(), lambda state: None)
+    resumed = run.measure_growth(kept[4], backends, run.EFFORT, NoProgress(), lambda state: None)
     assert (resumed.rows, resumed.not_run) == (whole.rows, whole.not_run)
     before = {points.case_of(one) for one in kept[4].rows}
     assert before.isdisjoint(group[0].case for group in groups)
@@ -217,7 +220,7 @@ def test_a_state_is_gone_on_with(monkeypatch):
 
 
 def samples(case, arm, blocks):
-    return schema.Samples(
+    return schema.SampleRecord(
         arm=arm,
         operation=case.operation,
         network=str(case.network),
@@ -247,7 +250,7 @@ def test_ratios_are_paired_within_blocks_and_processes():
         )
         for mood in (1, 5)
     ]
-    outcome = Outcome(a_state(rows, processes=processes), names)
+    outcome = ScaleResult(a_state(rows, processes=processes), names)
     ratio = outcome.ratio(case, "python_loops", "numpy_plain")
     assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
     assert outcome.ratio(case, "python_loops", "numba_simd") is None  # it failed
@@ -271,7 +274,7 @@ def test_crossings_and_payback_of_a_whole_run():
         row(**payback.fields(), backend="numba_simd", arm="numba_simd", seconds=1e-6),
     ]
     compiled = schema.CompileRow(backend="numba_simd", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
-    outcome = Outcome(a_state(rows, compiled=[compiled], processes=processes), list(laws))
+    outcome = ScaleResult(a_state(rows, compiled=[compiled], processes=processes), list(laws))
     (crossing,), ties = outcome.crossing_rows()
     assert (crossing.faster_below, crossing.faster_above) == ("python_loops", "numpy_plain")
     assert crossing.at == pytest.approx(6)
@@ -281,7 +284,7 @@ def test_crossings_and_payback_of_a_whole_run():
 
 
 def test_findings_in_words():
-    crossing = schema.CrossingRow(
+    crossing = schema.CrossoverRow(
         dimension="width",
         faster_below="python_loops",
         faster_above="numpy_plain",

@@ -14,47 +14,47 @@ from bench.cases import DTYPES, Case
 from bench.cli import speed_page
 from bench.cli.main import main
 from bench.limits import probes
-from bench.limits.floor import Limits, kind
-from bench.proof.verify import expect
+from bench.limits.floor import MachineLimits, call_kind
+from bench.proof.verify import expect_case
 from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.speed import c, goals, run
-from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, JIT, PEER, PLAIN, RATIOS, SAMPLE, VECTORIZED, C, Goal
-from bench.speed.start import Start
-from bench.timing.measure import AA, Measurement, Process
-from bench.timing.messages import Arm, Effort, Sample, Timed
+from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
+from bench.speed.start import StartTimes
+from bench.timing.measure import AA, Measurement, TimingProcess
+from bench.timing.messages import Arm, Effort, Sample, TimedGroup
 from impls import Network
 
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
-FAST = Limits(
+FAST = MachineLimits(
     products={(dtype, "any"): 1e12 for dtype in ("float64", "float32")},
     exponentials={"float64": 1e12, "float32": 1e12},
     reading={1: 1e15},
-    calls={(case.dtype, kind(case)): 1e6 for case in GROUPS},
+    calls={(case.dtype, call_kind(case)): 1e6 for case in GROUPS},
 )
 
 
 def measured(seconds, case=SMALL, lacking=()):
     """A measurement of numba_simd and others at a case: by arm, backend and its seconds in the blocks of processes."""
     arms = {name: Arm(name, backend, case) for name, (backend, _) in seconds.items()}
-    group = (arms[JIT], Arm(AA, JIT, case), *(arm for name, arm in arms.items() if name != JIT))
+    group = (arms[SIMD], Arm(AA, SIMD, case), *(arm for name, arm in arms.items() if name != SIMD))
     processes = []
     for number in range(2):
         samples = {
             arms[name]: [Sample(block, 0, 1, value) for block, value in enumerate(blocks[number])]
             for name, (_, blocks) in seconds.items()
         }
-        processes.append(Process(number, [Timed(group, {}, {}, samples, {})]))
+        processes.append(TimingProcess(number, [TimedGroup(group, {}, {}, samples, {})]))
     return Measurement([group], {arms[name]: reason for name, reason in dict(lacking).items()}, processes=processes)
 
 
 def row(goal, measurement, in_c=None, limits=FAST):
-    return run._ratio_row(goal, run.Speed(limits, measurement, in_c or run.InC([]), {}))
+    return run._ratio_row(goal, run.SpeedMeasurement(limits, measurement, in_c or run.CComparison([]), {}))
 
 
 TIMES = {
-    JIT: (JIT, [[1.0, 2.0], [1.0, 1.0]]),
+    SIMD: (SIMD, [[1.0, 2.0], [1.0, 1.0]]),
     "jax_jit": ("jax_jit", [[6.0, 12.0], [6.0, 6.0]]),
     "torch_eager float32": ("torch_eager", [[4.0, 8.0], [4.0, 4.0]]),
     PLAIN: (PLAIN, [[3.0, 6.0], [3.0, 3.0]]),
@@ -63,14 +63,14 @@ TIMES = {
 
 
 def test_the_fastest_peer_counts_in_either_dtype_and_no_core_backend_is_one():
-    found = row(Goal(PEER, JIT, SMALL, 4.0), measured(TIMES))
+    found = row(Goal(PEER, SIMD, SMALL, 4.0), measured(TIMES))
     assert found.measured.estimate == pytest.approx(4.0, rel=1e-12)
     assert found.what.endswith(": the fastest peer (torch_eager float32) ÷ numba_simd")
     assert found.reached
 
 
 @pytest.mark.parametrize(
-    ("over", "under", "value"), [("jax_jit", JIT, 6.0), (PLAIN, VECTORIZED, 1.5), (PLAIN, JIT, 3.0)]
+    ("over", "under", "value"), [("jax_jit", SIMD, 6.0), (PLAIN, VECTORIZED, 1.5), (PLAIN, SIMD, 3.0)]
 )
 def test_a_ratio_is_over_divided_by_under(over, under, value):
     found = row(Goal(over, under, SMALL, value + 1e-6), measured(TIMES))
@@ -79,22 +79,24 @@ def test_a_ratio_is_over_divided_by_under(over, under, value):
 
 
 def test_what_is_not_there_or_lacks_the_operation_has_no_figure_and_says_why():
-    found = row(Goal("onnx_runtime", JIT, SMALL, 2), measured(TIMES))
+    found = row(Goal("onnx_runtime", SIMD, SMALL, 2), measured(TIMES))
     assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime is not there")
-    times = {JIT: TIMES[JIT], "onnx_runtime": ("onnx_runtime", [[], []])}
-    found = row(Goal(PEER, JIT, SMALL, 2), measured(times, lacking={"onnx_runtime": "it does not train"}))
+    times = {SIMD: TIMES[SIMD], "onnx_runtime": ("onnx_runtime", [[], []])}
+    found = row(Goal(PEER, SIMD, SMALL, 2), measured(times, lacking={"onnx_runtime": "it does not train"}))
     assert (found.measured, found.detail) == (None, "it does not train")
 
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
 def test_c_is_to_be_slower(logarithms, reached):
-    found = row(Goal(JIT, C, SAMPLE, 1.0, at_most=True), None, run.InC([c.Compared(1.6e-6, logarithms)] * 2))
+    found = row(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), None, run.CComparison([c.CProcess(1.6e-6, logarithms)] * 2))
     assert found.reached is reached
     assert found.detail == "C takes 1.6 µs"
 
 
 def test_the_share_of_the_limit_is_the_floor_divided_by_the_time():
-    found = run._share_row(run.Speed(FAST, measured({JIT: (JIT, [[2e-4], [2e-4]])}, DIGITS_TRAINING), run.InC([]), {}))
+    found = run._share_row(
+        run.SpeedMeasurement(FAST, measured({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING), run.CComparison([]), {})
+    )
     # Counted by hand, for 20 epochs of 1078 samples and 2220 weights, at 10¹² of all in a second, after 1 µs.
     forward = 1078 * (2220 + 2 * 40)
     back = 1078 * (2220 + 300 + 2 * 30 + 4 * 10) + 1077 * 40
@@ -103,7 +105,7 @@ def test_the_share_of_the_limit_is_the_floor_divided_by_the_time():
 
 
 def test_starts_are_medians_and_to_be_short():
-    starts = {"float64": Start(11.0, [0.5, 0.9, 0.55]), "float32": Start(13.0, [0.7, 0.7, 0.7])}
+    starts = {"float64": StartTimes(11.0, [0.5, 0.9, 0.55]), "float32": StartTimes(13.0, [0.7, 0.7, 0.7])}
     rows = list(run._start_rows(starts))
     assert [one.reached for one in rows] == [True, False, True, False]
     assert (rows[2].measured.low, rows[2].measured.estimate, rows[2].measured.high) == (0.5, 0.55, 0.9)
@@ -112,7 +114,7 @@ def test_starts_are_medians_and_to_be_short():
 def test_every_goal_has_its_group():
     for goal in RATIOS:
         assert goal.case in GROUPS
-    assert expect(SAMPLE).problem.network == goals.CLASSIFIER
+    assert expect_case(SAMPLE).problem.network == goals.CLASSIFIER
     assert BATCH.batch == 1024
 
 
@@ -126,7 +128,7 @@ def no_cc(monkeypatch):
 
 @needs_c
 def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
-    found = c.compare(c.build(tmp_path), expect(SAMPLE), TINY, 1)
+    found = c.compare_in_process(c.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
     assert found.log_ratios
     assert found.seconds > 0
 
@@ -141,14 +143,14 @@ def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong
     assert right in source
     monkeypatch.setattr(c, "SOURCE", tmp_path / "forward.c")
     c.SOURCE.write_text(source.replace(right, wrong))
-    found = c.compare(c.build(tmp_path), expect(SAMPLE), TINY, 1)
+    found = c.compare_in_process(c.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
     assert found.startswith("C is wrong: output")
 
 
 @needs_c
 def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
     code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); sys.exit(float(sys.argv[2]) * 0.5 == 0)"
-    subprocess.run([sys.executable, "-c", code, str(c.build(tmp_path)), "2.3e-308"], check=True)
+    subprocess.run([sys.executable, "-c", code, str(c.compile_library(tmp_path)), "2.3e-308"], check=True)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +160,7 @@ def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
 def test_without_a_compiler_there_is_a_reason_in_one_line(tmp_path, monkeypatch, command, text):
     monkeypatch.setenv("CC", command)
     with pytest.raises(c.NoCompiler, match=text) as caught:
-        c.build(tmp_path)
+        c.compile_library(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -178,8 +180,8 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     few = {SMALL: (), SAMPLE: DTYPES, goals.XOR_TRAINING: (), goals.in_float32(goals.XOR_TRAINING): ()}
     monkeypatch.setattr("bench.speed.run.GROUPS", few)
     monkeypatch.setattr("bench.speed.run.RATIOS", [goal for goal in RATIOS if goal.case in few])
-    monkeypatch.setattr("bench.speed.run.LIMIT_SHARE", goals.Goal("the floor", JIT, SAMPLE, 0.5))
-    monkeypatch.setattr("bench.speed.run.start.measure", lambda dtype, times: Start(1.0, [0.5] * times))
+    monkeypatch.setattr("bench.speed.run.LIMIT_SHARE", goals.Goal("the floor", SIMD, SAMPLE, 0.5))
+    monkeypatch.setattr("bench.speed.run.start.measure", lambda dtype, times: StartTimes(1.0, [0.5] * times))
     monkeypatch.setattr("bench.cli.speed.QUICK", TINY)
     monkeypatch.setattr("bench.cli.speed.selection.select", lambda peers: NO_PEERS)
     monkeypatch.setattr(probes, "PROCESSES", 1)
@@ -190,9 +192,9 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     document = files.read(Path("speed.json"), schema.Speed)
     assert len(list(Path("results").glob("speed-*.json"))) == 1
     others = [name for arm in (PLAIN, VECTORIZED) for name in (arm, f"{arm} float32")]
-    own = [PLAIN, VECTORIZED, JIT, AA]
-    assert [row.arm for row in document.rows] == [*own, *others, JIT, AA, *own, *own]
-    assert {row.reference for row in document.rows} == {JIT}
+    own = [PLAIN, VECTORIZED, SIMD, AA]
+    assert [row.arm for row in document.rows] == [*own, *others, SIMD, AA, *own, *own]
+    assert {row.reference for row in document.rows} == {SIMD}
     assert all(row.ok and row.floor_seconds > 0 for row in document.rows)
     plain = next(row for row in document.goals if "numpy_plain ÷ numpy_vectorized" in row.what)
     assert plain.measured.estimate == pytest.approx(from_samples(document, "3-3-1"), rel=1e-12)
@@ -234,4 +236,4 @@ class NO_PEERS:
 
 def test_the_backends_beside_numba_simd():
     peer = impls.load(PLAIN)
-    assert [one.name for one in run.backends([peer])] == [PLAIN, VECTORIZED, PLAIN]
+    assert [one.name for one in run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]

@@ -22,7 +22,7 @@ def found(count, work):
     """What tests/shares.py finds on so many threads."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.shares", str(work)],
-        env=threads.environment(os.environ, count),
+        env=threads.thread_environment(os.environ, count),
         cwd=ROOT,
         capture_output=True,
         text=True,

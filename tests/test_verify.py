@@ -5,7 +5,7 @@ import pytest
 
 from bench.cases import Case
 from bench.proof import verify
-from bench.proof.blame import described
+from bench.proof.blame import describe_error
 from bench.proof.mutants import MUTANTS
 from bench.proof.verify import LARGE, NETWORKS, OPERATIONS
 from impls import Backend, Network
@@ -15,8 +15,8 @@ from impls.numpy_plain import Model
 
 @pytest.mark.slow
 def test_a_backend_is_equal(backend):
-    rows = list(verify.rows(backend))
-    assert len(rows) == verify.count(backend)
+    rows = list(verify.verify_backend(backend))
+    assert len(rows) == verify.count_checks(backend)
     assert [
         f"{row.network} {row.dtype} {row.operation}: {row.evidence.reason}" for row in rows if not row.evidence.ok
     ] == []
@@ -40,13 +40,13 @@ def test_there_are_mutants_enough():
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_rejected(mutant):
-    row = verify.death(mutant)
+    row = verify.kill_mutant(mutant)
     assert row is not None, f"survives: {mutant.description}"
     assert row.evidence.reason
 
 
 def test_the_model_that_the_mutants_are_made_of_survives():
-    assert verify.death(Backend("unharmed", "mutant", Model)) is None
+    assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
 
 
 def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
@@ -54,7 +54,7 @@ def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
         def _gradient(self, X, Y):
             raise RuntimeError("no\ngradient")
 
-    row = verify.death(Backend("raising", "third party", Raising))
+    row = verify.kill_mutant(Backend("raising", "third party", Raising))
     assert row.operation == "gradient"
     assert row.evidence.reason.startswith("RuntimeError: no gradient (test_verify.py, line ")
 
@@ -63,7 +63,7 @@ def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
 @pytest.mark.parametrize("batch", [1, 5])
 def test_a_case_expects_what_a_right_backend_gives_and_no_less(operation, batch):
     case = Case(Network((3, 4, 2)), operation, batch)
-    expected = verify.expect(case)
+    expected = verify.expect_case(case)
     problem = expected.problem
     right = Model(problem.network, problem.parameters, np.dtype("float64"))
     assert expected.check(right).ok
@@ -91,5 +91,5 @@ class Mute(Exception):
 
 @pytest.mark.parametrize(("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Mute(), "Mute: it")])
 def test_whatever_a_backend_raises_can_be_told(error, text):
-    described(error).encode()
-    assert described(error).startswith(text)
+    describe_error(error).encode()
+    assert describe_error(error).startswith(text)

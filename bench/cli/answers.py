@@ -68,7 +68,7 @@ def answer(document: schema.Record, json_path: str | None, *renderables: Rendera
                 files.write(Path(json_path), document)
 
 
-def status(rows: Sequence[schema.Row | schema.ProofRow | schema.DocumentRow | schema.ScaleRow]) -> int:
+def status(rows: Sequence[schema.TimingRow | schema.ProofRow | schema.TutorialRow | schema.ScaleRow]) -> int:
     """Exit status: a finding where a row is not right."""
     return OK if all(row.ok for row in rows) else FINDING
 

@@ -11,10 +11,10 @@ import click
 from bench.cases import Case
 from bench.cli import answers, terminal, verdicts
 from bench.gate import baseline, rule, trees
-from bench.gate.baseline import Head, Measured
+from bench.gate.baseline import BaselineHead, MeasuredSession
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Baseline, Bucket, Gate, Recorded, RecordedRow
+from bench.records.gate_schema import Baseline, Bucket, Gate, RecordedRow, RecordedSession
 from bench.timing import machine
 from bench.timing.machine import Meter
 from bench.timing.measure import Progress
@@ -37,7 +37,7 @@ def record(wanted: Wanted, json_path: str | None) -> int:
     """Append a session to the file, which is made if it is missing. Raises KeyboardInterrupt."""
     started = answers.now()
     with answers.caller_input():
-        answers.check_json_path(json_path, Recorded)
+        answers.check_json_path(json_path, RecordedSession)
         files.check_destination(wanted.path, Baseline)
         known = files.read(wanted.path, Baseline) if wanted.path.exists() else Baseline(buckets=[])
     with terminal.progress() as progress:
@@ -50,18 +50,18 @@ def record(wanted: Wanted, json_path: str | None) -> int:
             f"nothing is recorded, for {'; '.join(f'{key}: {why}' for key, why in wrong.items())}"
         )
     here = machine.describe()
-    known = baseline.with_session(known, machine.bucket(here), measured.session)
+    known = baseline.add_session(known, machine.bucket(here), measured.session)
     with answers.caller_input():
         files.write(wanted.path, known)
     rows = measured.session.rows
-    document = Recorded(
+    document = RecordedSession(
         command="gate",
         version=answers.version(),
         started=started,
         finished=answers.now(),
         machine=here,
         baseline=str(wanted.path),
-        sessions=len(baseline.find(known, machine.bucket(here)).sessions),
+        sessions=len(baseline.find_bucket(known, machine.bucket(here)).sessions),
         head=verdicts.revision(head.revision),
         rows=[
             RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
@@ -69,7 +69,7 @@ def record(wanted: Wanted, json_path: str | None) -> int:
             if row.key in rows
         ],
     )
-    left = max(0, rule.SESSIONS - document.sessions)
+    left = max(0, rule.MIN_SESSIONS - document.sessions)
     answers.answer(
         document,
         json_path,
@@ -89,17 +89,17 @@ def judged(wanted: Wanted) -> tuple[Gate, bool]:
     with answers.caller_input():
         known = _known(wanted)
     bucket = machine.bucket(machine.describe())
-    own = baseline.find(known, bucket)
+    own = baseline.find_bucket(known, bucket)
     with terminal.progress() as progress:
         head, measured = _measured(wanted, progress)
-        rows, interrupted = baseline.judged(head, own, measured, wanted.threshold, progress)
-    gains = {} if interrupted else baseline.gains(rows, [row.key for row in head.rows])
+        rows, interrupted = baseline.judge_baseline(head, own, measured, wanted.threshold, progress)
+    gains = {} if interrupted else baseline.certain_gains(rows, [row.key for row in head.rows])
     notes = [f"{key} is {factor - 1:.1%} faster; --ratchet moves the baseline" for key, factor in gains.items()]
     if wanted.ratchet and gains:
         with answers.caller_input():
-            files.write(wanted.path, baseline.with_moves(known, bucket, gains))
+            files.write(wanted.path, baseline.accept_gains(known, bucket, gains))
         notes = [f"{key} is {factor - 1:.1%} faster: the baseline is moved." for key, factor in gains.items()]
-    if len(own.sessions) < rule.SESSIONS:
+    if len(own.sessions) < rule.MIN_SESSIONS:
         notes += _too_few(known, own, wanted.path)
     options = {
         "baseline": str(wanted.path),
@@ -118,7 +118,7 @@ def _too_few(known: Baseline, own: Bucket, path: Path) -> list[str]:
         f"There are {len(own.sessions)} sessions of machines like this one; one more: "
         f"mlpbench gate --record --baseline {path}"
     ]
-    near = None if own.sessions else baseline.nearest(known, own.machine)
+    near = None if own.sessions else baseline.nearest_bucket(known, own.machine)
     if near is not None:
         other, keys = near
         moved = (f"{key} ({_shown(other.machine.get(key))} there, {_shown(own.machine[key])} here)" for key in keys)
@@ -130,17 +130,17 @@ def _shown(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value or "none")
 
 
-def _measured(wanted: Wanted, progress: Progress) -> tuple[Head, Measured]:
+def _measured(wanted: Wanted, progress: Progress) -> tuple[BaselineHead, MeasuredSession]:
     with answers.caller_input():
-        head = baseline.prepared(wanted.cases, wanted.backends, wanted.budget, progress)
-    return head, baseline.measure(head, progress, head.task.judged)
+        head = baseline.prepare_head(wanted.cases, wanted.backends, wanted.budget, progress)
+    return head, baseline.measure_session(head, progress, head.task.judged)
 
 
 def _known(wanted: Wanted) -> Baseline:
     """The baseline of the file. Raises RecordError and TreeError."""
     if wanted.revision is None:
         return files.read(wanted.path, Baseline)
-    root = trees.repository()
+    root = trees.find_repository()
     try:
         inside = wanted.path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:

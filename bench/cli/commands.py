@@ -14,11 +14,11 @@ from bench import cases, selection
 from bench.cli import answers, listing, tables, terminal
 from bench.cli import limits as limit_tables
 from bench.limits import probes
-from bench.limits.floor import Limits
-from bench.proof.inputs import Unhealthy
+from bench.limits.floor import MachineLimits
+from bench.proof.inputs import UnfitInputs
 from bench.records import files, schema, summary
 from bench.timing import machine
-from bench.timing.measure import DEFAULT, QUICK, Measurement, arms, measure
+from bench.timing.measure import DEFAULT, QUICK, Measurement, arms_of_case, measure_cases
 from bench.timing.messages import Arm, Effort
 
 
@@ -44,16 +44,16 @@ def run(
         _check_threads(threads)
         if limits and threads > 1:
             raise ValueError("--limits are those of one thread; leave out --threads")
-        chosen_cases = cases.select(
+        chosen_cases = cases.select_cases(
             network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
         )
-        chosen = selection.select(backend, peers, dtype)
+        chosen = selection.select_backends(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
         answers.check_json_path(json_path, schema.Run)
         files.check_folder(results)
     others = [one for one in chosen.backends if one.name != reference.name]
     effort = QUICK if quick else DEFAULT
-    groups = [arms(case, reference, others, also) for case in chosen_cases]
+    groups = [arms_of_case(case, reference, others, also) for case in chosen_cases]
     compiling = [one.name for one in others if one.compiles and effort.compile]
     machine_limits = _limits(groups) if limits else None
     seed, measurement = _measure(groups, effort, compiling)
@@ -76,7 +76,7 @@ def run(
         },
         effort=asdict(effort),
         seed=seed,
-        rows=summary.rows(
+        rows=summary.timing_rows(
             measurement, selection.in_order([reference.name, *(one.name for one in others)]), machine_limits
         ),
         compile=summary.compile_rows(measurement),
@@ -123,11 +123,11 @@ def compare(
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         _check_threads(threads)
-        chosen_cases = cases.select(network, operation, dtype, threads, batches=batch)
-        first, second = (selection.select([name], dtype=dtype).backends[0] for name in (a, b))
+        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch)
+        first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
         answers.check_json_path(json_path, schema.Comparison)
     effort = QUICK if quick else DEFAULT
-    seed, measurement = _measure([arms(case, first, [second]) for case in chosen_cases], effort, [])
+    seed, measurement = _measure([arms_of_case(case, first, [second]) for case in chosen_cases], effort, [])
     document = schema.Comparison(
         command="compare",
         version=answers.version(),
@@ -146,7 +146,7 @@ def compare(
         },
         effort=asdict(effort),
         seed=seed,
-        rows=summary.rows(measurement, (a, b)),
+        rows=summary.timing_rows(measurement, (a, b)),
         processes=summary.process_records(measurement),
     )
     rows = document.rows
@@ -165,9 +165,9 @@ def backends(*, json_path: str | None) -> int:
     return answers.OK
 
 
-def _limits(groups: list[tuple[Arm, ...]]) -> Limits:
+def _limits(groups: list[tuple[Arm, ...]]) -> MachineLimits:
     with terminal.progress() as progress:
-        return probes.measure(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
+        return probes.measure_limits(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
 
 
 def _check_threads(threads: int) -> None:
@@ -181,6 +181,6 @@ def _measure(groups: list[tuple[Arm, ...]], effort: Effort, compiling: Sequence[
     seed = secrets.randbits(32)
     with terminal.progress() as progress:
         try:
-            return seed, measure(groups, effort, seed, progress, compiling)
-        except (Unhealthy, MemoryError) as error:  # MemoryError: a network beyond this machine
+            return seed, measure_cases(groups, effort, seed, progress, compiling)
+        except (UnfitInputs, MemoryError) as error:  # MemoryError: a network beyond this machine
             raise click.ClickException(str(error)) from error

@@ -15,10 +15,10 @@ from rich.text import Text
 from bench import selection
 from bench.cli import answers, tables, terminal
 from bench.documents import datasets, library, printed, reproduce, times
-from bench.documents.programs import Document, Program
-from bench.documents.reproduce import Results
+from bench.documents.programs import Program, Tutorial
+from bench.documents.reproduce import TutorialResults
 from bench.records import schema
-from bench.records.schema import DocumentRow
+from bench.records.schema import TutorialRow
 from bench.timing import machine
 from bench.timing.measure import QUICK
 from impls import Backend
@@ -42,23 +42,23 @@ def documents(
     """Run the documents, and set every figure that they print beside what the backends give."""
     started = answers.now()
     with answers.caller_input():
-        chosen = library.select(keys, boston)
-        selected = selection.select(backend, peers)
-        answers.check_json_path(json_path, schema.Documents)
+        chosen = library.select_tutorials(keys, boston)
+        selected = selection.select_backends(backend, peers)
+        answers.check_json_path(json_path, schema.Tutorials)
         if pictures is not None:
             drawing, folder = answers.drawing("bench.documents.pictures"), answers.pictures_folder(pictures)
         if boston and all(document.key != "miniflow" for document in chosen):
             raise ValueError("--boston is for miniflow, which is not among the documents named")
         if boston:
             datasets.boston()
-    backends = selected.including(reproduce.YARDSTICK)
-    results = Results()
+    backends = selected.including(reproduce.COMPARISON_BACKEND)
+    results = TutorialResults()
     with terminal.progress() as progress:
-        progress.start(reproduce.steps(chosen, backends))
+        progress.start(reproduce.count_steps(chosen, backends))
         with redirect_stdout(sys.stderr):  # a backend that prints must not print into the answer
             for document in chosen:
-                reproduce.run(document, backends, QUICK, progress, results)
-    record = schema.Documents(
+                reproduce.reproduce_tutorial(document, backends, QUICK, progress, results)
+    record = schema.Tutorials(
         command="documents",
         version=answers.version(),
         started=started,
@@ -80,7 +80,9 @@ def documents(
     return answers.FINDING if selected.broken else answers.status(results.rows)
 
 
-def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Results) -> Iterator[RenderableType]:
+def _tables(
+    chosen: Sequence[Tutorial], backends: Sequence[Backend], results: TutorialResults
+) -> Iterator[RenderableType]:
     names = [backend.name for backend in backends]
     yield from textwrap.wrap(f"backends: {', '.join(names)}", 80)
     yield ""
@@ -99,7 +101,7 @@ def _tables(chosen: Sequence[Document], backends: Sequence[Backend], results: Re
         yield ""
 
 
-def _part(name: str, rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[RenderableType]:
+def _part(name: str, rows: Sequence[TutorialRow], backends: Sequence[str]) -> Iterator[RenderableType]:
     figures = [row for row in rows if row.kind == "figure"]
     if figures:
         yield Text(name, style="bold")
@@ -115,7 +117,7 @@ def _part(name: str, rows: Sequence[DocumentRow], backends: Sequence[str]) -> It
         yield from _times(rows)
 
 
-def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[RenderableType]:
+def _figures(rows: Sequence[TutorialRow], backends: Sequence[str]) -> Iterator[RenderableType]:
     """A line for each figure; where the backends differ in what is shown, a line for each of their values."""
     table = tables.plain("figure", "printed", "here", "by", "equal", left=5)
     for column, width in zip(table.columns, WIDTHS, strict=True):
@@ -124,7 +126,7 @@ def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[R
     groups: list[list[str]] = []
     sources = {row.source: None for row in rows if row.source}
     for (title, print_of, source), members in _by_figure(rows).items():
-        values: dict[tuple[str, bool], list[DocumentRow]] = {}
+        values: dict[tuple[str, bool], list[TutorialRow]] = {}
         for row in members:
             values.setdefault((_here(row), row.ok), []).append(row)
         for here, ok in values:
@@ -145,7 +147,7 @@ def _figures(rows: Sequence[DocumentRow], backends: Sequence[str]) -> Iterator[R
     yield ""
 
 
-def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+def _training(rows: Sequence[TutorialRow], trained: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """How long the training took, and how far a backend is from the yardstick."""
     seconds = {row.backend: row for row in trained}
     said = next((row.printed for row in trained if row.printed), None)
@@ -163,19 +165,19 @@ def _training(rows: Sequence[DocumentRow], trained: Sequence[DocumentRow]) -> It
             style=None if row.ok else "red",
         )
     yield table
-    yield f"difference: largest, relative, from {reproduce.YARDSTICK}; at most {reproduce.AGREEMENT:g} is equal."
+    yield f"difference: largest, relative, from {reproduce.COMPARISON_BACKEND}; at most {reproduce.AGREEMENT:g} is equal."
     if any(row.note.startswith("from") for row in trained):
         yield "about: by the epochs that were run, those of the comparison."
     yield ""
 
 
-def _apart(row: DocumentRow) -> str:
-    if row.backend == reproduce.YARDSTICK:
+def _apart(row: TutorialRow) -> str:
+    if row.backend == reproduce.COMPARISON_BACKEND:
         return tables.NONE
     return "NaN" if row.value is None else f"{_number(row):.0e}"
 
 
-def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+def _times(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """Times and speedups of one sample, and their ratios to the document's."""
     said = [f"{_form(row)} {tables.duration(float(row.printed))}" for row in rows if row.kind == "time" and row.printed]
     said += [f"speedup {row.printed}" for row in rows if row.kind == "speedup" and row.printed]
@@ -199,7 +201,7 @@ def _times(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
     yield ""
 
 
-def _score(rows: Sequence[DocumentRow]) -> Iterator[str]:
+def _score(rows: Sequence[TutorialRow]) -> Iterator[str]:
     """How many figures are reproduced: printed by a document; and given by a rewrite where that states no seed."""
     stated = [row for row in rows if row.kind == "figure"]
     figures = [
@@ -219,7 +221,7 @@ def _score(rows: Sequence[DocumentRow]) -> Iterator[str]:
     )
 
 
-def _findings(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
+def _findings(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """What is wrong, a line each, with the backends that it was found in."""
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:
@@ -229,15 +231,15 @@ def _findings(rows: Sequence[DocumentRow]) -> Iterator[RenderableType]:
         yield Text(f"not equal: {document}, {part}: {figure}: {', '.join(backends)}", style="red")
 
 
-def _by_figure(rows: Sequence[DocumentRow]) -> dict[tuple[str, str, str], list[DocumentRow]]:
+def _by_figure(rows: Sequence[TutorialRow]) -> dict[tuple[str, str, str], list[TutorialRow]]:
     """The rows of one part by figure, what is printed, and by whom."""
-    figures: dict[tuple[str, str, str], list[DocumentRow]] = {}
+    figures: dict[tuple[str, str, str], list[TutorialRow]] = {}
     for row in rows:
         figures.setdefault((row.figure, row.printed or "", row.source), []).append(row)
     return figures
 
 
-def _here(row: DocumentRow) -> str:
+def _here(row: TutorialRow) -> str:
     """The value in words: to the digits that are printed."""
     if row.value is None or row.printed is None:
         return "NaN" if row.printed else tables.NONE
@@ -250,11 +252,11 @@ def _short(numbers: str) -> str:
     return numbers if len(parts) <= MANY else f"{' '.join(parts[:3])} … ({len(parts)} numbers)"
 
 
-def _number(row: DocumentRow | None) -> float | None:
+def _number(row: TutorialRow | None) -> float | None:
     return row.value if row is not None and isinstance(row.value, float) else None
 
 
-def _form(row: DocumentRow) -> str:
+def _form(row: TutorialRow) -> str:
     return "loops" if row.backend == times.LOOPS else "matrix form"
 
 
@@ -272,7 +274,7 @@ def _named(groups: Sequence[Sequence[str]], backends: Sequence[str]) -> Iterator
             yield f"{_counted(by, backends)}: {', '.join(by)}"
 
 
-def _interval(row: DocumentRow) -> str:
+def _interval(row: TutorialRow) -> str:
     estimate = _number(row)
     if estimate is None:
         return tables.NONE

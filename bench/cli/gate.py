@@ -17,10 +17,10 @@ from bench.cli import answers, rates, terminal, verdicts
 from bench.cli import baseline as sessions
 from bench.cli.main import INTERRUPTED
 from bench.gate import against, outcome, prepare, run, state
-from bench.gate.against import Wanted
-from bench.gate.alone import alone
-from bench.gate.rule import FEWEST
-from bench.gate.trees import TreeError
+from bench.gate.against import RevisionRequest
+from bench.gate.alone import machine_lock
+from bench.gate.rule import MIN_ROUNDS
+from bench.gate.trees import WorktreeError
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateRow, GateState
@@ -70,7 +70,7 @@ def gate(
         _check_form()
         limit, most = share(threshold), seconds(budget)
         chosen = tuple(
-            cases.select(network, operation or ("forward", "gradient"), default=prepare.DEFAULT, batches=batch)
+            cases.select_cases(network, operation or ("forward", "gradient"), default=prepare.DEFAULT, batches=batch)
         )
         if not (characterise or record):
             answers.check_json_path(json_path, Gate)
@@ -79,12 +79,12 @@ def gate(
         path = results / BASELINE if baseline is None else baseline
         _check_apart(path, results / state.FILE, *(Path(one) for one in (json_path, markdown) if one is not None))
     for folder in {results, *(Path(name).parent for name in (baseline, json_path) if name is not None)}:
-        files.sweep(folder)
+        files.remove_unfinished(folder)
     if characterise:
         return rates.characterise(sets, loaded, most, json_path, results)
-    with alone(terminal.say), _sources_there():
+    with machine_lock(terminal.say), _sources_there():
         if against is not None:
-            wanted = Wanted(against, chosen, tuple(backend), limit, most)
+            wanted = RevisionRequest(against, chosen, tuple(backend), limit, most)
             document, interrupted = judged(wanted, resume, results)
         else:
             asked = sessions.Wanted(path, baseline_from, chosen, tuple(backend), limit, most, ratchet)
@@ -126,7 +126,7 @@ def _sources_there() -> Iterator[None]:
     """Sources that are removed while they are measured end the command in one line."""
     try:
         yield
-    except TreeError as error:
+    except WorktreeError as error:
         raise click.ClickException(f"{error}; the next gate lays them out again") from error
 
 
@@ -143,14 +143,14 @@ def rows(
     root: Path,
 ) -> dict[tuple[str, Case], GateRow]:
     """The verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them."""
-    usual = set(cases.select(default=prepare.DEFAULT))
+    usual = set(cases.select_cases(default=prepare.DEFAULT))
     chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
     kept = tuple(dict.fromkeys(chosen))
-    with alone(terminal.say), _sources_there():
+    with machine_lock(terminal.say), _sources_there():
         if revision is not None:
             results = root / RESULTS
-            document, interrupted = judged(Wanted(revision, kept, names, threshold, budget), False, results)
+            document, interrupted = judged(RevisionRequest(revision, kept, names, threshold, budget), False, results)
             state.forget(results / state.FILE, terminal.say)
         else:
             path = Path() if baseline is None else baseline
@@ -184,7 +184,7 @@ def seconds(value: float) -> float:
     return value
 
 
-def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
+def judged(wanted: RevisionRequest, resume: bool, results: Path) -> tuple[Gate, bool]:
     """The verdict on the working tree against a revision, and whether the measuring was interrupted.
 
     What was measured stays in its file until that is forgotten.
@@ -192,26 +192,28 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
     started, meter = answers.now(), Meter.start()
     with terminal.progress() as progress:
         with answers.caller_input():
-            of = against.sources(wanted.revision)
+            of = against.find_sources(wanted.revision)
             if not resume:
                 state.forget(results / state.FILE, terminal.say)
             elif (results / state.FILE).exists():
                 files.read(results / state.FILE, GateState)  # what is wrong with it is said before all the work
             else:
                 terminal.say(f"there is no unfinished gate in {results}: this one begins")
-            prepared = against.prepared(wanted, of, progress)
+            prepared = against.prepare_gate(wanted, of, progress)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
-        if (least := run.least_seconds(prepared.task)) > wanted.budget:
+        if (least := run.min_seconds(prepared.task)) > wanted.budget:
             terminal.say(
-                f"the {FEWEST} sets that a verdict takes need about {least:.0f} s, and the budget is "
+                f"the {MIN_ROUNDS} sets that a verdict takes need about {least:.0f} s, and the budget is "
                 f"{wanted.budget:g} s: raise it, or choose fewer rows"
             )
         if begun.sets:
             terminal.say(f"going on with the gate of {begun.started}, after {len(begun.sets)} sets")
-        keep = state.Keeper(results / state.FILE, begun, terminal.say)
+        keep = state.StateKeeper(results / state.FILE, begun, terminal.say)
         interrupted = False
         try:
-            run.run(begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep)
+            run.measure_until_decided(
+                begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep
+            )
         except KeyboardInterrupt:
             interrupted = True
             terminal.say("interrupted; the same command with --resume goes on")
@@ -226,7 +228,7 @@ def judged(wanted: Wanted, resume: bool, results: Path) -> tuple[Gate, bool]:
         },
         prepared.head,
         prepared.base,
-        outcome.rows(keep.state, prepared, cut),
+        outcome.gate_rows(keep.state, prepared, cut),
         prepared.notes,
         meter.read(),
         keep.state.sets,

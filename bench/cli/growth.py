@@ -12,10 +12,10 @@ from rich.text import Text
 
 from bench import cases
 from bench.cli import tables
-from bench.records.schema import CrossingRow, Scale, ScaleRow, TieRow
+from bench.records.schema import CrossoverRow, Scale, ScaleRow, TieRow
 from bench.scale import points
 from bench.scale.crossings import CONFIDENCE, MARGIN
-from bench.scale.run import LIMIT
+from bench.scale.run import MAX_CALL_SECONDS
 from bench.selection import REFERENCE
 from bench.timing.measure import AA
 
@@ -37,7 +37,7 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
         yield Text(f"{title}: time of a call", style="bold")
         yield from _table(dimension.name, here, names, _time)
         if any(row.predicted_seconds is not None for row in here):
-            yield f"(in brackets: predicted to take over {LIMIT:g} s, and not run)"
+            yield f"(in brackets: predicted to take over {MAX_CALL_SECONDS:g} s, and not run)"
         yield ""
         yield Text(f"{title}: speedup over {REFERENCE}", style="bold")
         yield from _table(dimension.name, here, names, _speedup)
@@ -129,7 +129,7 @@ def _intervals(rows: Sequence[ScaleRow]) -> Iterator[str]:
         yield f"the widest ±{most:.1%} ({row.backend} at {row.dimension} {row.value})"
 
 
-def _crossing(row: CrossingRow) -> str:
+def _crossing(row: CrossoverRow) -> str:
     return (
         f"{row.faster_above} overtakes {row.faster_below} from {row.dimension} {ceil(row.at)}"
         f": {tables.number(row.at)} [{tables.number(row.low)}, {tables.number(row.high)}]"

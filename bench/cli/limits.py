@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cli import tables
-from bench.records.schema import LimitRow, Row
+from bench.records.schema import LimitRow, TimingRow
 
 TITLE = "the limits: what this machine does on one thread, at best"
 SHOWN = 8
@@ -47,7 +47,7 @@ def reading(rows: Sequence[LimitRow]) -> str:
     return "reading: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in shown)
 
 
-def legend(rows: Sequence[Row]) -> Iterator[str]:
+def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
     """What the column means, and where it cannot be right."""
     if all(row.limit_share is None for row in rows):
         return
@@ -57,7 +57,7 @@ def legend(rows: Sequence[Row]) -> Iterator[str]:
         yield from tables.wrapped(sentence)
 
 
-def above(rows: Sequence[Row]) -> Iterator[str]:
+def above(rows: Sequence[TimingRow]) -> Iterator[str]:
     """Which rows are quicker than they can be."""
     for row in rows:
         if row.limit_share is not None and row.limit_share > 1:

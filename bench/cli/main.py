@@ -241,7 +241,7 @@ def backends(**options: Any) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     try:
-        threads.set_own()
+        threads.limit_own_threads()
         with cli.make_context(PROGRAM, list(sys.argv[1:] if argv is None else argv)) as context:
             return int(cli.invoke(context))
     except click.exceptions.Exit as done:

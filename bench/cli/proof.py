@@ -25,19 +25,19 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
     """Prove the backends equal to the exact results, and the proof able to fail."""
     started = answers.now()
     with answers.caller_input():
-        chosen = selection.select(names, peers)
+        chosen = selection.select_backends(names, peers)
         answers.check_json_path(json_path, schema.Proof)
     rows, mutants = [], []
     with terminal.progress() as progress:
-        progress.start(sum(map(proof.count, chosen.backends)) + len(MUTANTS))
+        progress.start(sum(map(proof.count_checks, chosen.backends)) + len(MUTANTS))
         for backend in chosen.backends:
             progress.stage(f"verifying {backend.name}")
-            for row in proof.rows(backend):
+            for row in proof.verify_backend(backend):
                 rows.append(_proof_row(row))
                 progress.advance()
         progress.stage("verifying the mutants")
         for mutant in MUTANTS:
-            death = proof.death(mutant)
+            death = proof.kill_mutant(mutant)
             mutants.append(
                 schema.MutantRow(
                     mutant=mutant.name,
@@ -56,14 +56,14 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
         rows=rows,
         mutants=mutants,
     )
-    notes: list[RenderableType] = [*tables.lacking(proof.lacking(chosen.backends))]
+    notes: list[RenderableType] = [*tables.lacking(proof.unsupported_operations(chosen.backends))]
     notes += chosen.notes()
     answers.answer(document, json_path, *_tables(rows), *notes, *_score(mutants))
     survived = not all(mutant.killed for mutant in mutants)
     return answers.FINDING if chosen.broken or survived else answers.status(rows)
 
 
-def _proof_row(row: proof.Row) -> schema.ProofRow:
+def _proof_row(row: proof.ProofOutcome) -> schema.ProofRow:
     evidence = row.evidence
     return schema.ProofRow(
         backend=row.backend,

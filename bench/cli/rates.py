@@ -14,12 +14,12 @@ from rich.text import Text
 
 from bench.cli import answers, tables, terminal
 from bench.gate import prepare, recording, score, trees
-from bench.gate.alone import alone
+from bench.gate.alone import machine_lock
 from bench.gate.recording import Recording
-from bench.gate.score import Rate, Score
-from bench.gate.sets import Died
+from bench.gate.score import ErrorRate, RuleScore
+from bench.gate.sets import ProcessDied
 from bench.records import files
-from bench.records.gate_schema import RateRecord, RateRow, Rates
+from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates
 from bench.timing import machine
 
 FOLDER = "gate"
@@ -31,14 +31,14 @@ def characterise(sets: int, loaded: bool, budget: float, json_path: str | None, 
     with answers.caller_input():
         if sets < 0:
             raise ValueError(f"--sets is a number of sets, not {sets}")
-        answers.check_json_path(json_path, Rates)
+        answers.check_json_path(json_path, ErrorRates)
         if sets:
             _record(results / FOLDER, CONDITIONS[loaded], sets, loaded)
         recordings = _recordings(results / FOLDER)
         if not recordings:
             raise ValueError(f"there is no recording in {results / FOLDER}; --sets 60 makes one")
-    scores = {name: score.scores(one, budget) for name, one in recordings.items()}
-    document = Rates(
+    scores = {name: score.score_rules(one, budget) for name, one in recordings.items()}
+    document = ErrorRates(
         command="gate",
         version=answers.version(),
         machine=machine.describe(),
@@ -50,32 +50,34 @@ def characterise(sets: int, loaded: bool, budget: float, json_path: str | None, 
 
 
 def _record(folder: Path, name: str, count: int, loaded: bool) -> None:
-    root = trees.repository()
-    head = trees.working(root)
-    with alone(terminal.say), terminal.progress() as progress:
+    root = trees.find_repository()
+    head = trees.working_tree(root)
+    with machine_lock(terminal.say), terminal.progress() as progress:
         files.make_folder(folder)
-        trees.sweep(root / prepare.STORE)
-        tree = trees.slot(root / prepare.STORE, head, "head")
-        prepare.try_out({"head": tree}, {recording.ROW.key: recording.plan()})  # the others get what it compiles
-        places = {side: trees.slot(root / prepare.STORE, head, side) for side in trees.SLOTS}
+        trees.remove_stale(root / prepare.STORE)
+        tree = trees.lay_out(root / prepare.STORE, head, "head")
+        prepare.run_trial_round(
+            {"head": tree}, {recording.ROW.key: recording.recorded_plan()}
+        )  # the others get what it compiles
+        places = {side: trees.lay_out(root / prepare.STORE, head, side) for side in trees.SLOTS}
         settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.bucket(machine.describe())}
         try:
-            recording.record(folder / f"{name}.npz", places, settings, count, loaded, progress)
-        except (Died, RuntimeError) as error:
+            recording.record_rounds(folder / f"{name}.npz", places, settings, count, loaded, progress)
+        except (ProcessDied, RuntimeError) as error:
             raise click.ClickException(f"the recording ended early: {error}") from error
 
 
 def _recordings(folder: Path) -> dict[str, Recording]:
     paths = {name: folder / f"{name}.npz" for name in CONDITIONS}
-    return {name: recording.read(path) for name, path in paths.items() if path.exists()}
+    return {name: recording.read_recording(path) for name, path in paths.items() if path.exists()}
 
 
-def _row(name: str, one: Score) -> RateRow:
-    rates = {verdict: RateRecord(**asdict(rate)) for verdict, rate in one.rates.items()}
-    return RateRow(recording=name, rule=one.rule, planted=one.planted, measured=one.measured, rates=rates)
+def _row(name: str, one: RuleScore) -> ErrorRateRow:
+    rates = {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in one.rates.items()}
+    return ErrorRateRow(recording=name, rule=one.rule, planted=one.planted, measured=one.measured, rates=rates)
 
 
-def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Score]]) -> Iterator[RenderableType]:
+def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[RuleScore]]) -> Iterator[RenderableType]:
     for name, one in recordings.items():
         count = len(one.seconds)
         yield Text(f"{name}: {count} sets, {one.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold")
@@ -94,7 +96,7 @@ def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Sco
     yield "Shares of disjoint runs in percent, with the 95 % interval of Clopper and Pearson."
 
 
-def _share(rate: Rate) -> str:
+def _share(rate: ErrorRate) -> str:
     if rate.runs == 0:
         return tables.NONE
     return f"{100 * rate.count / rate.runs:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"

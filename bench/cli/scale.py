@@ -11,10 +11,10 @@ import click
 
 from bench import selection
 from bench.cli import answers, growth, tables, terminal
-from bench.proof.inputs import Unhealthy
+from bench.proof.inputs import UnfitInputs
 from bench.records import files, schema
 from bench.scale import run, state
-from bench.scale.outcome import Outcome
+from bench.scale.outcome import ScaleResult
 from bench.timing import machine
 
 
@@ -30,7 +30,7 @@ def scale(
     """Time the backends at growing sizes, print times, speedups and crossings, store the results."""
     unfinished = results / state.FILE
     with answers.caller_input():
-        chosen = selection.select(backend, peers, "float64")
+        chosen = selection.select_backends(backend, peers, "float64")
         answers.check_json_path(json_path, schema.Scale)
         files.make_folder(results)
         if pictures is not None:
@@ -40,10 +40,10 @@ def scale(
         begun = state.begin(unfinished, state.settings(backends, run.EFFORT), answers.now(), fresh)
     with terminal.progress() as progress:
         try:
-            done = run.run(begun, backends, run.EFFORT, progress, partial(files.write, unfinished))
-        except (Unhealthy, MemoryError) as error:
+            done = run.measure_growth(begun, backends, run.EFFORT, progress, partial(files.write, unfinished))
+        except (UnfitInputs, MemoryError) as error:
             raise click.ClickException(str(error)) from error
-    outcome = Outcome(done, names)
+    outcome = ScaleResult(done, names)
     crossings, ties = outcome.crossing_rows()
     document = schema.Scale(
         command="scale",

@@ -11,10 +11,10 @@ import click
 
 from bench import selection
 from bench.cli import answers, speed_page, tables, terminal
-from bench.proof.inputs import Unhealthy
+from bench.proof.inputs import UnfitInputs
 from bench.records import files, schema, summary
 from bench.speed import run
-from bench.speed.goals import JIT
+from bench.speed.goals import SIMD
 from bench.timing import machine
 from bench.timing.measure import DEFAULT, QUICK
 from bench.timing.messages import Effort
@@ -25,7 +25,7 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
     """Measure, print the goals and the times, store the results, write the page."""
     started = answers.now()
     with answers.caller_input():
-        chosen = selection.select(peers=True)
+        chosen = selection.select_backends(peers=True)
         answers.check_json_path(json_path, schema.Speed)
         if markdown is not None:
             speed_page.check_destination(Path(markdown))
@@ -33,7 +33,7 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
     effort = QUICK if quick else DEFAULT
     seed = secrets.randbits(32)
     measured = _measured(chosen.backends, effort, seed)
-    order = selection.in_order([JIT, *(one.name for one in run.backends(chosen.backends))])
+    order = selection.in_order([SIMD, *(one.name for one in run.compared_backends(chosen.backends))])
     document = schema.Speed(
         command="speed",
         version=answers.version(),
@@ -44,7 +44,7 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
         effort=asdict(effort),
         seed=seed,
         goals=run.goal_rows(measured),
-        rows=summary.rows(measured.measurement, order, measured.limits),
+        rows=summary.timing_rows(measured.measurement, order, measured.limits),
         limits=summary.limit_rows(measured.limits),
         in_c=[schema.InCRecord(**asdict(one)) for one in measured.in_c.processes],
         starts=[
@@ -65,16 +65,16 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
     return answers.FINDING if chosen.broken else answers.status(document.rows)
 
 
-def _measured(peers: Sequence[Backend], effort: Effort, seed: int) -> run.Speed:
+def _measured(peers: Sequence[Backend], effort: Effort, seed: int) -> run.SpeedMeasurement:
     try:
         with terminal.progress() as progress:
-            limits = run.run_limits(progress)
+            limits = run.measure_speed_limits(progress)
         with terminal.progress() as progress:
-            measurement = run.run_times(peers, effort, seed, progress)
+            measurement = run.measure_times(peers, effort, seed, progress)
         with terminal.progress() as progress:
-            in_c = run.run_c(effort, seed, progress)
+            in_c = run.compare_with_c(effort, seed, progress)
         with terminal.progress() as progress:
-            starts = run.run_starts(progress)
-    except (Unhealthy, MemoryError) as error:
+            starts = run.measure_starts(progress)
+    except (UnfitInputs, MemoryError) as error:
         raise click.ClickException(str(error)) from error
-    return run.Speed(limits, measurement, in_c, starts)
+    return run.SpeedMeasurement(limits, measurement, in_c, starts)

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.cli import limits, tables
 from bench.records.files import RecordError, check_place
-from bench.records.schema import GoalRow, Ratio, Row, Speed
+from bench.records.schema import GoalRow, Ratio, Speed, TimingRow
 from bench.timing.measure import AA
 
 TITLE = "# Speed"
@@ -103,9 +103,9 @@ def _remarks(row: GoalRow) -> Iterator[str]:
         yield f"{row.what}: {row.note}"
 
 
-def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
+def _groups(rows: Sequence[TimingRow]) -> Iterator[list[TimingRow]]:
     """Rows that were timed against each other; the A/A arm is the last of them."""
-    group: list[Row] = []
+    group: list[TimingRow] = []
     for row in rows:
         group.append(row)
         if row.arm == AA:
@@ -113,7 +113,7 @@ def _groups(rows: Sequence[Row]) -> Iterator[list[Row]]:
             group = []
 
 
-def _times(rows: Sequence[Row]) -> Section:
+def _times(rows: Sequence[TimingRow]) -> Section:
     dtypes = {row.dtype: tables.duration(row.floor_seconds) for row in rows}
     floors = " and ".join(f"{floor} in {dtype}" for dtype, floor in dtypes.items())
     lacking = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)

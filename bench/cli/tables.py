@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import cases
-from bench.records.schema import BackendRow, CompileRow, Ratio, Row
+from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
 from bench.timing import statistics
 from bench.timing.measure import AA
 
@@ -61,23 +61,23 @@ def interval(ratio: Ratio | None) -> str:
     return f"{number(ratio.estimate)} [{number(ratio.low)}, {number(ratio.high)}]"
 
 
-def case_title(row: Row) -> str:
+def case_title(row: TimingRow) -> str:
     """The case of a row in words, but for its dtype."""
     return cases.title(row.operation, row.layer_sizes, row.batch, row.epochs, row.batches)
 
 
-def threads(rows: Sequence[Row]) -> str:
+def threads(rows: Sequence[TimingRow]) -> str:
     """What a title adds where there are several threads; one command gives all rows the same."""
     return "" if rows[0].threads == 1 else f", {rows[0].threads} threads"
 
 
-def by_case(rows: Sequence[Row]) -> Iterator[tuple[str, list[Row]]]:
+def by_case(rows: Sequence[TimingRow]) -> Iterator[tuple[str, list[TimingRow]]]:
     """Rows by case, which follow one another."""
     for title, members in groupby(rows, case_title):
         yield title, list(members)
 
 
-def timings(rows: Sequence[Row]) -> Iterator[RenderableType]:
+def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in by_case(rows):
         limited = any(row.floor_seconds is not None for row in members)
@@ -124,7 +124,7 @@ def item(text: str) -> list[str]:
     return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")
 
 
-def untimed(rows: Sequence[Row]) -> Iterator[RenderableType]:
+def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """The same of the rows of what a backend lacks."""
     lacks = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
     if lacks:
@@ -132,7 +132,7 @@ def untimed(rows: Sequence[Row]) -> Iterator[RenderableType]:
         yield ""
 
 
-def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
+def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """The times of one call on the last network that one sample is sent through, as bars on a logarithmic scale."""
     calls = [(title, members) for title, members in by_case(rows) if (members[0].operation, members[0].batch) == BARS]
     if not calls:
@@ -152,7 +152,7 @@ def bars(rows: Sequence[Row]) -> Iterator[RenderableType]:
     yield ""
 
 
-def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[RenderableType]:
+def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """How long compiling takes, and after how many calls of a case it has paid for itself."""
     if not compiled:
         return
@@ -173,7 +173,7 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[Row]) -> Iterator[R
     yield ""
 
 
-def aa_line(rows: Sequence[Row]) -> str:
+def aa_line(rows: Sequence[TimingRow]) -> str:
     """How far the reference is from itself."""
     return aa_summary(
         [
@@ -198,7 +198,7 @@ def aa_summary(found: Sequence[tuple[float, str, str]]) -> str:
     )
 
 
-def comparison(rows: Sequence[Row], a: str, b: str) -> Iterator[RenderableType]:
+def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[RenderableType]:
     """For each case the times of two backends and their ratio with its interval; below, how often either is faster."""
     table = plain(f"case{threads(rows)}", a, b, "ratio of the times")
     ratios, failures = [], []
@@ -231,7 +231,7 @@ def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
     yield from (Text(row.reason) for row in rows if row.reason)
 
 
-def _time(row: Row) -> str:
+def _time(row: TimingRow) -> str:
     return duration(row.seconds) if row.ok else "no time"
 
 

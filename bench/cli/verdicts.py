@@ -16,7 +16,7 @@ from bench.cases import samples
 from bench.cli import answers, tables
 from bench.gate import outcome
 from bench.gate.trees import Revision
-from bench.records.gate_schema import Gate, GateRow, RevisionRecord, SetRecord
+from bench.records.gate_schema import Gate, GateRow, RevisionRecord, RoundRecord
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.timing import machine
 from bench.timing.machine import Conditions
@@ -40,7 +40,7 @@ def document(
     rows: Sequence[GateRow],
     notes: Sequence[str],
     conditions: Conditions,
-    sets: Sequence[SetRecord],
+    sets: Sequence[RoundRecord],
 ) -> Gate:
     """The gate's document, with the verdict on all rows and what was noisy."""
     return Gate(
@@ -50,11 +50,11 @@ def document(
         finished=answers.now(),
         machine=machine.describe(),
         options=options,
-        verdict=outcome.verdict(rows),
+        verdict=outcome.overall_verdict(rows),
         head=revision(head),
         base=None if base is None else revision(base),
         rows=list(rows),
-        notes=[*notes, *outcome.noise(rows, conditions, psutil.cpu_count() or 1)],
+        notes=[*notes, *outcome.noise_notes(rows, conditions, psutil.cpu_count() or 1)],
         conditions=ConditionsRecord(**asdict(conditions)),
         sets=list(sets),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.documents import datasets
-from bench.documents.programs import Document, Figure, Program, Setting
+from bench.documents.programs import Figure, Program, Setting, Tutorial
 from impls import Array, Network
 
 NETWORK = Network((2, 4, 3, 1), hidden="relu", output="sigmoid", loss="binary_cross_entropy")
@@ -58,7 +58,7 @@ def _trace(iteration: int, loss: str, share: str) -> tuple[Figure, Figure]:
     )
 
 
-DOCUMENT = Document(
+DOCUMENT = Tutorial(
     key="circles",
     title="a ReLU network tells two circles apart (Mongolian, and in English)",
     parts=[

@@ -7,7 +7,16 @@ from types import SimpleNamespace
 import numpy as np
 
 from bench.documents import datasets, quartic
-from bench.documents.programs import Computation, Document, Figure, Outcome, PrintedTime, Program, Runs, Setting
+from bench.documents.programs import (
+    Computation,
+    Figure,
+    PrintedTime,
+    Program,
+    RunsBySeed,
+    Setting,
+    TrainingRun,
+    Tutorial,
+)
 from impls import Array, Model, Network
 
 EXAMPLE = Network((3, 3, 1))
@@ -82,7 +91,7 @@ def accuracy(model: Model, seed: int) -> float:
     return float(np.mean(model.forward(split.X_test).argmax(axis=1) == split.classes_test))
 
 
-def _last(run: Outcome) -> float:
+def _last(run: TrainingRun) -> float:
     return run.watched[ITERATIONS - 1]
 
 
@@ -95,11 +104,11 @@ def _curve(seed: int, first: str, last: str, share: str) -> tuple[Figure, ...]:
     )
 
 
-def _accuracies(runs: Runs) -> list[float]:
+def _accuracies(runs: RunsBySeed) -> list[float]:
     return [100 * accuracy(runs[seed].model, seed) for seed in SPREAD]
 
 
-def _spread(runs: Runs) -> str:
+def _spread(runs: RunsBySeed) -> str:
     shares = sorted(_accuracies(runs))
     return (
         f"The document prints an accuracy of 86 % and no seed. Seeds 0 to {SPREAD[-1]} give {shares[0]:.1f} to "
@@ -112,7 +121,7 @@ def _data() -> SimpleNamespace:
     return SimpleNamespace(images=images, standardized=datasets.standardized_digits(), one=datasets.one_hot(classes)[1])
 
 
-DOCUMENT = Document(
+DOCUMENT = Tutorial(
     key="feedforward",
     title="loops against matrices, and a classifier of digits (Ukrainian)",
     parts=[

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.documents import circles, feedforward, miniflow, xor
-from bench.documents.programs import Document
+from bench.documents.programs import Tutorial
 
 
-def select(keys: Sequence[str] = (), boston: bool = False) -> list[Document]:
+def select_tutorials(keys: Sequence[str] = (), boston: bool = False) -> list[Tutorial]:
     """The documents of these keys, all of them if none is given. Raises ValueError for a key that is none."""
     documents = {
         document.key: document

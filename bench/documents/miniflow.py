@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from bench.documents import datasets, quartic
-from bench.documents.programs import Computation, Document, Figure, Program, Setting
+from bench.documents.programs import Computation, Figure, Program, Setting, Tutorial
 from impls import Array, Network
 from impls.graph import Add, Input, Linear, MeanSquaredError, Mul, Node, Sigmoid, backward, forward, topological_sort
 
@@ -93,10 +93,10 @@ def regression(data: Callable[[], tuple[Array, Array]]) -> Callable[[int], Setti
     return setting
 
 
-def document(boston: bool = False) -> Document:
+def document(boston: bool = False) -> Tutorial:
     """The document; its regression on Boston house prices if ``boston``, else on ``load_diabetes``."""
     data, name = (datasets.boston, "13-10-1 on Boston") if boston else (datasets.diabetes, "10-10-1 on load_diabetes")
-    return Document(
+    return Tutorial(
         key="miniflow",
         title="a computational graph, and gradient descent on it (Russian)",
         parts=[*EXAMPLES, Program(f"{TRAINING}, {name}, batches of {SIZE}, {EPOCHS} epochs", regression(data))],

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 import impls
 from bench import drawing
 from bench.documents import circles, datasets, feedforward, miniflow, xor
-from bench.documents.programs import Runs
-from bench.documents.reproduce import YARDSTICK
+from bench.documents.programs import RunsBySeed
+from bench.documents.reproduce import COMPARISON_BACKEND
 from bench.drawing import DASHES, INK, STYLE, TONES
 from impls import Array, Network
 from impls.graph import Input, topological_sort
 
-AllRuns = Mapping[tuple[str, str], Runs]
+AllRuns = Mapping[tuple[str, str], RunsBySeed]
 """The yardstick's runs by document and program."""
 
 
@@ -31,7 +31,7 @@ def draw(runs: AllRuns, folder: Path) -> list[Path]:
     with rc_context(STYLE):
         for name, (key, painter) in PICTURES.items():
             if key in done:
-                paths.append(drawing.save(painter(runs), folder, name))
+                paths.append(drawing.save_figure(painter(runs), folder, name))
     return paths
 
 
@@ -44,7 +44,7 @@ def _sigmoids(parameters: Mapping[str, tuple[float, float]]) -> Figure:
     x = np.arange(-8, 8.05, 0.1)
     figure, axes = _axes()
     for (label, (w, b)), tone, dash in zip(parameters.items(), TONES, DASHES, strict=False):
-        model = impls.load(YARDSTICK).build(Network((1, 1)), [([[w]], [b])])
+        model = impls.load(COMPARISON_BACKEND).build(Network((1, 1)), [([[w]], [b])])
         axes.plot(x, model.forward(x.reshape(-1, 1)), color=tone, linestyle=dash, label=label)
     axes.set(xlabel="x", ylabel="output", xticks=range(-8, 9, 4))
     if len(parameters) > 1:

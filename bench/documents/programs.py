@@ -34,7 +34,7 @@ class Setting:
 
 
 @dataclass
-class Outcome:
+class TrainingRun:
     """What a setting came to on a backend: the loss of each epoch, what was watched, and the seconds of training."""
 
     setting: Setting
@@ -48,7 +48,7 @@ class Outcome:
         return len(self.losses) >= (self.setting.epochs if epochs is None else epochs)
 
 
-Runs = Mapping[int, Outcome]
+RunsBySeed = Mapping[int, TrainingRun]
 """Outcomes by seed."""
 
 
@@ -87,7 +87,7 @@ class Program:
     sensitive: Sequence[int] = ()
     seconds: float | None = None
     printed_time: str | None = None
-    remark: Callable[[Runs], str] | None = None
+    remark: Callable[[RunsBySeed], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ class PrintedTime:
 
 
 @dataclass(frozen=True)
-class Document:
+class Tutorial:
     """A tutorial: what it runs, the times that it prints, and what a reader should know."""
 
     key: str

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 
 from bench.documents import printed, times
-from bench.documents.programs import Computation, Document, Figure, Outcome, Program, Runs
+from bench.documents.programs import Computation, Figure, Program, RunsBySeed, TrainingRun, Tutorial
 from bench.documents.training import carry_out, difference
-from bench.proof.blame import described
-from bench.records.schema import DocumentRow
+from bench.proof.blame import describe_error
+from bench.records.schema import TutorialRow
 from bench.timing.measure import Progress
 from bench.timing.messages import Effort
-from impls import Backend, OperationLacking
+from impls import Backend, UnsupportedOperation
 
-YARDSTICK = "numpy_vectorized"
+COMPARISON_BACKEND = "numpy_vectorized"
 """The backend that always runs: the others are compared with it."""
 
-IN_FULL = (YARDSTICK, "numba_simd")
+IN_FULL = (COMPARISON_BACKEND, "numba_simd")
 """The backends that run every seed to its end; the others, the few seeds that a program gives them."""
 
 BY_GRAPH = "graph"
@@ -33,26 +33,28 @@ AGREEMENT = 1e-9
 
 
 @dataclass
-class Results:
+class TutorialResults:
     """The rows; by document, what is true beside them; by document and program, the yardstick's runs.
 
     ``lacking`` has a line for each operation that a backend lacks; its figures are left out.
     """
 
-    rows: list[DocumentRow] = field(default_factory=list)
+    rows: list[TutorialRow] = field(default_factory=list)
     remarks: dict[str, list[str]] = field(default_factory=dict)
-    runs: dict[tuple[str, str], Runs] = field(default_factory=dict)
+    runs: dict[tuple[str, str], RunsBySeed] = field(default_factory=dict)
     lacking: dict[str, None] = field(default_factory=dict)
 
 
-def steps(documents: Sequence[Document], backends: Sequence[Backend]) -> int:
+def count_steps(documents: Sequence[Tutorial], backends: Sequence[Backend]) -> int:
     """How many steps of progress ``run`` makes."""
     programs = [part for document in documents for part in document.parts if isinstance(part, Program)]
     seeds = sum(len(_seeds(program, backend)) for program in programs for backend in backends)
     return seeds + sum(bool(document.times) for document in documents)
 
 
-def run(document: Document, backends: Sequence[Backend], effort: Effort, progress: Progress, results: Results) -> None:
+def reproduce_tutorial(
+    document: Tutorial, backends: Sequence[Backend], effort: Effort, progress: Progress, results: TutorialResults
+) -> None:
     """Run a document on the backends, the yardstick among them, and add the outcome to the results."""
     results.remarks[document.key] = [*document.explanation]
     for part in document.parts:
@@ -62,7 +64,7 @@ def run(document: Document, backends: Sequence[Backend], effort: Effort, progres
             results.rows += _computed(document.key, part)
     if document.times:
         progress.stage(f"{document.key}: timing one sample")
-        results.rows += times.rows(document, backends, effort)
+        results.rows += times.time_samples(document, backends, effort)
         progress.advance()
 
 
@@ -70,35 +72,37 @@ def _seeds(program: Program, backend: Backend) -> Sequence[int]:
     return program.seeds if backend.name in IN_FULL else program.few
 
 
-def _computed(key: str, computation: Computation) -> list[DocumentRow]:
-    make = partial(DocumentRow, document=key, part=computation.name, backend=BY_GRAPH if computation.by_graph else None)
+def _computed(key: str, computation: Computation) -> list[TutorialRow]:
+    make = partial(TutorialRow, document=key, part=computation.name, backend=BY_GRAPH if computation.by_graph else None)
     left = computation.compute()
     return [_figure_row(make, figure, figure.value(left)) for figure in computation.figures]
 
 
-def _run_program(key: str, program: Program, backends: Sequence[Backend], progress: Progress, results: Results) -> None:
+def _run_program(
+    key: str, program: Program, backends: Sequence[Backend], progress: Progress, results: TutorialResults
+) -> None:
     """The yardstick goes first, for the others are compared with it; the rows keep the order of the backends."""
     progress.stage(f"{key}: {program.name}")
     slow = sum(backend.name not in IN_FULL for backend in backends)
-    rows: dict[str, list[DocumentRow]] = {}
-    yardstick: Runs = {}
-    for backend in sorted(backends, key=lambda backend: backend.name != YARDSTICK):
-        make = partial(DocumentRow, document=key, part=program.name, backend=backend.name)
+    rows: dict[str, list[TutorialRow]] = {}
+    yardstick: RunsBySeed = {}
+    for backend in sorted(backends, key=lambda backend: backend.name != COMPARISON_BACKEND):
+        make = partial(TutorialRow, document=key, part=program.name, backend=backend.name)
         seconds = math.inf if program.seconds is None or backend.name in IN_FULL else program.seconds / slow
-        runs: dict[int, Outcome] = {}
+        runs: dict[int, TrainingRun] = {}
         try:
             with np.errstate(all="ignore"):
                 for seed in _seeds(program, backend):
                     runs[seed] = carry_out(program.setting(seed), backend, seconds)
                     progress.advance()
-                if backend.name == YARDSTICK:
+                if backend.name == COMPARISON_BACKEND:
                     yardstick = runs
                 rows[backend.name] = [*_program_rows(make, program, runs, yardstick, results.lacking)]
-        except OperationLacking as lack:
+        except UnsupportedOperation as lack:
             rows[backend.name] = []
             results.lacking[str(lack)] = None
         except (Exception, SystemExit) as error:  # whatever a backend raises is a finding about it
-            rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=described(error))]
+            rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=describe_error(error))]
     results.rows += [row for backend in backends for row in rows[backend.name]]
     results.runs[key, program.name] = yardstick
     if program.remark is not None and yardstick:
@@ -106,13 +110,17 @@ def _run_program(key: str, program: Program, backends: Sequence[Backend], progre
 
 
 def _program_rows(
-    make: Callable[..., DocumentRow], program: Program, runs: Runs, yardstick: Runs, lacking: dict[str, None]
-) -> Iterator[DocumentRow]:
+    make: Callable[..., TutorialRow],
+    program: Program,
+    runs: RunsBySeed,
+    yardstick: RunsBySeed,
+    lacking: dict[str, None],
+) -> Iterator[TutorialRow]:
     for figure in program.figures:
         if all(seed in runs and runs[seed].reached(figure.epochs) for seed in figure.seeds):
             try:
                 yield _figure_row(make, figure, figure.value(runs))
-            except OperationLacking as lack:
+            except UnsupportedOperation as lack:
                 lacking[str(lack)] = None
     wanted = next(iter(runs.values())).setting.epochs
     if not wanted:
@@ -121,7 +129,7 @@ def _program_rows(
     common = (runs.keys() & yardstick.keys()) - set(program.sensitive)
     worst = max((difference(runs[seed], yardstick[seed]) for seed in common), default=math.inf)
     yield make(
-        figure=f"difference from {YARDSTICK}",
+        figure=f"difference from {COMPARISON_BACKEND}",
         printed=f"{AGREEMENT:g}",
         kind="agreement",
         value=_finite(worst),
@@ -132,13 +140,15 @@ def _program_rows(
         figure="seconds of training",
         printed=program.printed_time,
         kind="time",
-        value=fmean(run.seconds / len(run.losses) * wanted for run in runs.values()),
+        value=fmean(
+            reproduce_tutorial.seconds / len(reproduce_tutorial.losses) * wanted for reproduce_tutorial in runs.values()
+        ),
         ok=True,
         note="one run" if went == wanted else f"from {went} of {wanted} epochs",
     )
 
 
-def _figure_row(make: Callable[..., DocumentRow], figure: Figure, value: Any) -> DocumentRow:
+def _figure_row(make: Callable[..., TutorialRow], figure: Figure, value: Any) -> TutorialRow:
     values = [_finite(one) for one in np.ravel(value)]
     return make(
         figure=figure.name,

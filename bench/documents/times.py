@@ -8,10 +8,10 @@ from functools import partial
 
 import impls
 from bench.cases import Case
-from bench.documents.programs import Document, PrintedTime
+from bench.documents.programs import PrintedTime, Tutorial
 from bench.records import summary
-from bench.records.schema import DocumentRow, Row
-from bench.timing.measure import AA, arms, measure
+from bench.records.schema import TimingRow, TutorialRow
+from bench.timing.measure import AA, arms_of_case, measure_cases
 from bench.timing.messages import Effort
 from impls import Backend
 
@@ -22,7 +22,7 @@ MATRIX = ("numpy_plain", "numpy_vectorized")
 """The forms to set beside the documents' matrix form: as they write it, and with care."""
 
 
-class Quiet:
+class NoProgress:
     """Progress that nobody follows."""
 
     def start(self, steps: int) -> None:
@@ -35,21 +35,21 @@ class Quiet:
         """Nothing."""
 
 
-def rows(document: Document, backends: Sequence[Backend], effort: Effort) -> Iterator[DocumentRow]:
+def time_samples(document: Tutorial, backends: Sequence[Backend], effort: Effort) -> Iterator[TutorialRow]:
     """Time one sample on each network: for each backend its seconds, and its speedup over the loops on arrays."""
     reference = impls.load(LOOPS)
     others = [backend for backend in backends if backend.name != LOOPS]
-    groups = [arms(Case(printed.network, "forward", 1), reference, others) for printed in document.times]
-    measurement = measure(groups, effort, secrets.randbits(32), Quiet())
+    groups = [arms_of_case(Case(printed.network, "forward", 1), reference, others) for printed in document.times]
+    measurement = measure_cases(groups, effort, secrets.randbits(32), NoProgress())
     order = [LOOPS, *(backend.name for backend in others)]
-    for row in summary.rows(measurement, order):
+    for row in summary.timing_rows(measurement, order):
         printed = next(one for one in document.times if one.network.layer_sizes == tuple(row.layer_sizes))
         if row.arm != AA:
             yield from _rows(document.key, printed, row)
 
 
-def _rows(key: str, printed: PrintedTime, row: Row) -> Iterator[DocumentRow]:
-    make = partial(DocumentRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
+def _rows(key: str, printed: PrintedTime, row: TimingRow) -> Iterator[TutorialRow]:
+    make = partial(TutorialRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
     seconds = printed.loops if row.backend == LOOPS else printed.matrix if row.backend in MATRIX else None
     yield make(
         figure="time",

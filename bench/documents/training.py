@@ -9,16 +9,16 @@ from time import perf_counter
 
 import numpy as np
 
-from bench.documents.programs import Outcome, Setting
+from bench.documents.programs import Setting, TrainingRun
 from impls import Backend
 
 
-def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> Outcome:
+def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> TrainingRun:
     """Build a model and train it; at each stop, ``watch`` sees the outputs before the next epoch.
 
     The first stretch, up to the first stop, is always trained; a further one if by experience it fits into the seconds.
     """
-    run = Outcome(setting, backend.build(setting.network, setting.parameters))
+    run = TrainingRun(setting, backend.build(setting.network, setting.parameters))
     began = perf_counter()
     for start, stop in _stretches(setting):
         if start and (perf_counter() - began) / start * stop > seconds:
@@ -40,7 +40,7 @@ def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> 
     return run
 
 
-def difference(run: Outcome, other: Outcome) -> float:
+def difference(run: TrainingRun, other: TrainingRun) -> float:
     """Worst relative difference of two runs of a setting: of the losses and what was watched, as far as both went, and
     of the parameters, relative to the largest of each array, if both went equally far.
 

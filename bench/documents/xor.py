@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from bench.documents.datasets import locked
-from bench.documents.programs import Computation, Document, Figure, Outcome, Program, Runs, Setting
+from bench.documents.programs import Computation, Figure, Program, RunsBySeed, Setting, TrainingRun, Tutorial
 from impls import Network
 
 NETWORK = Network((2, 3, 1), hidden="tanh", output="tanh", loss="mean_squared_error")
@@ -32,26 +32,26 @@ def setting(seed: int) -> Setting:
     return Setting(NETWORK, parameters, X, Y, epochs=1000, learning_rate=0.1, batches=1)
 
 
-def error(run: Outcome) -> float:
+def error(run: TrainingRun) -> float:
     """Loss of the last epoch, the mean over its four samples."""
     return run.losses[-1]
 
 
-def output(run: Outcome) -> float:
+def output(run: TrainingRun) -> float:
     """Output for (1, 0), mapped from [-1, 1] to [0, 1]."""
     return float((run.model.forward([1.0, 0.0])[0] + 1) / 2)
 
 
-def confidence(run: Outcome) -> float:
+def confidence(run: TrainingRun) -> float:
     """Per cent of confidence in what is predicted for (1, 0)."""
     return 100 * max(output(run), 1 - output(run))
 
 
-def _learnt(runs: Runs, seeds: Iterable[int]) -> int:
+def _learnt(runs: RunsBySeed, seeds: Iterable[int]) -> int:
     return sum(error(runs[seed]) < LEARNT for seed in seeds)
 
 
-def _spread(runs: Runs) -> str:
+def _spread(runs: RunsBySeed) -> str:
     reached = sum(output(run) >= 0.5 and round(confidence(run), 1) >= 99.2 for run in runs.values())
     return (
         f"The document states no seed. Of seeds 0 to 59, {reached} predict 1 for (1, 0) with a confidence of 99.2 % or "
@@ -72,7 +72,7 @@ def _parameters() -> tuple[int, int]:
     return sum(n_in * n_out for n_in, n_out in shapes), sum(n_out for _, n_out in shapes)
 
 
-DOCUMENT = Document(
+DOCUMENT = Tutorial(
     key="xor",
     title="layer objects; a tanh network learns XOR (Hebrew)",
     parts=[

@@ -9,15 +9,15 @@ from typing import Any
 
 from bench.cases import Case
 from bench.gate import prepare, trees
-from bench.gate.run import Task, planned
-from bench.gate.sets import Row
+from bench.gate.run import GateTask, plan_effort
+from bench.gate.sets import BackendCase
 from bench.gate.trees import Revision
 from bench.timing import machine
 from bench.timing.measure import Progress
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RevisionRequest:
     """What was asked for; ``threshold`` as a share, ``budget`` in seconds."""
 
     revision: str
@@ -28,7 +28,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedGate:
     """All that the measuring takes.
 
     ``rows`` get verdicts. ``wrong`` says what the proof found in the head, by row; ``failures`` what failed when it was
@@ -38,8 +38,8 @@ class Prepared:
     head: Revision
     base: Revision
     places: Mapping[str, Path]
-    rows: tuple[Row, ...]
-    task: Task
+    rows: tuple[BackendCase, ...]
+    task: GateTask
     wrong: Mapping[str, str]
     failures: dict[str, dict[str, str]]
     notes: tuple[str, ...]
@@ -64,42 +64,42 @@ class Sources:
     base: Revision
 
 
-def sources(revision: str) -> Sources:
+def find_sources(revision: str) -> Sources:
     """The working tree and the revision. Raises TreeError."""
-    root = trees.repository()
-    return Sources(root, trees.working(root), trees.committed(root, revision))
+    root = trees.find_repository()
+    return Sources(root, trees.working_tree(root), trees.read_revision(root, revision))
 
 
-def prepared(wanted: Wanted, of: Sources, progress: Progress) -> Prepared:
+def prepare_gate(wanted: RevisionRequest, of: Sources, progress: Progress) -> PreparedGate:
     """Lay out both revisions, choose the rows, prove the head right, and try everything out once.
 
     Raises TreeError and ValueError for what cannot be compared.
     """
     root, head, base = of.root, of.head, of.base
     progress.stage(f"head: {head.title}; base: {base.title}")
-    places = prepare.lay_out(root, head, base)
-    choice = prepare.choose(places, wanted.cases, wanted.backends)
+    places = prepare.lay_out_revisions(root, head, base)
+    choice = prepare.choose_rows(places, wanted.cases, wanted.backends)
     progress.stage("computing the exact results")
-    plans = prepare.plans(choice)
+    plans = prepare.plan_rows(choice)
     progress.stage("proving the head right")
-    seconds, wrong = prepare.prove(places["head"], plans, progress)
+    seconds, wrong = prepare.verify_head(places["head"], plans, progress)
     wrong |= choice.wrong
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("trying the base out")
-    failures, _ = prepare.try_out({"base": places["base"]}, plans)
-    places = prepare.with_again(root, places, base)
+    failures, _ = prepare.run_trial_round({"base": places["base"]}, plans)
+    places = prepare.add_control(root, places, base)
     progress.stage("trying out a set that does not count")
-    more, starting = prepare.try_out(places, {key: plan for key, plan in plans.items() if key not in failures})
+    more, starting = prepare.run_trial_round(places, {key: plan for key, plan in plans.items() if key not in failures})
     judged = tuple(row.key for row in choice.rows if row.key in plans)
     notes = [*choice.notes, *_pins(root, wanted.revision)]
     if head.digest == base.digest:
         notes.append("Head and base are the same sources: this is what the gate finds where nothing has changed.")
-    return Prepared(
+    return PreparedGate(
         head=head,
         base=base,
         places=places,
         rows=choice.rows,
-        task=planned(Task(plans, judged, wanted.threshold, wanted.budget, starting), seconds),
+        task=plan_effort(GateTask(plans, judged, wanted.threshold, wanted.budget, starting), seconds),
         wrong=wrong,
         failures={**failures, **more},
         notes=tuple(notes),
@@ -110,5 +110,5 @@ def _pins(root: Path, revision: str) -> list[str]:
     return [
         f"The pinned version of {name} changes from {then or 'none'} to {now or 'none'}: both sides were measured with "
         f"{machine.library_version(name) or 'none'}, which is installed."
-        for name, (then, now) in trees.pins(root, revision).items()
+        for name, (then, now) in trees.changed_pins(root, revision).items()
     ]

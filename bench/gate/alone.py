@@ -13,9 +13,9 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def alone(say: Callable[[str], None]) -> Iterator[None]:
+def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
     """Hold this machine's lock, which goes with the process that holds it; say so where another gate must end first."""
-    lock = FileLock(path())
+    lock = FileLock(lock_path())
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -27,7 +27,7 @@ def alone(say: Callable[[str], None]) -> Iterator[None]:
         lock.release()
 
 
-def path() -> Path:
+def lock_path() -> Path:
     """The file that is locked."""
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # a container's user may have no name
     return Path(tempfile.gettempdir()) / f"mlpbench-gate-{user}.lock"

@@ -13,61 +13,63 @@ from typing import Any
 
 from bench.cases import Case
 from bench.gate import prepare, rule, sets, trees
-from bench.gate.outcome import ratio
+from bench.gate.outcome import change_ratio
 from bench.gate.rule import Judgement
-from bench.gate.run import Task, planned
-from bench.gate.sets import Died, Plan, Row
+from bench.gate.run import GateTask, plan_effort
+from bench.gate.sets import BackendCase, ProcessDied, RoundPlan
 from bench.gate.trees import Revision
-from bench.records.gate_schema import Baseline, Bucket, Cause, GateRow, Move, Session, SessionRow, Verdict
+from bench.records.gate_schema import AcceptedGain, Baseline, Bucket, Cause, GateRow, Session, SessionRow, Verdict
 from bench.selection import REFERENCE
 from bench.timing.measure import Progress
 
-SETS = rule.FEWEST
+SETS = rule.MIN_ROUNDS
 """Fresh processes of a session."""
 
 
 @dataclass(frozen=True)
-class Head:
+class BaselineHead:
     """The working tree, ready to be measured; ``wrong`` says by row what the proof found."""
 
     revision: Revision
     tree: Path
-    rows: tuple[Row, ...]
-    task: Task
+    rows: tuple[BackendCase, ...]
+    task: GateTask
     wrong: Mapping[str, str]
     notes: tuple[str, ...]
 
 
-def prepared(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> Head:
+def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> BaselineHead:
     """Lay the working tree out, choose the rows and prove them right. Raises TreeError and ValueError."""
-    root = trees.repository()
-    revision = trees.working(root)
+    root = trees.find_repository()
+    revision = trees.working_tree(root)
     progress.stage(f"head: {revision.title}")
-    trees.sweep(root / prepare.STORE)
-    tree = trees.slot(root / prepare.STORE, revision, "head")
-    choice = prepare.choose({"head": tree}, cases, named)
+    trees.remove_stale(root / prepare.STORE)
+    tree = trees.lay_out(root / prepare.STORE, revision, "head")
+    choice = prepare.choose_rows({"head": tree}, cases, named)
     progress.stage("computing the exact results")
-    plans = prepare.plans(choice)
+    plans = prepare.plan_rows(choice)
     progress.stage("proving the head right")
-    seconds, wrong = prepare.prove(tree, plans, progress)
+    seconds, wrong = prepare.verify_head(tree, plans, progress)
     wrong |= choice.wrong
     right = {key: plan for key, plan in plans.items() if key in seconds}
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is what the others are compared with, and has no speedup of its own")
-    failures, starting = prepare.try_out({"head": tree}, right)
+    failures, starting = prepare.run_trial_round({"head": tree}, right)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         beside = row.of(REFERENCE).key
         if beside in wrong:
             wrong.setdefault(row.key, f"the reference fails: {wrong[beside]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
-    task = planned(Task({key: right[key] for key in right if key not in wrong}, judged, 0.0, budget, starting), seconds)
-    return Head(revision, tree, rows, task, wrong, choice.notes)
+    task = plan_effort(
+        GateTask({key: right[key] for key in right if key not in wrong}, judged, 0.0, budget, starting), seconds
+    )
+    return BaselineHead(revision, tree, rows, task, wrong, choice.notes)
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredSession:
     """A session, by row what failed, and after how many processes it was interrupted; None if it was not."""
 
     session: Session
@@ -75,10 +77,12 @@ class Measured:
     interrupted: int | None = None
 
 
-def measure(head: Head, progress: Progress, keys: Sequence[str]) -> Measured:
+def measure_session(head: BaselineHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
     """A session: speedups of these rows from fresh processes."""
     beside = dict.fromkeys(head.task.plans[key].row.of(REFERENCE).key for key in keys)
-    wanted: list[Plan] = [head.task.plans[key] for key in dict.fromkeys([*keys, *beside]) if key in head.task.plans]
+    wanted: list[RoundPlan] = [
+        head.task.plans[key] for key in dict.fromkeys([*keys, *beside]) if key in head.task.plans
+    ]
     found: dict[str, list[float]] = {plan.key: [] for plan in wanted}
     failures: dict[str, str] = {}
     interrupted = None
@@ -90,8 +94,8 @@ def measure(head: Head, progress: Progress, keys: Sequence[str]) -> Measured:
         if not right:
             break
         try:
-            outcomes = sets.measure({"head": head.tree}, right, random)
-        except Died as death:
+            outcomes = sets.measure_round({"head": head.tree}, right, random)
+        except ProcessDied as death:
             failures[death.key] = str(death)
             continue
         except KeyboardInterrupt:
@@ -112,36 +116,36 @@ def measure(head: Head, progress: Progress, keys: Sequence[str]) -> Measured:
             rows[key] = SessionRow(speedup=speedup, seconds=seconds, reference_seconds=beside_seconds)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     session = Session(started=started, head=head.revision.title, digest=head.revision.digest, rows=rows)
-    return Measured(session, failures, interrupted)
+    return MeasuredSession(session, failures, interrupted)
 
 
-def with_session(baseline: Baseline, bucket: dict[str, Any], session: Session) -> Baseline:
+def add_session(baseline: Baseline, bucket: dict[str, Any], session: Session) -> Baseline:
     """The baseline with a session more in the bucket."""
-    own = find(baseline, bucket)
+    own = find_bucket(baseline, bucket)
     return _replaced(baseline, own.model_copy(update={"sessions": [*own.sessions, session]}))
 
 
-def with_moves(baseline: Baseline, bucket: dict[str, Any], gains: Mapping[str, float]) -> Baseline:
+def accept_gains(baseline: Baseline, bucket: dict[str, Any], gains: Mapping[str, float]) -> Baseline:
     """The baseline moved up for rows that became faster, by the factors of their speedups."""
-    own = find(baseline, bucket)
-    moves = [Move(row=key, factor=factor, sessions=len(own.sessions)) for key, factor in gains.items()]
+    own = find_bucket(baseline, bucket)
+    moves = [AcceptedGain(row=key, factor=factor, sessions=len(own.sessions)) for key, factor in gains.items()]
     return _replaced(baseline, own.model_copy(update={"moves": [*own.moves, *moves]}))
 
 
-def find(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
+def find_bucket(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
     """The bucket of a machine, empty where there is none."""
     empty = Bucket(machine=bucket, sessions=[], moves=[])
     return next((one for one in baseline.buckets if one.machine == bucket), empty)
 
 
-def nearest(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:
+def nearest_bucket(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:
     """The bucket that differs from a machine in fewest things, and these; None where there is no bucket."""
     differences = [(one, [key for key in bucket if one.machine.get(key) != bucket[key]]) for one in baseline.buckets]
     return min(differences, key=lambda pair: len(pair[1]), default=None)
 
 
-def judged(
-    head: Head, own: Bucket, measured: Measured, threshold: float, progress: Progress
+def judge_baseline(
+    head: BaselineHead, own: Bucket, measured: MeasuredSession, threshold: float, progress: Progress
 ) -> tuple[list[GateRow], bool]:
     """The rows of the document, and whether the measuring was interrupted.
 
@@ -155,7 +159,7 @@ def judged(
     }
     interrupted = measured.interrupted is not None
     suspects = [] if interrupted else [key for key, found in first.items() if found.verdict == "FAIL"]
-    again = measure(head, progress, suspects) if suspects else Measured(session, {})
+    again = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
     second = {
         key: _predicted(own, key, again.session, threshold, rule.PASS_ALPHA)
         for key in suspects
@@ -176,17 +180,20 @@ def judged(
     return rows, interrupted or again.interrupted is not None
 
 
-def gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, float]:
+def certain_gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, float]:
     """By row, the factor of a speedup that has certainly grown."""
     return {
         key: 1 / row.change.estimate
         for key, row in zip(keys, rows, strict=True)
-        if row.change is not None and row.change.high is not None and row.change.high < 1 and row.sets >= rule.SESSIONS
+        if row.change is not None
+        and row.change.high is not None
+        and row.change.high < 1
+        and row.sets >= rule.MIN_SESSIONS
     }
 
 
 def _predicted(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> Judgement:
-    return rule.predict(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
+    return rule.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
 
 
 def speedups(own: Bucket, key: str) -> list[float]:
@@ -200,13 +207,13 @@ def speedups(own: Bucket, key: str) -> list[float]:
 
 
 def _row(
-    row: Row, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
+    row: BackendCase, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
 ) -> GateRow:
     found = first if second is None else second
     moved = _moved(_before(own, row.key), session.rows[row.key])
     verdict, reason = found.verdict, ""
-    if found.sets < rule.SESSIONS:
-        reason = f"{found.sets} of the {rule.SESSIONS} sessions that a verdict takes"
+    if found.sets < rule.MIN_SESSIONS:
+        reason = f"{found.sets} of the {rule.MIN_SESSIONS} sessions that a verdict takes"
     elif verdict == "FAIL" and moved == ["reference"]:
         verdict, reason = "INCONCLUSIVE", "its speedup fell because the reference became faster"
     elif verdict == "FAIL":
@@ -219,7 +226,7 @@ def _row(
 
 
 def _told(
-    row: Row,
+    row: BackendCase,
     verdict: Verdict,
     reason: str,
     own: Bucket,
@@ -237,7 +244,7 @@ def _told(
         reason=reason,
         base_seconds=median(before) if before else None,
         head_seconds=None if found is None else session.rows[row.key].seconds,
-        change=None if found is None else ratio(found),
+        change=None if found is None else change_ratio(found),
         speedup_change=None,
         offset=None,
         detectable=None if found is None or found.detectable is None else math.exp(found.detectable),
@@ -261,7 +268,8 @@ def _moved(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
     return [
         cause
         for cause, (history, value) in times.items()
-        if len(history) >= rule.SESSIONS and rule.is_outside([math.log(old) for old in history], math.log(value))
+        if len(history) >= rule.MIN_SESSIONS
+        and rule.outside_prediction([math.log(old) for old in history], math.log(value))
     ]
 
 

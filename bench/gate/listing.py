@@ -9,22 +9,22 @@ from random import Random
 
 from bench.cases import Case
 from bench.gate import sets
-from bench.gate.messages import Failure, Found, Look, Names
-from bench.gate.sets import Died, Sides
+from bench.gate.messages import BackendDescription, DescribeBackend, Failure, ListBackends
+from bench.gate.sets import ProcessDied, RoundProcesses
 
 ONLY = ""
 """The one side there is."""
 
 
 @dataclass(frozen=True)
-class Listed:
+class BackendListing:
     """By name, in their order, where backends come from and what is found of them."""
 
     origins: dict[str, str]
-    found: dict[str, Found]
+    found: dict[str, BackendDescription]
 
 
-def listed(tree: Path, cases: Sequence[Case]) -> Listed:
+def list_backends(tree: Path, cases: Sequence[Case]) -> BackendListing:
     """The backends of a tree. One that ends its process is broken, and the others are asked in a fresh one.
 
     Raises ValueError where the tree cannot even say which there are.
@@ -33,28 +33,28 @@ def listed(tree: Path, cases: Sequence[Case]) -> Listed:
         (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
     )
     origins: dict[str, str] = {}
-    found: dict[str, Found] = {}
+    found: dict[str, BackendDescription] = {}
     while not origins or len(found) < len(origins):
-        with sets.opened({ONLY: tree}, Random(0)) as sides:
+        with sets.open_processes({ONLY: tree}, Random(0)) as sides:
             origins = origins or _origins(tree, sides)
             for name in [name for name in origins if name not in found]:
                 try:
-                    answer = sides.ask(ONLY, ONLY, Look(name, networks), sets.BUILDING)
-                except Died as death:
+                    answer = sides.ask(ONLY, ONLY, DescribeBackend(name, networks), sets.BUILD_TIMEOUT)
+                except ProcessDied as death:
                     found[name] = _broken(name, str(death))
                     break
                 found[name] = _broken(name, answer.reason) if isinstance(answer, Failure) else answer
-    return Listed(origins, found)
+    return BackendListing(origins, found)
 
 
-def _broken(name: str, reason: str) -> Found:
-    return Found(name, (), f"{name} cannot be imported: {reason}", True, ())
+def _broken(name: str, reason: str) -> BackendDescription:
+    return BackendDescription(name, (), f"{name} cannot be imported: {reason}", True, ())
 
 
-def _origins(tree: Path, sides: Sides) -> dict[str, str]:
+def _origins(tree: Path, sides: RoundProcesses) -> dict[str, str]:
     try:
-        answer = sides.ask(ONLY, ONLY, Names(), sets.BUILDING)
-    except Died as death:
+        answer = sides.ask(ONLY, ONLY, ListBackends(), sets.BUILD_TIMEOUT)
+    except ProcessDied as death:
         answer = Failure(f"{death}: {sides.last_line(ONLY)}")
     if isinstance(answer, Failure):
         raise ValueError(f"the backends of {tree} cannot be listed: {answer.reason}")

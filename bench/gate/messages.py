@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
-class Names:
+class ListBackends:
     """Say which backends there are. Answer: where each comes from, by name, or a Failure."""
 
 
 @dataclass(frozen=True)
-class Look:
+class DescribeBackend:
     """Import a backend, and say what it lacks for these networks. Answer: Found, or a Failure."""
 
     name: str
@@ -25,7 +25,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Found:
+class BackendDescription:
     """A backend, why it cannot be used if so; by network, the operations that it has not.
 
     One that cannot be used is ``broken``, or something that it needs is not installed.
@@ -63,7 +63,7 @@ class Build:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class TimeSample:
     """Time so many calls of a row. Answer: seconds per call, or a Failure."""
 
     row: str
@@ -71,14 +71,14 @@ class Stretch:
 
 
 @dataclass(frozen=True)
-class Call:
+class CallOnce:
     """Make one more of the calls that were timed. Answer: Outcome, or a Failure."""
 
     row: str
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CallOutcome:
     """What a call returned; of a training also the parameters before and after, else None."""
 
     result: Any
@@ -87,19 +87,19 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Stay:
+class PinToCpu:
     """Run on this CPU from now on, and on no other. Answer: None, or a Failure."""
 
     cpu: int
 
 
 @dataclass(frozen=True)
-class Check:
+class CheckThreads:
     """Look at the libraries' thread counts. Answer: None, or a Failure."""
 
 
 @dataclass(frozen=True)
-class Burn:
+class BurnCpu:
     """Keep a CPU busy until the process is killed. There is no answer."""
 
 

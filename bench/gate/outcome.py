@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, median
 
 from bench.gate import run
-from bench.gate.against import Prepared
-from bench.gate.rule import FEWEST, Judgement, Pair
-from bench.gate.run import Task
-from bench.gate.sets import Row
+from bench.gate.against import PreparedGate
+from bench.gate.rule import MIN_ROUNDS, Judgement, RoundChange
+from bench.gate.run import GateTask
+from bench.gate.sets import BackendCase
 from bench.records.gate_schema import Cause, GateRow, GateState, Verdict
 from bench.records.schema import Ratio
 from bench.selection import REFERENCE
@@ -21,18 +21,18 @@ OFFSET, STEAL, OTHERS = 0.02, 0.02, 0.1
 """From here on the machine is called noisy: by how much equal things differ; shares of time that others took."""
 
 
-def verdict(rows: Sequence[GateRow]) -> Verdict:
+def overall_verdict(rows: Sequence[GateRow]) -> Verdict:
     """The verdict on all rows: that of the worst."""
     worst: tuple[Verdict, ...] = ("FAIL", "INCONCLUSIVE")
     return next((one for one in worst if any(row.verdict == one for row in rows)), "PASS")
 
 
-def rows(state: GateState, prepared: Prepared, cut: str) -> list[GateRow]:
+def gate_rows(state: GateState, prepared: PreparedGate, cut: str) -> list[GateRow]:
     """The rows of the document; ``cut`` says what ended the measuring of those that are not decided."""
     return [_row(state, prepared, row, cut) for row in prepared.rows]
 
 
-def noise(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[str]:
+def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[str]:
     """Lines that say what was noisy."""
     found = []
     offsets = [abs(row.offset - 1) for row in rows if row.offset is not None]
@@ -47,10 +47,10 @@ def noise(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[st
     return [f"This machine is noisy: {'; '.join(found)}."] if found else []
 
 
-def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
+def _row(state: GateState, prepared: PreparedGate, row: BackendCase, cut: str) -> GateRow:
     task, key, beside = prepared.task, row.key, row.of(REFERENCE).key
     failures = {"head": prepared.wrong[key]} if key in prepared.wrong else state.failures.get(key, {})
-    judged = run.judgement(state, task, key)
+    judged = run.row_judgement(state, task, key)
     times = [one.seconds[key] for one in state.sets if key in one.seconds]
     final: Verdict
     if "head" in failures:
@@ -62,21 +62,21 @@ def _row(state: GateState, prepared: Prepared, row: Row, cut: str) -> GateRow:
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
-        verdict=final,
+        overall_verdict=final,
         reason=reason,
         base_seconds=_seconds(times, ("base", "again")),
         head_seconds=_seconds(times, ("head",)),
-        change=None if failures else ratio(judged),
+        change=None if failures else change_ratio(judged),
         speedup_change=None if failures else _interval(_speedup_changes(state, key, beside)),
         offset=None if failures or judged.offset is None else math.exp(judged.offset),
         detectable=None if failures or judged.detectable is None else math.exp(judged.detectable),
         sets=judged.sets,
         confirming=judged.confirming,
-        moved=[] if failures else _moved(run.pairs(state, key), run.pairs(state, beside)),
+        moved=[] if failures else _moved(run.round_changes(state, key), run.round_changes(state, beside)),
     )
 
 
-def _reason(judged: Judgement, task: Task, cut: str) -> str:
+def _reason(judged: Judgement, task: GateTask, cut: str) -> str:
     if judged.verdict == "FAIL":
         return f"slower by more than {task.threshold:.1%}, and again in {judged.confirming} fresh sets"
     if judged.verdict == "PASS" and judged.confirming is not None:
@@ -85,13 +85,13 @@ def _reason(judged: Judgement, task: Task, cut: str) -> str:
         gained = judged.estimate is not None and judged.estimate < -math.log1p(task.threshold)
         return f"faster by more than {task.threshold:.1%}" if gained and (judged.high or 0.0) < 0 else ""
     if judged.confirming is not None:
-        return f"suspected, and {cut} before {FEWEST} fresh sets confirmed it or more disproved it"
-    if judged.sets < FEWEST:
-        return f"{cut} after {judged.sets} of the {FEWEST} sets that a verdict takes"
+        return f"suspected, and {cut} before {MIN_ROUNDS} fresh sets confirmed it or more disproved it"
+    if judged.sets < MIN_ROUNDS:
+        return f"{cut} after {judged.sets} of the {MIN_ROUNDS} sets that a verdict takes"
     return f"{cut} with {task.threshold:.1%} inside the interval, or a slowdown that is not certain"
 
 
-def _moved(own: Sequence[Pair], reference: Sequence[Pair]) -> list[Cause]:
+def _moved(own: Sequence[RoundChange], reference: Sequence[RoundChange]) -> list[Cause]:
     """Which times changed for certain: this backend's, the reference's, or the base's between its two checkouts."""
     series: dict[Cause, list[float]] = {
         "backend": [pair.change for pair in own],
@@ -111,15 +111,15 @@ def _is_off(values: Sequence[float]) -> bool:
 def _speedup_changes(state: GateState, key: str, beside: str) -> list[float]:
     """Logarithms of speedup of the head ÷ speedup of the base, from the sets that have the reference, too."""
     both = [one.seconds for one in state.sets if key in one.seconds and beside in one.seconds]
-    return [run.pair(seconds[beside]).change - run.pair(seconds[key]).change for seconds in both]
+    return [run.round_change(seconds[beside]).change - run.round_change(seconds[key]).change for seconds in both]
 
 
 def _interval(logarithms: Sequence[float]) -> Ratio | None:
-    found = statistics.ratio([[value] for value in logarithms])
+    found = statistics.ratio_interval([[value] for value in logarithms])
     return None if found is None else Ratio(estimate=found.estimate, low=found.low, high=found.high)
 
 
-def ratio(judged: Judgement) -> Ratio | None:
+def change_ratio(judged: Judgement) -> Ratio | None:
     """A judgement's change as a ratio with its interval, None where there is none yet."""
     if judged.estimate is None or judged.low is None or judged.high is None:
         return None

@@ -11,13 +11,13 @@ from random import Random
 from bench import selection
 from bench.cases import Case
 from bench.gate import sets, trees
-from bench.gate.listing import listed
-from bench.gate.sets import Died, Plan, Row
+from bench.gate.listing import list_backends
+from bench.gate.sets import BackendCase, ProcessDied, RoundPlan
 from bench.gate.trees import Revision
-from bench.proof.verify import expect
+from bench.proof.verify import expect_case
 from bench.timing.measure import Measurement, Progress
-from bench.timing.measure import time as check_and_time
-from bench.timing.messages import Arm, Effort, Time
+from bench.timing.measure import time_in_worker as check_and_time
+from bench.timing.messages import Arm, Effort, TimeJob
 
 DEFAULT = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
 """Operation and batch of the rows, by network."""
@@ -27,26 +27,26 @@ STORE = Path(".mlpbench") / "gate"
 
 
 @dataclass(frozen=True)
-class Choice:
+class RowChoice:
     """The rows that can be compared, the cases in their order, and a line for each backend that cannot be.
 
     ``wrong`` says by row why the head's backend cannot even be used.
     """
 
-    rows: tuple[Row, ...]
+    rows: tuple[BackendCase, ...]
     wrong: Mapping[str, str]
     cases: tuple[Case, ...]
     notes: tuple[str, ...]
 
 
-def choose(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[str]) -> Choice:
+def choose_rows(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
     """The rows of the backends that are named, else of the core, as far as all sides have them.
 
     One that is broken in the head is in them. Raises ValueError for a name that no side has, and
     for one of which something is not installed.
     """
     sides = list(places)
-    listings = {side: listed(place, cases) for side, place in places.items()}
+    listings = {side: list_backends(place, cases) for side, place in places.items()}
     found = {side: listing.found for side, listing in listings.items()}
     everywhere = {name: backend for backends in found.values() for name, backend in backends.items()}
     for name in named:
@@ -71,26 +71,28 @@ def choose(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[st
                 if lacks or any(case.dtype not in backend.dtypes for backend in usable):
                     notes.append(f"{name} has no {case}.")
                 else:
-                    rows.append(Row(name, case))
+                    rows.append(BackendCase(name, case))
                     if found["head"][name].broken:
                         wrong[rows[-1].key] = found["head"][name].reason
     if not rows:
         raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
     rows.sort(key=lambda row: cases.index(row.case))
-    return Choice(tuple(rows), wrong, tuple(cases), tuple(notes))
+    return RowChoice(tuple(rows), wrong, tuple(cases), tuple(notes))
 
 
-def plans(choice: Choice) -> dict[str, Plan]:
+def plan_rows(choice: RowChoice) -> dict[str, RoundPlan]:
     """Plans, yet without effort, of the rows that can be used and of the reference at their cases."""
     references = [
-        Row(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
+        BackendCase(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
     ]
-    expectations = {row.case: expect(row.case) for row in references}
+    expectations = {row.case: expect_case(row.case) for row in references}
     wanted = dict.fromkeys([*choice.rows, *references])
-    return {row.key: Plan(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
+    return {row.key: RoundPlan(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
 
 
-def prove(tree: Path, chosen: Mapping[str, Plan], progress: Progress) -> tuple[dict[str, float], dict[str, str]]:
+def verify_head(
+    tree: Path, chosen: Mapping[str, RoundPlan], progress: Progress
+) -> tuple[dict[str, float], dict[str, str]]:
     """Hold a tree's rows to the proof: seconds per call of those that are right, reasons of those that are not."""
     if not chosen:
         return {}, {}
@@ -99,12 +101,14 @@ def prove(tree: Path, chosen: Mapping[str, Plan], progress: Progress) -> tuple[d
     groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
     measurement = Measurement(groups)
     expectations = {plan.row.case: plan.expectation for plan in chosen.values()}
-    check_and_time(Time(groups, expectations, {}, CHECK, seed=0), measurement, progress, [tree])
+    check_and_time(TimeJob(groups, expectations, {}, CHECK, seed=0), measurement, progress, [tree])
     seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
     return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}
 
 
-def try_out(places: Mapping[str, Path], chosen: Mapping[str, Plan]) -> tuple[dict[str, dict[str, str]], float]:
+def run_trial_round(
+    places: Mapping[str, Path], chosen: Mapping[str, RoundPlan]
+) -> tuple[dict[str, dict[str, str]], float]:
     """Time every row once on these sides: what fails, by row and side, and the seconds of a set that time nothing.
 
     What is not compiled yet is compiled by that.
@@ -113,8 +117,8 @@ def try_out(places: Mapping[str, Path], chosen: Mapping[str, Plan]) -> tuple[dic
     while open_plans := [plan for key, plan in chosen.items() if key not in failures]:
         start = time.monotonic()
         try:
-            outcomes = sets.measure(places, open_plans, Random(0))
-        except Died as death:
+            outcomes = sets.measure_round(places, open_plans, Random(0))
+        except ProcessDied as death:
             failures[death.key] = {death.side: str(death)}
             continue
         timed = sum(sum(map(sum, times.values())) for times in outcomes.seconds.values())
@@ -122,13 +126,13 @@ def try_out(places: Mapping[str, Path], chosen: Mapping[str, Plan]) -> tuple[dic
     return failures, 0.0
 
 
-def lay_out(root: Path, head: Revision, base: Revision) -> dict[str, Path]:
+def lay_out_revisions(root: Path, head: Revision, base: Revision) -> dict[str, Path]:
     """Trees of the head and, once, of the base."""
     store = root / STORE
-    trees.sweep(store)
-    return {"head": trees.slot(store, head, "head"), "base": trees.slot(store, base, "base")}
+    trees.remove_stale(store)
+    return {"head": trees.lay_out(store, head, "head"), "base": trees.lay_out(store, base, "base")}
 
 
-def with_again(root: Path, places: Mapping[str, Path], base: Revision) -> dict[str, Path]:
+def add_control(root: Path, places: Mapping[str, Path], base: Revision) -> dict[str, Path]:
     """The trees, and the base's once more: a copy, with what has been compiled."""
-    return {**places, "again": trees.slot(root / STORE, base, "again")}
+    return {**places, "again": trees.lay_out(root / STORE, base, "again")}

@@ -23,17 +23,17 @@ from numpy.typing import NDArray
 
 from bench.cases import Case
 from bench.gate import sets
-from bench.gate.messages import Build, Burn, Failure, Stretch
-from bench.gate.sets import Plan, Row, Sides
-from bench.proof.verify import expect
+from bench.gate.messages import Build, BurnCpu, Failure, TimeSample
+from bench.gate.sets import BackendCase, RoundPlan, RoundProcesses
+from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError
-from bench.timing.blocks import orders
+from bench.timing.blocks import balanced_orders
 from bench.timing.measure import Progress
-from bench.timing.processes import start
+from bench.timing.processes import start_worker
 from impls import Network
 
-ROW = Row("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
+ROW = BackendCase("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
 BLOCKS = 30
 EVERY = 10
@@ -75,7 +75,7 @@ class Recording:
     wall_seconds: float
 
 
-def read(path: Path) -> Recording:
+def read_recording(path: Path) -> Recording:
     """Read a recording. Raises RecordError."""
     try:
         content = io.BytesIO(path.read_bytes())
@@ -97,7 +97,7 @@ def read(path: Path) -> Recording:
         raise RecordError(f"{path} is no recording of the gate: {error}") from None
 
 
-def write(path: Path, recording: Recording) -> None:
+def write_recording(path: Path, recording: Recording) -> None:
     """Write a recording, whole or not at all. Raises RecordError."""
     content = io.BytesIO()
     assert recording.calibration is not None
@@ -110,7 +110,7 @@ def write(path: Path, recording: Recording) -> None:
     files.write_bytes(path, content.getvalue())
 
 
-def record(
+def record_rounds(
     path: Path, places: Mapping[str, Path], settings: dict[str, Any], count: int, loaded: bool, progress: Progress
 ) -> Recording:
     """The recording in the file, with sets added until it has ``count``; with ``loaded``, beside busy neighbours.
@@ -122,12 +122,12 @@ def record(
     if missing <= 0:
         return recording
     progress.start(missing)
-    request = plan().request()
+    request = recorded_plan().request()
     random = Random()
-    with neighbours(places["head"]) if loaded else nullcontext():
+    with busy_neighbours(places["head"]) if loaded else nullcontext():
         if (calibration := recording.calibration) is None:
             progress.stage("calibrating the planted delays")
-            calibration = calibrate(places["head"], request, random)
+            calibration = calibrate_delays(places["head"], request, random)
             recording = replace(recording, calibration=calibration)
         progress.stage(f"recording {missing} sets")
         for number in range(1, missing + 1):
@@ -139,17 +139,17 @@ def record(
                 wall_seconds=recording.wall_seconds + time.monotonic() - begun,
             )
             if number % EVERY == 0 or number == missing:
-                write(path, recording)
+                write_recording(path, recording)
             progress.advance()
     return recording
 
 
-def plan() -> Plan:
+def recorded_plan() -> RoundPlan:
     """The plan of the row that is recorded."""
-    return Plan(ROW, expect(ROW.case))
+    return RoundPlan(ROW, expect_case(ROW.case))
 
 
-def calibrate(tree: Path, request: Build, random: Random) -> Calibration:
+def calibrate_delays(tree: Path, request: Build, random: Random) -> Calibration:
     """How many calls fill a stretch, and how many steps of the delay loop make a call slower by ``PLANTED``.
 
     A loop costs something to begin, whatever its length, so a line is fitted to the times of loops that have steps.
@@ -159,19 +159,19 @@ def calibrate(tree: Path, request: Build, random: Random) -> Calibration:
     delays = [median(_delay(times[BARE], times[length]) for times in probed) for length in PROBES]
     line = linear_regression(PROBES, delays)
     steps = (round((planted - line.intercept) / line.slope) for planted in PLANTED)
-    return Calibration(round(sets.STRETCH / bare), tuple(max(1, count) for count in steps))
+    return Calibration(round(sets.SAMPLE_SECONDS / bare), tuple(max(1, count) for count in steps))
 
 
 def _probed(tree: Path, request: Build, random: Random) -> dict[int, list[float]]:
     """Seconds per call without steps and with each of the ``PROBES``, which take turns in a fresh process."""
     times: dict[int, list[float]] = {length: [] for length in (BARE, *PROBES)}
-    with sets.opened({"head": tree}, random) as sides:
+    with sets.open_processes({"head": tree}, random) as sides:
         for length in times:
-            _asked(sides, "head", replace(request, row=str(length), steps=length), sets.BUILDING)
+            _asked(sides, "head", replace(request, row=str(length), steps=length), sets.BUILD_TIMEOUT)
         sides.stay_together(str(BARE), random)
         for _ in range(ROUNDS):
             for length, found in times.items():
-                found.append(_asked(sides, "head", Stretch(str(length), PROBE_LOOPS), sets.CALLING))
+                found.append(_asked(sides, "head", TimeSample(str(length), PROBE_LOOPS), sets.CALL_TIMEOUT))
     return times
 
 
@@ -185,18 +185,18 @@ def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, r
     steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
     seconds = np.empty((len(ARMS), BLOCKS), np.float32)
-    with sets.opened(places, random) as sides:
+    with sets.open_processes(places, random) as sides:
         built = random.sample(ARMS, len(ARMS))
         for arm in built:
             sides.send(side_of[arm], replace(request, row=arm, steps=steps[arm]))
         for arm in built:
-            _answer(sides.receive(arm, side_of[arm], sets.BUILDING))
+            _answer(sides.receive(arm, side_of[arm], sets.BUILD_TIMEOUT))
         sides.stay_together(ARMS[0], random)
-        for block, order in zip(range(BLOCKS), orders(len(ARMS), random), strict=False):
+        for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
             for place in order:
                 arm = ARMS[place]
-                stretch = Stretch(arm, calibration.loops)
-                seconds[place, block] = _asked(sides, side_of[arm], stretch, sets.CALLING)
+                stretch = TimeSample(arm, calibration.loops)
+                seconds[place, block] = _asked(sides, side_of[arm], stretch, sets.CALL_TIMEOUT)
     return seconds
 
 
@@ -207,25 +207,25 @@ def _rounded(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @contextmanager
-def neighbours(tree: Path) -> Iterator[None]:
+def busy_neighbours(tree: Path) -> Iterator[None]:
     """Processes that are busy and do nothing else, as long as the context lasts."""
     with ExitStack() as stack:
         for _ in range(NEIGHBOURS):
-            stack.enter_context(start(sets.MODULE, path=[tree])).send(Burn())
+            stack.enter_context(start_worker(sets.MODULE, path=[tree])).send(BurnCpu())
         yield
 
 
 def _begun(path: Path, settings: dict[str, Any]) -> Recording:
     if not path.exists():
         return Recording(np.empty((0, len(ARMS), BLOCKS), np.float32), settings, None, 0.0)
-    recording = read(path)
+    recording = read_recording(path)
     other = [key for key in settings if recording.settings.get(key) != settings[key]]
     if other:
         raise RecordError(f"{path} was recorded with other {' and '.join(other)}; name another folder with --results")
     return recording
 
 
-def _asked(sides: Sides, side: str, request: Any, silence: float) -> Any:
+def _asked(sides: RoundProcesses, side: str, request: Any, silence: float) -> Any:
     return _answer(sides.ask(request.row, side, request, silence))
 
 

@@ -19,7 +19,7 @@ from scipy.special import stdtrit
 
 from bench.records.gate_schema import Verdict
 
-FEWEST = 6
+MIN_ROUNDS = 6
 """Sets before the first look."""
 FAIL_ALPHA = 0.01
 """Chance of any false suspicion among all rows."""
@@ -29,7 +29,7 @@ POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Pair:
+class RoundChange:
     """What one set of processes says of a row: logarithms of head ÷ base, and of base again ÷ base."""
 
     change: float
@@ -56,15 +56,15 @@ class Judgement:
     detectable: float | None
 
 
-def looks() -> Iterator[int]:
+def analysis_points() -> Iterator[int]:
     """Numbers of sets at which the rule looks, without end: each a third more than the one before."""
-    sets = FEWEST
+    sets = MIN_ROUNDS
     while True:
         yield sets
         sets = math.ceil(sets * 4 / 3)
 
 
-def judge(pairs: Sequence[Pair], threshold: float, rows: int) -> Judgement:
+def judge_rounds(pairs: Sequence[RoundChange], threshold: float, rows: int) -> Judgement:
     """Judge a row by its sets, in the order in which they were measured.
 
     ``threshold`` is the slowdown that is a regression, such as 0.05; ``rows`` are judged beside each other. FAIL is
@@ -86,9 +86,9 @@ def judge(pairs: Sequence[Pair], threshold: float, rows: int) -> Judgement:
     return _judgement(verdict, True, fresh[:more], more, threshold, PASS_ALPHA, sets=used + more)
 
 
-def _first_decision(pairs: Sequence[Pair], threshold: float, alpha: float) -> tuple[Verdict, int] | None:
+def _first_decision(pairs: Sequence[RoundChange], threshold: float, alpha: float) -> tuple[Verdict, int] | None:
     """The first look that finds for PASS or FAIL, and its number of sets."""
-    for number, sets in enumerate(looks(), 1):
+    for number, sets in enumerate(analysis_points(), 1):
         if sets > len(pairs):
             return None
         seen = pairs[:sets]
@@ -106,7 +106,7 @@ def _first_decision(pairs: Sequence[Pair], threshold: float, alpha: float) -> tu
 def _judgement(
     verdict: Verdict,
     decided: bool,
-    pairs: Sequence[Pair],
+    pairs: Sequence[RoundChange],
     confirming: int | None,
     threshold: float,
     alpha: float,
@@ -117,7 +117,7 @@ def _judgement(
     if count < 2:
         return Judgement(verdict, decided, total, confirming, None, None, None, None, None)
     mean, error = _mean(pairs)
-    number = max(1, sum(1 for _ in takewhile(lambda one: one <= count, looks())))
+    number = max(1, sum(1 for _ in takewhile(lambda one: one <= count, analysis_points())))
     half = _quantile(count, PASS_ALPHA / 2**number) * error
     offset = fmean(pair.offset for pair in pairs)
     reach = max(math.log1p(threshold), _quantile(count, alpha / 2**number) * error)
@@ -125,7 +125,7 @@ def _judgement(
     return Judgement(verdict, decided, total, confirming, mean, mean - half, mean + half, offset, detectable)
 
 
-def _mean(pairs: Sequence[Pair]) -> tuple[float, float]:
+def _mean(pairs: Sequence[RoundChange]) -> tuple[float, float]:
     """Mean change and its standard error."""
     changes = [pair.change for pair in pairs]
     return fmean(changes), stdev(changes) / math.sqrt(len(changes))
@@ -136,11 +136,11 @@ def _quantile(count: int, alpha: float) -> float:
     return float(stdtrit(count - 1, 1 - alpha))
 
 
-SESSIONS = 10
+MIN_SESSIONS = 10
 """Sessions of a baseline before its prediction interval decides."""
 
 
-def predict(history: Sequence[float], now: float, threshold: float, alpha: float) -> Judgement:
+def judge_session(history: Sequence[float], now: float, threshold: float, alpha: float) -> Judgement:
     """Judge one more value of a series of logarithms of speedups, by the interval that the series predicts for it.
 
     The interval is t(k-1)·s·√(1 + 1/k), k values with the standard deviation s. What is judged is how far the new value
@@ -155,7 +155,7 @@ def predict(history: Sequence[float], now: float, threshold: float, alpha: float
     reach = max(limit, _quantile(count, alpha) * error)
     detectable = reach + _quantile(count, 1 - POWER) * error
     verdict: Verdict = "INCONCLUSIVE"
-    if count >= SESSIONS:
+    if count >= MIN_SESSIONS:
         if change > limit and change > _quantile(count, alpha) * error:
             verdict = "FAIL"
         elif change + half < limit:
@@ -164,7 +164,7 @@ def predict(history: Sequence[float], now: float, threshold: float, alpha: float
     return Judgement(verdict, decided, count, None, change, change - half, change + half, None, detectable)
 
 
-def is_outside(history: Sequence[float], now: float) -> bool:
+def outside_prediction(history: Sequence[float], now: float) -> bool:
     """Whether a value lies outside the 95 % interval that a series predicts for it."""
     return abs(now - fmean(history)) > _quantile(len(history), PASS_ALPHA / 2) * _prediction_error(history)
 

@@ -12,8 +12,8 @@ from scipy.stats import binomtest, mannwhitneyu
 
 from bench.gate import rule
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
-from bench.gate.rule import Pair
-from bench.gate.run import pair
+from bench.gate.rule import RoundChange
+from bench.gate.run import round_change
 from bench.gate.sets import SIDES
 from bench.records.gate_schema import Verdict
 
@@ -29,7 +29,7 @@ Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
 
 
 @dataclass(frozen=True)
-class Rate:
+class ErrorRate:
     """How many of ``runs`` gave a verdict; the interval of the share is that of Clopper and Pearson, 1934."""
 
     count: int
@@ -39,7 +39,7 @@ class Rate:
 
 
 @dataclass(frozen=True)
-class Score:
+class RuleScore:
     """A rule's verdicts on the runs in which the head was planted with a delay, 0 for none.
 
     ``measured`` is the part of a call that the delay took in the recording.
@@ -48,17 +48,17 @@ class Score:
     rule: str
     planted: float
     measured: float
-    rates: dict[Verdict, Rate]
+    rates: dict[Verdict, ErrorRate]
 
 
-def gate(threshold: float, rows: int, budget: float, set_seconds: float) -> Rule:
+def gate_rule(threshold: float, rows: int, budget: float, set_seconds: float) -> Rule:
     """The gate's rule for one of so many rows, within a budget of measuring."""
-    most = max(rule.FEWEST, int(budget / set_seconds))
+    most = max(rule.MIN_ROUNDS, int(budget / set_seconds))
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
         pairs = _pairs(seconds, head)
         begin = 0
-        while begin + rule.FEWEST <= len(pairs):
+        while begin + rule.MIN_ROUNDS <= len(pairs):
             run, verdict = _run(pairs[begin:], threshold, rows, most)
             if verdict is None:  # the recording ended first
                 return
@@ -68,7 +68,7 @@ def gate(threshold: float, rows: int, budget: float, set_seconds: float) -> Rule
     return verdicts
 
 
-def point(statistic: Callable[[NDArray[np.float32]], float], limit: float) -> Rule:
+def point_estimate_rule(statistic: Callable[[NDArray[np.float32]], float], limit: float) -> Rule:
     """One process of each side, whose point estimates are compared, as ``pytest-benchmark compare --fail`` does."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
@@ -78,7 +78,7 @@ def point(statistic: Callable[[NDArray[np.float32]], float], limit: float) -> Ru
     return verdicts
 
 
-def mann_whitney(factor: float, level: float, processes: int) -> Rule:
+def mann_whitney_rule(factor: float, level: float, processes: int) -> Rule:
     """The samples of some processes pooled, as asv does: medians that differ by a factor, and a U test that is sure."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
@@ -91,17 +91,19 @@ def mann_whitney(factor: float, level: float, processes: int) -> Rule:
 
 
 ELSEWHERE: dict[str, Rule] = {
-    "pytest-benchmark mean:10%": point(lambda times: float(times.mean()), 0.10),
-    "pytest-benchmark min:5%": point(lambda times: float(times.min()), 0.05),
-    "asv Mann-Whitney, 1.1": mann_whitney(1.1, 0.002, 2),
+    "pytest-benchmark mean:10%": point_estimate_rule(lambda times: float(times.mean()), 0.10),
+    "pytest-benchmark min:5%": point_estimate_rule(lambda times: float(times.min()), 0.05),
+    "asv Mann-Whitney, 1.1": mann_whitney_rule(1.1, 0.002, 2),
 }
 
 
-def scores(recording: Recording, budget: float) -> list[Score]:
+def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
     """Every rule on every planted delay."""
     each = recording.wall_seconds / len(recording.seconds)
     rules = {
-        f"gate, {threshold:.0%}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate(threshold, rows, budget, each)
+        f"gate, {threshold:.0%}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
+            threshold, rows, budget, each
+        )
         for threshold in THRESHOLDS
         for rows in (1, ROWS)
     }
@@ -109,7 +111,7 @@ def scores(recording: Recording, budget: float) -> list[Score]:
     heads = {HEAD: 0.0, **dict(zip(delayed, PLANTED, strict=True))}
     measured = {head: _measured(recording.seconds, head) for head in heads}
     return [
-        Score(name, planted, measured[head], rates(list(verdicts(recording.seconds, head))))
+        RuleScore(name, planted, measured[head], verdict_rates(list(verdicts(recording.seconds, head))))
         for name, verdicts in {**rules, **ELSEWHERE}.items()
         for head, planted in heads.items()
     ]
@@ -121,31 +123,31 @@ def _measured(seconds: NDArray[np.float32], head: int) -> float:
     return float(np.expm1(np.median(logarithms[:, head] - logarithms[:, HEAD], axis=1).mean()))
 
 
-def rates(verdicts: Sequence[Verdict]) -> dict[Verdict, Rate]:
+def verdict_rates(verdicts: Sequence[Verdict]) -> dict[Verdict, ErrorRate]:
     """The share of each verdict."""
     counts, runs = Counter(verdicts), len(verdicts)
     return {verdict: _rate(counts[verdict], runs) for verdict in VERDICTS}
 
 
-def _rate(count: int, runs: int) -> Rate:
+def _rate(count: int, runs: int) -> ErrorRate:
     if runs == 0:
-        return Rate(0, 0, 0.0, 1.0)
+        return ErrorRate(0, 0, 0.0, 1.0)
     interval = binomtest(count, runs).proportion_ci(CONFIDENCE, "exact")
-    return Rate(count, runs, float(interval.low), float(interval.high))
+    return ErrorRate(count, runs, float(interval.low), float(interval.high))
 
 
-def _run(pairs: Sequence[Pair], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
+def _run(pairs: Sequence[RoundChange], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
     """Sets that a run takes from here on, and its verdict; None where they do not suffice."""
-    for count in range(rule.FEWEST, len(pairs) + 1):
-        judged = rule.judge(pairs[:count], threshold, rows)
+    for count in range(rule.MIN_ROUNDS, len(pairs) + 1):
+        judged = rule.judge_rounds(pairs[:count], threshold, rows)
         if judged.decided:
             return count, judged.verdict
-        confirming = judged.confirming is not None and judged.confirming < rule.FEWEST
+        confirming = judged.confirming is not None and judged.confirming < rule.MIN_ROUNDS
         if count >= most and not confirming:
             return count, judged.verdict
     return len(pairs), None
 
 
-def _pairs(seconds: NDArray[np.float32], head: int) -> list[Pair]:
+def _pairs(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
     arms = dict(zip(SIDES, (head, BASE, AGAIN), strict=True))
-    return [pair({side: one[arm].tolist() for side, arm in arms.items()}) for one in seconds]
+    return [round_change({side: one[arm].tolist() for side, arm in arms.items()}) for one in seconds]

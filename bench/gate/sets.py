@@ -12,29 +12,29 @@ from typing import Any
 import psutil
 
 from bench.cases import Case
-from bench.gate.messages import Build, Call, Check, Failure, Outcome, Stay, Stretch
-from bench.gate.trees import check
+from bench.gate.messages import Build, CallOnce, CallOutcome, CheckThreads, Failure, PinToCpu, TimeSample
+from bench.gate.trees import check_present
 from bench.proof.expectation import Expectation
 from bench.timing import checks
-from bench.timing.blocks import orders, takes_part
-from bench.timing.processes import Gone, Worker, start
+from bench.timing.blocks import balanced_orders, takes_part
+from bench.timing.processes import Worker, WorkerGone, start_worker
 
 SIDES = ("head", "base", "again")
 MODULE = "bench.gate.side"
-STRETCH = 0.001
+SAMPLE_SECONDS = 0.001
 """Seconds that a row is timed for at a time; a slower call is timed alone.
 
 Where others want the CPU, a process that was waiting for its turn gets a few milliseconds of it undisturbed: beside two
 busy neighbours, sets with stretches of 10, 2 and 1 ms, as long in all, differed by 9, 3.5 and 2.4 %.
 """
-TURN = 0.0002
+TURN_SECONDS = 0.0002
 """Seconds that a turn takes beside what is timed, roughly."""
-BUILDING, CALLING = 300.0, 60.0
+BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process is taken for hung: while it may compile, and while it calls."""
 
 
 @dataclass(frozen=True)
-class Row:
+class BackendCase:
     """What gets a verdict: a backend at a case."""
 
     backend: str
@@ -45,16 +45,16 @@ class Row:
         """Its name in the records."""
         return f"{self.backend}: {self.case}"
 
-    def of(self, backend: str) -> Row:
+    def of(self, backend: str) -> BackendCase:
         """Another backend at the same case."""
-        return Row(backend, self.case)
+        return BackendCase(backend, self.case)
 
 
 @dataclass(frozen=True)
-class Plan:
+class RoundPlan:
     """How a row is timed in a set: so many calls at a time, in so many blocks."""
 
-    row: Row
+    row: BackendCase
     expectation: Expectation
     loops: int = 1
     blocks: int = 1
@@ -89,7 +89,7 @@ class Plan:
 
 
 @dataclass
-class Outcomes:
+class RoundResult:
     """What a set gave, by row and side: seconds per call, in the order of the blocks, and what failed."""
 
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
@@ -101,7 +101,7 @@ class Outcomes:
         self.seconds.pop(key, None)
 
 
-class Died(Exception):
+class ProcessDied(Exception):
     """A process ended or hung, and its set is lost."""
 
     def __init__(self, key: str, side: str, how: str):
@@ -109,7 +109,7 @@ class Died(Exception):
         self.key, self.side = key, side
 
 
-class Sides:
+class RoundProcesses:
     """The processes of a set."""
 
     def __init__(self, workers: Mapping[str, Worker]):
@@ -129,11 +129,11 @@ class Sides:
             self.send(side, request)
         return {side: self.receive(key, side, silence) for side in requests}
 
-    def stay_together(self, key: str, random: Random) -> None:
+    def pin_to_one_cpu(self, key: str, random: Random) -> None:
         """Hold all to one CPU, any: of two, one may be half as fast as the other for a while. Raises Died."""
         if hasattr(psutil.Process, "cpu_affinity"):
             cpu = random.choice(psutil.Process().cpu_affinity())
-            self.ask_all(key, dict.fromkeys(self, Stay(cpu)), CALLING)
+            self.ask_all(key, dict.fromkeys(self, PinToCpu(cpu)), CALL_TIMEOUT)
 
     def last_line(self, side: str) -> str:
         """The last that a process wrote to standard error."""
@@ -147,36 +147,36 @@ class Sides:
         """The answer to the first request that has got none. Raises Died, with the row that it was at."""
         try:
             (reply,) = self._workers[side].receive(silence)
-        except Gone as end:
-            raise Died(key, side, str(end)) from None
+        except WorkerGone as end:
+            raise ProcessDied(key, side, str(end)) from None
         except (TypeError, ValueError):
-            raise Died(key, side, "gave an answer that is none") from None
+            raise ProcessDied(key, side, "gave an answer that is none") from None
         return reply
 
 
 @contextmanager
-def opened(trees: Mapping[str, Path], random: Random) -> Iterator[Sides]:
+def open_processes(trees: Mapping[str, Path], random: Random) -> Iterator[RoundProcesses]:
     """A fresh process for each side, started together.
 
     They are started in a random order, so that the first is none of them more often than another. Raises TreeError
     where the sources of one are gone.
     """
     for tree in trees.values():
-        check(tree)
+        check_present(tree)
     with ExitStack() as stack:
         order = random.sample(list(trees), len(trees))
-        yield Sides({side: stack.enter_context(start(MODULE, path=[trees[side]])) for side in order})
+        yield RoundProcesses({side: stack.enter_context(start_worker(MODULE, path=[trees[side]])) for side in order})
 
 
-def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) -> Outcomes:
+def measure_round(trees: Mapping[str, Path], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
     """Build the rows on every side, time them in turn, and judge what the timed calls return.
 
     Raises Died.
     """
-    outcomes = Outcomes()
-    with opened(trees, random) as sides:
+    outcomes = RoundResult()
+    with open_processes(trees, random) as sides:
         for plan in plans:
-            _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILDING))
+            _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILD_TIMEOUT))
             if plan.key not in outcomes.failures:
                 outcomes.seconds[plan.key] = {side: [] for side in sides}
         sides.stay_together(plans[0].key, random)
@@ -188,11 +188,11 @@ def measure(trees: Mapping[str, Path], plans: Sequence[Plan], random: Random) ->
     return outcomes
 
 
-def _time(sides: Sides, plans: Sequence[Plan], random: Random, outcomes: Outcomes) -> None:
+def _time(sides: RoundProcesses, plans: Sequence[RoundPlan], random: Random, outcomes: RoundResult) -> None:
     """Block by block, row by row, the sides in an order that is random and balanced."""
     most = max(plan.blocks for plan in plans)
     names = list(sides)
-    order_of = {plan.key: orders(len(names), random) for plan in plans}
+    order_of = {plan.key: balanced_orders(len(names), random) for plan in plans}
     for block in range(most):
         for plan in random.sample(list(plans), len(plans)):
             if not takes_part(block, plan.blocks, most):
@@ -201,35 +201,37 @@ def _time(sides: Sides, plans: Sequence[Plan], random: Random, outcomes: Outcome
                 if plan.key not in outcomes.seconds:
                     break
                 side = names[place]
-                reply = sides.ask(plan.key, side, Stretch(plan.key, plan.loops), CALLING)
+                reply = sides.ask(plan.key, side, TimeSample(plan.key, plan.loops), CALL_TIMEOUT)
                 if isinstance(reply, Failure):
                     outcomes.fail(plan.key, side, reply.reason)
                 else:
                     outcomes.seconds[plan.key][side].append(reply)
 
 
-def _judge(sides: Sides, plan: Plan, outcomes: Outcomes) -> None:
+def _judge(sides: RoundProcesses, plan: RoundPlan, outcomes: RoundResult) -> None:
     """One more of the timed calls on each side must be right."""
-    replies = sides.ask_all(plan.key, {side: Call(plan.key) for side in sides}, CALLING)
+    replies = sides.ask_all(plan.key, {side: CallOnce(plan.key) for side in sides}, CALL_TIMEOUT)
     _note(outcomes, plan, replies)
     for side, reply in replies.items():
-        if isinstance(reply, Outcome):
+        if isinstance(reply, CallOutcome):
             try:
-                checks.require(checks.judged(plan.row.case, plan.expectation, reply.result, reply.before, reply.after))
+                checks.require(
+                    checks.judge_result(plan.row.case, plan.expectation, reply.result, reply.before, reply.after)
+                )
             except Exception as error:  # what a backend returns may be anything
                 outcomes.fail(plan.key, side, str(error))
 
 
-def _note(outcomes: Outcomes, plan: Plan, replies: Mapping[str, Any]) -> None:
+def _note(outcomes: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:
     for side, reply in replies.items():
         if isinstance(reply, Failure):
             outcomes.fail(plan.key, side, reply.reason)
 
 
-def _note_threads(sides: Sides, plans: Sequence[Plan], outcomes: Outcomes) -> None:
+def _note_threads(sides: RoundProcesses, plans: Sequence[RoundPlan], outcomes: RoundResult) -> None:
     """A library that takes more threads than it was told spoils the times of all rows of its side."""
     for side in sides:
-        reply = sides.ask(plans[-1].key, side, Check(), CALLING)
+        reply = sides.ask(plans[-1].key, side, CheckThreads(), CALL_TIMEOUT)
         if isinstance(reply, Failure):
             for plan in plans:
                 outcomes.fail(plan.key, side, reply.reason)

@@ -18,18 +18,30 @@ from typing import Any
 import psutil
 
 import impls
-from bench.gate.messages import Build, Burn, Call, Check, Failure, Found, Look, Names, Outcome, Stay, Stretch
-from bench.proof.blame import described
+from bench.gate.messages import (
+    BackendDescription,
+    Build,
+    BurnCpu,
+    CallOnce,
+    CallOutcome,
+    CheckThreads,
+    DescribeBackend,
+    Failure,
+    ListBackends,
+    PinToCpu,
+    TimeSample,
+)
+from bench.proof.blame import describe_error
 from bench.timing import channel, threads
-from bench.timing.calls import call
-from bench.timing.stretches import stretch
+from bench.timing.calls import timed_call
+from bench.timing.stretches import time_calls
 
 WARM = 10
 """One part in so many of a stretch's calls is made before it, uncounted: other processes had the caches."""
 
 
 @dataclass(frozen=True)
-class Ready:
+class ReadyCall:
     """A model and the call of it that is timed."""
 
     model: Any
@@ -38,30 +50,32 @@ class Ready:
     argument: Any
 
 
-def look(request: Look) -> Found:
+def describe_backend(request: DescribeBackend) -> BackendDescription:
     """A backend of this revision."""
     networks = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in request.networks]
     try:
         backend = impls.load(request.name)
         lacks = tuple(tuple(backend.lacks(network)) for network in networks)
-        return Found(request.name, tuple(map(str, backend.dtypes)), "", False, lacks)
+        return BackendDescription(request.name, tuple(map(str, backend.dtypes)), "", False, lacks)
     except impls.BackendNotInstalled as error:
-        return Found(request.name, (), str(error), False, ())
+        return BackendDescription(request.name, (), str(error), False, ())
     except impls.BackendError as error:
-        return Found(request.name, (), str(error), True, ())
+        return BackendDescription(request.name, (), str(error), True, ())
     except Exception as error:  # what a backend says of itself may be anything
-        return Found(request.name, (), f"{request.name} does not say what it is: {described(error)}", True, ())
+        return BackendDescription(
+            request.name, (), f"{request.name} does not say what it is: {describe_error(error)}", True, ()
+        )
 
 
-def build(request: Build) -> Ready:
+def build_call(request: Build) -> ReadyCall:
     """A model as the request says."""
     network = impls.Network(request.layer_sizes, hidden=request.hidden, output=request.output, loss=request.loss)
     model = impls.load(request.backend).build(network, request.parameters, dtype=request.dtype)
-    function, argument = call(request, model, request)  # type: ignore[arg-type]
-    return Ready(model, request.operation, delayed(function, request.steps), argument)
+    function, argument = timed_call(request, model, request)  # type: ignore[arg-type]
+    return ReadyCall(model, request.operation, with_delay(function, request.steps), argument)
 
 
-def delayed(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any], Any]:
+def with_delay(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any], Any]:
     """The function with an empty loop of so many steps after its work; with None the function itself."""
     if steps is None:
         return function
@@ -76,39 +90,39 @@ def delayed(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any]
     return planted
 
 
-def outcome(ready: Ready) -> Outcome:
+def call_once(ready: ReadyCall) -> CallOutcome:
     """One call, and what it did to the parameters."""
     if ready.operation != "train":
-        return Outcome(ready.function(ready.argument))
+        return CallOutcome(ready.function(ready.argument))
     before = ready.model.parameters()
-    return Outcome(ready.function(ready.argument), before, ready.model.parameters())
+    return CallOutcome(ready.function(ready.argument), before, ready.model.parameters())
 
 
-def answer(request: Any, rows: dict[str, Ready]) -> Any:
+def answer(request: Any, rows: dict[str, ReadyCall]) -> Any:
     """Do what a request says."""
     match request:
-        case Names():
+        case ListBackends():
             return dict(impls.origins())
-        case Look():
-            return look(request)
+        case DescribeBackend():
+            return describe_backend(request)
         case Build():
-            rows[request.row] = build(request)
+            rows[request.row] = build_call(request)
             return None
-        case Stretch():
+        case TimeSample():
             ready = rows[request.row]
             for _ in range(max(1, request.loops // WARM) if request.loops > 1 else 0):
                 ready.function(ready.argument)
             gc.collect(0)
-            return stretch(ready.function, ready.argument, request.loops)
-        case Call():
-            return outcome(rows[request.row])
-        case Stay():
+            return time_calls(ready.function, ready.argument, request.loops)
+        case CallOnce():
+            return call_once(rows[request.row])
+        case PinToCpu():
             psutil.Process().cpu_affinity([request.cpu])
             return None
-        case Check():
-            threads.check()
+        case CheckThreads():
+            threads.check_thread_counts()
             return None
-        case Burn():
+        case BurnCpu():
             while True:
                 pass
     raise TypeError(f"no request: {request!r}")
@@ -116,8 +130,8 @@ def answer(request: Any, rows: dict[str, Ready]) -> Any:
 
 def main() -> None:
     """Answer requests until there are no more."""
-    send = channel.begin()
-    rows: dict[str, Ready] = {}
+    send = channel.connect_to_parent()
+    rows: dict[str, ReadyCall] = {}
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     # Where they are not, those of another revision were imported in their place.
     is_home = Path(impls.__file__).resolve().parents[1] == home.resolve()
@@ -130,7 +144,7 @@ def main() -> None:
         try:
             reply = answer(request, rows) if is_home else Failure(f"the sources are gone from {home}")
         except (Exception, SystemExit) as error:
-            reply = Failure(described(error))
+            reply = Failure(describe_error(error))
         send([reply])
 
 

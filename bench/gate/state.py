@@ -26,7 +26,7 @@ def begin(
     return state.model_copy(update={"failures": {**state.failures, **failures}})
 
 
-class Keeper:
+class StateKeeper:
     """Holds the last state and keeps it in a file; where that cannot be, it says so once and goes on."""
 
     def __init__(self, path: Path, state: GateState, say: Callable[[str], None]):

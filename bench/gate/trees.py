@@ -24,7 +24,7 @@ KEPT = 8
 UNFINISHED = ".unfinished-"
 
 
-class TreeError(ValueError):
+class WorktreeError(ValueError):
     """A revision that cannot be had; the text says why in one line."""
 
 
@@ -46,35 +46,35 @@ class Revision:
         return digest.hexdigest()[:40]
 
 
-def repository() -> Path:
+def find_repository() -> Path:
     """The working tree that the current folder is in. Raises TreeError."""
     try:
         root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").decode().strip())
-    except TreeError as error:
-        raise TreeError(f"the gate needs a git checkout of the project: {error}") from None
+    except WorktreeError as error:
+        raise WorktreeError(f"the gate needs a git checkout of the project: {error}") from None
     if not (root / PACKAGE / "__init__.py").is_file():
-        raise TreeError(f"{root} has no {PACKAGE}/: run the gate in a checkout of the project")
+        raise WorktreeError(f"{root} has no {PACKAGE}/: run the gate in a checkout of the project")
     return root
 
 
-def working(root: Path) -> Revision:
+def working_tree(root: Path) -> Revision:
     """The working tree as it stands: what is committed, changed or new, but for what git ignores."""
     listing = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", PACKAGE)
     files = {name: root / name for name in os.fsdecode(listing).split("\0") if name}
     # As in an archive, a link is no file.
     contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
     commit = _commit(root, "HEAD")
-    same = contents == committed(root, "HEAD").files
+    same = contents == read_revision(root, "HEAD").files
     return Revision("the working tree" if not same else f"HEAD ({commit[:10]})", commit if same else None, contents)
 
 
-def committed(root: Path, name: str) -> Revision:
+def read_revision(root: Path, name: str) -> Revision:
     """A revision that git knows. Raises TreeError."""
     commit = _commit(root, name)
     try:
         archive = _git(root, "archive", "--format=tar", commit, "--", PACKAGE)
-    except TreeError:
-        raise TreeError(f"{name} has no {PACKAGE}/; name a revision that has") from None
+    except WorktreeError:
+        raise WorktreeError(f"{name} has no {PACKAGE}/; name a revision that has") from None
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
         contents = {path: file.read() for path, file in files.items() if file is not None}
@@ -86,11 +86,11 @@ def text_at(root: Path, name: str, path: str) -> str | None:
     commit = _commit(root, name)
     try:
         return _git(root, "show", f"{commit}:{path}").decode()
-    except TreeError:
+    except WorktreeError:
         return None
 
 
-def pins(root: Path, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
+def changed_pins(root: Path, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
     """Versions that the project pins, at a revision and now, of the libraries for which they differ."""
     now = root / path
     texts = text_at(root, base, path) or "", now.read_text(encoding="utf-8") if now.is_file() else ""
@@ -102,7 +102,7 @@ def pins(root: Path, base: str, path: str = "constraints.txt") -> dict[str, tupl
     return {name: versions for name, versions in both.items() if versions[0] != versions[1]}
 
 
-def sweep(store: Path) -> None:
+def remove_stale(store: Path) -> None:
     """Remove what a killed gate left, and the trees that were not used for longest. Only one gate at a time may.
 
     Raises TreeError where there can be no such folder.
@@ -110,7 +110,7 @@ def sweep(store: Path) -> None:
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TreeError(f"cannot make the folder {store}: {error.strerror}") from None
+        raise WorktreeError(f"cannot make the folder {store}: {error.strerror}") from None
     for left in store.glob(f"{UNFINISHED}*"):
         shutil.rmtree(left, ignore_errors=True)
     kept = sorted((path for path in store.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
@@ -118,7 +118,7 @@ def sweep(store: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def slot(store: Path, revision: Revision, side: str) -> Path:
+def lay_out(store: Path, revision: Revision, side: str) -> Path:
     """The folder with a side's copy of ``impls``, made if it is missing. Raises TreeError where it cannot be."""
     home = store / revision.digest
     place = home / SLOTS[side]
@@ -135,14 +135,14 @@ def slot(store: Path, revision: Revision, side: str) -> Path:
         _restore(unfinished, revision)
         unfinished.rename(place)
     except OSError as error:
-        raise TreeError(f"cannot lay out {revision.title} in {store}: {error.strerror}") from None
+        raise WorktreeError(f"cannot lay out {revision.title} in {store}: {error.strerror}") from None
     return place
 
 
-def check(place: Path) -> None:
+def check_present(place: Path) -> None:
     """Raise TreeError unless a tree is where it was laid."""
     if not (place / PACKAGE / "__init__.py").is_file():
-        raise TreeError(f"the sources are gone from {place}: they were removed while they were measured")
+        raise WorktreeError(f"the sources are gone from {place}: they were removed while they were measured")
 
 
 def _restore(place: Path, revision: Revision) -> None:
@@ -160,16 +160,16 @@ def _restore(place: Path, revision: Revision) -> None:
 def _commit(root: Path, name: str) -> str:
     try:
         return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-    except TreeError:
-        raise TreeError(f"git knows no revision {name!r} here; fetch it, or name another") from None
+    except WorktreeError:
+        raise WorktreeError(f"git knows no revision {name!r} here; fetch it, or name another") from None
 
 
 def _git(root: Path, *arguments: str) -> bytes:
     try:
         done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=True)
     except FileNotFoundError:
-        raise TreeError("git is not installed") from None
+        raise WorktreeError("git is not installed") from None
     except subprocess.CalledProcessError as error:
         lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise TreeError(lines[-1] if lines else f"git {arguments[0]} failed") from None
+        raise WorktreeError(lines[-1] if lines else f"git {arguments[0]} failed") from None
     return done.stdout

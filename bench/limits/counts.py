@@ -34,7 +34,7 @@ CURVED = ("sigmoid", "tanh")
 
 
 @dataclass(frozen=True)
-class Counts:
+class OperationCounts:
     """Operations, exponentials, bytes that are read, and how many of them are different."""
 
     operations: int
@@ -43,14 +43,14 @@ class Counts:
     held: int
 
 
-def count(case: Case) -> Counts:
+def count_operations(case: Case) -> OperationCounts:
     """What one call of a case must do at least."""
     network, itemsize = case.network, np.dtype(case.dtype).itemsize
     parameters = _parameters(network)
     samples = case.batch * (network.n_in + (network.n_out if case.operation != "forward" else 0))
     held = (parameters + samples) * itemsize
     if case.operation == "forward":
-        return Counts(*_forward(network, case.batch), held, held)
+        return OperationCounts(*_forward(network, case.batch), held, held)
     updates = case.steps
     operations = exponentials = 0
     for rows in updates:
@@ -59,7 +59,7 @@ def count(case: Case) -> Counts:
         operations += of_forward + _backward(network, batch) + (parameters if case.operation == "train" else 0)
         exponentials += exponentials_of_forward + _logarithms(network, batch)
     read = (len(updates) * parameters + samples) * itemsize
-    return Counts(case.epochs * operations, case.epochs * exponentials, case.epochs * read, held)
+    return OperationCounts(case.epochs * operations, case.epochs * exponentials, case.epochs * read, held)
 
 
 def _parameters(network: Network) -> int:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.cases import Case
-from bench.limits.counts import count
+from bench.limits.counts import count_operations
 
 Key = TypeVar("Key")
 
 
 @dataclass(frozen=True)
-class Limits:
+class MachineLimits:
     """What a machine does in a second, on one thread, at best.
 
     ``products``: operations of matrix products, by dtype and by their shape or the case that they are of.
@@ -44,9 +44,9 @@ class Limits:
         reached = max((one for one in self.reading if one <= size), default=min(self.reading))
         return max(rate for one, rate in self.reading.items() if one >= reached)
 
-    def better(self, other: Limits) -> Limits:
+    def better(self, other: MachineLimits) -> MachineLimits:
         """The better of two measurements of the same, one by one."""
-        return Limits(
+        return MachineLimits(
             _better(self.products, other.products),
             _better(self.exponentials, other.exponentials),
             _better(self.reading, other.reading),
@@ -54,17 +54,17 @@ class Limits:
         )
 
 
-def kind(case: Case) -> str:
+def call_kind(case: Case) -> str:
     """What the cost of an empty call depends on, beside the dtype."""
     return f"{case.operation}, {'1 sample' if (case.operation, case.batch) == ('forward', 1) else 'a batch'}"
 
 
-def floor(case: Case, limits: Limits) -> float:
+def lower_bound(case: Case, limits: MachineLimits) -> float:
     """Seconds that a call of the case takes at least."""
-    counts = count(case)
+    counts = count_operations(case)
     arithmetic = counts.operations / limits.peak(case.dtype) + counts.exponentials / limits.exponentials[case.dtype]
     reading = counts.read / limits.bandwidth(counts.held)
-    return 1 / limits.calls[case.dtype, kind(case)] + max(arithmetic, reading)
+    return 1 / limits.calls[case.dtype, call_kind(case)] + max(arithmetic, reading)
 
 
 def _better(first: Mapping[Key, float], second: Mapping[Key, float]) -> dict[Key, float]:

@@ -21,11 +21,11 @@ from numba import typeof
 
 from bench.cases import Case
 from bench.limits import kernels
-from bench.limits.floor import Limits, kind
+from bench.limits.floor import MachineLimits, call_kind
 from bench.timing.measure import Progress
-from bench.timing.messages import Work, Worked
-from bench.timing.processes import ask
-from bench.timing.stretches import estimate, stretch
+from bench.timing.messages import CallJob, CallResult
+from bench.timing.processes import run_job
+from bench.timing.stretches import estimate_seconds, time_calls
 from impls import Array
 from impls._numba import compile_cached
 
@@ -55,14 +55,14 @@ NO_CACHE = 1 << 28
 Call = Callable[[Any], object]
 
 
-def measure(cases: Sequence[Case], progress: Progress) -> Limits:
+def measure_limits(cases: Sequence[Case], progress: Progress) -> MachineLimits:
     """The limits for some cases, from several fresh processes. Raises WorkerRefused where none can work."""
     progress.start(PROCESSES)
-    found: list[Limits] = []
+    found: list[MachineLimits] = []
     for number in range(PROCESSES):
         progress.stage(f"measuring the limits, process {number + 1} of {PROCESSES}")
-        with closing(ask(Work(probe, (tuple(cases),)))) as answers:
-            found += [answer.value for answer in answers if isinstance(answer, Worked)]
+        with closing(run_job(CallJob(probe_machine, (tuple(cases),)))) as answers:
+            found += [answer.value for answer in answers if isinstance(answer, CallResult)]
         progress.advance()
     best, *others = found
     for other in others:
@@ -70,16 +70,16 @@ def measure(cases: Sequence[Case], progress: Progress) -> Limits:
     return best
 
 
-def probe(cases: Sequence[Case]) -> Limits:
+def probe_machine(cases: Sequence[Case]) -> MachineLimits:
     """The limits for some cases, measured in this process."""
     dtypes = sorted({case.dtype for case in cases})
     products = {(dtype, f"{n} × {n} × {n}"): _product(dtype, n, n, n) for dtype in dtypes for n in SQUARES}
     products |= {(case.dtype, _products_name(case)): _products(case) for case in cases if _samples(case) > 1}
-    return Limits(
+    return MachineLimits(
         products=products,
         exponentials={dtype: _exponentials(dtype) for dtype in dtypes},
         reading={size: _reading(size) for size in (*SIZES, _beyond_caches())},
-        calls={(case.dtype, kind(case)): _calls(case.dtype, kind(case)) for case in cases},
+        calls={(case.dtype, call_kind(case)): _calls(case.dtype, call_kind(case)) for case in cases},
     )
 
 
@@ -96,8 +96,8 @@ def _samples(case: Case) -> int:
 
 def _rate(call: Call, argument: Any, amount: float) -> float:
     """How much of something in a second, where one ``call(argument)`` does this amount of it."""
-    loops = max(1, round(STRETCH / estimate(call, argument)))
-    return amount / min(stretch(call, argument, loops) for _ in range(STRETCHES))
+    loops = max(1, round(STRETCH / estimate_seconds(call, argument)))
+    return amount / min(time_calls(call, argument, loops) for _ in range(STRETCHES))
 
 
 def _entry(kernel: Any, *arguments: Any) -> Callable[..., Any]:

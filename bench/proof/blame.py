@@ -6,7 +6,7 @@ import traceback
 from pathlib import Path
 
 
-def described(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """Type, text, and the file and line that raised it."""
     try:
         words = " ".join(str(error).split()).encode(errors="replace").decode()

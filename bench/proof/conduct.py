@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.proof.blame import described
+from bench.proof.blame import describe_error
 from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
 from bench.proof.inputs import Problem
 from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
@@ -57,7 +57,7 @@ class Subject:
         return reference, allowed
 
 
-def check(backend: Backend, problem: Problem) -> Evidence:
+def check_contract(backend: Backend, problem: Problem) -> Evidence:
     """Try every promise; warnings count as failures. The share is the worst of the bounds that were compared with."""
     subject, share = Subject(backend, problem), 0.0
     for promise in PROMISES:
@@ -69,7 +69,7 @@ def check(backend: Backend, problem: Problem) -> Evidence:
             return Evidence(False, 0.0, np.inf, str(error))
         except (Exception, SystemExit) as error:
             name = promise.__name__.strip("_").replace("_", " ")
-            return Evidence(False, 0.0, np.inf, f"while trying that {name}: {described(error)}")
+            return Evidence(False, 0.0, np.inf, f"while trying that {name}: {describe_error(error)}")
     return Evidence(True, 0.0, share, "")
 
 

@@ -38,7 +38,7 @@ class Expectation:
         return combined(target.judge(value) for target, value in zip(self.targets, computed, strict=True))
 
 
-def expect(problem: Problem, operation: str) -> Expectation:
+def expect_result(problem: Problem, operation: str) -> Expectation:
     """Exact and bounded values of "forward" (one sample where the batch is 1), "gradient" or "train"."""
     entries = _chosen_entries(problem)
     targets = _EXPECT[operation](problem, entries)

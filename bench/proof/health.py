@@ -26,7 +26,7 @@ SATURATED = 0.5
 """Share of a layer's units, over the batch, that may be saturated."""
 
 
-def complaint(network: Network, dtype: str, parameters: Sequence[tuple[Array, Array]], X: Array, Y: Array) -> str:
+def find_fault(network: Network, dtype: str, parameters: Sequence[tuple[Array, Array]], X: Array, Y: Array) -> str:
     """What is wrong with the inputs, in one line; empty where nothing is."""
     analysis = Analysis(network, dtype)
     pairs, x = exact_pairs(parameters), exact(X)

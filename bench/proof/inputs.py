@@ -14,7 +14,7 @@ DRAWS = 50
 """Seeds that are tried, one after another, for healthy inputs."""
 
 
-class Unhealthy(ValueError):
+class UnfitInputs(ValueError):
     """No inputs were found on which a wrong backend would show."""
 
 
@@ -29,15 +29,15 @@ class Problem:
     Y: NDArray[np.float64]
 
 
-def draw(network: Network, batch: int, dtype: str = "float64", seed: int = 0) -> Problem:
+def draw_problem(network: Network, batch: int, dtype: str = "float64", seed: int = 0) -> Problem:
     """The first healthy problem from ``seed`` on. Raises Unhealthy where none is found."""
     complaint = ""
     for attempt in range(seed, seed + DRAWS):
         problem = _draw(network, batch, dtype, attempt)
-        complaint = health.complaint(network, dtype, problem.parameters, problem.X, problem.Y)
+        complaint = health.find_fault(network, dtype, problem.parameters, problem.X, problem.Y)
         if not complaint:
             return problem
-    raise Unhealthy(
+    raise UnfitInputs(
         f"no inputs for network {network} in {dtype} on which a wrong backend would show, in {DRAWS} draws: {complaint}"
     )
 
@@ -50,7 +50,7 @@ def _draw(network: Network, batch: int, dtype: str, seed: int) -> Problem:
     try:
         parameters = [(rounded(W), rounded(b)) for W, b in network.random_parameters(seed)]
     except (ValueError, OverflowError, MemoryError):
-        raise Unhealthy(f"network {network} is too large for this machine") from None
+        raise UnfitInputs(f"network {network} is too large for this machine") from None
     X = rng.normal(size=(batch, network.n_in))
     shape = (batch, network.n_out)
     match network.output:

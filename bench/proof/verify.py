@@ -12,7 +12,7 @@ from math import inf
 
 from bench.cases import OPERATIONS, Case
 from bench.proof import conduct, expectation, inputs, scikit_learn
-from bench.proof.blame import described
+from bench.proof.blame import describe_error
 from bench.proof.expectation import Expectation
 from bench.proof.targets import Evidence
 from impls import Backend, Network
@@ -42,7 +42,7 @@ _NETWORKS = (*NETWORKS, LARGE)
 
 
 @dataclass(frozen=True)
-class Row:
+class ProofOutcome:
     """Outcome for one backend, network, dtype and operation: one of OPERATIONS, "contract" or "scikit-learn"."""
 
     backend: str
@@ -52,25 +52,27 @@ class Row:
     evidence: Evidence
 
 
-def expect(case: Case) -> Expectation:
+def expect_case(case: Case) -> Expectation:
     """What a case must give on the inputs on which it is timed. Raises inputs.Unhealthy."""
-    return expectation.expect(inputs.draw(case.network, case.batch, case.dtype), case.operation)
+    return expectation.expect_result(inputs.draw_problem(case.network, case.batch, case.dtype), case.operation)
 
 
-def rows(backend: Backend) -> Iterator[Row]:
+def verify_backend(backend: Backend) -> Iterator[ProofOutcome]:
     """Verify a backend on every network, in every dtype that it has, the small networks first."""
     for network in _NETWORKS:
         for dtype in backend.dtypes:
             for operation in _operations(backend, network, dtype):
-                yield Row(backend.name, network, dtype, operation, _evidence(backend, network, dtype, operation))
+                yield ProofOutcome(
+                    backend.name, network, dtype, operation, _evidence(backend, network, dtype, operation)
+                )
 
 
-def count(backend: Backend) -> int:
+def count_checks(backend: Backend) -> int:
     """How many rows a backend has."""
     return sum(len(_operations(backend, network, dtype)) for network in _NETWORKS for dtype in backend.dtypes)
 
 
-def lacking(backends: Iterable[Backend]) -> Iterator[tuple[str, str, str]]:
+def unsupported_operations(backends: Iterable[Backend]) -> Iterator[tuple[str, str, str]]:
     """Backends, operations and reasons of what is not verified because a backend lacks it on some network."""
     for backend in backends:
         for network in _NETWORKS:
@@ -78,9 +80,9 @@ def lacking(backends: Iterable[Backend]) -> Iterator[tuple[str, str, str]]:
                 yield backend.name, operation, reason
 
 
-def death(mutant: Backend) -> Row | None:
+def kill_mutant(mutant: Backend) -> ProofOutcome | None:
     """The first row that rejects a mutant; None where it survives."""
-    return next((row for row in rows(mutant) if not row.evidence.ok), None)
+    return next((row for row in verify_backend(mutant) if not row.evidence.ok), None)
 
 
 def _operations(backend: Backend, network: Network, dtype: str) -> list[str]:
@@ -97,7 +99,7 @@ def _evidence(backend: Backend, network: Network, dtype: str, operation: str) ->
     expected = _expected(network, dtype, operation if operation in OPERATIONS else "forward")
     match operation:
         case "contract":
-            return conduct.check(backend, expected.problem)
+            return conduct.check_contract(backend, expected.problem)
         case "scikit-learn":
             return _caught(partial(scikit_learn.check, backend, expected.problem))
         case _:
@@ -114,9 +116,9 @@ def _caught(check: Callable[[], Evidence]) -> Evidence:
     try:
         return check()
     except (Exception, SystemExit) as error:
-        return Evidence(False, inf, inf, described(error))
+        return Evidence(False, inf, inf, describe_error(error))
 
 
 @cache
 def _expected(network: Network, dtype: str, operation: str) -> Expectation:
-    return expectation.expect(inputs.draw(network, BATCH, dtype), operation)
+    return expectation.expect_result(inputs.draw_problem(network, BATCH, dtype), operation)

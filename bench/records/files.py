@@ -75,7 +75,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
 
 
-def sweep(folder: Path) -> None:
+def remove_unfinished(folder: Path) -> None:
     """Remove the files that processes which were killed had begun to write."""
     for left in folder.glob(f"{UNFINISHED}*-*"):
         number = left.name.removeprefix(UNFINISHED).partition("-")[0]

@@ -29,7 +29,7 @@ SideTimes = Annotated[
 """Seconds per call by side, in the order of the blocks."""
 
 
-class SetRecord(Record):
+class RoundRecord(Record):
     """One set of processes: times by row, none where a process died."""
 
     wall_seconds: Finite
@@ -78,7 +78,7 @@ class Gate(Document):
     rows: list[GateRow]
     notes: list[str]
     conditions: ConditionsRecord
-    sets: list[SetRecord]
+    sets: list[RoundRecord]
 
 
 class GateState(Record):
@@ -87,12 +87,12 @@ class GateState(Record):
     schema_: Literal["mlpbench.gate-state/1"] = Field("mlpbench.gate-state/1", alias="schema")
     settings: dict[str, Any]
     started: str
-    sets: list[SetRecord]
+    sets: list[RoundRecord]
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
 
 
-class RateRecord(Record):
+class ErrorRateRecord(Record):
     """How many of the runs gave a verdict, and the 95 % interval of the share."""
 
     count: int
@@ -101,7 +101,7 @@ class RateRecord(Record):
     high: Finite
 
 
-class RateRow(Record):
+class ErrorRateRow(Record):
     """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay.
 
     ``planted`` is the part of a call that the delay was to take, ``measured`` the one that it took.
@@ -111,10 +111,10 @@ class RateRow(Record):
     rule: str
     planted: Finite
     measured: Finite
-    rates: dict[Verdict, RateRecord]
+    rates: dict[Verdict, ErrorRateRecord]
 
 
-class Rates(Record):
+class ErrorRates(Record):
     """The document of ``mlpbench gate --characterise``."""
 
     schema_: Literal["mlpbench.gate-rates/1"] = Field("mlpbench.gate-rates/1", alias="schema")
@@ -122,7 +122,7 @@ class Rates(Record):
     version: str
     machine: dict[str, Any]
     budget: Finite
-    rows: list[RateRow]
+    rows: list[ErrorRateRow]
 
 
 class SessionRow(Record):
@@ -142,7 +142,7 @@ class RecordedRow(CaseFields):
     speedup: Finite
 
 
-class Recorded(Document):
+class RecordedSession(Document):
     """The document of ``mlpbench gate --record``; ``sessions`` is how many the machine's bucket now has."""
 
     schema_: Literal["mlpbench.gate-recorded/1"] = Field("mlpbench.gate-recorded/1", alias="schema")
@@ -161,7 +161,7 @@ class Session(Record):
     rows: dict[str, SessionRow]
 
 
-class Move(Record):
+class AcceptedGain(Record):
     """A gain that was accepted: from then on the row's speedups in the first ``sessions`` count ``factor`` times."""
 
     row: str
@@ -174,7 +174,7 @@ class Bucket(Record):
 
     machine: dict[str, Any]
     sessions: list[Session]
-    moves: list[Move]
+    moves: list[AcceptedGain]
 
 
 class Baseline(Record):

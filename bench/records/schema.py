@@ -41,7 +41,7 @@ class CaseFields(Record):
     batches: int | None = None
 
 
-class Row(CaseFields):
+class TimingRow(CaseFields):
     """A timing row: one backend at one case. ``arm`` is the backend's name, or "A/A" for the reference again.
 
     A row that is ok and has no seconds is one of an operation that the backend lacks; ``reason`` says why.
@@ -105,7 +105,7 @@ class PoolRecord(Record):
     num_threads: int
 
 
-class Samples(Record):
+class SampleRecord(Record):
     """All timings of one arm in one process: ``loops`` calls took ``seconds`` each, at a position of a block."""
 
     arm: str
@@ -125,7 +125,7 @@ class ProcessRecord(Record):
     seed: int
     conditions: list[ConditionsRecord]
     pools: list[PoolRecord]
-    samples: list[Samples]
+    samples: list[SampleRecord]
 
 
 class Document(Record):
@@ -138,17 +138,17 @@ class Document(Record):
     machine: dict[str, Any]
 
 
-class Measured(Document):
+class TimingDocument(Document):
     """What ``run`` and ``compare`` share."""
 
     options: dict[str, Any]
     effort: dict[str, Any]
     seed: int
-    rows: list[Row]
+    rows: list[TimingRow]
     processes: list[ProcessRecord]
 
 
-class Run(Measured):
+class Run(TimingDocument):
     """The document of ``mlpbench run``."""
 
     schema_: Literal["mlpbench.run/1"] = Field("mlpbench.run/1", alias="schema")
@@ -156,7 +156,7 @@ class Run(Measured):
     limits: list[LimitRow] = []
 
 
-class Comparison(Measured):
+class Comparison(TimingDocument):
     """The document of ``mlpbench compare A B``: in the rows of B, ``speedup`` is time of A ÷ time of B."""
 
     schema_: Literal["mlpbench.compare/1"] = Field("mlpbench.compare/1", alias="schema")
@@ -189,7 +189,7 @@ class Proof(Document):
     mutants: list[MutantRow]
 
 
-class DocumentRow(Record):
+class TutorialRow(Record):
     """A figure of a document beside what one backend gives; ``backend`` is null where none is needed to state it.
 
     ``kind`` "figure": ``value``, a number or several, is to have the digits of ``printed``, as ``form`` says; null
@@ -215,12 +215,12 @@ class DocumentRow(Record):
     note: str = ""
 
 
-class Documents(Document):
+class Tutorials(Document):
     """The document of ``mlpbench documents``; ``remarks`` are by key what a reader should know beside the figures."""
 
     schema_: Literal["mlpbench.documents/1"] = Field("mlpbench.documents/1", alias="schema")
     options: dict[str, Any]
-    rows: list[DocumentRow]
+    rows: list[TutorialRow]
     remarks: dict[str, list[str]]
 
 
@@ -248,7 +248,7 @@ class ScaleRow(CaseFields):
     reason: str
 
 
-class CrossingRow(Record):
+class CrossoverRow(Record):
     """From ``at`` on ``faster_above`` takes less time than ``faster_below``: ``left`` and ``right`` were timed.
 
     ``low`` and ``high`` are where the ends of the 99 % interval of the ratio cross 1.
@@ -295,7 +295,7 @@ class Scale(Document):
     options: dict[str, Any]
     effort: dict[str, Any]
     rows: list[ScaleRow]
-    crossings: list[CrossingRow]
+    crossings: list[CrossoverRow]
     ties: list[TieRow]
     break_even: list[BreakEvenRow]
     processes: list[ProcessRecord]
@@ -315,7 +315,7 @@ class ScaleState(Record):
     schema_: Literal["mlpbench.scale-state/1"] = Field("mlpbench.scale-state/1", alias="schema")
     settings: dict[str, Any]
     started: str
-    rows: list[Row]
+    rows: list[TimingRow]
     not_run: list[NotRun]
     compile: list[CompileRow]
     processes: list[ProcessRecord]
@@ -360,7 +360,7 @@ class Speed(Document):
     effort: dict[str, Any]
     seed: int
     goals: list[GoalRow]
-    rows: list[Row]
+    rows: list[TimingRow]
     limits: list[LimitRow]
     in_c: list[InCRecord]
     starts: list[StartRecord]

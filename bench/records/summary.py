@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from bench.limits.floor import Limits, floor
+from bench.limits.floor import MachineLimits, lower_bound
 from bench.records.schema import (
     CompileRow,
     ConditionsRecord,
@@ -15,15 +15,15 @@ from bench.records.schema import (
     PoolRecord,
     ProcessRecord,
     Ratio,
-    Row,
-    Samples,
+    SampleRecord,
+    TimingRow,
 )
 from bench.timing import statistics
 from bench.timing.measure import AA, Measurement
-from bench.timing.messages import Arm, Timed
+from bench.timing.messages import Arm, TimedGroup
 
 
-def rows(measurement: Measurement, order: Sequence[str], limits: Limits | None = None) -> list[Row]:
+def timing_rows(measurement: Measurement, order: Sequence[str], limits: MachineLimits | None = None) -> list[TimingRow]:
     """A row for every arm of every group; within a group by the backends in ``order``, the A/A arm last."""
     return [
         _row(arm, group[0], measurement, limits)
@@ -45,7 +45,7 @@ def compile_rows(measurement: Measurement) -> list[CompileRow]:
     ]
 
 
-def limit_rows(limits: Limits) -> list[LimitRow]:
+def limit_rows(limits: MachineLimits) -> list[LimitRow]:
     """A row for every probe."""
 
     def row(what: Any, detail: str, dtype: str | None, rate: float) -> LimitRow:
@@ -72,15 +72,15 @@ def process_records(measurement: Measurement) -> list[ProcessRecord]:
     ]
 
 
-def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: Limits | None) -> Row:
+def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: MachineLimits | None) -> TimingRow:
     evidence = measurement.evidence.get(arm)
     failure = measurement.failures.get(arm)
-    own = times(arm, measurement)
-    pairs = zip(times(reference, measurement), own, strict=True)
-    speedup = statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
-    seconds = statistics.seconds([list(process.values()) for process in own])
-    least = floor(arm.case, limits) if limits else None
-    return Row(
+    own = block_seconds(arm, measurement)
+    pairs = zip(block_seconds(reference, measurement), own, strict=True)
+    speedup = statistics.ratio_interval([statistics.log_ratios(*pair) for pair in pairs])
+    seconds = statistics.median_seconds([list(process.values()) for process in own])
+    least = lower_bound(arm.case, limits) if limits else None
+    return TimingRow(
         backend=arm.backend,
         arm=arm.name,
         reference=reference.backend,
@@ -96,7 +96,7 @@ def _row(arm: Arm, reference: Arm, measurement: Measurement, limits: Limits | No
     )
 
 
-def times(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
+def block_seconds(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
     """Seconds by block, for each process; none of an arm that failed."""
     failed = arm in measurement.failures
     return [
@@ -109,9 +109,9 @@ def times(arm: Arm, measurement: Measurement) -> list[dict[int, float]]:
     ]
 
 
-def _samples(timed: Timed) -> list[Samples]:
+def _samples(timed: TimedGroup) -> list[SampleRecord]:
     return [
-        Samples(
+        SampleRecord(
             arm=arm.name,
             operation=arm.case.operation,
             network=str(arm.case.network),

@@ -21,7 +21,7 @@ Point = tuple[float, Interval]
 
 
 @dataclass(frozen=True)
-class Crossing:
+class Crossover:
     """The ratio crosses 1 at the size ``at``, upwards where ``rises``, and the ends of its interval by low and high.
 
     ``left`` and ``right`` are the sizes next to it at which the ratio is surely on one side.
@@ -47,7 +47,7 @@ class Tie:
     within: float
 
 
-def find(points: Sequence[Point]) -> tuple[list[Crossing], list[Tie]]:
+def find_crossovers(points: Sequence[Point]) -> tuple[list[Crossover], list[Tie]]:
     """Crossings and ties of a ratio timed at growing sizes; between them it goes straight in the logarithms."""
     sides = [_side(ratio) for _, ratio in points]
     sure = [index for index, side in enumerate(sides) if side]
@@ -68,7 +68,7 @@ def _side(ratio: Interval) -> int:
     return (ratio.low > 1 + MARGIN) - (ratio.high < 1 / (1 + MARGIN))
 
 
-def _crossing(points: Sequence[Point], rises: bool) -> Crossing:
+def _crossing(points: Sequence[Point], rises: bool) -> Crossover:
     """The crossing between the first and the last point, which are surely on either side."""
     sizes = [size for size, _ in points]
     found = _zeros(sizes, [ratio.estimate for _, ratio in points])
@@ -77,7 +77,7 @@ def _crossing(points: Sequence[Point], rises: bool) -> Crossing:
         *_zeros(sizes, [ratio.high or ratio.estimate for _, ratio in points]),
     ]
     # Where noise makes the ratio cross 1 more than once, an odd number of times, the one in the middle stands for all.
-    return Crossing(median(found), min(found + ends), max(found + ends), sizes[0], sizes[-1], rises)
+    return Crossover(median(found), min(found + ends), max(found + ends), sizes[0], sizes[-1], rises)
 
 
 def _tie(points: Sequence[Point]) -> Tie:

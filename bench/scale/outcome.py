@@ -8,7 +8,7 @@ from itertools import combinations
 from math import isfinite
 
 from bench.cases import Case
-from bench.records.schema import BreakEvenRow, CrossingRow, NotRun, Ratio, Row, ScaleRow, ScaleState, TieRow
+from bench.records.schema import BreakEvenRow, CrossoverRow, NotRun, Ratio, ScaleRow, ScaleState, TieRow, TimingRow
 from bench.scale import crossings, points
 from bench.scale.points import Dimension
 from bench.selection import REFERENCE
@@ -21,7 +21,7 @@ Times = Mapping[str, Mapping[int, float]]
 """What one process timed at one case: seconds by arm and block."""
 
 
-class Outcome:
+class ScaleResult:
     """A run's times, and the ratios of any two arms at a case."""
 
     def __init__(self, state: ScaleState, backends: Sequence[str]):
@@ -43,7 +43,7 @@ class Outcome:
         self, case: Case, numerator: str, denominator: str, confidence: float = statistics.CONFIDENCE
     ) -> Interval | None:
         """Time of one arm ÷ time of another at a case; None where no block has both."""
-        return statistics.ratio(
+        return statistics.ratio_interval(
             [
                 statistics.log_ratios(times.get(numerator, {}), times.get(denominator, {}))
                 for times in self.times.get(case, ())
@@ -66,9 +66,9 @@ class Outcome:
         return found
 
     def _scale_row(
-        self, row: Row | NotRun, arm: str, case: Case, dimension: Dimension | None, value: int | None
+        self, row: TimingRow | NotRun, arm: str, case: Case, dimension: Dimension | None, value: int | None
     ) -> ScaleRow:
-        timed = row if isinstance(row, Row) else None
+        timed = row if isinstance(row, TimingRow) else None
         ratio = self.ratio(case, row.backend if arm == AA else REFERENCE, arm)
         return ScaleRow(
             **case.fields(),
@@ -85,18 +85,18 @@ class Outcome:
             reason=row.reason,
         )
 
-    def crossing_rows(self) -> tuple[list[CrossingRow], list[TieRow]]:
+    def crossing_rows(self) -> tuple[list[CrossoverRow], list[TieRow]]:
         """Crossings and ties of every two backends, by dimension; the crossings by where they are."""
-        found: list[CrossingRow] = []
+        found: list[CrossoverRow] = []
         ties: list[TieRow] = []
         for dimension in points.DIMENSIONS:
-            here: list[CrossingRow] = []
+            here: list[CrossoverRow] = []
             for a, b in combinations(self.backends, 2):
-                crossed, tied = crossings.find(list(self._ratios(dimension, a, b)))
+                crossed, tied = crossings.find_crossovers(list(self._ratios(dimension, a, b)))
                 for one in crossed:
                     below, above = (a, b) if one.rises else (b, a)
                     here.append(
-                        CrossingRow(
+                        CrossoverRow(
                             dimension=dimension.name,
                             faster_below=below,
                             faster_above=above,

@@ -35,7 +35,7 @@ OTHERS = [(INK, dash, marker) for marker, dash in product("os^D", DASHES)]
 """For other backends, in turn."""
 
 
-def draw(rows: Sequence[ScaleRow], names: Sequence[str], folder: Path) -> Path:
+def draw_scale(rows: Sequence[ScaleRow], names: Sequence[str], folder: Path) -> Path:
     """Draw the picture into the folder, and return its file."""
     others = iter(OTHERS * len(names))
     looks = {name: LOOKS.get(name) or next(others) for name in names}
@@ -51,7 +51,7 @@ def draw(rows: Sequence[ScaleRow], names: Sequence[str], folder: Path) -> Path:
         axes[0, 0].set_ylabel("time of a call")
         axes[1, 0].set_ylabel(f"speedup over {REFERENCE}")
         figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
-        return drawing.save(figure, folder, NAME)
+        return drawing.save_figure(figure, folder, NAME)
 
 
 def _time(axes: Any, rows: Sequence[ScaleRow], name: str, look: tuple[str, str, str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import log
 
 
-def predict(timed: Sequence[tuple[float, float]], size: float, exponent: float) -> float | None:
+def extrapolate_seconds(timed: Sequence[tuple[float, float]], size: float, exponent: float) -> float | None:
     """Seconds of a call at a size, from pairs of sizes, growing, and seconds; None where there are none.
 
     The power law through the last two pairs goes on; from one alone, time grows with the power ``exponent``. Time is

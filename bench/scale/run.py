@@ -11,14 +11,14 @@ from bench.cases import Case
 from bench.records import summary
 from bench.records.schema import CompileRow, NotRun, ScaleState
 from bench.scale import points
-from bench.scale.predict import predict
+from bench.scale.predict import extrapolate_seconds
 from bench.selection import REFERENCE
-from bench.timing.measure import Measurement, Progress, arms, compile_time, measure
-from bench.timing.messages import Arm, Compile, Effort
+from bench.timing.measure import Measurement, Progress, arms_of_case, measure_cases, measure_compile_time
+from bench.timing.messages import Arm, CompileJob, Effort
 from bench.timing.processes import WorkerDied
 from impls import Backend
 
-LIMIT = 1.0
+MAX_CALL_SECONDS = 1.0
 """Seconds: a call that is predicted to take longer is not run."""
 
 EFFORT = Effort(processes=6, budget=0.05, most_blocks=8, slow=0.05, slow_processes=3, compile=True)
@@ -39,7 +39,9 @@ class _Steps:
         """The whole says which round it is."""
 
 
-def run(state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, keep: Keep) -> ScaleState:
+def measure_growth(
+    state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, keep: Keep
+) -> ScaleState:
     """Time what the state does not have yet; ``keep`` gets the state after each round.
 
     Raises WorkerRefused where no worker can work, and Unhealthy for inputs that prove nothing.
@@ -82,7 +84,7 @@ def _round(
         ready = []
         for backend in points.at(case, backends):
             seconds = _predicted(state, backend, case)
-            if backend.name in failed or (seconds is not None and seconds > LIMIT):
+            if backend.name in failed or (seconds is not None and seconds > MAX_CALL_SECONDS):
                 reason = "it has failed before" if backend.name in failed else "it would take too long"
                 not_run.append(
                     NotRun(
@@ -100,10 +102,10 @@ def _round(
         else:
             for _ in range(1 + effort.processes):
                 progress.advance()
-    measurement = measure(groups, effort, secrets.randbits(32), _Steps(progress)) if groups else Measurement([])
+    measurement = measure_cases(groups, effort, secrets.randbits(32), _Steps(progress)) if groups else Measurement([])
     return state.model_copy(
         update={
-            "rows": [*state.rows, *summary.rows(measurement, [backend.name for backend in backends])],
+            "rows": [*state.rows, *summary.timing_rows(measurement, [backend.name for backend in backends])],
             "not_run": [*state.not_run, *not_run],
             "processes": [*state.processes, *summary.process_records(measurement)],
         }
@@ -118,7 +120,7 @@ def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | Non
         return inf if seconds is None else seconds, backend.name != REFERENCE
 
     first = min(ready, key=rank)
-    return arms(case, first, [backend for backend in ready if backend is not first])
+    return arms_of_case(case, first, [backend for backend in ready if backend is not first])
 
 
 def _predicted(state: ScaleState, backend: Backend, case: Case) -> float | None:
@@ -131,7 +133,7 @@ def _predicted(state: ScaleState, backend: Backend, case: Case) -> float | None:
             for size in dimension.values
             if size < value and (duration := seconds.get(dimension.case(size))) is not None
         ]
-        found.append(predict(timed, value, dimension.exponent))
+        found.append(extrapolate_seconds(timed, value, dimension.exponent))
     return max((one for one in found if one is not None), default=None)
 
 
@@ -167,7 +169,7 @@ def _with_compile_time(state: ScaleState, backend: Backend, case: Case) -> Scale
     if backend.name in failures(state):
         return state
     with suppress(WorkerDied):
-        times = compile_time(Compile(backend.name, (case,)))
+        times = measure_compile_time(CompileJob(backend.name, (case,)))
         row = CompileRow(
             backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached
         )

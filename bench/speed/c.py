@@ -21,9 +21,9 @@ from statistics import median
 import numpy as np
 
 from bench.proof.expectation import Expectation
-from bench.speed.goals import JIT, SAMPLE, C
+from bench.speed.goals import SAMPLE, SIMD, C
 from bench.timing import blocks, checks, stretches
-from bench.timing.calls import call
+from bench.timing.calls import timed_call
 from bench.timing.messages import Arm, Effort
 from bench.timing.statistics import log_ratios
 from impls import load
@@ -38,7 +38,7 @@ class NoCompiler(Exception):
 
 
 @dataclass(frozen=True)
-class Compared:
+class CProcess:
     """One process's seconds for a sample in C, and the logarithms of the ratio numba_simd ÷ C by block."""
 
     seconds: float
@@ -55,7 +55,7 @@ def compiler() -> list[str]:
     raise NoCompiler(f"no C compiler is found as {' or '.join(command[0] for command in commands)}")
 
 
-def build(folder: Path) -> Path:
+def compile_library(folder: Path) -> Path:
     """Compile the source into a library in the folder. Raises NoCompiler."""
     command = compiler()
     compiled, library = folder / "forward.o", folder / "forward.so"
@@ -65,7 +65,7 @@ def build(folder: Path) -> Path:
     return library
 
 
-def compare(library: Path, expectation: Expectation, effort: Effort, seed: int) -> Compared | str:
+def compare_in_process(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcess | str:
     """Check numba_simd and C, time them in blocks, and check them again; or say which is wrong, and how."""
     try:
         return _compared(library, expectation, effort, seed)
@@ -73,9 +73,9 @@ def compare(library: Path, expectation: Expectation, effort: Effort, seed: int) 
         return str(error)
 
 
-def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int) -> Compared:
-    backend, problem = load(JIT), expectation.problem
-    model, evidence = checks.before(backend, SAMPLE, expectation)
+def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcess:
+    backend, problem = load(SIMD), expectation.problem
+    model, evidence = checks.build_verified(backend, SAMPLE, expectation)
     checks.require(evidence)
     parameters = np.concatenate([part for W, b in problem.parameters for part in (b, W.ravel())])
     x, out = problem.X[0].copy(), np.empty(problem.network.n_out)
@@ -89,15 +89,15 @@ def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int
         checks.require(replace(found, reason=f"C is wrong: {found.reason}"))
 
     check_c()
-    arms = Arm(JIT, JIT, SAMPLE), Arm(C, C, SAMPLE)
-    calls = call(SAMPLE, model, problem), in_c
-    plans = blocks.plan(arms, calls, [stretches.estimate(*one) for one in calls], effort)
-    samples = blocks.run(plans, Random(seed))
-    checks.after(backend, SAMPLE, expectation, model, calls[0])
+    arms = Arm(SIMD, SIMD, SAMPLE), Arm(C, C, SAMPLE)
+    calls = timed_call(SAMPLE, model, problem), in_c
+    plans = blocks.plan_arms(arms, calls, [stretches.estimate_seconds(*one) for one in calls], effort)
+    samples = blocks.time_interleaved(plans, Random(seed))
+    checks.verify_timed_call(backend, SAMPLE, expectation, model, calls[0])
     check_c()
     of_jit, of_c = ({sample.block: sample.seconds for sample in samples[arm]} for arm in arms)
     seconds = {block: duration / REPEATS for block, duration in of_c.items()}
-    return Compared(median(seconds.values()), log_ratios(of_jit, seconds))
+    return CProcess(median(seconds.values()), log_ratios(of_jit, seconds))
 
 
 def _run(command: Sequence[str]) -> None:

@@ -12,30 +12,30 @@ from statistics import median
 
 import impls
 from bench.limits import probes
-from bench.limits.floor import Limits, floor
-from bench.proof.verify import expect
+from bench.limits.floor import MachineLimits, lower_bound
+from bench.proof.verify import expect_case
 from bench.records import summary
 from bench.records.schema import GoalRow, Ratio
 from bench.speed import c, start
 from bench.speed.goals import (
     COLD_SECONDS,
     GROUPS,
-    JIT,
     LIMIT_SHARE,
     PEER,
     PLAIN,
     RATIOS,
     SAMPLE,
+    SIMD,
     VECTORIZED,
     WARM_SECONDS,
     C,
     Goal,
 )
-from bench.speed.start import Start
+from bench.speed.start import StartTimes
 from bench.timing import statistics
-from bench.timing.measure import Measurement, Progress, arms, measure
-from bench.timing.messages import Arm, Effort, Work, Worked
-from bench.timing.processes import ask
+from bench.timing.measure import Measurement, Progress, arms_of_case, measure_cases
+from bench.timing.messages import Arm, CallJob, CallResult, Effort
+from bench.timing.processes import run_job
 from bench.timing.statistics import Interval
 from impls import Backend
 
@@ -43,95 +43,97 @@ WARM_STARTS = 7
 
 
 @dataclass(frozen=True)
-class InC:
+class CComparison:
     """What the comparison with C gave: a list of processes, or why there is none."""
 
-    processes: list[c.Compared]
+    processes: list[c.CProcess]
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Speed:
+class SpeedMeasurement:
     """All that was measured."""
 
-    limits: Limits
+    limits: MachineLimits
     measurement: Measurement
-    in_c: InC
-    starts: dict[str, Start]
+    in_c: CComparison
+    starts: dict[str, StartTimes]
 
 
-def backends(peers: Sequence[Backend]) -> list[Backend]:
+def compared_backends(peers: Sequence[Backend]) -> list[Backend]:
     """What is timed beside ``numba_simd``."""
     return [impls.load(PLAIN), impls.load(VECTORIZED), *peers]
 
 
-def run_limits(progress: Progress) -> Limits:
+def measure_speed_limits(progress: Progress) -> MachineLimits:
     """The limits for all cases, in all dtypes."""
     cases = [replace(case, dtype=dtype) for case, dtypes in GROUPS.items() for dtype in (case.dtype, *dtypes)]
-    return probes.measure(list(dict.fromkeys(cases)), progress)
+    return probes.measure_limits(list(dict.fromkeys(cases)), progress)
 
 
-def run_times(peers: Sequence[Backend], effort: Effort, seed: int, progress: Progress) -> Measurement:
+def measure_times(peers: Sequence[Backend], effort: Effort, seed: int, progress: Progress) -> Measurement:
     """All backends at all cases. Raises WorkerRefused where no worker can work."""
-    reference = impls.load(JIT)
-    groups = [arms(case, reference, backends(peers), dtypes) for case, dtypes in GROUPS.items()]
-    return measure(groups, effort, seed, progress)
+    reference = impls.load(SIMD)
+    groups = [arms_of_case(case, reference, compared_backends(peers), dtypes) for case, dtypes in GROUPS.items()]
+    return measure_cases(groups, effort, seed, progress)
 
 
-def run_c(effort: Effort, seed: int, progress: Progress) -> InC:
+def compare_with_c(effort: Effort, seed: int, progress: Progress) -> CComparison:
     """``numba_simd`` against C, in as many processes as the others."""
     progress.start(effort.processes)
-    expectation = expect(SAMPLE)
+    expectation = expect_case(SAMPLE)
     with tempfile.TemporaryDirectory() as folder:
         try:
-            library = c.build(Path(folder))
+            library = c.compile_library(Path(folder))
         except c.NoCompiler as error:
-            return InC([], str(error))
-        found: list[c.Compared] = []
+            return CComparison([], str(error))
+        found: list[c.CProcess] = []
         for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
-            progress.stage(f"{JIT} and C, process {number + 1} of {effort.processes}")
-            with closing(ask(Work(c.compare, (library, expectation, effort, process_seed)))) as answers:
-                (compared,) = (answer.value for answer in answers if isinstance(answer, Worked))
+            progress.stage(f"{SIMD} and C, process {number + 1} of {effort.processes}")
+            with closing(
+                run_job(CallJob(c.compare_in_process, (library, expectation, effort, process_seed)))
+            ) as answers:
+                (compared,) = (answer.value for answer in answers if isinstance(answer, CallResult))
             if isinstance(compared, str):
-                return InC([], compared)
+                return CComparison([], compared)
             found.append(compared)
             progress.advance()
-    return InC(found)
+    return CComparison(found)
 
 
-def run_starts(progress: Progress) -> dict[str, Start]:
+def measure_starts(progress: Progress) -> dict[str, StartTimes]:
     """Fresh processes, by dtype."""
-    dtypes = impls.load(JIT).dtypes
+    dtypes = impls.load(SIMD).dtypes
     progress.start(len(dtypes))
     found = {}
     for dtype in dtypes:
-        progress.stage(f"compiling {JIT} in {dtype}, and starting it again")
-        found[dtype] = start.measure(dtype, WARM_STARTS)
+        progress.stage(f"compiling {SIMD} in {dtype}, and starting it again")
+        found[dtype] = start.measure_start(dtype, WARM_STARTS)
         progress.advance()
     return found
 
 
-def goal_rows(speed: Speed) -> list[GoalRow]:
+def goal_rows(speed: SpeedMeasurement) -> list[GoalRow]:
     """A row for every figure that is aimed at."""
     return [*(_ratio_row(goal, speed) for goal in RATIOS), _share_row(speed), *_start_rows(speed.starts)]
 
 
-def ratio(measurement: Measurement, over: Arm, under: Arm) -> Interval | None:
+def arm_ratio(measurement: Measurement, over: Arm, under: Arm) -> Interval | None:
     """Time of one arm ÷ time of another, over the blocks that have both; None where there are none."""
-    pairs = zip(summary.times(over, measurement), summary.times(under, measurement), strict=True)
-    return statistics.ratio([statistics.log_ratios(*pair) for pair in pairs])
+    pairs = zip(summary.block_seconds(over, measurement), summary.block_seconds(under, measurement), strict=True)
+    return statistics.ratio_interval([statistics.log_ratios(*pair) for pair in pairs])
 
 
-def _ratio_row(goal: Goal, speed: Speed) -> GoalRow:
+def _ratio_row(goal: Goal, speed: SpeedMeasurement) -> GoalRow:
     if goal.under == C:
         in_c = speed.in_c
-        found = statistics.ratio([process.log_ratios for process in in_c.processes])
+        found = statistics.ratio_interval([process.log_ratios for process in in_c.processes])
         detail = in_c.reason or f"C takes {1e6 * median(one.seconds for one in in_c.processes):.3g} µs"
         return _row(goal, f"{goal.over} ÷ {goal.under}", found, detail)
     group = next(group for group in speed.measurement.groups if group[0].case == goal.case)
     under = next(arm for arm in group if arm.name == goal.under)
     candidates = [arm for arm in group[2:] if (_is_peer(arm) if goal.over == PEER else arm.name == goal.over)]
-    ratios = {arm: one for arm in candidates if (one := ratio(speed.measurement, arm, under)) is not None}
+    ratios = {arm: one for arm in candidates if (one := arm_ratio(speed.measurement, arm, under)) is not None}
     if not ratios:
         return _row(goal, f"{goal.over} ÷ {goal.under}", None, _why_none(goal, candidates, speed.measurement))
     fastest = min(ratios, key=lambda arm: ratios[arm].estimate)
@@ -148,15 +150,17 @@ def _why_none(goal: Goal, candidates: Sequence[Arm], measurement: Measurement) -
     return reasons[0] if reasons else f"{goal.over} is not there"
 
 
-def _share_row(speed: Speed) -> GoalRow:
+def _share_row(speed: SpeedMeasurement) -> GoalRow:
     goal = LIMIT_SHARE
     group = next(group for group in speed.measurement.groups if group[0].case == goal.case)
-    seconds = statistics.seconds([list(blocks.values()) for blocks in summary.times(group[0], speed.measurement)])
-    share = None if seconds is None else Interval(floor(goal.case, speed.limits) / seconds, None, None)
+    seconds = statistics.median_seconds(
+        [list(blocks.values()) for blocks in summary.block_seconds(group[0], speed.measurement)]
+    )
+    share = None if seconds is None else Interval(lower_bound(goal.case, speed.limits) / seconds, None, None)
     return _row(goal, f"{goal.over} ÷ {goal.under}", share, "")
 
 
-def _start_rows(starts: dict[str, Start]) -> Iterator[GoalRow]:
+def _start_rows(starts: dict[str, StartTimes]) -> Iterator[GoalRow]:
     for dtype, one in starts.items():
         yield _seconds_row(
             f"all kernels compiled, {dtype}", Ratio(estimate=one.cold, low=None, high=None), COLD_SECONDS

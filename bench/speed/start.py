@@ -7,7 +7,6 @@ import sys
 import tempfile
 from dataclasses import dataclass
 
-from bench.speed.goals import JIT
 from bench.timing import threads
 from bench.timing.measure import CACHES
 from bench.timing.processes import ROOT
@@ -23,21 +22,21 @@ print(time.perf_counter() - begun)
 
 
 @dataclass(frozen=True)
-class Start:
+class StartTimes:
     """Seconds in one dtype: in a process that finds nothing compiled, and in later ones, one after another."""
 
     cold: float
     warm: list[float]
 
 
-def measure(dtype: str, times: int) -> Start:
+def measure_start(dtype: str, times: int) -> StartTimes:
     """Start a process with an empty cache, and then some. All imports count, and Python's own start does not."""
     with tempfile.TemporaryDirectory() as folder:
-        return Start(_seconds(dtype, folder), [_seconds(dtype, folder) for _ in range(times)])
+        return StartTimes(_seconds(dtype, folder), [_seconds(dtype, folder) for _ in range(times)])
 
 
 def _seconds(dtype: str, cache: str) -> float:
     variables = {**dict.fromkeys(CACHES, cache), "PYTHONPATH": str(ROOT)}
-    environment = {**threads.environment(), **variables}
+    environment = {**threads.thread_environment(), **variables}
     command = [sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)]
     return float(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)

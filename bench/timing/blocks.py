@@ -14,11 +14,11 @@ from random import Random
 from typing import Any
 
 from bench.timing.messages import Arm, Effort, Sample
-from bench.timing.stretches import STRETCH, stretch
+from bench.timing.stretches import SAMPLE_SECONDS, time_calls
 
 
 @dataclass(frozen=True)
-class Plan:
+class ArmPlan:
     """How an arm is timed: ``function(argument)``, ``loops`` calls at a time, in so many of the blocks."""
 
     arm: Arm
@@ -28,22 +28,22 @@ class Plan:
     blocks: int
 
 
-def plan(
+def plan_arms(
     arms: Sequence[Arm],
     calls: Sequence[tuple[Callable[[Any], object], Any]],
     seconds: Sequence[float],
     effort: Effort,
-) -> list[Plan]:
+) -> list[ArmPlan]:
     """How to time arms whose calls take so many seconds. The first arm, the reference, is in every block."""
     plans = []
     for arm, (function, argument), duration in zip(arms, calls, seconds, strict=True):
-        loops = max(1, round(STRETCH / duration))
+        loops = max(1, round(SAMPLE_SECONDS / duration))
         count = max(1, min(effort.most_blocks, int(effort.budget / (duration * loops))))
-        plans.append(Plan(arm, function, argument, loops, count))
+        plans.append(ArmPlan(arm, function, argument, loops, count))
     return [replace(one, blocks=min(one.blocks, plans[0].blocks)) for one in plans]
 
 
-def orders(arms: int, random: Random) -> Iterator[list[int]]:
+def balanced_orders(arms: int, random: Random) -> Iterator[list[int]]:
     """Orders of the arms without end: the rows of random Latin squares, each row followed by its reverse.
 
     Over the two orders of a row, any two arms come once in either order; over a square's, each arm comes
@@ -62,8 +62,8 @@ def takes_part(block: int, blocks: int, of: int) -> bool:
     return (block + 1) * blocks // of > block * blocks // of
 
 
-def run(
-    plans: Sequence[Plan], random: Random, before: Callable[[Arm], None] = lambda arm: None
+def time_interleaved(
+    plans: Sequence[ArmPlan], random: Random, before: Callable[[Arm], None] = lambda arm: None
 ) -> dict[Arm, list[Sample]]:
     """Time the arms in blocks, with the garbage collector off.
 
@@ -76,13 +76,13 @@ def run(
     gc.collect()
     gc.disable()
     try:
-        for block, order in zip(range(total), orders(len(plans), random), strict=False):
+        for block, order in zip(range(total), balanced_orders(len(plans), random), strict=False):
             present = [plans[index] for index in order if takes_part(block, plans[index].blocks, total)]
             for position, plan in enumerate(present):
                 before(plan.arm)
                 if plan.loops > 1:
                     plan.function(plan.argument)
-                seconds = stretch(plan.function, plan.argument, plan.loops)
+                seconds = time_calls(plan.function, plan.argument, plan.loops)
                 samples[plan.arm].append(Sample(block, position, plan.loops, seconds))
     finally:
         if enabled:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 LEARNING_RATE = 1e-4
 
 
-def call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], object], Any]:
+def timed_call(case: Case, model: Model, problem: Problem) -> tuple[Callable[[Any], object], Any]:
     """Function and argument whose call ``function(argument)`` is timed.
 
     For ``forward`` the function is the model's own bound method, for a call may take less than half a microsecond and

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 
-def begin() -> Callable[[object], None]:
+def connect_to_parent() -> Callable[[object], None]:
     """Make this process a worker; returns the function that sends an answer.
 
     Answers go to what standard output was. From then on standard output is standard error, so that a backend that

@@ -12,7 +12,7 @@ from bench.cases import Case
 from bench.proof import conduct
 from bench.proof.bounds import Analysis, exact, exact_pairs
 from bench.proof.expectation import Expectation
-from bench.proof.inputs import Problem, draw
+from bench.proof.inputs import Problem, draw_problem
 from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
 from bench.timing.calls import LEARNING_RATE
 from impls import Backend, Model, Network, load
@@ -25,26 +25,26 @@ class CheckFailed(Exception):
 
 
 @cache
-def contract(name: str, dtype: str) -> Evidence:
+def contract_evidence(name: str, dtype: str) -> Evidence:
     """Evidence that a backend keeps the contract's promises, tried once in a process, on a small network."""
-    return conduct.check(load(name), draw(SMALL, SMALL_BATCH, dtype))
+    return conduct.check_contract(load(name), draw_problem(SMALL, SMALL_BATCH, dtype))
 
 
-def build(backend: Backend, case: Case, problem: Problem) -> Model:
+def build_model(backend: Backend, case: Case, problem: Problem) -> Model:
     """A model of the case's network with the problem's parameters."""
     return backend.build(case.network, problem.parameters, dtype=case.dtype)
 
 
-def before(backend: Backend, case: Case, expectation: Expectation) -> tuple[Model, Evidence]:
+def build_verified(backend: Backend, case: Case, expectation: Expectation) -> tuple[Model, Evidence]:
     """A model that is ready to be timed, checked and thereby warm, and the evidence for it."""
-    model = build(backend, case, expectation.problem)
+    model = build_model(backend, case, expectation.problem)
     evidence = expectation.check(model)
     if case.operation == "train":  # the check has trained it
-        model = build(backend, case, expectation.problem)
+        model = build_model(backend, case, expectation.problem)
     return model, evidence
 
 
-def after(
+def verify_timed_call(
     backend: Backend,
     case: Case,
     expectation: Expectation,
@@ -59,14 +59,14 @@ def after(
     if case.operation == "train":
         start = timed.parameters()
         losses = function(argument)
-        require(judged(case, expectation, losses, start, timed.parameters()))
-        require(expectation.check(build(backend, case, expectation.problem)))
+        require(judge_result(case, expectation, losses, start, timed.parameters()))
+        require(expectation.check(build_model(backend, case, expectation.problem)))
         return
-    require(judged(case, expectation, function(argument)))
+    require(judge_result(case, expectation, function(argument)))
     require(expectation.check(timed))
 
 
-def judged(case: Case, expectation: Expectation, result: Any, before: Any = None, after: Any = None) -> Evidence:
+def judge_result(case: Case, expectation: Expectation, result: Any, before: Any = None, after: Any = None) -> Evidence:
     """Evidence on what a timed call returned; of a training, also on the parameters before and after it."""
     if case.operation == "train":
         return _judged_training(case, expectation.problem, before, result, after)

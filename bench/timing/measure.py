@@ -16,10 +16,10 @@ from typing import Protocol
 
 from bench.cases import Case
 from bench.proof.targets import Evidence
-from bench.proof.verify import expect
+from bench.proof.verify import expect_case
 from bench.timing.machine import Conditions
-from bench.timing.messages import Arm, Compile, Compiled, Done, Effort, Time, Timed
-from bench.timing.processes import WorkerDied, ask
+from bench.timing.messages import Arm, CompileJob, CompileResult, Done, Effort, TimedGroup, TimeJob
+from bench.timing.processes import WorkerDied, run_job
 from bench.timing.threads import Pool
 from impls import Backend, load
 
@@ -47,11 +47,11 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True)
-class Process:
+class TimingProcess:
     """What one timing process measured. More than one entry in ``conditions``: it was started again."""
 
     seed: int
-    timed: list[Timed] = field(default_factory=list)
+    timed: list[TimedGroup] = field(default_factory=list)
     conditions: list[Conditions] = field(default_factory=list)
     pools: list[Pool] = field(default_factory=list)
 
@@ -78,11 +78,13 @@ class Measurement:
     evidence: dict[Arm, Evidence] = field(default_factory=dict)
     seconds: dict[Arm, float] = field(default_factory=dict)
     failures: dict[Arm, str] = field(default_factory=dict)
-    processes: list[Process] = field(default_factory=list)
+    processes: list[TimingProcess] = field(default_factory=list)
     compile_times: list[CompileTime] = field(default_factory=list)
 
 
-def arms(case: Case, reference: Backend, others: Sequence[Backend], also: Sequence[str] = ()) -> tuple[Arm, ...]:
+def arms_of_case(
+    case: Case, reference: Backend, others: Sequence[Backend], also: Sequence[str] = ()
+) -> tuple[Arm, ...]:
     """Arms of a case: the reference, the reference again, and the others, as far as they have the dtype.
 
     A reference that has not runs in the first dtype that it has. The others run in the dtypes ``also``, too.
@@ -100,7 +102,7 @@ def arms(case: Case, reference: Backend, others: Sequence[Backend], also: Sequen
     )
 
 
-def measure(
+def measure_cases(
     groups: Sequence[tuple[Arm, ...]],
     effort: Effort,
     seed: int,
@@ -118,13 +120,15 @@ def measure(
     progress.stage("computing the exact results")
     expectations = {}
     for case in cases:
-        expectations[case] = expect(case)
+        expectations[case] = expect_case(case)
         progress.advance()
     measurement = Measurement(groups, lacking)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
         progress.stage(f"timing, process {number + 1} of {effort.processes}")
         chosen = tuple(_chosen(group, measurement, effort, number) for group in present)
-        time(Time(chosen, expectations, dict(measurement.seconds), effort, process_seed), measurement, progress)
+        time_in_worker(
+            TimeJob(chosen, expectations, dict(measurement.seconds), effort, process_seed), measurement, progress
+        )
     for backend in compiling:
         progress.stage(f"compiling {backend}")
         lacks = load(backend).lacks(cases[0].network)
@@ -134,24 +138,24 @@ def measure(
             if (case.network, case.dtype) == (cases[0].network, cases[0].dtype) and case.operation not in lacks
         ]
         with suppress(WorkerDied):  # it has shown up in the timing as well
-            measurement.compile_times.append(compile_time(Compile(backend, tuple(own))))
+            measurement.compile_times.append(measure_compile_time(CompileJob(backend, tuple(own))))
         progress.advance()
     return measurement
 
 
-def time(job: Time, measurement: Measurement, progress: Progress, path: Sequence[Path] = ()) -> None:
+def time_in_worker(job: TimeJob, measurement: Measurement, progress: Progress, path: Sequence[Path] = ()) -> None:
     """Time groups of arms in a process, and add the outcome to the measurement.
 
     What lies under ``path`` is imported before what lies here.
     """
-    process = Process(job.seed)
+    process = TimingProcess(job.seed)
     measurement.processes.append(process)
     remaining = [group for group in job.groups if group]
     while remaining:
         try:
-            with closing(ask(replace(job, groups=tuple(remaining)), path=path)) as answers:
+            with closing(run_job(replace(job, groups=tuple(remaining)), path=path)) as answers:
                 for answer in answers:
-                    if isinstance(answer, Timed):
+                    if isinstance(answer, TimedGroup):
                         process.timed.append(answer)
                         measurement.evidence.update(answer.evidence)
                         measurement.seconds.update(answer.seconds)
@@ -168,13 +172,13 @@ def time(job: Time, measurement: Measurement, progress: Progress, path: Sequence
             remaining = [group for group in without if group]
 
 
-def compile_time(job: Compile) -> CompileTime:
+def measure_compile_time(job: CompileJob) -> CompileTime:
     """Time a backend's first results with an empty cache folder, then with the filled one."""
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for _ in ("cold", "cached"):
-            with closing(ask(job, dict.fromkeys(CACHES, folder))) as answers:
-                seconds += [answer.seconds for answer in answers if isinstance(answer, Compiled)]
+            with closing(run_job(job, dict.fromkeys(CACHES, folder))) as answers:
+                seconds += [answer.seconds for answer in answers if isinstance(answer, CompileResult)]
     return CompileTime(job.backend, str(job.cases[0].network), *seconds)
 
 

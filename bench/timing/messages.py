@@ -46,7 +46,7 @@ class Effort:
 
 
 @dataclass(frozen=True)
-class Time:
+class TimeJob:
     """Job: check and time groups of arms, each group one case, the reference first.
 
     ``seconds`` for a call of an arm, roughly, comes from an earlier process; where it is missing it is estimated.
@@ -65,7 +65,7 @@ class Time:
 
 
 @dataclass(frozen=True)
-class Compile:
+class CompileJob:
     """Job: time from a backend's first model to the first result of each case, all of one network."""
 
     backend: str
@@ -78,7 +78,7 @@ class Compile:
 
 
 @dataclass(frozen=True)
-class Work:
+class CallJob:
     """Job: call a function of this project, one that a module holds, on one thread."""
 
     function: Callable[..., Any]
@@ -87,7 +87,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class At:
+class Starting:
     """The worker is about to deal with this arm."""
 
     arm: Arm
@@ -105,7 +105,7 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedGroup:
     """Outcome of ``Time`` for one group. An arm has samples, or a failure: why it has none."""
 
     group: tuple[Arm, ...]
@@ -116,14 +116,14 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Compiled:
+class CompileResult:
     """Outcome of ``Compile``: seconds until every case has given its first result."""
 
     seconds: float
 
 
 @dataclass(frozen=True)
-class Worked:
+class CallResult:
     """Outcome of ``Work``: what the function returned."""
 
     value: Any
@@ -144,5 +144,5 @@ class Done:
     pools: list[Pool]
 
 
-Job = Time | Compile | Work
-Message = At | Timed | Compiled | Worked | Refused | Done
+Job = TimeJob | CompileJob | CallJob
+Message = Starting | TimedGroup | CompileResult | CallResult | Refused | Done

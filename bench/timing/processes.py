@@ -18,7 +18,7 @@ from typing import IO, Any
 import psutil
 
 from bench.timing import threads
-from bench.timing.messages import At, Done, Job, Message, Refused
+from bench.timing.messages import Done, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,17 +33,17 @@ class WorkerRefused(RuntimeError):
 class WorkerDied(Exception):
     """A worker ended or hung before its job was done; ``at`` is what it was dealing with."""
 
-    def __init__(self, at: At, how: str):
+    def __init__(self, at: Starting, how: str):
         super().__init__(f"its process {how} while {at.step}")
         self.at = at
 
 
-class Gone(Exception):
+class WorkerGone(Exception):
     """A worker ended or hung; the text says how."""
 
 
 @contextmanager
-def start(
+def start_worker(
     module: str, variables: Mapping[str, str] | None = None, path: Sequence[Path] = (), count: int = 1
 ) -> Iterator[Worker]:
     """A fresh process that runs a module of this project, and is gone when the context ends.
@@ -53,7 +53,7 @@ def start(
     """
     # The worker is to run this very code, and not what the current folder may hold.
     places = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.environment(count=count), "PYTHONPATH": places, **(variables or {})}
+    environment = {**threads.thread_environment(count=count), "PYTHONPATH": places, **(variables or {})}
     command = [sys.executable, "-P", "-m", module]
     with tempfile.TemporaryFile() as stderr:
         process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
@@ -85,7 +85,7 @@ class Worker:
         except Empty:
             message = None
         if message is None:
-            raise Gone(self._ending(silence))
+            raise WorkerGone(self._ending(silence))
         return message
 
     def last_line(self) -> str:
@@ -102,7 +102,7 @@ class Worker:
         return f"died of {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
 
 
-def ask(
+def run_job(
     job: Job,
     variables: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
@@ -112,19 +112,19 @@ def ask(
 
     Raises WorkerDied, or WorkerRefused where it is no arm's fault.
     """
-    with start("bench.timing.worker", variables, path, job.threads) as worker:
+    with start_worker("bench.timing.worker", variables, path, job.threads) as worker:
         worker.send(job)
         at = None
         while True:
             try:
                 message = worker.receive(silence)
-            except Gone as end:
+            except WorkerGone as end:
                 if at is None:
                     raise WorkerRefused(f"a measuring process {end} before it began: {worker.last_line()}") from None
                 raise WorkerDied(at, str(end)) from None
             if isinstance(message, Refused):
                 raise WorkerRefused(message.reason)
-            if isinstance(message, At):
+            if isinstance(message, Starting):
                 at = message
                 continue
             yield message

@@ -26,7 +26,7 @@ def log_ratios(numerator: Mapping[int, float], denominator: Mapping[int, float])
     return [math.log(numerator[block] / denominator[block]) for block in sorted(numerator.keys() & denominator.keys())]
 
 
-def ratio(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval | None:
+def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval | None:
     """Ratio and interval from the logarithms of the ratios in the blocks of each process; None if there are none.
 
     A process counts once, with the median of its blocks: blocks of one process share its memory layout and are not
@@ -43,7 +43,7 @@ def ratio(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) 
     return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
-def seconds(processes: Sequence[Sequence[float]]) -> float | None:
+def median_seconds(processes: Sequence[Sequence[float]]) -> float | None:
     """Seconds per call: the median over processes of the median over blocks; None if there are no samples."""
     medians = [median(blocks) for blocks in processes if blocks]
     return median(medians) if medians else None

@@ -7,12 +7,12 @@ from itertools import repeat
 from time import perf_counter_ns
 from typing import Any
 
-MOST_DOUBLINGS = 20
-STRETCH = 0.005
+MAX_DOUBLINGS = 20
+SAMPLE_SECONDS = 0.005
 """Seconds that an arm is timed for in a block, by as many calls as fit; a slower call is timed alone."""
 
 
-def stretch(function: Callable[[Any], object], argument: Any, loops: int) -> float:
+def time_calls(function: Callable[[Any], object], argument: Any, loops: int) -> float:
     """Seconds per call of ``function(argument)``, over ``loops`` calls.
 
     The loop adds to a call one step of ``repeat`` and the call instruction, 0.02 µs or so, and to the whole
@@ -25,15 +25,15 @@ def stretch(function: Callable[[Any], object], argument: Any, loops: int) -> flo
     return (perf_counter_ns() - start) * 1e-9 / loops
 
 
-def estimate(function: Callable[[Any], object], argument: Any) -> float:
+def estimate_seconds(function: Callable[[Any], object], argument: Any) -> float:
     """Seconds per call, roughly: from as many calls, doubled each time, as fill a fifth of a stretch.
 
     One call before is not counted: the first with these very arguments may load or compile something. Raises
     RuntimeError where the clock stands still.
     """
     function(argument)
-    for loops in (2**power for power in range(MOST_DOUBLINGS)):
-        seconds = stretch(function, argument, loops)
-        if seconds * loops >= STRETCH / 5:
+    for loops in (2**power for power in range(MAX_DOUBLINGS)):
+        seconds = time_calls(function, argument, loops)
+        if seconds * loops >= SAMPLE_SECONDS / 5:
             return seconds
     raise RuntimeError("the clock stands still")

@@ -39,12 +39,12 @@ class Pool:
     num_threads: int
 
 
-def environment(base: Mapping[str, str] = os.environ, count: int = 1) -> dict[str, str]:
+def thread_environment(base: Mapping[str, str] = os.environ, count: int = 1) -> dict[str, str]:
     """Environment for a child process: ``base`` with every thread variable set to the count."""
     return {**base, **dict.fromkeys(VARIABLES, str(count)), **(BRIEFLY if count > 1 else {})}
 
 
-def set_own() -> None:
+def limit_own_threads() -> None:
     """Set the variables of this process to 1. Raises ThreadCountError if NumPy has already read other values."""
     wanted = dict.fromkeys(VARIABLES, "1")
     if all(os.environ.get(name) == value for name, value in wanted.items()):
@@ -54,7 +54,7 @@ def set_own() -> None:
     os.environ.update(wanted)
 
 
-def check(count: int = 1) -> list[Pool]:
+def check_thread_counts(count: int = 1) -> list[Pool]:
     """Pools of the libraries imported so far. Raises ThreadCountError if one has another number of threads."""
     from threadpoolctl import threadpool_info
 

@@ -13,40 +13,40 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from bench.proof.blame import described
-from bench.proof.inputs import draw
+from bench.proof.blame import describe_error
+from bench.proof.inputs import draw_problem
 from bench.proof.targets import Evidence
 from bench.timing import blocks, channel, checks, stretches, threads
-from bench.timing.calls import call
+from bench.timing.calls import timed_call
 from bench.timing.machine import Meter
 from bench.timing.messages import (
     Arm,
-    At,
-    Compile,
-    Compiled,
+    CallJob,
+    CallResult,
+    CompileJob,
+    CompileResult,
     Done,
     Job,
     Message,
     Refused,
     Sample,
-    Time,
-    Timed,
-    Work,
-    Worked,
+    Starting,
+    TimedGroup,
+    TimeJob,
 )
 from impls import BackendError, Model, load
 
 Send = Callable[[Message], None]
 
 
-def time_groups(job: Time, send: Send) -> None:
+def time_groups(job: TimeJob, send: Send) -> None:
     """Time the groups of arms one after the other."""
     random = Random(job.seed)
     for group in job.groups:
         send(time_group(group, job, random, send))
 
 
-def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) -> Timed:
+def time_group(group: tuple[Arm, ...], job: TimeJob, random: Random, send: Send) -> TimedGroup:
     """Build, check, time and check again the arms of a group; one that fails leaves the others to go on."""
     models: dict[Arm, Model] = {}
     evidence: dict[Arm, Evidence] = {}
@@ -60,7 +60,7 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
     def each(step: str, action: Callable[[Arm], None]) -> None:
         for arm in group:
             if arm not in failures:
-                send(At(arm, step))
+                send(Starting(arm, step))
                 try:
                     action(arm)
                 except (Exception, SystemExit) as error:
@@ -69,32 +69,32 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
     def prepare(arm: Arm) -> None:
         backend, expectation = load(arm.backend), job.expectations[arm.case]
         if arm in checked:
-            models[arm] = checks.build(backend, arm.case, expectation.problem)
+            models[arm] = checks.build_model(backend, arm.case, expectation.problem)
             return
         start = time.perf_counter()
-        models[arm], evidence[arm] = checks.before(backend, arm.case, expectation)
+        models[arm], evidence[arm] = checks.build_verified(backend, arm.case, expectation)
         duration = time.perf_counter() - start
         checks.require(evidence[arm])
         if arm not in seconds:  # in the first process
-            checks.require(checks.contract(arm.backend, arm.case.dtype))
+            checks.require(checks.contract_evidence(arm.backend, arm.case.dtype))
             # A check makes one call at least, and of slow ones none is spent on an estimate.
             slow = duration > job.effort.slow and not backend.compiles
-            function, argument = call(arm.case, models[arm], expectation.problem)
-            seconds[arm] = duration if slow else stretches.estimate(function, argument)
+            function, argument = timed_call(arm.case, models[arm], expectation.problem)
+            seconds[arm] = duration if slow else stretches.estimate_seconds(function, argument)
 
     def verify(arm: Arm) -> None:
         if arm not in checked:
-            checks.after(load(arm.backend), arm.case, job.expectations[arm.case], models[arm], calls[arm])
+            checks.verify_timed_call(load(arm.backend), arm.case, job.expectations[arm.case], models[arm], calls[arm])
 
     each("checking", prepare)
     while ready := [arm for arm in group if arm not in failures]:
-        calls = {arm: call(arm.case, models[arm], job.expectations[arm.case].problem) for arm in ready}
+        calls = {arm: timed_call(arm.case, models[arm], job.expectations[arm.case].problem) for arm in ready}
         current = ready[0]
 
         def before(arm: Arm) -> None:
             nonlocal current
             current = arm
-            send(At(arm, "timing"))
+            send(Starting(arm, "timing"))
 
         try:
             for arm in ready:  # the checks may have made no call like it: other epochs may mean compiling again
@@ -102,48 +102,48 @@ def time_group(group: tuple[Arm, ...], job: Time, random: Random, send: Send) ->
                     before(arm)
                     function, argument = calls[arm]
                     function(argument)
-            plans = blocks.plan(ready, list(calls.values()), [seconds[arm] for arm in ready], job.effort)
-            samples = blocks.run(plans, random, before)
+            plans = blocks.plan_arms(ready, list(calls.values()), [seconds[arm] for arm in ready], job.effort)
+            samples = blocks.time_interleaved(plans, random, before)
             break
         except Exception as error:  # the others are timed again, without it
             failures[current] = reason(error)
     each("checking after timing", verify)
     samples = {arm: taken for arm, taken in samples.items() if arm not in failures}
     seconds.update((arm, median(sample.seconds for sample in taken)) for arm, taken in samples.items())
-    return Timed(group, evidence, seconds, samples, failures)
+    return TimedGroup(group, evidence, seconds, samples, failures)
 
 
-def compile_cases(job: Compile, send: Send) -> None:
+def compile_cases(job: CompileJob, send: Send) -> None:
     """Time a backend's first model and first results. Its library is imported before."""
     backend = load(job.backend)
-    problems = [draw(case.network, case.batch, case.dtype) for case in job.cases]
+    problems = [draw_problem(case.network, case.batch, case.dtype) for case in job.cases]
     start = time.perf_counter()
     for case, problem in zip(job.cases, problems, strict=True):
-        send(At(Arm(job.backend, job.backend, case), "compiling"))
-        function, argument = call(case, checks.build(backend, case, problem), problem)
+        send(Starting(Arm(job.backend, job.backend, case), "compiling"))
+        function, argument = timed_call(case, checks.build_model(backend, case, problem), problem)
         function(argument)
-    send(Compiled(time.perf_counter() - start))
+    send(CompileResult(time.perf_counter() - start))
 
 
 def reason(error: BaseException) -> str:
     """An exception in one line."""
-    return str(error) if isinstance(error, checks.CheckFailed | BackendError) else described(error)
+    return str(error) if isinstance(error, checks.CheckFailed | BackendError) else describe_error(error)
 
 
 def main() -> None:
     """Do one job."""
-    send = channel.begin()
+    send = channel.connect_to_parent()
     job: Job = pickle.load(sys.stdin.buffer)
     meter = Meter.start()
     match job:
-        case Time():
+        case TimeJob():
             time_groups(job, send)
-        case Compile():
+        case CompileJob():
             compile_cases(job, send)
-        case Work():
-            send(Worked(job.function(*job.arguments)))
+        case CallJob():
+            send(CallResult(job.function(*job.arguments)))
     try:
-        send(Done(meter.read(), threads.check(job.threads)))
+        send(Done(meter.read(), threads.check_thread_counts(job.threads)))
     except threads.ThreadCountError as error:
         send(Refused(str(error)))
 
