@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bench.timing import threads
+from pairbench import threads
 
 if TYPE_CHECKING:
     from bench.records.gate_schema import GateRow
@@ -62,9 +62,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if revision is None and baseline is None:
         return
     from bench.cli import gate
-    from bench.gate import trees
     from bench.records import files
     from bench.records.gate_schema import Baseline
+    from pairbench import worktrees
 
     if revision is not None and baseline is not None:
         raise pytest.UsageError("name either --benchmark-gate-against or --benchmark-gate-baseline")
@@ -74,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
         gate.share(config.getoption("benchmark_gate_threshold"))
         gate.seconds(config.getoption("benchmark_gate_budget"))
         if revision is not None:
-            trees.read_revision(trees.find_repository(), revision)
+            worktrees.read_revision(worktrees.find_repository(), revision)
         else:
             files.read(baseline, Baseline)
     except ValueError as error:
@@ -102,14 +102,14 @@ def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Cal
     """Make the gate's verdict on a case that of the test that runs it, and put its figures beside the test's."""
     if row is None:
         return
-    from bench.cli import verdicts
+    from bench.report import gate_tables
 
     extra_info["gate"] = row.model_dump()
-    record_property(GATE, verdicts.sentence(row))
+    record_property(GATE, gate_tables.sentence(row))
     if row.verdict == "FAIL":
-        pytest.fail(verdicts.sentence(row), pytrace=False)
+        pytest.fail(gate_tables.sentence(row), pytrace=False)
     if row.verdict == "INCONCLUSIVE":
-        pytest.skip(verdicts.sentence(row))
+        pytest.skip(gate_tables.sentence(row))
 
 
 @pytest.hookimpl(trylast=True)
@@ -160,7 +160,7 @@ def _tell_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[st
 def _tell_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
     if not rows:
         return
-    from bench.cli.tables import number
+    from bench.report.tables import number
 
     cases: dict[str, list[Any]] = {}
     for row in rows:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import impls
-from bench.gate import alone
 from impls import Backend, Network
+from pairbench import lock
 from tests import gates
 from tests.third_party import install, path_with
 
@@ -44,5 +44,5 @@ def repository(tmp_path, monkeypatch):
     gates.lay_out(root)
     monkeypatch.chdir(root)
     # A machine may be slow, and this one may be busy: a lock of the tests' own keeps other gates out of them.
-    monkeypatch.setattr(alone.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(lock.tempfile, "gettempdir", lambda: str(tmp_path))
     return root

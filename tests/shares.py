@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_info
 
 from bench.proof.bounds import Analysis, exact, exact_pairs
 from bench.proof.expectation import expect_result
-from bench.proof.inputs import draw_problem
+from bench.proof.problems import draw_problem
 from bench.proof.targets import bounded_target, flat, flat_bounded
 from impls import Network, load, numba_simd
 from impls._simd import parallel

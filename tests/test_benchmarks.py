@@ -11,13 +11,13 @@ from random import Random
 import pytest
 
 import impls
-from bench import selection
+from bench import correctness, selection
 from bench.cases import select_cases
 from bench.plugin import PROPERTY, settle
 from bench.proof.verify import expect_case
-from bench.timing import blocks, checks, statistics, stretches
-from bench.timing.calls import timed_call
-from bench.timing.messages import Arm, Effort
+from bench.workload import timed_call
+from pairbench import interleave, statistics, timer
+from pairbench.worker_protocol import Arm, Effort
 
 PAIRED = Effort(processes=1, budget=0.1, most_blocks=10, slow=0, slow_processes=1, compile=False)
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")
@@ -27,7 +27,7 @@ expectation = cache(expect_case)
 
 @cache
 def reference_model(case):
-    return checks.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
+    return correctness.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
 
 
 @pytest.mark.parametrize("name", CORE)
@@ -37,8 +37,8 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
         pytest.skip(str(error))
-    model, evidence = checks.build_verified(backend, case, expectation(case))
-    checks.require(evidence)
+    model, evidence = correctness.build_verified(backend, case, expectation(case))
+    correctness.require(evidence)
     function, argument = timed_call(case, model, expectation(case).problem)
     function(argument)  # the first call with these very arguments may load something
 
@@ -55,7 +55,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         speedup = paired_speedup(case, name, (function, argument))
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
-    checks.verify_timed_call(backend, case, expectation(case), model, (function, argument))
+    correctness.verify_timed_call(backend, case, expectation(case), model, (function, argument))
     settle(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
@@ -63,7 +63,7 @@ def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, from blocks that hold both."""
     arms = [Arm("reference", selection.REFERENCE, case), Arm(name, name, case)]
     calls = [timed_call(case, reference_model(case), expectation(case).problem), timed]
-    plans = blocks.plan_arms(arms, calls, [stretches.estimate_seconds(*one) for one in calls], PAIRED)
-    samples = blocks.time_interleaved(plans, Random(0))
+    plans = interleave.plan_arms(arms, calls, [timer.estimate_seconds(*one) for one in calls], PAIRED)
+    samples = interleave.time_interleaved(plans, Random(0))
     seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in arms]
     return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bench.proof.bounds import Analysis, exact, exact_pairs
-from bench.proof.inputs import draw_problem
 from bench.proof.oracle import Oracle, mp
+from bench.proof.problems import draw_problem
 from bench.proof.targets import exact_target, flat_bounded
 from bench.proof.verify import NETWORKS
 from impls import Network

@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 
 import impls
 from bench.cases import OPERATIONS, Case, select_cases
-from bench.proof.inputs import draw_problem
-from bench.timing.calls import LEARNING_RATE, timed_call
+from bench.proof.problems import draw_problem
+from bench.workload import LEARNING_RATE, timed_call
 from impls import Network
 
 SMALL = Network((3, 3, 1))

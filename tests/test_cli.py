@@ -15,15 +15,16 @@ import pytest
 
 import impls
 from bench import selection
-from bench.cli import commands, proof, tables
+from bench.cli import commands, proof
 from bench.cli.main import main
-from bench.limits import probes
-from bench.limits.floor import MachineLimits
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.records import files, schema
-from bench.timing.messages import Effort
+from bench.report import tables
+from bench.roofline import probes
+from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
+from pairbench.worker_protocol import Effort
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
@@ -298,7 +299,7 @@ def test_a_backend_that_is_named_must_be_there(capsys, third_party):
 
 @pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": "mlpbench.latest/1", "file": 3}'])
 def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeypatch, content):
-    monkeypatch.setattr(commands, "measure", None)
+    monkeypatch.setattr(commands, "measure_cases", None)
     Path("results").mkdir()
     Path("results/latest.json").write_text(content)
     assert "results/latest.json" in one_line_error(capsys, "run")
@@ -306,7 +307,7 @@ def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeyp
 
 
 def test_a_file_that_is_not_ours_is_not_overwritten(capsys, monkeypatch):
-    monkeypatch.setattr(commands, "measure", None)
+    monkeypatch.setattr(commands, "measure_cases", None)
     Path("notes.txt").write_text("mine")
     for command in (("run",), ("compare", "numpy_plain", "python_loops"), ("backends",)):
         assert "notes.txt" in one_line_error(capsys, *command, "--json", "notes.txt")
@@ -317,7 +318,7 @@ def test_an_unexpected_error_is_one_line_and_status_4(capsys, monkeypatch):
     def fail():
         raise RuntimeError("two\nlines")
 
-    monkeypatch.setattr("bench.timing.machine.describe", fail)
+    monkeypatch.setattr("pairbench.machine.describe", fail)
     assert one_line_error(capsys, "backends", status=4) == "mlpbench: RuntimeError: two lines"
     monkeypatch.setenv("MLPBENCH_TRACEBACK", "1")
     assert main(["backends"]) == 4

@@ -11,15 +11,15 @@ import pytest
 from bench.cases import Case
 from bench.cli.main import main
 from bench.cli.terminal import Lines
-from bench.gate import baseline, sets
+from bench.gate import baseline
 from bench.gate.baseline import BaselineHead, MeasuredSession
-from bench.gate.run import GateTask
-from bench.gate.sets import BackendCase
-from bench.gate.trees import Revision
+from bench.gate.comparison import GateTask
 from bench.records import files
 from bench.records.gate_schema import AcceptedGain, Baseline, Bucket, Gate, RecordedSession, Session, SessionRow
-from bench.timing import machine
 from impls import Network
+from pairbench import machine, rounds
+from pairbench.rounds import BackendCase
+from pairbench.worktrees import Revision
 from tests.gates import git, plant
 
 FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "4")
@@ -50,7 +50,7 @@ HEAD = BaselineHead(Revision("", None, {}), Path(), (ROW,), GateTask({}, (KEY,),
 def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
     """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
     second = again if isinstance(again, MeasuredSession) else MeasuredSession(again or now or session(), {})
-    monkeypatch.setattr(baseline, "measure", lambda head, progress, keys: second)
+    monkeypatch.setattr(baseline, "measure_session", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
     first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
     (found,), interrupted = baseline.judge_baseline(HEAD, own, first, 0.05, None)
@@ -97,7 +97,7 @@ def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothin
 def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
     reference = ROW.of("python_loops").key
     seconds = {KEY: {"head": [4e-6, 5e-6, 6e-6]}, reference: {"head": [44e-6, 45e-6, 46e-6]}}
-    answers = iter([sets.RoundResult(seconds=seconds), KeyboardInterrupt()])
+    answers = iter([rounds.RoundResult(seconds=seconds), KeyboardInterrupt()])
 
     def measure(*_):
         one = next(answers)
@@ -105,8 +105,8 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
             raise one
         return one
 
-    monkeypatch.setattr(sets, "measure", measure)
-    plans = {key: sets.RoundPlan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
+    monkeypatch.setattr(rounds, "measure_round", measure)
+    plans = {key: rounds.RoundPlan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
     measured = baseline.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])
     assert measured.interrupted == 1
     assert measured.session.rows[KEY].speedup == pytest.approx(9)

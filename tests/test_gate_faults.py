@@ -14,16 +14,17 @@ import pytest
 from filelock import FileLock
 
 from bench.cli.main import main
-from bench.gate import alone, sets, state
+from bench.gate import state
 from bench.records import files
 from bench.records.gate_schema import Gate
+from pairbench import lock, rounds
 from tests.gates import QUICK, ROOT, gate, left_behind, plant, sides, start
 
 pytestmark = pytest.mark.slow
 
 
 def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch):
-    monkeypatch.setattr(sets, "CALLING", 3.0)
+    monkeypatch.setattr(rounds, "CALL_TIMEOUT", 3.0)
     plant(repository, "numpy_plain", "late and os._exit(3)")
     plant(repository, "numpy_vectorized", "out[:] = float('nan') if late else out")
     plant(repository, "python_loops_ndarray", "late and time.sleep(1000)")
@@ -102,7 +103,7 @@ def test_what_cannot_be_kept_is_shown(repository, capsys):
 
 
 def test_a_second_gate_waits_and_says_so(repository):
-    with FileLock(alone.lock_path()):
+    with FileLock(lock.lock_path()):
         process = start("--backend", "nosuch")
         line = process.stderr.readline()
         assert process.poll() is None

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from bench.timing import machine, threads
+from pairbench import machine, threads
 
 
 def python(code, **variables):
@@ -89,20 +89,22 @@ def test_a_system_that_does_not_say_is_no_error(monkeypatch):
 
 def test_thread_variables_are_in_force():
     done = python(
-        "from bench.timing import threads; threads.set_own(); import numpy; "
-        "import json; print(json.dumps([pool.num_threads for pool in threads.check()]))",
+        "from pairbench import threads; threads.limit_own_threads(); import numpy; "
+        "import json; print(json.dumps([pool.num_threads for pool in threads.check_thread_counts()]))",
         OPENBLAS_NUM_THREADS="4",
     )
     assert set(json.loads(done.stdout)) == {1}, done.stderr
 
 
 def test_thread_variables_come_too_late_after_numpy():
-    done = python("import numpy; from bench.timing import threads; threads.set_own()")
+    done = python("import numpy; from pairbench import threads; threads.limit_own_threads()")
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
 def test_thread_variables_that_are_right_already_are_never_too_late():
-    done = python("import numpy; from bench.timing import threads; threads.set_own()", **threads.thread_environment({}))
+    done = python(
+        "import numpy; from pairbench import threads; threads.limit_own_threads()", **threads.thread_environment({})
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -110,14 +112,14 @@ def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU alone")
     done = python(
-        "import numba; from bench.timing import threads; threads.check()",
+        "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
     assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]
 
 
 def test_a_library_with_fewer_threads_is_noticed():
-    code = "import numba; from bench.timing import threads; threads.check(2)"
+    code = "import numba; from pairbench import threads; threads.check_thread_counts(2)"
     done = python(code, **threads.thread_environment({}))
     assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
 

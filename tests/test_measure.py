@@ -6,11 +6,11 @@ import pytest
 import impls
 from bench.cases import Case
 from bench.proof.verify import expect_case
-from bench.records.summary import timing_rows
-from bench.timing import measure
-from bench.timing.messages import Arm, CompileJob, Effort, TimeJob
-from bench.timing.processes import WorkerDied, WorkerRefused, run_job
+from bench.records.timing_rows import timing_rows
 from impls import Network
+from pairbench import measure
+from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
+from pairbench.worker_protocol import Arm, CompileJob, Effort, TimeJob
 from tests.third_party import install, path_with
 
 # Every test starts processes.

@@ -16,9 +16,9 @@ from bench.cli import documents as documents_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.records import files, schema
-from bench.timing import measure, threads
-from bench.timing.messages import Effort
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
+from pairbench import measure, threads
+from pairbench.worker_protocol import Effort
 
 ROOT = Path(__file__).parents[1]
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
@@ -168,7 +168,9 @@ def test_arms_in_both_dtypes():
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
-    monkeypatch.setattr(selection, "select", lambda *_: selection.Selection([impls.load("sklearn_mlp")], {}, {}))
+    monkeypatch.setattr(
+        selection, "select_backends", lambda *_: selection.Selection([impls.load("sklearn_mlp")], {}, {})
+    )
     assert main(["run", "--quick", "--peers", "--network", "3-3-1", "--json", "run.json"]) == 0
     out, _ = capsys.readouterr()
     assert max(map(len, out.splitlines())) <= 80

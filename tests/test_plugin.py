@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.timing import threads
+from pairbench import threads
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from bench.documents.printed import reproduces, shown
+from bench.tutorials.printed import reproduces, shown
 
 ORDINARY = st.floats(-1e6, 1e6, allow_nan=False)
 

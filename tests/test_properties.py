@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import impls
 from bench.proof import expectation
 from bench.proof.bounds import Analysis, exact, exact_pairs
-from bench.proof.inputs import Problem
+from bench.proof.problems import Problem
 from bench.proof.targets import flat, flat_bounded
 from impls import Network
 from impls._network import HIDDEN, OUTPUTS

@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 import impls
 from bench.cases import Case
-from bench.cli import growth
-from bench.documents.times import NoProgress
 from bench.records import files, schema
 from bench.records.files import RecordError
-from bench.scale import crossings, points, run, state
-from bench.scale.outcome import ScaleResult
-from bench.scale.predict import extrapolate_seconds
-from bench.timing.measure import Measurement, TimingProcess
-from bench.timing.messages import Sample, TimedGroup
-from bench.timing.statistics import Interval
+from bench.report import scale_tables
+from bench.scale import crossovers, growth, points, state
+from bench.scale.extrapolation import extrapolate_seconds
+from bench.scale.result import ScaleResult
 from impls import Network
+from pairbench.measure import Measurement, TimingProcess
+from pairbench.progress import NoProgress
+from pairbench.statistics import Interval
+from pairbench.worker_protocol import Sample, TimedGroup
 from tests.test_records import row
 
 SIZES = st.lists(st.integers(1, 4096), min_size=2, max_size=13, unique=True).map(sorted)
@@ -50,7 +50,9 @@ def test_predictions_by_hand():
 @given(POSITIVE, POWERS, POSITIVE, POWERS, SIZES)
 def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
     ratios = [a * size**p / (b * size**q) for size in sizes]
-    found, ties = crossings.find_crossovers([(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)])
+    found, ties = crossovers.find_crossovers(
+        [(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)]
+    )
     sides = [(ratio > 1.02) - (ratio < 1 / 1.02) for ratio in ratios]
     if {1, -1} <= set(sides):
         (crossing,) = found
@@ -67,7 +69,7 @@ def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(1, 3)), max_size=10))
 def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
     given_points = [(2.0**k, Interval(ratio, ratio / wide, ratio * wide)) for k, (ratio, wide) in enumerate(drawn)]
-    found, ties = crossings.find_crossovers(given_points)
+    found, ties = crossovers.find_crossovers(given_points)
     for one in found:
         assert one.left <= one.low <= one.at <= one.high <= one.right
     for one, other in pairwise(found):
@@ -81,7 +83,7 @@ def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
 
 def test_crossings_by_hand():
     # Straight from 1/4 at 4 to 4 at 16: 1 at 8; the low end goes from 1/8 to 2, the high end from 1/2 to 8.
-    (crossing,), ties = crossings.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
+    (crossing,), ties = crossovers.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
     assert crossing.at == pytest.approx(8)
     assert crossing.low == pytest.approx(4 * 4 ** (1 / 4))
     assert crossing.high == pytest.approx(4 * 4 ** (3 / 4))
@@ -90,7 +92,7 @@ def test_crossings_by_hand():
 
 def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
     ratios = [Interval(2, 1.9, 2.1), Interval(1.1, 0.9, 1.3), Interval(0.9, 0.8, 1.2), Interval(2, 1.9, 2.1)]
-    found, (tie,) = crossings.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
+    found, (tie,) = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert not found
     assert (tie.left, tie.right) == (2, 4)
     assert tie.within == pytest.approx(1.3)
@@ -98,7 +100,7 @@ def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
 
 def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
     ratios = [exactly(0.5), Interval(1.05, 0.9, 1.2), Interval(0.95, 0.8, 1.1), exactly(2)]
-    (crossing,), ties = crossings.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
+    (crossing,), ties = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert (crossing.left, crossing.right, ties) == (1, 8, [])
     assert 2 < crossing.at < 4  # the one in the middle of three
     assert 1 < crossing.low < 2
@@ -106,13 +108,13 @@ def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
 
 
 def test_times_that_differ_by_less_than_the_method_sees_are_a_tie():
-    found, (tie,) = crossings.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
+    found, (tie,) = crossovers.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
     assert not found
     assert tie.within == pytest.approx(1 / 0.99)
 
 
 def test_one_process_alone_tells_nothing_apart():
-    found, (tie,) = crossings.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
+    found, (tie,) = crossovers.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
     assert not found
     assert math.isinf(tie.within)
 
@@ -170,7 +172,7 @@ def simulated(monkeypatch, laws):
         ]
         return Measurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
 
-    monkeypatch.setattr(run, "measure", measure)
+    monkeypatch.setattr(growth, "measure_cases", measure)
     return groups
 
 
@@ -182,7 +184,7 @@ def test_what_would_take_over_a_second_is_not_run(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     kept = []
     backends = [impls.load(name) for name in LAWS]
-    done = run.measure_growth(a_state(), backends, run.EFFORT, NoProgress(), kept.append)
+    done = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), kept.append)
     assert kept[-1] == done
     slowest = {name: max(seconds(arm, LAWS) for group in groups for arm in group if arm.name == name) for name in LAWS}
     assert slowest["python_loops"] == pytest.approx(2048 * 256 * 1e-6)  # at batch 512 it would be 1.05 s
@@ -200,7 +202,9 @@ def test_what_would_take_over_a_second_is_not_run(monkeypatch):
 
 def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
-    run.measure_growth(a_state(), [impls.load(name) for name in LAWS], run.EFFORT, NoProgress(), lambda state: None)
+    growth.measure_growth(
+        a_state(), [impls.load(name) for name in LAWS], growth.EFFORT, NoProgress(), lambda state: None
+    )
     first = {group[0].case: group[0].backend for group in groups}
     assert len(first) == len(groups) == len(points.all_cases())
     assert first[points.DIMENSIONS[0].case(1)] == "python_loops"  # nothing is known yet
@@ -210,9 +214,9 @@ def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
 def test_a_state_is_gone_on_with(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     backends, kept = [impls.load(name) for name in LAWS], []
-    whole = run.measure_growth(a_state(), backends, run.EFFORT, NoProgress(), kept.append)
+    whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), kept.append)
     groups.clear()
-    resumed = run.measure_growth(kept[4], backends, run.EFFORT, NoProgress(), lambda state: None)
+    resumed = growth.measure_growth(kept[4], backends, growth.EFFORT, NoProgress(), lambda state: None)
     assert (resumed.rows, resumed.not_run) == (whole.rows, whole.not_run)
     before = {points.case_of(one) for one in kept[4].rows}
     assert before.isdisjoint(group[0].case for group in groups)
@@ -307,15 +311,15 @@ def test_findings_in_words():
         options={},
         effort={},
         rows=[],
-        crossings=[crossing],
+        crossovers=[crossing],
         ties=ties,
         break_even=[],
         processes=[],
     )
-    lines = [str(line) for line in growth.findings(document)]
+    lines = [str(line) for line in scale_tables.findings(document)]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
-    nothing = [str(line) for line in growth.findings(document.model_copy(update={"crossings": [], "ties": []}))]
+    nothing = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
     assert "none: no backend overtakes another" in nothing
     assert not any("told apart" in line for line in nothing)
 
@@ -336,9 +340,9 @@ def test_a_state_is_taken_up_again_or_left_aside(tmp_path):
 
 def test_settings_hold_what_the_times_depend_on():
     backends = [impls.load("numpy_plain")]
-    assert state.settings(backends, run.EFFORT) == state.settings(backends, run.EFFORT)
-    assert state.settings(backends, run.EFFORT) != state.settings([], run.EFFORT)
-    assert state.settings(backends, run.EFFORT) != state.settings(backends, replace(run.EFFORT, budget=1))
+    assert state.settings(backends, growth.EFFORT) == state.settings(backends, growth.EFFORT)
+    assert state.settings(backends, growth.EFFORT) != state.settings([], growth.EFFORT)
+    assert state.settings(backends, growth.EFFORT) != state.settings(backends, replace(growth.EFFORT, budget=1))
 
 
 @pytest.mark.parametrize("fresh", [False, True])

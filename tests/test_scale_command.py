@@ -15,8 +15,8 @@ import pytest
 
 from bench.cli.main import main
 from bench.records import files, schema
-from bench.scale import points, run, state
-from bench.timing.messages import Effort
+from bench.scale import growth, points, state
+from pairbench.worker_protocol import Effort
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
@@ -31,11 +31,11 @@ FEW = (
 PARTIAL = Path("results") / state.FILE
 SHORTENED = """
 import sys
-from bench.timing import threads
-threads.set_own()
-from bench.scale import points, run
+from pairbench import threads
+threads.limit_own_threads()
+from bench.scale import growth, points
 from tests.test_scale_command import FEW, TINY
-points.DIMENSIONS, run.EFFORT = FEW, TINY
+points.DIMENSIONS, growth.EFFORT = FEW, TINY
 from bench.cli.main import main
 sys.exit(main(["scale", *sys.argv[1:]]))
 """
@@ -46,7 +46,7 @@ def shortened(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(run, "EFFORT", TINY)
+    monkeypatch.setattr(growth, "EFFORT", TINY)
     monkeypatch.setattr(points, "DIMENSIONS", FEW)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 

@@ -11,19 +11,19 @@ import pytest
 
 import impls
 from bench.cases import DTYPES, Case
-from bench.cli import speed_page
 from bench.cli.main import main
-from bench.limits import probes
-from bench.limits.floor import MachineLimits, call_kind
 from bench.proof.verify import expect_case
 from bench.records import files, schema
 from bench.records.files import RecordError
-from bench.speed import c, goals, run
+from bench.report import speed_page
+from bench.roofline import probes
+from bench.roofline.lower_bound import MachineLimits, call_kind
+from bench.speed import c_comparison, goals, speed_run
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
-from bench.speed.start import StartTimes
-from bench.timing.measure import AA, Measurement, TimingProcess
-from bench.timing.messages import Arm, Effort, Sample, TimedGroup
+from bench.speed.start_times import StartTimes
 from impls import Network
+from pairbench.measure import AA, Measurement, TimingProcess
+from pairbench.worker_protocol import Arm, Effort, Sample, TimedGroup
 
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
@@ -50,7 +50,9 @@ def measured(seconds, case=SMALL, lacking=()):
 
 
 def row(goal, measurement, in_c=None, limits=FAST):
-    return run._ratio_row(goal, run.SpeedMeasurement(limits, measurement, in_c or run.CComparison([]), {}))
+    return speed_run._ratio_row(
+        goal, speed_run.SpeedMeasurement(limits, measurement, in_c or speed_run.CComparison([]), {})
+    )
 
 
 TIMES = {
@@ -88,14 +90,20 @@ def test_what_is_not_there_or_lacks_the_operation_has_no_figure_and_says_why():
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
 def test_c_is_to_be_slower(logarithms, reached):
-    found = row(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), None, run.CComparison([c.CProcess(1.6e-6, logarithms)] * 2))
+    found = row(
+        Goal(SIMD, C, SAMPLE, 1.0, at_most=True),
+        None,
+        speed_run.CComparison([c_comparison.CProcess(1.6e-6, logarithms)] * 2),
+    )
     assert found.reached is reached
     assert found.detail == "C takes 1.6 µs"
 
 
 def test_the_share_of_the_limit_is_the_floor_divided_by_the_time():
-    found = run._share_row(
-        run.SpeedMeasurement(FAST, measured({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING), run.CComparison([]), {})
+    found = speed_run._share_row(
+        speed_run.SpeedMeasurement(
+            FAST, measured({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING), speed_run.CComparison([]), {}
+        )
     )
     # Counted by hand, for 20 epochs of 1078 samples and 2220 weights, at 10¹² of all in a second, after 1 µs.
     forward = 1078 * (2220 + 2 * 40)
@@ -106,7 +114,7 @@ def test_the_share_of_the_limit_is_the_floor_divided_by_the_time():
 
 def test_starts_are_medians_and_to_be_short():
     starts = {"float64": StartTimes(11.0, [0.5, 0.9, 0.55]), "float32": StartTimes(13.0, [0.7, 0.7, 0.7])}
-    rows = list(run._start_rows(starts))
+    rows = list(speed_run._start_rows(starts))
     assert [one.reached for one in rows] == [True, False, True, False]
     assert (rows[2].measured.low, rows[2].measured.estimate, rows[2].measured.high) == (0.5, 0.55, 0.9)
 
@@ -128,7 +136,7 @@ def no_cc(monkeypatch):
 
 @needs_c
 def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
-    found = c.compare_in_process(c.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
+    found = c_comparison.compare_in_process(c_comparison.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
     assert found.log_ratios
     assert found.seconds > 0
 
@@ -139,18 +147,18 @@ def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
     [("exp(-z[j])", "exp(-z[j] * 1.0001)"), ("z[j] = b[j]", "z[j] = 0"), ("t < times", "t < 0"), ("50, 10", "50, 9")],
 )
 def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong):
-    source = c.SOURCE.read_text()
+    source = c_comparison.SOURCE.read_text()
     assert right in source
-    monkeypatch.setattr(c, "SOURCE", tmp_path / "forward.c")
-    c.SOURCE.write_text(source.replace(right, wrong))
-    found = c.compare_in_process(c.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
+    monkeypatch.setattr(c_comparison, "SOURCE", tmp_path / "forward.c")
+    c_comparison.SOURCE.write_text(source.replace(right, wrong))
+    found = c_comparison.compare_in_process(c_comparison.compile_library(tmp_path), expect_case(SAMPLE), TINY, 1)
     assert found.startswith("C is wrong: output")
 
 
 @needs_c
 def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
     code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); sys.exit(float(sys.argv[2]) * 0.5 == 0)"
-    subprocess.run([sys.executable, "-c", code, str(c.compile_library(tmp_path)), "2.3e-308"], check=True)
+    subprocess.run([sys.executable, "-c", code, str(c_comparison.compile_library(tmp_path)), "2.3e-308"], check=True)
 
 
 @pytest.mark.parametrize(
@@ -159,8 +167,8 @@ def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
 )
 def test_without_a_compiler_there_is_a_reason_in_one_line(tmp_path, monkeypatch, command, text):
     monkeypatch.setenv("CC", command)
-    with pytest.raises(c.NoCompiler, match=text) as caught:
-        c.compile_library(tmp_path)
+    with pytest.raises(c_comparison.NoCompiler, match=text) as caught:
+        c_comparison.compile_library(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
 
@@ -178,12 +186,14 @@ def test_a_page_does_not_overwrite_what_is_not_one(tmp_path):
 def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, capsys, no_cc):
     monkeypatch.chdir(tmp_path)
     few = {SMALL: (), SAMPLE: DTYPES, goals.XOR_TRAINING: (), goals.in_float32(goals.XOR_TRAINING): ()}
-    monkeypatch.setattr("bench.speed.run.GROUPS", few)
-    monkeypatch.setattr("bench.speed.run.RATIOS", [goal for goal in RATIOS if goal.case in few])
-    monkeypatch.setattr("bench.speed.run.LIMIT_SHARE", goals.Goal("the floor", SIMD, SAMPLE, 0.5))
-    monkeypatch.setattr("bench.speed.run.start.measure", lambda dtype, times: StartTimes(1.0, [0.5] * times))
+    monkeypatch.setattr("bench.speed.speed_run.GROUPS", few)
+    monkeypatch.setattr("bench.speed.speed_run.RATIOS", [goal for goal in RATIOS if goal.case in few])
+    monkeypatch.setattr("bench.speed.speed_run.LIMIT_SHARE", goals.Goal("the floor", SIMD, SAMPLE, 0.5))
+    monkeypatch.setattr(
+        "bench.speed.speed_run.start_times.measure_start", lambda dtype, times: StartTimes(1.0, [0.5] * times)
+    )
     monkeypatch.setattr("bench.cli.speed.QUICK", TINY)
-    monkeypatch.setattr("bench.cli.speed.selection.select", lambda peers: NO_PEERS)
+    monkeypatch.setattr("bench.cli.speed.selection.select_backends", lambda peers: NO_PEERS)
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["speed", "--quick", "--json", "speed.json", "--markdown", "speed.md"]) == 0
     out, err = capsys.readouterr()
@@ -236,4 +246,4 @@ class NO_PEERS:
 
 def test_the_backends_beside_numba_simd():
     peer = impls.load(PLAIN)
-    assert [one.name for one in run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]
+    assert [one.name for one in speed_run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 from scipy.stats import binomtest, ttest_1samp
 
-from bench.timing import statistics
+from pairbench import statistics
 
 TIMES = st.floats(1e-9, 1e3)
 

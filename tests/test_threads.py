@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.timing import threads
 from impls import Network
 from impls._simd import parallel
+from pairbench import threads
 
 ROOT = Path(__file__).parents[1]
 

@@ -5,7 +5,7 @@ import pytest
 
 from bench.cases import Case
 from bench.proof import verify
-from bench.proof.blame import describe_error
+from bench.proof.error_text import describe_error
 from bench.proof.mutants import MUTANTS
 from bench.proof.verify import LARGE, NETWORKS, OPERATIONS
 from impls import Backend, Network

@@ -9,15 +9,16 @@ from typing import Any
 import click
 
 from bench.cases import Case
-from bench.cli import answers, terminal, verdicts
-from bench.gate import baseline, rule, trees
+from bench.cli import output, terminal
+from bench.gate import baseline
 from bench.gate.baseline import BaselineHead, MeasuredSession
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Baseline, Bucket, Gate, RecordedRow, RecordedSession
-from bench.timing import machine
-from bench.timing.machine import Meter
-from bench.timing.measure import Progress
+from bench.report import gate_tables
+from pairbench import machine, sequential_test, worktrees
+from pairbench.machine import Meter
+from pairbench.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ class Wanted:
 
 def record(wanted: Wanted, json_path: str | None) -> int:
     """Append a session to the file, which is made if it is missing. Raises KeyboardInterrupt."""
-    started = answers.now()
-    with answers.caller_input():
-        answers.check_json_path(json_path, RecordedSession)
+    started = output.now()
+    with output.caller_input():
+        output.check_json_path(json_path, RecordedSession)
         files.check_destination(wanted.path, Baseline)
         known = files.read(wanted.path, Baseline) if wanted.path.exists() else Baseline(buckets=[])
     with terminal.progress() as progress:
@@ -51,33 +52,33 @@ def record(wanted: Wanted, json_path: str | None) -> int:
         )
     here = machine.describe()
     known = baseline.add_session(known, machine.bucket(here), measured.session)
-    with answers.caller_input():
+    with output.caller_input():
         files.write(wanted.path, known)
     rows = measured.session.rows
     document = RecordedSession(
         command="gate",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=here,
         baseline=str(wanted.path),
         sessions=len(baseline.find_bucket(known, machine.bucket(here)).sessions),
-        head=verdicts.revision(head.revision),
+        head=gate_tables.revision(head.revision),
         rows=[
             RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
             for row in head.rows
             if row.key in rows
         ],
     )
-    left = max(0, rule.MIN_SESSIONS - document.sessions)
-    answers.answer(
+    left = max(0, sequential_test.MIN_SESSIONS - document.sessions)
+    output.answer(
         document,
         json_path,
         f"{wanted.path}: session {document.sessions} of machines like this one, {document.head.title}, "
         f"{len(rows)} rows",
         f"{left} more are needed before there is a verdict" if left else "there are enough for a verdict",
     )
-    return answers.OK
+    return output.OK
 
 
 def judged(wanted: Wanted) -> tuple[Gate, bool]:
@@ -85,8 +86,8 @@ def judged(wanted: Wanted) -> tuple[Gate, bool]:
 
     And whether the measuring was interrupted.
     """
-    started, meter = answers.now(), Meter.start()
-    with answers.caller_input():
+    started, meter = output.now(), Meter.start()
+    with output.caller_input():
         known = _known(wanted)
     bucket = machine.bucket(machine.describe())
     own = baseline.find_bucket(known, bucket)
@@ -96,10 +97,10 @@ def judged(wanted: Wanted) -> tuple[Gate, bool]:
     gains = {} if interrupted else baseline.certain_gains(rows, [row.key for row in head.rows])
     notes = [f"{key} is {factor - 1:.1%} faster; --ratchet moves the baseline" for key, factor in gains.items()]
     if wanted.ratchet and gains:
-        with answers.caller_input():
+        with output.caller_input():
             files.write(wanted.path, baseline.accept_gains(known, bucket, gains))
         notes = [f"{key} is {factor - 1:.1%} faster: the baseline is moved." for key, factor in gains.items()]
-    if len(own.sessions) < rule.MIN_SESSIONS:
+    if len(own.sessions) < sequential_test.MIN_SESSIONS:
         notes += _too_few(known, own, wanted.path)
     options = {
         "baseline": str(wanted.path),
@@ -109,7 +110,7 @@ def judged(wanted: Wanted) -> tuple[Gate, bool]:
         "rows": [row.key for row in head.rows],
     }
     notes = [*head.notes, *notes]
-    return verdicts.document(started, options, head.revision, None, rows, notes, meter.read(), []), interrupted
+    return gate_tables.document(started, options, head.revision, None, rows, notes, meter.read(), []), interrupted
 
 
 def _too_few(known: Baseline, own: Bucket, path: Path) -> list[str]:
@@ -131,7 +132,7 @@ def _shown(value: Any) -> str:
 
 
 def _measured(wanted: Wanted, progress: Progress) -> tuple[BaselineHead, MeasuredSession]:
-    with answers.caller_input():
+    with output.caller_input():
         head = baseline.prepare_head(wanted.cases, wanted.backends, wanted.budget, progress)
     return head, baseline.measure_session(head, progress, head.task.judged)
 
@@ -140,12 +141,12 @@ def _known(wanted: Wanted) -> Baseline:
     """The baseline of the file. Raises RecordError and TreeError."""
     if wanted.revision is None:
         return files.read(wanted.path, Baseline)
-    root = trees.find_repository()
+    root = worktrees.find_repository()
     try:
         inside = wanted.path.resolve().relative_to(root.resolve()).as_posix()
     except ValueError:
         raise RecordError(f"{wanted.path} is not in {root}, so no revision has it") from None
-    text = trees.text_at(root, wanted.revision, inside)
+    text = worktrees.text_at(root, wanted.revision, inside)
     if text is None:
         raise RecordError(f"{wanted.revision} has no {inside}")
     return files.parse(f"{inside} of {wanted.revision}", text.encode(), Baseline)

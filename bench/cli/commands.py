@@ -10,16 +10,16 @@ from pathlib import Path
 import click
 
 import impls
-from bench import cases, selection
-from bench.cli import answers, listing, tables, terminal
-from bench.cli import limits as limit_tables
-from bench.limits import probes
-from bench.limits.floor import MachineLimits
-from bench.proof.inputs import UnfitInputs
-from bench.records import files, schema, summary
-from bench.timing import machine
-from bench.timing.measure import DEFAULT, QUICK, Measurement, arms_of_case, measure_cases
-from bench.timing.messages import Arm, Effort
+from bench import backend_listing, cases, selection
+from bench.cli import output, terminal
+from bench.proof.problems import UnfitInputs
+from bench.records import files, schema, timing_rows
+from bench.report import roofline_tables, tables
+from bench.roofline import probes
+from bench.roofline.lower_bound import MachineLimits
+from pairbench import machine
+from pairbench.measure import DEFAULT, QUICK, Measurement, arms_of_case, measure_cases
+from pairbench.worker_protocol import Arm, Effort
 
 
 def run(
@@ -37,10 +37,10 @@ def run(
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
-    started = answers.now()
+    started = output.now()
     # Some libraries are made for float32: beside peers, both dtypes stand in the table.
     also = cases.DTYPES if peers and dtype is None else ()
-    with answers.caller_input():
+    with output.caller_input():
         _check_threads(threads)
         if limits and threads > 1:
             raise ValueError("--limits are those of one thread; leave out --threads")
@@ -49,7 +49,7 @@ def run(
         )
         chosen = selection.select_backends(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
-        answers.check_json_path(json_path, schema.Run)
+        output.check_json_path(json_path, schema.Run)
         files.check_folder(results)
     others = [one for one in chosen.backends if one.name != reference.name]
     effort = QUICK if quick else DEFAULT
@@ -59,9 +59,9 @@ def run(
     seed, measurement = _measure(groups, effort, compiling)
     document = schema.Run(
         command="run",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         options={
             "quick": quick,
@@ -76,12 +76,12 @@ def run(
         },
         effort=asdict(effort),
         seed=seed,
-        rows=summary.timing_rows(
+        rows=timing_rows.timing_rows(
             measurement, selection.in_order([reference.name, *(one.name for one in others)]), machine_limits
         ),
-        compile=summary.compile_rows(measurement),
-        limits=[] if machine_limits is None else summary.limit_rows(machine_limits),
-        processes=summary.process_records(measurement),
+        compile=timing_rows.compile_rows(measurement),
+        limits=[] if machine_limits is None else timing_rows.limit_rows(machine_limits),
+        processes=timing_rows.process_records(measurement),
     )
     rows = document.rows
     notes = chosen.notes(but_for=reference.name)
@@ -94,15 +94,15 @@ def run(
         *tables.untimed(rows),
         *tables.compiling(document.compile, rows),
         *tables.bars(rows),
-        *limit_tables.probes(document.limits),
+        *roofline_tables.probes(document.limits),
         tables.LEGEND,
-        *limit_tables.legend(rows),
+        *roofline_tables.legend(rows),
     ]
     try:
         notes.append(f"results: {files.store(results, document)}")
     finally:  # what was measured is shown where it cannot be stored, and stored where it cannot be shown
-        answers.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
-    return answers.FINDING if chosen.broken else answers.status(rows)
+        output.answer(document, json_path, *shown, tables.aa_line(rows), *notes)
+    return output.FINDING if chosen.broken else output.status(rows)
 
 
 def compare(
@@ -118,21 +118,21 @@ def compare(
     json_path: str | None,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
-    started = answers.now()
-    with answers.caller_input():
+    started = output.now()
+    with output.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         _check_threads(threads)
         chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch)
         first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
-        answers.check_json_path(json_path, schema.Comparison)
+        output.check_json_path(json_path, schema.Comparison)
     effort = QUICK if quick else DEFAULT
     seed, measurement = _measure([arms_of_case(case, first, [second]) for case in chosen_cases], effort, [])
     document = schema.Comparison(
         command="compare",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         options={
             "a": a,
@@ -146,23 +146,23 @@ def compare(
         },
         effort=asdict(effort),
         seed=seed,
-        rows=summary.timing_rows(measurement, (a, b)),
-        processes=summary.process_records(measurement),
+        rows=timing_rows.timing_rows(measurement, (a, b)),
+        processes=timing_rows.process_records(measurement),
     )
     rows = document.rows
     shown = [*tables.comparison(rows, a, b), *tables.untimed(rows)]
-    answers.answer(document, json_path, *shown, tables.aa_line(rows))
-    return answers.status(rows)
+    output.answer(document, json_path, *shown, tables.aa_line(rows))
+    return output.status(rows)
 
 
 def backends(*, json_path: str | None) -> int:
     """List the backends: what is installed, what is missing, and how to get it."""
-    with answers.caller_input():
-        answers.check_json_path(json_path, schema.Listing)
-        rows = listing.rows()
+    with output.caller_input():
+        output.check_json_path(json_path, schema.Listing)
+        rows = backend_listing.rows()
     document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
-    answers.answer(document, json_path, *tables.backends(document.rows))
-    return answers.OK
+    output.answer(document, json_path, *tables.backends(document.rows))
+    return output.OK
 
 
 def _limits(groups: list[tuple[Arm, ...]]) -> MachineLimits:

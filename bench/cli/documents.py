@@ -13,15 +13,16 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench import selection
-from bench.cli import answers, tables, terminal
-from bench.documents import datasets, library, printed, reproduce, times
-from bench.documents.programs import Program, Tutorial
-from bench.documents.reproduce import TutorialResults
+from bench.cli import output, terminal
 from bench.records import schema
 from bench.records.schema import TutorialRow
-from bench.timing import machine
-from bench.timing.measure import QUICK
+from bench.report import tables
+from bench.tutorials import datasets, library, printed, reproduce, times
+from bench.tutorials.programs import Program, Tutorial
+from bench.tutorials.reproduce import TutorialResults
 from impls import Backend
+from pairbench import machine
+from pairbench.measure import QUICK
 
 WIDTHS = (21, 18, 18, 16, 5)
 """Characters of the columns of the figures; what is longer is wrapped."""
@@ -40,13 +41,13 @@ def documents(
     json_path: str | None,
 ) -> int:
     """Run the documents, and set every figure that they print beside what the backends give."""
-    started = answers.now()
-    with answers.caller_input():
+    started = output.now()
+    with output.caller_input():
         chosen = library.select_tutorials(keys, boston)
         selected = selection.select_backends(backend, peers)
-        answers.check_json_path(json_path, schema.Tutorials)
+        output.check_json_path(json_path, schema.Tutorials)
         if pictures is not None:
-            drawing, folder = answers.drawing("bench.documents.pictures"), answers.pictures_folder(pictures)
+            drawing, folder = output.drawing("bench.report.tutorial_pictures"), output.pictures_folder(pictures)
         if boston and all(document.key != "miniflow" for document in chosen):
             raise ValueError("--boston is for miniflow, which is not among the documents named")
         if boston:
@@ -60,9 +61,9 @@ def documents(
                 reproduce.reproduce_tutorial(document, backends, QUICK, progress, results)
     record = schema.Tutorials(
         command="documents",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
         rows=results.rows,
@@ -70,14 +71,14 @@ def documents(
     )
     notes = [line for text in results.lacking for line in tables.wrapped(f"left out: {text}")]
     notes += selected.notes()
-    answers.answer(
+    output.answer(
         record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)
     )
     if pictures is not None:
-        with answers.caller_input():
+        with output.caller_input():
             drawn = drawing.draw(results.runs, folder)
         print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
-    return answers.FINDING if selected.broken else answers.status(results.rows)
+    return output.FINDING if selected.broken else output.status(results.rows)
 
 
 def _tables(
@@ -165,7 +166,8 @@ def _training(rows: Sequence[TutorialRow], trained: Sequence[TutorialRow]) -> It
             style=None if row.ok else "red",
         )
     yield table
-    yield f"difference: largest, relative, from {reproduce.COMPARISON_BACKEND}; at most {reproduce.AGREEMENT:g} is equal."
+    yield f"difference: largest, relative, from {reproduce.COMPARISON_BACKEND};"
+    yield f"at most {reproduce.AGREEMENT:g} is equal."
     if any(row.note.startswith("from") for row in trained):
         yield "about: by the epochs that were run, those of the comparison."
     yield ""

@@ -13,20 +13,21 @@ from click.core import ParameterSource
 
 from bench import cases
 from bench.cases import Case
-from bench.cli import answers, rates, terminal, verdicts
 from bench.cli import baseline as sessions
+from bench.cli import output, rates, terminal
 from bench.cli.main import INTERRUPTED
-from bench.gate import against, outcome, prepare, run, state
-from bench.gate.against import RevisionRequest
-from bench.gate.alone import machine_lock
-from bench.gate.rule import MIN_ROUNDS
-from bench.gate.trees import WorktreeError
+from bench.gate import comparison, gate_rows, preparation, revision, state
+from bench.gate.revision import RevisionRequest
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateRow, GateState
-from bench.timing.machine import Meter
+from bench.report import gate_tables
+from pairbench.lock import machine_lock
+from pairbench.machine import Meter
+from pairbench.sequential_test import MIN_ROUNDS
+from pairbench.worktrees import WorktreeError
 
-STATUS = {"PASS": answers.OK, "FAIL": answers.FINDING, "INCONCLUSIVE": answers.INCONCLUSIVE}
+STATUS = {"PASS": output.OK, "FAIL": output.FINDING, "INCONCLUSIVE": output.INCONCLUSIVE}
 BASELINE = "baseline.json"
 RESULTS = "results"
 
@@ -66,14 +67,16 @@ def gate(
     results: Path,
 ) -> int:
     """Measure the working tree against a revision or a baseline and give the verdict, or measure the gate itself."""
-    with answers.caller_input():
+    with output.caller_input():
         _check_form()
         limit, most = share(threshold), seconds(budget)
         chosen = tuple(
-            cases.select_cases(network, operation or ("forward", "gradient"), default=prepare.DEFAULT, batches=batch)
+            cases.select_cases(
+                network, operation or ("forward", "gradient"), default=preparation.DEFAULT, batches=batch
+            )
         )
         if not (characterise or record):
-            answers.check_json_path(json_path, Gate)
+            output.check_json_path(json_path, Gate)
         if markdown is not None:
             files.check_place(Path(markdown))
         path = results / BASELINE if baseline is None else baseline
@@ -93,10 +96,10 @@ def gate(
             document, interrupted = sessions.judged(asked)
         _store(results, document)
         try:
-            answers.answer(document, json_path, *verdicts.text(document))
+            output.answer(document, json_path, *gate_tables.text(document))
         finally:
             if markdown is not None:
-                _append(Path(markdown), verdicts.markdown(document))
+                _append(Path(markdown), gate_tables.markdown(document))
         if against is not None and not interrupted:  # now that nothing of it can be lost
             state.forget(results / state.FILE, terminal.say)
     return INTERRUPTED if interrupted else STATUS[document.verdict]
@@ -143,7 +146,7 @@ def rows(
     root: Path,
 ) -> dict[tuple[str, Case], GateRow]:
     """The verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them."""
-    usual = set(cases.select_cases(default=prepare.DEFAULT))
+    usual = set(cases.select_cases(default=preparation.DEFAULT))
     chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
     kept = tuple(dict.fromkeys(chosen))
@@ -189,19 +192,19 @@ def judged(wanted: RevisionRequest, resume: bool, results: Path) -> tuple[Gate, 
 
     What was measured stays in its file until that is forgotten.
     """
-    started, meter = answers.now(), Meter.start()
+    started, meter = output.now(), Meter.start()
     with terminal.progress() as progress:
-        with answers.caller_input():
-            of = against.find_sources(wanted.revision)
+        with output.caller_input():
+            of = revision.find_sources(wanted.revision)
             if not resume:
                 state.forget(results / state.FILE, terminal.say)
             elif (results / state.FILE).exists():
                 files.read(results / state.FILE, GateState)  # what is wrong with it is said before all the work
             else:
                 terminal.say(f"there is no unfinished gate in {results}: this one begins")
-            prepared = against.prepare_gate(wanted, of, progress)
+            prepared = revision.prepare_gate(wanted, of, progress)
             begun = state.begin(results / state.FILE, prepared.settings(), prepared.failures, started, resume)
-        if (least := run.min_seconds(prepared.task)) > wanted.budget:
+        if (least := comparison.min_seconds(prepared.task)) > wanted.budget:
             terminal.say(
                 f"the {MIN_ROUNDS} sets that a verdict takes need about {least:.0f} s, and the budget is "
                 f"{wanted.budget:g} s: raise it, or choose fewer rows"
@@ -211,14 +214,14 @@ def judged(wanted: RevisionRequest, resume: bool, results: Path) -> tuple[Gate, 
         keep = state.StateKeeper(results / state.FILE, begun, terminal.say)
         interrupted = False
         try:
-            run.measure_until_decided(
+            comparison.measure_until_decided(
                 begun, prepared.task, prepared.places, Random(secrets.randbits(32)), progress, keep
             )
         except KeyboardInterrupt:
             interrupted = True
             terminal.say("interrupted; the same command with --resume goes on")
     cut = "it was interrupted" if interrupted else "the budget ended"
-    document = verdicts.document(
+    document = gate_tables.document(
         keep.state.started,
         {
             "against": wanted.revision,
@@ -228,7 +231,7 @@ def judged(wanted: RevisionRequest, resume: bool, results: Path) -> tuple[Gate, 
         },
         prepared.head,
         prepared.base,
-        outcome.gate_rows(keep.state, prepared, cut),
+        gate_rows.gate_rows(keep.state, prepared, cut),
         prepared.notes,
         meter.read(),
         keep.state.sets,

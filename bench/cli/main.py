@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bench.timing import threads
+from pairbench import threads
 
 PROGRAM = "mlpbench"
 USAGE_ERROR, INTERNAL_ERROR, INTERRUPTED = 2, 4, 130

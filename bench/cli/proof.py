@@ -11,11 +11,12 @@ from rich.text import Text
 
 from bench import selection
 from bench.cases import OPERATIONS, Case
-from bench.cli import answers, tables, terminal
+from bench.cli import output, terminal
 from bench.proof import verify as proof
 from bench.proof.mutants import MUTANTS
 from bench.records import schema
-from bench.timing import machine
+from bench.report import tables
+from pairbench import machine
 
 COLUMNS = (*OPERATIONS, "contract", "scikit-learn")
 HEADINGS = (*OPERATIONS, "contract", "sklearn")
@@ -23,10 +24,10 @@ HEADINGS = (*OPERATIONS, "contract", "sklearn")
 
 def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
     """Prove the backends equal to the exact results, and the proof able to fail."""
-    started = answers.now()
-    with answers.caller_input():
+    started = output.now()
+    with output.caller_input():
         chosen = selection.select_backends(names, peers)
-        answers.check_json_path(json_path, schema.Proof)
+        output.check_json_path(json_path, schema.Proof)
     rows, mutants = [], []
     with terminal.progress() as progress:
         progress.start(sum(map(proof.count_checks, chosen.backends)) + len(MUTANTS))
@@ -49,18 +50,18 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
             progress.advance()
     document = schema.Proof(
         command="verify",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         rows=rows,
         mutants=mutants,
     )
     notes: list[RenderableType] = [*tables.lacking(proof.unsupported_operations(chosen.backends))]
     notes += chosen.notes()
-    answers.answer(document, json_path, *_tables(rows), *notes, *_score(mutants))
+    output.answer(document, json_path, *_tables(rows), *notes, *_score(mutants))
     survived = not all(mutant.killed for mutant in mutants)
-    return answers.FINDING if chosen.broken or survived else answers.status(rows)
+    return output.FINDING if chosen.broken or survived else output.status(rows)
 
 
 def _proof_row(row: proof.ProofOutcome) -> schema.ProofRow:

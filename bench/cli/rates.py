@@ -12,15 +12,16 @@ import click
 from rich.console import RenderableType
 from rich.text import Text
 
-from bench.cli import answers, tables, terminal
-from bench.gate import prepare, recording, score, trees
-from bench.gate.alone import machine_lock
+from bench.cli import output, terminal
+from bench.gate import error_rates, preparation, recording
+from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
-from bench.gate.score import ErrorRate, RuleScore
-from bench.gate.sets import ProcessDied
 from bench.records import files
 from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates
-from bench.timing import machine
+from bench.report import tables
+from pairbench import machine, worktrees
+from pairbench.lock import machine_lock
+from pairbench.rounds import ProcessDied
 
 FOLDER = "gate"
 CONDITIONS = ("idle", "loaded")
@@ -28,38 +29,38 @@ CONDITIONS = ("idle", "loaded")
 
 def characterise(sets: int, loaded: bool, budget: float, json_path: str | None, results: Path) -> int:
     """Add to a recording if sets are asked for; score all recordings that there are."""
-    with answers.caller_input():
+    with output.caller_input():
         if sets < 0:
             raise ValueError(f"--sets is a number of sets, not {sets}")
-        answers.check_json_path(json_path, ErrorRates)
+        output.check_json_path(json_path, ErrorRates)
         if sets:
             _record(results / FOLDER, CONDITIONS[loaded], sets, loaded)
         recordings = _recordings(results / FOLDER)
         if not recordings:
             raise ValueError(f"there is no recording in {results / FOLDER}; --sets 60 makes one")
-    scores = {name: score.score_rules(one, budget) for name, one in recordings.items()}
+    scores = {name: error_rates.score_rules(one, budget) for name, one in recordings.items()}
     document = ErrorRates(
         command="gate",
-        version=answers.version(),
+        version=output.version(),
         machine=machine.describe(),
         budget=budget,
         rows=[_row(name, one) for name, found in scores.items() for one in found],
     )
-    answers.answer(document, json_path, *_text(recordings, scores))
-    return answers.OK
+    output.answer(document, json_path, *_text(recordings, scores))
+    return output.OK
 
 
 def _record(folder: Path, name: str, count: int, loaded: bool) -> None:
-    root = trees.find_repository()
-    head = trees.working_tree(root)
+    root = worktrees.find_repository()
+    head = worktrees.working_tree(root)
     with machine_lock(terminal.say), terminal.progress() as progress:
         files.make_folder(folder)
-        trees.remove_stale(root / prepare.STORE)
-        tree = trees.lay_out(root / prepare.STORE, head, "head")
-        prepare.run_trial_round(
+        worktrees.remove_stale(root / preparation.STORE)
+        tree = worktrees.lay_out(root / preparation.STORE, head, "head")
+        preparation.run_trial_round(
             {"head": tree}, {recording.ROW.key: recording.recorded_plan()}
         )  # the others get what it compiles
-        places = {side: trees.lay_out(root / prepare.STORE, head, side) for side in trees.SLOTS}
+        places = {side: worktrees.lay_out(root / preparation.STORE, head, side) for side in worktrees.SLOTS}
         settings = {"sources": head.digest, "row": recording.ROW.key, "machine": machine.bucket(machine.describe())}
         try:
             recording.record_rounds(folder / f"{name}.npz", places, settings, count, loaded, progress)
@@ -88,7 +89,7 @@ def _text(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
             table = tables.plain("planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
             for row in members:
                 runs = row.rates["FAIL"].runs
-                cells = [_share(row.rates[verdict]) for verdict in score.VERDICTS]
+                cells = [_share(row.rates[verdict]) for verdict in error_rates.VERDICTS]
                 table.add_row("none" if not row.planted else f"{row.planted:.0%}", str(runs), *cells)
             yield Text(rule, style="bold")
             yield table

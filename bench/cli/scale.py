@@ -10,12 +10,13 @@ from pathlib import Path
 import click
 
 from bench import selection
-from bench.cli import answers, growth, tables, terminal
-from bench.proof.inputs import UnfitInputs
+from bench.cli import output, terminal
+from bench.proof.problems import UnfitInputs
 from bench.records import files, schema
-from bench.scale import run, state
-from bench.scale.outcome import ScaleResult
-from bench.timing import machine
+from bench.report import scale_tables, tables
+from bench.scale import growth, state
+from bench.scale.result import ScaleResult
+from pairbench import machine
 
 
 def scale(
@@ -29,32 +30,32 @@ def scale(
 ) -> int:
     """Time the backends at growing sizes, print times, speedups and crossings, store the results."""
     unfinished = results / state.FILE
-    with answers.caller_input():
+    with output.caller_input():
         chosen = selection.select_backends(backend, peers, "float64")
-        answers.check_json_path(json_path, schema.Scale)
+        output.check_json_path(json_path, schema.Scale)
         files.make_folder(results)
         if pictures is not None:
-            drawing, folder = answers.drawing("bench.scale.picture"), answers.pictures_folder(pictures)
+            drawing, folder = output.drawing("bench.report.scale_picture"), output.pictures_folder(pictures)
         backends = chosen.including(selection.REFERENCE)
         names = [one.name for one in backends]
-        begun = state.begin(unfinished, state.settings(backends, run.EFFORT), answers.now(), fresh)
+        begun = state.begin(unfinished, state.settings(backends, growth.EFFORT), output.now(), fresh)
     with terminal.progress() as progress:
         try:
-            done = run.measure_growth(begun, backends, run.EFFORT, progress, partial(files.write, unfinished))
+            done = growth.measure_growth(begun, backends, growth.EFFORT, progress, partial(files.write, unfinished))
         except (UnfitInputs, MemoryError) as error:
             raise click.ClickException(str(error)) from error
     outcome = ScaleResult(done, names)
     crossings, ties = outcome.crossing_rows()
     document = schema.Scale(
         command="scale",
-        version=answers.version(),
+        version=output.version(),
         started=done.started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         options={"peers": peers, "backend": list(backend)},
-        effort=asdict(run.EFFORT),
+        effort=asdict(growth.EFFORT),
         rows=outcome.scale_rows(),
-        crossings=crossings,
+        crossovers=crossings,
         ties=ties,
         break_even=outcome.break_even_rows(),
         processes=done.processes,
@@ -66,8 +67,12 @@ def scale(
         notes.append(f"results: {files.keep(results, document)}")
         unfinished.unlink(missing_ok=True)
         if pictures is not None:
-            notes.append(f"picture: {drawing.draw(document.rows, names, folder)}")
+            notes.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
     finally:
-        shown = [*growth.dimensions(document.rows, names), *growth.findings(document), *growth.payback(document)]
-        answers.answer(document, json_path, *shown, tables.aa_summary(growth.aa(document.rows)), *notes)
-    return answers.FINDING if chosen.broken else answers.status(document.rows)
+        shown = [
+            *scale_tables.dimensions(document.rows, names),
+            *scale_tables.findings(document),
+            *scale_tables.payback(document),
+        ]
+        output.answer(document, json_path, *shown, tables.aa_summary(scale_tables.aa(document.rows)), *notes)
+    return output.FINDING if chosen.broken else output.status(document.rows)

@@ -10,48 +10,49 @@ from pathlib import Path
 import click
 
 from bench import selection
-from bench.cli import answers, speed_page, tables, terminal
-from bench.proof.inputs import UnfitInputs
-from bench.records import files, schema, summary
-from bench.speed import run
+from bench.cli import output, terminal
+from bench.proof.problems import UnfitInputs
+from bench.records import files, schema, timing_rows
+from bench.report import speed_page, tables
+from bench.speed import speed_run
 from bench.speed.goals import SIMD
-from bench.timing import machine
-from bench.timing.measure import DEFAULT, QUICK
-from bench.timing.messages import Effort
 from impls import Backend
+from pairbench import machine
+from pairbench.measure import DEFAULT, QUICK
+from pairbench.worker_protocol import Effort
 
 
 def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: Path) -> int:
     """Measure, print the goals and the times, store the results, write the page."""
-    started = answers.now()
-    with answers.caller_input():
+    started = output.now()
+    with output.caller_input():
         chosen = selection.select_backends(peers=True)
-        answers.check_json_path(json_path, schema.Speed)
+        output.check_json_path(json_path, schema.Speed)
         if markdown is not None:
             speed_page.check_destination(Path(markdown))
         files.make_folder(results)
     effort = QUICK if quick else DEFAULT
     seed = secrets.randbits(32)
     measured = _measured(chosen.backends, effort, seed)
-    order = selection.in_order([SIMD, *(one.name for one in run.compared_backends(chosen.backends))])
+    order = selection.in_order([SIMD, *(one.name for one in speed_run.compared_backends(chosen.backends))])
     document = schema.Speed(
         command="speed",
-        version=answers.version(),
+        version=output.version(),
         started=started,
-        finished=answers.now(),
+        finished=output.now(),
         machine=machine.describe(),
         options={"quick": quick},
         effort=asdict(effort),
         seed=seed,
-        goals=run.goal_rows(measured),
-        rows=summary.timing_rows(measured.measurement, order, measured.limits),
-        limits=summary.limit_rows(measured.limits),
+        goals=speed_run.goal_rows(measured),
+        rows=timing_rows.timing_rows(measured.measurement, order, measured.limits),
+        limits=timing_rows.limit_rows(measured.limits),
         in_c=[schema.InCRecord(**asdict(one)) for one in measured.in_c.processes],
         starts=[
             schema.StartRecord(dtype=dtype, cold_seconds=one.cold, warm_seconds=one.warm)
             for dtype, one in measured.starts.items()
         ],
-        processes=summary.process_records(measured.measurement),
+        processes=timing_rows.process_records(measured.measurement),
     )
     notes = chosen.notes()
     try:
@@ -61,20 +62,20 @@ def speed(*, quick: bool, markdown: str | None, json_path: str | None, results: 
             notes.append(f"page: {markdown}")
     finally:
         shown = speed_page.shown(document)
-        answers.answer(document, json_path, *shown, tables.aa_line(document.rows), *notes)
-    return answers.FINDING if chosen.broken else answers.status(document.rows)
+        output.answer(document, json_path, *shown, tables.aa_line(document.rows), *notes)
+    return output.FINDING if chosen.broken else output.status(document.rows)
 
 
-def _measured(peers: Sequence[Backend], effort: Effort, seed: int) -> run.SpeedMeasurement:
+def _measured(peers: Sequence[Backend], effort: Effort, seed: int) -> speed_run.SpeedMeasurement:
     try:
         with terminal.progress() as progress:
-            limits = run.measure_speed_limits(progress)
+            limits = speed_run.measure_speed_limits(progress)
         with terminal.progress() as progress:
-            measurement = run.measure_times(peers, effort, seed, progress)
+            measurement = speed_run.measure_times(peers, effort, seed, progress)
         with terminal.progress() as progress:
-            in_c = run.compare_with_c(effort, seed, progress)
+            in_c = speed_run.compare_with_c(effort, seed, progress)
         with terminal.progress() as progress:
-            starts = run.measure_starts(progress)
+            starts = speed_run.measure_starts(progress)
     except (UnfitInputs, MemoryError) as error:
         raise click.ClickException(str(error)) from error
-    return run.SpeedMeasurement(limits, measurement, in_c, starts)
+    return speed_run.SpeedMeasurement(limits, measurement, in_c, starts)

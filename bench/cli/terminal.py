@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from bench.timing.measure import Progress as Reports
+from pairbench.progress import Progress as Reports
 
 
 def say(text: str) -> None:

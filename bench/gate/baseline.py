@@ -12,17 +12,18 @@ from statistics import fmean, median
 from typing import Any
 
 from bench.cases import Case
-from bench.gate import prepare, rule, sets, trees
-from bench.gate.outcome import change_ratio
-from bench.gate.rule import Judgement
-from bench.gate.run import GateTask, plan_effort
-from bench.gate.sets import BackendCase, ProcessDied, RoundPlan
-from bench.gate.trees import Revision
+from bench.gate import preparation
+from bench.gate.comparison import GateTask, plan_effort
+from bench.gate.gate_rows import change_ratio
 from bench.records.gate_schema import AcceptedGain, Baseline, Bucket, Cause, GateRow, Session, SessionRow, Verdict
 from bench.selection import REFERENCE
-from bench.timing.measure import Progress
+from pairbench import rounds, sequential_test, worktrees
+from pairbench.progress import Progress
+from pairbench.rounds import BackendCase, ProcessDied, RoundPlan
+from pairbench.sequential_test import Judgement
+from pairbench.worktrees import Revision
 
-SETS = rule.MIN_ROUNDS
+SETS = sequential_test.MIN_ROUNDS
 """Fresh processes of a session."""
 
 
@@ -40,22 +41,22 @@ class BaselineHead:
 
 def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> BaselineHead:
     """Lay the working tree out, choose the rows and prove them right. Raises TreeError and ValueError."""
-    root = trees.find_repository()
-    revision = trees.working_tree(root)
+    root = worktrees.find_repository()
+    revision = worktrees.working_tree(root)
     progress.stage(f"head: {revision.title}")
-    trees.remove_stale(root / prepare.STORE)
-    tree = trees.lay_out(root / prepare.STORE, revision, "head")
-    choice = prepare.choose_rows({"head": tree}, cases, named)
+    worktrees.remove_stale(root / preparation.STORE)
+    tree = worktrees.lay_out(root / preparation.STORE, revision, "head")
+    choice = preparation.choose_rows({"head": tree}, cases, named)
     progress.stage("computing the exact results")
-    plans = prepare.plan_rows(choice)
+    plans = preparation.plan_rows(choice)
     progress.stage("proving the head right")
-    seconds, wrong = prepare.verify_head(tree, plans, progress)
+    seconds, wrong = preparation.verify_head(tree, plans, progress)
     wrong |= choice.wrong
     right = {key: plan for key, plan in plans.items() if key in seconds}
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is what the others are compared with, and has no speedup of its own")
-    failures, starting = prepare.run_trial_round({"head": tree}, right)
+    failures, starting = preparation.run_trial_round({"head": tree}, right)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         beside = row.of(REFERENCE).key
@@ -94,7 +95,7 @@ def measure_session(head: BaselineHead, progress: Progress, keys: Sequence[str])
         if not right:
             break
         try:
-            outcomes = sets.measure_round({"head": head.tree}, right, random)
+            outcomes = rounds.measure_round({"head": head.tree}, right, random)
         except ProcessDied as death:
             failures[death.key] = str(death)
             continue
@@ -153,7 +154,7 @@ def judge_baseline(
     """
     session = measured.session
     first = {
-        row.key: _predicted(own, row.key, session, threshold, rule.FAIL_ALPHA / len(head.rows))
+        row.key: _predicted(own, row.key, session, threshold, sequential_test.FAIL_ALPHA / len(head.rows))
         for row in head.rows
         if row.key in session.rows
     }
@@ -161,7 +162,7 @@ def judge_baseline(
     suspects = [] if interrupted else [key for key, found in first.items() if found.verdict == "FAIL"]
     again = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
     second = {
-        key: _predicted(own, key, again.session, threshold, rule.PASS_ALPHA)
+        key: _predicted(own, key, again.session, threshold, sequential_test.PASS_ALPHA)
         for key in suspects
         if key in again.session.rows
     }
@@ -188,12 +189,12 @@ def certain_gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, flo
         if row.change is not None
         and row.change.high is not None
         and row.change.high < 1
-        and row.sets >= rule.MIN_SESSIONS
+        and row.sets >= sequential_test.MIN_SESSIONS
     }
 
 
 def _predicted(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> Judgement:
-    return rule.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
+    return sequential_test.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
 
 
 def speedups(own: Bucket, key: str) -> list[float]:
@@ -212,8 +213,8 @@ def _row(
     found = first if second is None else second
     moved = _moved(_before(own, row.key), session.rows[row.key])
     verdict, reason = found.verdict, ""
-    if found.sets < rule.MIN_SESSIONS:
-        reason = f"{found.sets} of the {rule.MIN_SESSIONS} sessions that a verdict takes"
+    if found.sets < sequential_test.MIN_SESSIONS:
+        reason = f"{found.sets} of the {sequential_test.MIN_SESSIONS} sessions that a verdict takes"
     elif verdict == "FAIL" and moved == ["reference"]:
         verdict, reason = "INCONCLUSIVE", "its speedup fell because the reference became faster"
     elif verdict == "FAIL":
@@ -268,8 +269,8 @@ def _moved(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
     return [
         cause
         for cause, (history, value) in times.items()
-        if len(history) >= rule.MIN_SESSIONS
-        and rule.outside_prediction([math.log(old) for old in history], math.log(value))
+        if len(history) >= sequential_test.MIN_SESSIONS
+        and sequential_test.outside_prediction([math.log(old) for old in history], math.log(value))
     ]
 
 

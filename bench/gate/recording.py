@@ -22,16 +22,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import Case
-from bench.gate import sets
-from bench.gate.messages import Build, BurnCpu, Failure, TimeSample
-from bench.gate.sets import BackendCase, RoundPlan, RoundProcesses
 from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError
-from bench.timing.blocks import balanced_orders
-from bench.timing.measure import Progress
-from bench.timing.processes import start_worker
 from impls import Network
+from pairbench import rounds
+from pairbench.gate_protocol import Build, BurnCpu, Failure, TimeSample
+from pairbench.interleave import balanced_orders
+from pairbench.progress import Progress
+from pairbench.rounds import BackendCase, RoundPlan, RoundProcesses
+from pairbench.worker_processes import start_worker
 
 ROW = BackendCase("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
@@ -46,7 +46,7 @@ def delayed_arm(planted: float) -> str:
     return f"head +{planted:.0%}"
 
 
-ARMS = (*sets.SIDES, *map(delayed_arm, PLANTED))
+ARMS = (*rounds.SIDES, *map(delayed_arm, PLANTED))
 
 
 BARE = 0
@@ -159,19 +159,19 @@ def calibrate_delays(tree: Path, request: Build, random: Random) -> Calibration:
     delays = [median(_delay(times[BARE], times[length]) for times in probed) for length in PROBES]
     line = linear_regression(PROBES, delays)
     steps = (round((planted - line.intercept) / line.slope) for planted in PLANTED)
-    return Calibration(round(sets.SAMPLE_SECONDS / bare), tuple(max(1, count) for count in steps))
+    return Calibration(round(rounds.SAMPLE_SECONDS / bare), tuple(max(1, count) for count in steps))
 
 
 def _probed(tree: Path, request: Build, random: Random) -> dict[int, list[float]]:
     """Seconds per call without steps and with each of the ``PROBES``, which take turns in a fresh process."""
     times: dict[int, list[float]] = {length: [] for length in (BARE, *PROBES)}
-    with sets.open_processes({"head": tree}, random) as sides:
+    with rounds.open_processes({"head": tree}, random) as sides:
         for length in times:
-            _asked(sides, "head", replace(request, row=str(length), steps=length), sets.BUILD_TIMEOUT)
-        sides.stay_together(str(BARE), random)
+            _asked(sides, "head", replace(request, row=str(length), steps=length), rounds.BUILD_TIMEOUT)
+        sides.pin_to_one_cpu(str(BARE), random)
         for _ in range(ROUNDS):
             for length, found in times.items():
-                found.append(_asked(sides, "head", TimeSample(str(length), PROBE_LOOPS), sets.CALL_TIMEOUT))
+                found.append(_asked(sides, "head", TimeSample(str(length), PROBE_LOOPS), rounds.CALL_TIMEOUT))
     return times
 
 
@@ -185,18 +185,18 @@ def _set(places: Mapping[str, Path], request: Build, calibration: Calibration, r
     steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
     seconds = np.empty((len(ARMS), BLOCKS), np.float32)
-    with sets.open_processes(places, random) as sides:
+    with rounds.open_processes(places, random) as sides:
         built = random.sample(ARMS, len(ARMS))
         for arm in built:
             sides.send(side_of[arm], replace(request, row=arm, steps=steps[arm]))
         for arm in built:
-            _answer(sides.receive(arm, side_of[arm], sets.BUILD_TIMEOUT))
-        sides.stay_together(ARMS[0], random)
+            _answer(sides.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
+        sides.pin_to_one_cpu(ARMS[0], random)
         for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
             for place in order:
                 arm = ARMS[place]
                 stretch = TimeSample(arm, calibration.loops)
-                seconds[place, block] = _asked(sides, side_of[arm], stretch, sets.CALL_TIMEOUT)
+                seconds[place, block] = _asked(sides, side_of[arm], stretch, rounds.CALL_TIMEOUT)
     return seconds
 
 
@@ -211,7 +211,7 @@ def busy_neighbours(tree: Path) -> Iterator[None]:
     """Processes that are busy and do nothing else, as long as the context lasts."""
     with ExitStack() as stack:
         for _ in range(NEIGHBOURS):
-            stack.enter_context(start_worker(sets.MODULE, path=[tree])).send(BurnCpu())
+            stack.enter_context(start_worker(rounds.MODULE, path=[tree])).send(BurnCpu())
         yield
 
 

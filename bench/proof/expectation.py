@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
-from bench.proof.inputs import Problem
 from bench.proof.oracle import Entry, Oracle, mp
+from bench.proof.problems import Problem
 from bench.proof.targets import Evidence, Target, bounded_target, combined, exact_target, flat, flat_bounded
 from impls import Model
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from bench.proof.bounds import Analysis, Bounded, exact, exact_pairs
-from bench.proof.inputs import Problem
+from bench.proof.problems import Problem
 from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
 from impls import Backend, Network
 

@@ -11,8 +11,8 @@ from functools import cache, partial
 from math import inf
 
 from bench.cases import OPERATIONS, Case
-from bench.proof import conduct, expectation, inputs, scikit_learn
-from bench.proof.blame import describe_error
+from bench.proof import contract_tests, expectation, problems, scikit_learn
+from bench.proof.error_text import describe_error
 from bench.proof.expectation import Expectation
 from bench.proof.targets import Evidence
 from impls import Backend, Network
@@ -54,7 +54,7 @@ class ProofOutcome:
 
 def expect_case(case: Case) -> Expectation:
     """What a case must give on the inputs on which it is timed. Raises inputs.Unhealthy."""
-    return expectation.expect_result(inputs.draw_problem(case.network, case.batch, case.dtype), case.operation)
+    return expectation.expect_result(problems.draw_problem(case.network, case.batch, case.dtype), case.operation)
 
 
 def verify_backend(backend: Backend) -> Iterator[ProofOutcome]:
@@ -99,7 +99,7 @@ def _evidence(backend: Backend, network: Network, dtype: str, operation: str) ->
     expected = _expected(network, dtype, operation if operation in OPERATIONS else "forward")
     match operation:
         case "contract":
-            return conduct.check_contract(backend, expected.problem)
+            return contract_tests.check_contract(backend, expected.problem)
         case "scikit-learn":
             return _caught(partial(scikit_learn.check, backend, expected.problem))
         case _:
@@ -121,4 +121,4 @@ def _caught(check: Callable[[], Evidence]) -> Evidence:
 
 @cache
 def _expected(network: Network, dtype: str, operation: str) -> Expectation:
-    return expectation.expect_result(inputs.draw_problem(network, BATCH, dtype), operation)
+    return expectation.expect_result(problems.draw_problem(network, BATCH, dtype), operation)

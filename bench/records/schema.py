@@ -295,7 +295,7 @@ class Scale(Document):
     options: dict[str, Any]
     effort: dict[str, Any]
     rows: list[ScaleRow]
-    crossings: list[CrossoverRow]
+    crossovers: list[CrossoverRow]
     ties: list[TieRow]
     break_even: list[BreakEvenRow]
     processes: list[ProcessRecord]

@@ -15,9 +15,9 @@ from bench.records import files
 from bench.records.files import RecordError
 from bench.records.schema import ScaleState
 from bench.scale import points
-from bench.timing import machine
-from bench.timing.messages import Effort
 from impls import Backend
+from pairbench import machine
+from pairbench.worker_protocol import Effort
 
 FILE = "scale.partial.json"
 

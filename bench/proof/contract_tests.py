@@ -1,0 +1,457 @@
+"""The promises of the contract that no single number shows: what a model leaves alone, keeps, passes on and refuses."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import cycle
+from typing import Any
+
+import numpy as np
+
+from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
+from bench.proof.error_text import describe_error
+from bench.proof.problems import Problem
+from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
+from impls import Backend, Model, Network
+
+LARGE = 1000.0
+"""Magnitude of the logits of the last layer on extreme inputs."""
+
+BATCHES = (1, 2, 9, 64, 65, 131)
+TAILS = {
+    "float64": (-0.1, -10.0, -100.0, -600.0, -690.0, -700.0, -708.0),
+    "float32": (-0.1, -10.0, -50.0, -80.0, -87.0),
+}
+"""Logits whose sigmoids are normal numbers, and small."""
+
+
+class Misconduct(Exception):
+    """A promise of the contract that is not kept; the text says which."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A backend and a problem to try it on."""
+
+    backend: Backend
+    problem: Problem
+
+    def build(self, problem: Problem | None = None) -> Model:
+        """A fresh model of the problem, or of another one."""
+        problem = problem or self.problem
+        return self.backend.build(problem.network, problem.parameters, problem.dtype)
+
+    def has(self, operation: str) -> bool:
+        """Whether the backend has an operation for the problem's network; a promise about one that it lacks is void."""
+        return operation not in self.backend.lacks(self.problem.network)
+
+    def outputs(self, X: Any, parameters: Any = None) -> tuple[Any, Any]:
+        """Float64 and allowed outputs of a batch, bounded."""
+        pairs = exact_pairs(parameters or self.problem.parameters)
+        network = self.problem.network
+        reference, allowed = (
+            Analysis(network, dtype).forward(pairs, exact(X)).outputs for dtype in ("float64", self.problem.dtype)
+        )
+        return reference, allowed
+
+
+def check_contract(backend: Backend, problem: Problem) -> Evidence:
+    """Try every promise; warnings count as failures. The share is the worst of the bounds that were compared with."""
+    subject, share = Subject(backend, problem), 0.0
+    for promise in PROMISES:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                share = max([share, *(promise(subject) or ())])
+        except Misconduct as error:
+            return Evidence(False, 0.0, np.inf, str(error))
+        except (Exception, SystemExit) as error:
+            name = promise.__name__.strip("_").replace("_", " ")
+            return Evidence(False, 0.0, np.inf, f"while trying that {name}: {describe_error(error)}")
+    return Evidence(True, 0.0, share, "")
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to train."""
+
+    mean: bool
+    rate: float
+    bias_rate: float | None
+    epochs: int
+
+
+def _require(condition: bool | np.bool_, text: str) -> None:
+    if not condition:
+        raise Misconduct(text)
+
+
+def _judge(what: str, dtype: str, reference: Any, allowed: Any, computed: Any) -> float:
+    evidence = bounded_target(what, dtype, reference, allowed).judge(computed)
+    _require(evidence.ok, evidence.reason)
+    return evidence.share
+
+
+def _equal(a: Any, b: Any) -> bool:
+    return bool(np.array_equal(flat(a), flat(b), equal_nan=True) if isinstance(a, list) else np.array_equal(a, b))
+
+
+def _arrays_have_the_right_dtype(subject: Subject) -> None:
+    problem, model = subject.problem, subject.build()
+    X, Y, network = problem.X, problem.Y, problem.network
+    dtype = np.dtype(problem.dtype)
+    results: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "forward of a sample": (model.forward(X[0]), (network.n_out,)),
+        "forward of a batch": (model.forward(X), (len(X), network.n_out)),
+    }
+    losses: dict[str, Any] = {}
+    if subject.has("loss"):
+        losses["loss"] = model.loss(X, Y)
+    if subject.has("gradient"):
+        losses["loss of gradient"], gradient = model.gradient(X, Y)
+        for layer, ((dW, db), shape) in enumerate(zip(gradient, network.shapes, strict=True), start=1):
+            results[f"dW of layer {layer}"] = dW, shape
+            results[f"db of layer {layer}"] = db, shape[1:]
+    for what, (array, expected) in results.items():
+        _require(type(array) is np.ndarray, f"{what} is a {type(array).__name__}, not an array")
+        _require(array.shape == expected, f"{what} has shape {array.shape}, not {expected}")
+        _require(array.dtype == dtype, f"{what} has dtype {array.dtype}, not {dtype}")
+    for what, value in losses.items():
+        _require(type(value) is float, f"{what} is a {type(value).__name__}, not a float")
+    if subject.has("train"):
+        epochs = model.train(X, Y, epochs=2, learning_rate=0.1)
+        _require(isinstance(epochs, np.ndarray) and epochs.shape == (2,), "train does not return an array (epochs,)")
+    for W, b in model.parameters():
+        _require(W.dtype == b.dtype == np.float64, "parameters are not float64")
+
+
+def _inputs_are_left_alone(subject: Subject) -> None:
+    problem = subject.problem
+    dtype = np.dtype(problem.dtype)
+    X, Y = problem.X.astype(dtype), problem.Y.astype(dtype)
+    parameters = [(W.astype(dtype), b.astype(dtype)) for W, b in problem.parameters]
+    model = subject.build(replace(problem, parameters=parameters))
+    operations: dict[str, Callable[[], object]] = {
+        "forward of a sample": lambda: model.forward(X[0]),
+        "forward of a batch": lambda: model.forward(X),
+        "loss": lambda: model.loss(X, Y),
+        "gradient": lambda: model.gradient(X, Y),
+        "train": lambda: model.train(X, Y, epochs=2, learning_rate=0.1, batches=2),
+    }
+    operations = {name: operation for name, operation in operations.items() if subject.has(name)}
+    for name, operation in operations.items():
+        operation()
+        _require(_equal(X, problem.X) and _equal(Y, problem.Y), f"{name} changes its inputs")
+    _require(_equal(parameters, problem.parameters), "the parameters passed to build are changed")
+    for array in (X, Y):
+        array.flags.writeable = False
+    for operation in operations.values():
+        operation()
+
+
+def _parameters_are_copied(subject: Subject) -> None:
+    problem = subject.problem
+    parameters = [(W.copy(), b.copy()) for W, b in problem.parameters]
+    model = subject.build(replace(problem, parameters=parameters))
+    before = model.forward(problem.X)
+    _require(_equal(model.parameters(), problem.parameters), "parameters() are not those that the model was built from")
+    for pairs in (parameters, model.parameters()):
+        for W, b in pairs:
+            W += 1
+            b += 1
+    _require(_equal(model.forward(problem.X), before), "parameters are shared with the caller, not copied")
+
+
+def _results_are_fresh(subject: Subject) -> None:
+    problem, model = subject.problem, subject.build()
+    X, Y = problem.X, problem.Y
+    operations: dict[str, Callable[[int], list[Any]]] = {
+        "forward of a sample": lambda s: [model.forward(X[s])],
+        "forward of a batch": lambda s: [model.forward(X[s:])],
+        "gradient": lambda s: [part for pair in model.gradient(X[s:], Y[s:])[1] for part in pair],
+        "parameters": lambda s: [part for pair in model.parameters() for part in pair],
+    }
+    for name, operation in operations.items():
+        if not subject.has(name):
+            continue
+        first = operation(0)
+        kept = [array.copy() for array in first]
+        operation(1)
+        _require(all(map(_equal, first, kept)), f"{name}: a result is overwritten by the next call")
+        for array in first:
+            array += 1
+        _require(all(map(_equal, operation(0), kept)), f"{name}: writing to a result changes the next one")
+
+
+def _outputs_follow_the_content(subject: Subject) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    reference, allowed = subject.outputs(problem.X)
+    # One array after another: a model that goes by the identity of the last one would be led back to the content.
+    for array in (np.empty(problem.network.n_in, problem.dtype), np.empty_like(problem.X, problem.dtype)):
+        for row, sample in enumerate(problem.X):
+            array[...] = sample
+            outputs = model.forward(array)
+            last = outputs if outputs.ndim == 1 else outputs[-1]
+            yield _judge("output", problem.dtype, reference[row], allowed[row], last)
+    X, Y = problem.X.astype(problem.dtype), problem.Y.astype(problem.dtype)
+    for half in (False, True):
+        if half:
+            X *= 0.5
+        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+
+
+def _any_batch_will_do(subject: Subject) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    for rows in BATCHES:
+        X, Y = np.resize(problem.X, (rows, problem.X.shape[1])), np.resize(problem.Y, (rows, problem.Y.shape[1]))
+        X = X * np.linspace(0.5, 1, rows)[:, None].astype(np.float16)  # no two rows alike
+        X = X.astype(problem.dtype).astype(np.float64)
+        yield _judge(f"output of a batch of {rows}", problem.dtype, *subject.outputs(X), model.forward(X))
+        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+
+
+def _models_are_apart(subject: Subject) -> None:
+    problem = subject.problem
+    one = subject.build()
+    before = one.forward(problem.X[0]), one.forward(problem.X)
+    other = subject.build(replace(problem, parameters=[(0.5 * W, b) for W, b in problem.parameters]))
+    _require(not _equal(other.forward(problem.X), before[1]), "two models with other parameters answer the same")
+    if subject.has("train"):
+        other.train(problem.X, problem.Y, epochs=1, learning_rate=0.1)
+    after = one.forward(problem.X[0]), one.forward(problem.X)
+    _require(all(map(_equal, before, after)), "building and training another model changes the answers of this one")
+
+
+def _tails_are_kept(subject: Subject) -> Iterator[float]:
+    dtype = subject.problem.dtype
+    network, parameters = Network((1, 1)), [(np.ones((1, 1)), np.zeros(1))]
+    model = subject.backend.build(network, parameters, dtype)
+    X = np.array(TAILS[dtype])[:, None]
+    tail = replace(subject.problem, network=network, parameters=parameters)
+    reference, allowed = Subject(subject.backend, tail).outputs(X)
+    yield _judge("sigmoid", dtype, reference, allowed, model.forward(X))
+    for row, x in enumerate(X):
+        yield _judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
+
+
+def _any_layout_will_do(subject: Subject) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    X = problem.X.astype(problem.dtype)
+    wide = np.repeat(X, 2, axis=1)
+    long = np.zeros((len(X), X.shape[1] + 1), X.dtype)
+    long[:, 1:] = X
+    reference, allowed = subject.outputs(problem.X)
+    layouts = [np.asfortranarray(X), wide[:, ::2], X[::-1][::-1], X[:, ::-1].copy()[:, ::-1], long[:, 1:], X.tolist()]
+    unaligned = np.zeros(X.nbytes + 1, np.uint8)[1:].view(X.dtype).reshape(X.shape)
+    unaligned[:] = X
+    layouts += [X.astype(">f8"), tuple(map(tuple, X.tolist())), unaligned]
+    for layout in layouts:
+        yield _judge("output", problem.dtype, reference, allowed, model.forward(layout))
+        yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(layout[0]))
+    whole = np.rint(4 * problem.X).astype(int)
+    reference, allowed = subject.outputs(whole)
+    for integers in (whole, whole.astype(np.int8), whole.tolist()):
+        yield _judge("output", problem.dtype, reference, allowed, model.forward(integers))
+        yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(integers[0]))
+    fortran = [(np.asfortranarray(W), b[::-1].copy()[::-1]) for W, b in problem.parameters]
+    other = subject.build(replace(problem, parameters=fortran))
+    _require(_equal(other.forward(problem.X), model.forward(problem.X)), "the memory layout of the parameters matters")
+
+
+def _not_a_number_passes_through(subject: Subject) -> None:
+    problem, model = subject.problem, subject.build()
+    clean = model.forward(problem.X)
+    for value in (np.nan, np.inf, -np.inf):
+        X = problem.X.copy()
+        X[1, -1] = value
+        outputs, (expected, _) = model.forward(X), subject.outputs(X)
+        for what, row in (("a batch", outputs[1]), ("a sample", model.forward(X[1]))):
+            same = np.isclose(row, expected.value[1], rtol=1e-3, atol=1e-30, equal_nan=True)
+            _require(same.all(), f"forward of {what} does not pass {value} through as NumPy does: {row}")
+        outputs[1] = clean[1]
+        # A product of matrices may be blocked in another way, so the other rows need not agree to the bit.
+        near = np.isclose(outputs, clean, rtol=1e-4, atol=1e-30)
+        _require(near.all(), f"{value} in one sample changes the outputs of another")
+
+
+def _extreme_logits_are_right(subject: Subject) -> Iterator[float]:
+    problem = subject.problem
+    W, b = problem.parameters[-1]
+    logits = Analysis(problem.network, problem.dtype).forward(exact_pairs(problem.parameters), exact(problem.X)).logits
+    factor = 2.0 ** np.round(np.log2(LARGE / np.abs(logits[-1].value).max()))
+    extreme = replace(problem, parameters=[*problem.parameters[:-1], (W * factor, b * factor)])
+    model = subject.build(extreme)
+    reference, allowed = subject.outputs(problem.X, extreme.parameters)
+    yield _judge("extreme output", problem.dtype, reference, allowed, model.forward(problem.X))
+    yield _judge("extreme output", problem.dtype, reference[0], allowed[0], model.forward(problem.X[0]))
+    yield from _loss_and_gradient(subject, extreme, model)
+
+
+def _means_are_sums_divided(subject: Subject) -> Iterator[float]:
+    yield from _loss_and_gradient(subject, subject.problem, subject.build())
+
+
+def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iterator[float]:
+    X, Y = problem.X, problem.Y
+    results = []
+    for dtype in ("float64", problem.dtype):
+        analysis, pairs = Analysis(problem.network, dtype), exact_pairs(problem.parameters)
+        forward = analysis.forward(pairs, exact(X))
+        gradient = analysis.gradient(pairs, forward, exact(Y))
+        results.append((analysis, analysis.loss(forward, exact(Y)), gradient))
+    (reference, loss, gradient), (allowed, allowed_loss, allowed_gradient) = results
+    for reduction, scale in (("sum", 1.0), ("mean", 1 / len(X))):
+        losses = reference.scaled(loss, scale), allowed.scaled(allowed_loss, scale)
+        gradients = (
+            reference.scaled(flat_bounded(gradient), scale),
+            allowed.scaled(flat_bounded(allowed_gradient), scale),
+        )
+        if subject.has("loss"):
+            yield _judge(f"{reduction} of losses", problem.dtype, *losses, model.loss(X, Y, reduction=reduction))
+        if subject.has("gradient"):
+            total, computed = model.gradient(X, Y, reduction=reduction)
+            yield _judge(f"{reduction} of losses in gradient", problem.dtype, *losses, total)
+            yield _judge(f"{reduction} of gradients", problem.dtype, *gradients, flat(computed))
+
+
+def _training_follows_its_batches(subject: Subject) -> Iterator[float]:
+    if not subject.has("train"):
+        return
+    n = len(subject.problem.X)
+    chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
+    variants: list[tuple[Any, list[Any]]] = [
+        (None, [slice(0, n)]),
+        *((size, [slice(s, s + size) for s in range(0, n, size)]) for size in range(1, n + 1)),
+        (chosen, list(chosen)),
+        (chosen.tolist(), list(chosen)),
+    ]
+    ways = cycle(
+        [Way(True, 0.05, None, 2), Way(False, 0.02, 0.01, 5), Way(True, 1e-4, 0.0, 2), Way(True, 0.05, 0.02, 4)]
+    )
+    for (batches, steps), way in zip(variants * 2, ways, strict=False):
+        yield from _training(subject, batches, steps, way)
+
+
+def _training(subject: Subject, batches: Any, steps: list[Any], way: Way) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    bias_rate = way.rate if way.bias_rate is None else way.bias_rate
+    results: list[tuple[Any, Pairs]] = [
+        Analysis(problem.network, dtype).train(
+            exact_pairs(problem.parameters),
+            exact(problem.X),
+            exact(problem.Y),
+            steps=steps,
+            epochs=way.epochs,
+            learning_rate=way.rate,
+            bias_learning_rate=bias_rate,
+            mean=way.mean,
+        )
+        for dtype in ("float64", problem.dtype)
+    ]
+    (reference_losses, reference), (allowed_losses, allowed) = results
+    how = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
+    settings: dict[str, Any] = {
+        "learning_rate": way.rate,
+        "bias_learning_rate": way.bias_rate,
+        "batches": batches,
+        "reduction": "mean" if way.mean else "sum",
+    }
+    # In two calls: the second goes on from where the first stopped.
+    losses = [
+        *model.train(problem.X, problem.Y, epochs=1, **settings),
+        *model.train(problem.X, problem.Y, epochs=way.epochs - 1, **settings),
+    ]
+    yield _judge(f"loss in {how}", problem.dtype, reference_losses, allowed_losses, losses)
+    parameters = model.parameters()
+    updated = flat_bounded(reference), flat_bounded(allowed)
+    yield _judge(f"parameter after {how}", problem.dtype, *updated, flat(parameters))
+    outputs, allowed_outputs = subject.outputs(problem.X, parameters)
+    yield _judge(f"output after {how}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
+    yield _judge(f"output after {how}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))
+    yield from _loss_and_gradient(subject, replace(problem, parameters=parameters), model)
+
+
+def _epochs_are_as_many_calls(subject: Subject) -> None:
+    if not subject.has("train"):
+        return
+    problem, once, often = subject.problem, subject.build(), subject.build()
+    settings: dict[str, Any] = {"learning_rate": 0.05, "batches": 3}
+    losses = once.train(problem.X, problem.Y, epochs=3, **settings)
+    singly = [often.train(problem.X, problem.Y, epochs=1, **settings)[0] for _ in range(3)]
+    close = 1e3 * np.finfo(problem.dtype).eps
+    _require(
+        np.allclose(losses, singly, rtol=close, atol=0)
+        and np.allclose(flat(once.parameters()), flat(often.parameters()), rtol=close, atol=close),
+        "three epochs in one call are not three calls of one epoch",
+    )
+
+
+def _divergence_is_no_error(subject: Subject) -> None:
+    if not subject.has("train"):
+        return
+    problem, model = subject.problem, subject.build()
+    losses = model.train(problem.X, problem.Y, epochs=3, learning_rate=1e300)
+    _require(losses.shape == (3,), "a training that diverges does not return its losses")
+
+
+def _slope_of_relu_at_zero_is_zero(subject: Subject) -> None:
+    problem = subject.problem
+    if problem.network.hidden != "relu" or len(problem.parameters) < 2 or not subject.has("gradient"):
+        return
+    (W, b), *others = problem.parameters
+    model = subject.build(replace(problem, parameters=[(0 * W, 0 * b), *others]))
+    dW, db = model.gradient(problem.X, problem.Y)[1][0]
+    _require(not dW.any() and not db.any(), "the derivative of ReLU at 0 is not 0")
+
+
+def _bad_inputs_are_refused(subject: Subject) -> None:
+    problem, model = subject.problem, subject.build()
+    X, Y = problem.X, problem.Y
+    bad: dict[str, tuple[str, Callable[[], object]]] = {
+        "a sample that is too wide": ("forward", lambda: model.forward(np.zeros(X.shape[1] + 1))),
+        "an array of three dimensions": ("forward", lambda: model.forward(X[None])),
+        "complex numbers": ("forward", lambda: model.forward(X.astype(complex))),
+        "text": ("forward", lambda: model.forward([["a"] * X.shape[1]])),
+        "an empty batch": ("forward", lambda: model.forward(X[:0])),
+        "X and Y of different length": ("loss", lambda: model.loss(X, Y[1:])),
+        "NaN in X": ("gradient", lambda: model.gradient(X * np.nan, Y)),
+        "no epochs": ("train", lambda: model.train(X, Y, epochs=0, learning_rate=0.1)),
+        "a negative learning rate": ("train", lambda: model.train(X, Y, epochs=1, learning_rate=-0.1)),
+        "a row that is not there": (
+            "train",
+            lambda: model.train(X, Y, epochs=1, learning_rate=0.1, batches=[[len(X)]]),
+        ),
+    }
+    before = flat(model.parameters())
+    for what, (operation, call) in bad.items():
+        if not subject.has(operation):
+            continue
+        try:
+            call()
+        except (TypeError, ValueError):
+            _require(_equal(before, flat(model.parameters())), f"{what} is refused, but the model has changed")
+        else:
+            raise Misconduct(f"{what} is not refused")
+
+
+PROMISES: tuple[Callable[[Subject], Any], ...] = (
+    _arrays_have_the_right_dtype,
+    _inputs_are_left_alone,
+    _parameters_are_copied,
+    _results_are_fresh,
+    _outputs_follow_the_content,
+    _any_batch_will_do,
+    _models_are_apart,
+    _tails_are_kept,
+    _any_layout_will_do,
+    _not_a_number_passes_through,
+    _extreme_logits_are_right,
+    _means_are_sums_divided,
+    _training_follows_its_batches,
+    _epochs_are_as_many_calls,
+    _divergence_is_no_error,
+    _slope_of_relu_at_zero_is_zero,
+    _bad_inputs_are_refused,
+)

@@ -1,0 +1,1 @@
+"""What the commands print, as rich renderables and Markdown, and the pictures; nothing here measures."""

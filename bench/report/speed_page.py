@@ -1,0 +1,161 @@
+"""What ``speed`` shows: on the terminal, and as a page of Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from bench.records.files import RecordError, check_place
+from bench.records.schema import GoalRow, Ratio, Speed, TimingRow
+from bench.report import roofline_tables, tables
+from pairbench.measure import AA
+
+TITLE = "# Speed"
+GOALS = "", "measured", "goal", ""
+LEGEND = (
+    "measured: a ratio of two times, over ÷ under, with its 95 % interval over fresh processes; both are timed in the "
+    "same blocks. Of several peers it is the fastest, in the dtypes that stand in the table of its case",
+    "limit: the floor, which is what a call takes at least on this machine, ÷ the time",
+    "A/A is numba_simd once more",
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A table, its headings first, and sentences below it."""
+
+    title: str
+    table: list[list[str]]
+    sentences: list[str]
+
+
+def check_destination(path: Path) -> None:
+    """Raise RecordError unless the path can be written and what is there already is such a page."""
+    check_place(path)
+    if path.exists():
+        try:
+            ours = path.read_text(encoding="utf-8").startswith(TITLE)
+        except (OSError, UnicodeDecodeError):
+            ours = False
+        if not ours:
+            raise RecordError(f"{path} is no page of speed; it is not overwritten, name another file")
+
+
+def sections(document: Speed) -> list[Section]:
+    """All that is shown."""
+    goals = [line for row in document.goals for line in _remarks(row)]
+    return [
+        Section("figures that are aimed at", [list(GOALS), *map(_goal, document.goals)], goals),
+        *map(_times, _groups(document.rows)),
+        Section(
+            roofline_tables.TITLE, roofline_tables.cells(document.limits), [roofline_tables.reading(document.limits)]
+        ),
+    ]
+
+
+def shown(document: Speed) -> Iterator[RenderableType]:
+    """The sections for a terminal."""
+    for section in sections(document):
+        headings, *lines = section.table
+        table = tables.plain(*headings)
+        for line in lines:
+            table.add_row(*line)
+        yield Text(section.title, style="bold")
+        yield table
+        for sentence in section.sentences:
+            yield from tables.item(sentence)
+        yield ""
+    yield from roofline_tables.legend(document.rows)
+
+
+def page(document: Speed, notes: Sequence[str]) -> str:
+    """The sections as Markdown, under the machine that they are of."""
+    quick = " --quick" if document.options["quick"] else ""
+    lines = [TITLE, "", *_items([f"made by `mlpbench speed{quick}`, {document.started}", *_machine(document.machine)])]
+    for section in sections(document):
+        headings, *table = section.table
+        lines += ["", f"## {section.title[0].upper()}{section.title[1:]}", ""]
+        lines += [_cells(headings), _cells(["---", *["---:"] * (len(headings) - 1)]), *map(_cells, table), ""]
+        lines += _items(section.sentences)
+    lines += [
+        "",
+        "## Remarks",
+        "",
+        *_items([*LEGEND, *roofline_tables.above(document.rows), tables.aa_line(document.rows), *notes]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _goal(row: GoalRow) -> list[str]:
+    unit = f" {row.unit}" if row.unit else ""
+    sign = "≤" if row.at_most else "≥"
+    measured = tables.interval(row.measured) + (unit if row.measured else "")
+    return [row.what, measured, f"{sign} {row.goal:g}{unit}", "reached" if row.reached else "not reached"]
+
+
+def _remarks(row: GoalRow) -> Iterator[str]:
+    if row.detail:
+        yield f"{row.what}: {row.detail}"
+    if row.note and not row.reached:
+        yield f"{row.what}: {row.note}"
+
+
+def _groups(rows: Sequence[TimingRow]) -> Iterator[list[TimingRow]]:
+    """Rows that were timed against each other; the A/A arm is the last of them."""
+    group: list[TimingRow] = []
+    for row in rows:
+        group.append(row)
+        if row.arm == AA:
+            yield group
+            group = []
+
+
+def _times(rows: Sequence[TimingRow]) -> Section:
+    dtypes = {row.dtype: tables.duration(row.floor_seconds) for row in rows}
+    floors = " and ".join(f"{floor} in {dtype}" for dtype, floor in dtypes.items())
+    lacking = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)
+    reference = next(row for row in rows if row.arm == row.reference)
+    table = [
+        [
+            row.arm,
+            tables.duration(row.seconds),
+            "1" if row is reference else _ratio(row.speedup),
+            tables.part(row.limit_share),
+        ]
+        for row in rows
+    ]
+    return Section(
+        f"{tables.case_title(reference)}, {reference.dtype}",
+        [["", "time", f"÷ {reference.arm}", "limit"], *table],
+        [f"at least {floors}", *lacking],
+    )
+
+
+def _ratio(speedup: Ratio | None) -> str:
+    """Time of the row ÷ time of the reference, which is the inverse of its speedup."""
+    if speedup is None:
+        return tables.NONE
+    low, high = ((None if end is None else 1 / end) for end in (speedup.high, speedup.low))
+    return tables.interval(Ratio(estimate=1 / speedup.estimate, low=low, high=high))
+
+
+def _machine(machine: dict[str, Any]) -> list[str]:
+    libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
+    return [
+        f"{machine['cpu']}, {machine['cpus_usable'] or machine['cpus']} CPUs, {machine['system']}",
+        f"instruction sets: {', '.join(machine['instruction_set'])}",
+        f"Python {machine['python']}, {libraries}; BLAS: {machine['blas']}",
+    ]
+
+
+def _cells(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _items(sentences: Sequence[str]) -> list[str]:
+    return [f"- {' '.join(sentence.split())}" for sentence in sentences]

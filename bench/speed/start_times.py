@@ -1,0 +1,43 @@
+"""How long a fresh process takes to its first result of ``numba_simd``, with and without compiled code in the cache."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+
+from bench.speed.goals import SIMD
+from pairbench import threads
+from pairbench.measure import CACHES
+from pairbench.worker_processes import ROOT
+
+PROGRAM = f"""
+import time
+begun = time.perf_counter()
+import impls
+network = impls.Network((3, 3, 1))
+impls.load("{SIMD}").build(network, network.random_parameters(), "{{dtype}}").forward([1.0, 2.0, 3.0])
+print(time.perf_counter() - begun)
+"""
+
+
+@dataclass(frozen=True)
+class StartTimes:
+    """Seconds in one dtype: in a process that finds nothing compiled, and in later ones, one after another."""
+
+    cold: float
+    warm: list[float]
+
+
+def measure_start(dtype: str, times: int) -> StartTimes:
+    """Start a process with an empty cache, and then some. All imports count, and Python's own start does not."""
+    with tempfile.TemporaryDirectory() as folder:
+        return StartTimes(_seconds(dtype, folder), [_seconds(dtype, folder) for _ in range(times)])
+
+
+def _seconds(dtype: str, cache: str) -> float:
+    variables = {**dict.fromkeys(CACHES, cache), "PYTHONPATH": str(ROOT)}
+    environment = {**threads.thread_environment(), **variables}
+    command = [sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)]
+    return float(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)

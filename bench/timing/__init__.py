@@ -1,1 +1,0 @@
-"""The measuring of time: fresh processes, balanced blocks, the statistics of a ratio; no verdict and no table."""

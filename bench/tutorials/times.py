@@ -1,0 +1,61 @@
+"""The timing tables of a document: its networks, timed here, with the ratios to what it prints."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import impls
+from bench.cases import Case
+from bench.records import timing_rows
+from bench.records.schema import TimingRow, TutorialRow
+from bench.tutorials.programs import PrintedTime, Tutorial
+from impls import Backend
+from pairbench.measure import AA, arms_of_case, measure_cases
+from pairbench.progress import NoProgress
+from pairbench.worker_protocol import Effort
+
+LOOPS = "python_loops_ndarray"
+"""The form of the documents' loops, which index NumPy arrays, and the reference of the speedups."""
+
+MATRIX = ("numpy_plain", "numpy_vectorized")
+"""The forms to set beside the documents' matrix form: as they write it, and with care."""
+
+
+def time_samples(document: Tutorial, backends: Sequence[Backend], effort: Effort) -> Iterator[TutorialRow]:
+    """Time one sample on each network: for each backend its seconds, and its speedup over the loops on arrays."""
+    reference = impls.load(LOOPS)
+    others = [backend for backend in backends if backend.name != LOOPS]
+    groups = [arms_of_case(Case(printed.network, "forward", 1), reference, others) for printed in document.times]
+    measurement = measure_cases(groups, effort, secrets.randbits(32), NoProgress())
+    order = [LOOPS, *(backend.name for backend in others)]
+    for row in timing_rows.timing_rows(measurement, order):
+        printed = next(one for one in document.times if one.network.layer_sizes == tuple(row.layer_sizes))
+        if row.arm != AA:
+            yield from _rows(document.key, printed, row)
+
+
+def _rows(key: str, printed: PrintedTime, row: TimingRow) -> Iterator[TutorialRow]:
+    make = partial(TutorialRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
+    seconds = printed.loops if row.backend == LOOPS else printed.matrix if row.backend in MATRIX else None
+    yield make(
+        figure="time",
+        printed=None if seconds is None else f"{seconds:g}",
+        kind="time",
+        value=row.seconds,
+        ratio=row.seconds / seconds if row.seconds is not None and seconds is not None else None,
+        note=row.reason,
+    )
+    if row.backend == LOOPS or row.speedup is None:
+        return
+    speedup = printed.speedup if row.backend in MATRIX else None
+    yield make(
+        figure="speedup over loops on arrays",
+        printed=None if speedup is None else f"{speedup:g}",
+        kind="speedup",
+        value=row.speedup.estimate,
+        low=row.speedup.low,
+        high=row.speedup.high,
+        ratio=row.speedup.estimate / speedup if speedup is not None else None,
+    )

@@ -1,0 +1,191 @@
+"""The rates at which rules err: on synthetic recordings, and on those that the project keeps."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import impls
+from bench.cases import select_cases
+from bench.cli.main import main
+from bench.gate import error_rates, preparation, recording
+from bench.gate.comparison import round_change
+from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
+from bench.records import files
+from bench.records.files import RecordError
+from bench.records.gate_schema import ErrorRates
+from pairbench import sequential_test
+from pairbench.rounds import BackendCase
+
+KEPT = Path(__file__).parents[1] / "results" / "gate"
+CALIBRATION = Calibration(500, (9, 15, 30, 60))
+
+
+def synthetic(seed, count, spread=0.02, noise=0.01):
+    """Sets whose processes differ by ``spread`` and whose blocks differ by more, with a tail."""
+    rng = np.random.default_rng(seed)
+    process = rng.normal(0, spread, (count, 3))
+    arms = np.concatenate([process, np.repeat(process[:, :1], len(PLANTED), axis=1)], axis=1)
+    arms[:, 3:] += np.log1p(PLANTED)
+    logarithms = arms[:, :, None] + rng.exponential(noise, (count, len(ARMS), BLOCKS))
+    return Recording((2e-6 * np.exp(logarithms)).astype(np.float32), {"row": "synthetic"}, CALIBRATION, 1.5 * count)
+
+
+@cache
+def scores_of(name):
+    """Scores of a recording that the project keeps, or of a synthetic one."""
+    return error_rates.score_rules(
+        synthetic(3, 480) if name == "synthetic" else recording.read_recording(KEPT / f"{name}.npz"), 120
+    )
+
+
+def test_a_pair_favours_no_side_where_times_have_a_tail():
+    rng = np.random.default_rng(1)
+    pairs = [
+        round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "again")}) for _ in range(3000)
+    ]
+    changes = [one.change for one in pairs]
+    assert abs(np.mean(changes)) < 3 * stats.sem(changes)
+    # The mean of both bases' times would do so, and this test would see it.
+    favoured = [np.median(np.log(h) - (np.log(b) + np.log(a)) / 2) for h, b, a in rng.exponential(1, (3000, 3, 15)) + 1]
+    assert np.mean(favoured) < -5 * stats.sem(favoured)
+
+
+def test_rates_have_the_interval_of_clopper_and_pearson():
+    rates = error_rates.verdict_rates(["FAIL"] * 3 + ["PASS"] * 17)
+    assert (rates["FAIL"].count, rates["FAIL"].runs) == (3, 20)
+    assert rates["FAIL"].low == pytest.approx(stats.beta.ppf(0.025, 3, 18))
+    assert rates["FAIL"].high == pytest.approx(stats.beta.ppf(0.975, 4, 17))
+    assert (rates["INCONCLUSIVE"].low, rates["INCONCLUSIVE"].count) == (0, 0)
+    assert rates["INCONCLUSIVE"].high == pytest.approx(1 - 0.025 ** (1 / 20))
+
+
+def test_runs_are_disjoint():
+    """Sets that would be used twice would give more runs than there are sets for."""
+    data = synthetic(2, 240)
+    for planted in (0, *range(3, len(ARMS))):
+        runs = len(list(error_rates.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
+        assert 1 <= runs <= 240 // sequential_test.MIN_ROUNDS
+    assert len(list(error_rates.ELSEWHERE["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
+
+
+def test_the_rules_on_a_recording_whose_truth_is_known():
+    found = {(one.rule, one.planted): one.rates for one in scores_of("synthetic")}
+    for rows in ("1 row", "of 21 rows"):
+        assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
+        assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
+        assert found[f"gate, 5%, {rows}", 0.20]["PASS"].count == 0
+    assert found["gate, 5%, 1 row", 0.10]["FAIL"].count >= 35
+    assert found["gate, 3%, 1 row", 0.05]["FAIL"].count >= 5
+    # Processes that differ by 2 % deceive rules that look at one or two of them.
+    assert found["pytest-benchmark min:5%", 0.0]["FAIL"].count > 5
+    assert found["pytest-benchmark mean:10%", 0.05]["PASS"].count > 400
+    assert found["asv Mann-Whitney, 1.1", 0.05]["PASS"].count > 200
+
+
+def test_a_planted_delay_is_measured_in_its_recording():
+    measured = {one.planted: one.measured for one in scores_of("synthetic")}
+    assert measured[0.0] == 0
+    for planted in PLANTED:
+        assert measured[planted] == pytest.approx(planted, abs=0.003)
+
+
+def test_a_default_gate_has_the_rows_that_the_rates_are_of():
+    core = [name for name, origin in impls.origins().items() if origin == "core"]
+    assert len(core) * len(select_cases(default=preparation.DEFAULT)) == error_rates.ROWS
+
+
+def test_a_budget_ends_a_run():
+    data = synthetic(4, 60, spread=0.3)
+    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten sets
+    assert len(runs) == 6
+    assert set(runs) == {"INCONCLUSIVE"}
+
+
+def test_a_recording_is_kept_as_it_was(tmp_path):
+    data, path = synthetic(5, 7), tmp_path / "idle.npz"
+    recording.write_recording(path, data)
+    kept = recording.read_recording(path)
+    assert np.array_equal(kept.seconds, data.seconds)
+    assert (kept.settings, kept.calibration, kept.wall_seconds) == (data.settings, CALIBRATION, data.wall_seconds)
+    for content, text in (
+        (b"", "is no recording"),
+        (b"PK\x03\x04 cut off", "is no recording"),
+        (b"[1]", "is no recording"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(RecordError, match=text):
+            recording.read_recording(path)
+    about = json.dumps({"settings": {}, "calibration": {"loops": 1, "steps": [1]}, "wall_seconds": 1.0})
+    for seconds, text in (
+        (data.seconds[:0], about),
+        (0 * data.seconds, about),
+        (np.nan * data.seconds, about),
+        (data.seconds, about.replace("1.0", "NaN")),
+        (data.seconds, about.replace('"loops": 1', '"loops": Infinity')),
+        (data.seconds, about.replace("[1]", '["x"]')),
+    ):
+        np.savez(path, about=text, seconds=seconds.astype(np.float32))
+        with pytest.raises(RecordError, match="is no recording"):
+            recording.read_recording(path)
+    np.savez(path, seconds=np.zeros((3, 2)))
+    with pytest.raises(RecordError, match="is no recording"):
+        recording.read_recording(path)
+    with pytest.raises(RecordError, match="cannot read"):
+        recording.read_recording(tmp_path / "nosuch.npz")
+
+
+def test_the_command_scores_what_is_recorded(tmp_path, capsys):
+    (tmp_path / "gate").mkdir()
+    recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
+    path = tmp_path / "rates.json"
+    assert main(["gate", "--characterise", "--results", str(tmp_path), "--json", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "loaded: 60 sets, 1.5 s each" in out
+    assert "pytest-benchmark min:5%" in out
+    document = files.read(path, ErrorRates)
+    assert {row.recording for row in document.rows} == {"loaded"}
+    assert {row.planted for row in document.rows} == {0.0, *PLANTED}
+
+
+@pytest.mark.slow
+def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # which is not compiled
+    monkeypatch.setattr(recording, "PROCESSES", 1)
+    arguments = ["gate", "--characterise", "--results", str(tmp_path)]
+    assert main([*arguments, "--sets", "1", "--loaded"]) == 0
+    first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
+    assert main([*arguments, "--sets", "2", "--loaded"]) == 0
+    both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
+    assert first.seconds.shape == (1, len(ARMS), BLOCKS)
+    assert np.array_equal(both.seconds[:1], first.seconds)
+    assert np.all(both.seconds > 0)
+    assert both.calibration == first.calibration
+    assert list(both.calibration.steps) == sorted(both.calibration.steps)
+    capsys.readouterr()
+    other = Recording(both.seconds, {**both.settings, "sources": "other"}, both.calibration, both.wall_seconds)
+    recording.write_recording(tmp_path / "gate" / "loaded.npz", other)
+    assert main([*arguments, "--sets", "3", "--loaded"]) == 2
+    assert "was recorded with other sources" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(KEPT.glob("*.npz")), ids=lambda path: path.stem)
+def test_the_rates_on_the_recordings_that_are_kept(path):
+    """A change of the rule shows here at once."""
+    found = {(one.rule, one.planted): one.rates for one in scores_of(path.stem)}
+    for rows in ("1 row", "of 21 rows"):
+        for threshold in ("3%", "5%"):
+            assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
+            assert found[f"gate, {threshold}, {rows}", 0.20]["PASS"].count == 0
+        assert found[f"gate, 5%, {rows}", 0.20]["FAIL"].low > 0.5
+
+
+@pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
+def test_the_planted_delays_took_what_they_were_to_take(name, tolerance):
+    """A delay that is longer than it says flatters the gate."""
+    measured = {one.planted: one.measured for one in scores_of(name)}
+    for planted in PLANTED:
+        assert measured[planted] == pytest.approx(planted, abs=tolerance)

@@ -1,0 +1,91 @@
+"""The order of the arms, how often each is timed, and that exactly this is done."""
+
+import gc
+import time
+from collections import Counter
+from itertools import pairwise
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench.cases import Case
+from impls import Network
+from pairbench import interleave, timer
+from pairbench.worker_protocol import Arm, Effort
+
+FORWARD = Case(Network((3, 3, 1)), "forward", 1)
+TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+
+
+@given(st.integers(1, 9), st.integers(0, 100))
+def test_orders_are_balanced(arms, seed):
+    sequence = interleave.balanced_orders(arms, Random(seed))
+    square = [next(sequence) for _ in range(2 * arms)]
+    assert all(sorted(order) == list(range(arms)) for order in square)
+    places = Counter((arm, place) for order in square for place, arm in enumerate(order))
+    assert set(places.values()) == {2}
+    for forth, back in zip(square[::2], square[1::2], strict=True):
+        assert forth == back[::-1]
+
+
+def test_orders_differ_from_square_to_square():
+    sequence = interleave.balanced_orders(7, Random(0))
+    squares = [tuple(tuple(next(sequence)) for _ in range(14)) for _ in range(3)]
+    assert len(set(squares)) == 3
+
+
+@given(st.integers(1, 40), st.data())
+def test_a_slow_arm_takes_part_as_often_as_planned_and_evenly(total, data):
+    count = data.draw(st.integers(1, total))
+    present = [block for block in range(total) if interleave.takes_part(block, count, total)]
+    assert len(present) == count
+    gaps = {b - a for a, b in pairwise(present)}
+    assert max(gaps, default=0) - min(gaps, default=0) <= 1
+
+
+@given(st.lists(st.floats(1e-7, 10), min_size=1, max_size=6))
+def test_plans_fill_a_stretch_and_keep_to_the_budget(seconds):
+    arms = [Arm(str(index), "python_loops", FORWARD) for index in range(len(seconds))]
+    plans = interleave.plan_arms(arms, [(abs, 0)] * len(arms), seconds, TINY)
+    for plan, duration in zip(plans, seconds, strict=True):
+        assert plan.loops == 1 or plan.loops * duration <= 1.5 * timer.SAMPLE_SECONDS
+        assert 1 <= plan.blocks <= plans[0].blocks
+        assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.budget
+
+
+def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
+    calls = []
+
+    def function(argument):
+        calls.append((argument, gc.isenabled()))
+
+    arms = [Arm(name, "python_loops", FORWARD) for name in "ab"]
+    plans = [
+        interleave.ArmPlan(arm, function, arm.name, loops, count)
+        for arm, loops, count in zip(arms, (3, 1), (4, 2), strict=True)
+    ]
+    samples = interleave.time_interleaved(plans, Random(0))
+    assert gc.isenabled()
+    # a is looped, so called once more before each stretch; b is not.
+    assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
+    assert [sample.block for sample in samples[arms[0]]] == [0, 1, 2, 3]
+    assert [sample.block for sample in samples[arms[1]]] == [1, 3]
+    assert all(sample.seconds > 0 for taken in samples.values() for sample in taken)
+
+
+def test_stretch_gives_the_time_of_one_call():
+    # A lower limit only: how much later a sleep ends is the system's affair.
+    assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
+
+
+def test_an_estimate_leaves_the_first_call_out():
+    waits = iter([0.5])
+    assert timer.estimate_seconds(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
+
+
+def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
+    monkeypatch.setattr(timer, "perf_counter_ns", lambda: 0)
+    with pytest.raises(RuntimeError, match="the clock stands still"):
+        timer.estimate_seconds(lambda argument: argument, None)

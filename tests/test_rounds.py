@@ -1,0 +1,55 @@
+"""A set of processes, and how much of each row it times."""
+
+from pathlib import Path
+from random import Random
+
+import psutil
+import pytest
+
+from bench.cases import Case
+from bench.gate import comparison
+from bench.gate.comparison import GateTask, plan_effort
+from impls import Network
+from pairbench import rounds
+from pairbench.rounds import BackendCase, RoundPlan
+
+ROOT = Path(__file__).parents[1]
+QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
+SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
+
+
+def with_effort(budget, seconds, starting=0.0):
+    plans = {row.key: RoundPlan(row, None) for row in (QUICK, SLOW)}
+    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, starting), {QUICK.key: 5e-6, SLOW.key: seconds})
+    return task.plans[QUICK.key], task.plans[SLOW.key]
+
+
+def test_a_quick_call_fills_stretches_and_a_slow_one_is_timed_three_times():
+    quick, slow = with_effort(120, 0.1)
+    assert (quick.loops, quick.blocks) == (200, comparison.MAX_BLOCKS)
+    assert quick.loops * 5e-6 == pytest.approx(rounds.SAMPLE_SECONDS)
+    assert (slow.loops, slow.blocks) == (1, 3)
+    assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
+
+
+def test_what_the_budget_does_not_hold_is_timed_less():
+    quick, slow = with_effort(2.5 * 9, 0.5)
+    assert (quick.blocks, slow.blocks) == (comparison.MAX_BLOCKS, 1)
+    quick, slow = with_effort(120, 0.5, starting=13)
+    assert (quick.blocks, slow.blocks) == (comparison.MIN_BLOCKS, 1)
+
+
+@pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system holds no process to a CPU")
+def test_a_set_stays_on_one_cpu_and_sets_use_all():
+    mine, used = set(psutil.Process().cpu_affinity()), set()
+    for seed in range(4):
+        with rounds.open_processes({"head": ROOT, "base": ROOT, "again": ROOT}, Random(seed)) as sides:
+            sides.pin_to_one_cpu("", Random(seed))
+            held = {
+                tuple(child.cpu_affinity()) for child in psutil.Process().children() if rounds.MODULE in child.cmdline()
+            }
+        (cpus,) = held
+        assert len(cpus) == 1
+        used.update(cpus)
+    assert used <= mine
+    assert len(used) >= min(2, len(mine))

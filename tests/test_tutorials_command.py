@@ -1,0 +1,127 @@
+"""The command ``documents``."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+
+from bench.cli import documents as command
+from bench.cli.main import main
+from bench.records import files, schema
+from bench.tutorials import circles, datasets, library, miniflow
+from bench.tutorials.programs import Figure
+from tests.test_tutorials import TINY
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def in_an_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "QUICK", TINY)
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_the_table_and_the_json(capsys):
+    assert main(["documents", "circles", "xor", "--json", "all.json", "--backend", "graph"]) == 0
+    out, err = capsys.readouterr()
+    assert "mlpbench: circles: training, 150 full-batch epochs" in err
+    lines = out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[0] == "backends: numpy_vectorized, graph"
+    assert any(
+        line.split() == ["iteration", "146:", "loss", "697.97739669", "697.97739669", "all", "yes"] for line in lines
+    )
+    assert any('The rate called "0.005" is 0.01 for weights and 0.00001 for biases' in line for line in lines)
+    assert lines[-2:] == ["printed figures: 23 of 23 reproduced", "figures of rewrites: 4 of 4 reproduced"]
+    document = files.read(Path("all.json"), schema.Tutorials)
+    assert {(row.document, row.backend) for row in document.rows} == {
+        ("circles", "numpy_vectorized"),
+        ("circles", "graph"),
+        ("xor", "numpy_vectorized"),
+        ("xor", "graph"),
+        ("xor", None),
+    }
+    row = json.loads(Path("all.json").read_text())["rows"][0]
+    assert {"document", "figure", "printed", "backend", "value", "ok"} <= set(row)
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_a_figure_that_is_missed(capsys, monkeypatch):
+    (program,) = circles.DOCUMENT.parts
+    wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
+    monkeypatch.setattr(
+        library, "select_tutorials", lambda *_: [replace(circles.DOCUMENT, parts=[replace(program, figures=[wrong])])]
+    )
+    assert main(["documents", "circles", "--backend", "graph"]) == 1
+    out, _ = capsys.readouterr()
+    assert re.search(r"iteration 1: loss +693.62166656 +693.6216665\d+ +all +NO +$", out, re.MULTILINE)
+    assert "printed figures: 0 of 1 reproduced" in out
+    assert "not equal: circles, training, 150 full-batch epochs: iteration 1: loss: numpy_vectorized, graph" in out
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["tolstoy"], "no document has the key 'tolstoy'; there are feedforward, circles, miniflow, xor"),
+        (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
+        (["xor", "--json", "no/where.json"], "there is no folder no"),
+        (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
+        (["xor", "--boston"], "--boston is for miniflow, which is not among the documents named"),
+        (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
+        (
+            ["miniflow", "--boston"],
+            "cannot be fetched from openml.org (URLError: <urlopen error no network>); leave out",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(capsys, monkeypatch, arguments, text):
+    def offline(*arguments, **options):
+        raise URLError("no network")
+
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", offline)
+    datasets.boston.cache_clear()
+    Path("a.file").touch()
+    assert main(["documents", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert text in line
+
+
+@pytest.mark.usefixtures("in_an_empty_folder")
+def test_boston_where_there_is_a_network(capsys, monkeypatch):
+    random = np.random.default_rng(0)
+    data = random.normal(size=(506, 13)), random.normal(22, 9, size=506)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda name, **options: data)
+    datasets.boston.cache_clear()
+    assert main(["documents", "miniflow", "--boston", "--backend", "graph"]) == 0
+    assert "SGD, 13-10-1 on Boston, batches of 11, 100 epochs" in capsys.readouterr().out
+    assert miniflow.regression(datasets.boston)(0).batches.shape == (100, 46, 11)
+    datasets.boston.cache_clear()
+
+
+def in_a_module_without(missing):
+    return f"import sys; sys.modules[{missing!r}] = None; from bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
+
+
+@pytest.mark.slow
+def test_pictures_without_their_library(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", in_a_module_without("matplotlib"), "documents", "xor", "--pictures", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "mlpbench: pictures need matplotlib, which is not installed: pip install 'mlpbench[report]'"
+    ]
