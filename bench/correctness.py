@@ -1,8 +1,8 @@
-"""Checks of one model around its timing: right before; still right, and still doing its work, after."""
+"""Whether a model is right: before it is timed, and in one more of the timed calls afterwards."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,20 +14,54 @@ from bench.proof.bounds import Analysis, exact, exact_pairs
 from bench.proof.expectation import Expectation
 from bench.proof.problems import Problem, draw_problem
 from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
-from bench.workload import LEARNING_RATE
-from impls import Backend, Model, Network, load
+from bench.workload import LEARNING_RATE, CallOutcome, ModelCall, timed_call
+from impls import Backend, BackendError, Model, Network, load
+from pairbench.workload import TimedCall, WorkloadError
 
-SMALL, SMALL_BATCH = Network((3, 3, 1)), 7
+CONTRACT_NETWORK, CONTRACT_BATCH = Network((3, 3, 1)), 7
 
 
-class CheckFailed(Exception):
-    """A model is not right; the text says how in one line."""
+@dataclass(frozen=True)
+class CaseWorkload:
+    """A backend at a case, which proves itself right in the process that times it."""
+
+    backend: str
+    case: Case
+    expectation: Expectation
+
+    @property
+    def compiles(self) -> bool:
+        """Whether the backend compiles."""
+        return self._load().compiles
+
+    def build(self) -> ModelCall:
+        """A call of a new model."""
+        return _call(self.case, build_model(self._load(), self.case, self.expectation.problem), self.expectation)
+
+    def build_verified(self) -> tuple[ModelCall, Evidence]:
+        """A call that is checked and thereby warm, and the evidence for it."""
+        return build_verified(self._load(), self.case, self.expectation)
+
+    def verify_once(self) -> Evidence:
+        """Evidence that the backend keeps the contract's promises."""
+        return contract_evidence(self.backend, self.case.dtype)
+
+    def verify_after(self, call: TimedCall) -> Evidence:
+        """Judge one more of the timed calls, and what the backend builds by now."""
+        assert isinstance(call, ModelCall)
+        return verify_timed_call(self._load(), self.case, self.expectation, call)
+
+    def _load(self) -> Backend:
+        try:
+            return load(self.backend)
+        except BackendError as error:
+            raise WorkloadError(str(error)) from error
 
 
 @cache
 def contract_evidence(name: str, dtype: str) -> Evidence:
     """Evidence that a backend keeps the contract's promises, tried once in a process, on a small network."""
-    return contract_tests.check_contract(load(name), draw_problem(SMALL, SMALL_BATCH, dtype))
+    return contract_tests.check_contract(load(name), draw_problem(CONTRACT_NETWORK, CONTRACT_BATCH, dtype))
 
 
 def build_model(backend: Backend, case: Case, problem: Problem) -> Model:
@@ -35,41 +69,29 @@ def build_model(backend: Backend, case: Case, problem: Problem) -> Model:
     return backend.build(case.network, problem.parameters, dtype=case.dtype)
 
 
-def build_verified(backend: Backend, case: Case, expectation: Expectation) -> tuple[Model, Evidence]:
-    """A model that is ready to be timed, checked and thereby warm, and the evidence for it."""
+def build_verified(backend: Backend, case: Case, expectation: Expectation) -> tuple[ModelCall, Evidence]:
+    """A call that is ready to be timed, checked and thereby warm, and the evidence for it."""
     model = build_model(backend, case, expectation.problem)
     evidence = expectation.check(model)
     if case.operation == "train":  # the check has trained it
         model = build_model(backend, case, expectation.problem)
-    return model, evidence
+    return _call(case, model, expectation), evidence
 
 
-def verify_timed_call(
-    backend: Backend,
-    case: Case,
-    expectation: Expectation,
-    timed: Model,
-    timed_call: tuple[Callable[[Any], Any], Any],
-) -> None:
-    """Judge one more of the calls that were timed, with the same objects, and what the backend builds by now.
+def verify_timed_call(backend: Backend, case: Case, expectation: Expectation, call: ModelCall) -> Evidence:
+    """Judge one more of the calls that were timed, with the same objects, and what the backend builds by now."""
+    evidence = judge_outcome(case, expectation, call.outcome())
+    if not evidence.ok:
+        return evidence
+    is_training = case.operation == "train"
+    return expectation.check(build_model(backend, case, expectation.problem) if is_training else call.model)
 
-    Raises CheckFailed.
-    """
-    function, argument = timed_call
+
+def judge_outcome(case: Case, expectation: Expectation, outcome: CallOutcome) -> Evidence:
+    """Evidence on a timed call: on its result; of a training, also on the parameters before and after it."""
+    result = outcome.result
     if case.operation == "train":
-        start = timed.parameters()
-        losses = function(argument)
-        require(judge_result(case, expectation, losses, start, timed.parameters()))
-        require(expectation.check(build_model(backend, case, expectation.problem)))
-        return
-    require(judge_result(case, expectation, function(argument)))
-    require(expectation.check(timed))
-
-
-def judge_result(case: Case, expectation: Expectation, result: Any, before: Any = None, after: Any = None) -> Evidence:
-    """Evidence on what a timed call returned; of a training, also on the parameters before and after it."""
-    if case.operation == "train":
-        return _judged_training(case, expectation.problem, before, result, after)
+        return _judge_training(case, expectation.problem, outcome.before, result, outcome.after)
     if case.operation == "forward":
         if type(result) is not np.ndarray or result.dtype != np.dtype(case.dtype):
             return Evidence(False, np.inf, np.inf, f"forward returns no array of {case.dtype}")
@@ -79,7 +101,7 @@ def judge_result(case: Case, expectation: Expectation, result: Any, before: Any 
     return combined([of_loss.judge(loss), of_gradient.judge(flat(gradient))])
 
 
-def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, updated: Any) -> Evidence:
+def _judge_training(case: Case, problem: Problem, start: Any, losses: Any, updated: Any) -> Evidence:
     """Training has changed the model that was timed: it is held to the same from the parameters that it had.
 
     At so small a rate the bound grows with the number of updates and no faster: after 400 updates an epoch left out
@@ -106,7 +128,5 @@ def _judged_training(case: Case, problem: Problem, start: Any, losses: Any, upda
     return combined([of_losses.judge(losses), of_parameters.judge(flat(updated))])
 
 
-def require(evidence: Evidence) -> None:
-    """Raise CheckFailed unless the evidence is good."""
-    if not evidence.ok:
-        raise CheckFailed(evidence.reason)
+def _call(case: Case, model: Model, expectation: Expectation) -> ModelCall:
+    return timed_call(case, model, expectation.problem)

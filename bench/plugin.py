@@ -61,22 +61,22 @@ def pytest_configure(config: pytest.Config) -> None:
     revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
     if revision is None and baseline is None:
         return
-    from bench.cli import gate
-    from bench.records import files
-    from bench.records.gate_schema import Baseline
-    from pairbench import worktrees
+    from bench.gate.baseline import read_baseline
+    from bench.gate.options import check_budget, parse_threshold
+    from bench.gate.preparation import PACKAGE
+    from pairbench.worktrees import Checkout
 
     if revision is not None and baseline is not None:
         raise pytest.UsageError("name either --benchmark-gate-against or --benchmark-gate-baseline")
     if not (config.getoption("benchmark_cases") or config.getoption("benchmark_only", False)):
         raise pytest.UsageError("the gate measures benchmark cases: add --benchmark")
     try:
-        gate.share(config.getoption("benchmark_gate_threshold"))
-        gate.seconds(config.getoption("benchmark_gate_budget"))
+        parse_threshold(config.getoption("benchmark_gate_threshold"))
+        check_budget(config.getoption("benchmark_gate_budget"))
         if revision is not None:
-            worktrees.read_revision(worktrees.find_repository(), revision)
+            Checkout.find(PACKAGE).revision(revision)
         else:
-            files.read(baseline, Baseline)
+            read_baseline(baseline)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -88,14 +88,16 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     revision, baseline = option("benchmark_gate_against"), option("benchmark_gate_baseline")
     if revision is None and baseline is None:
         return {}
-    from bench.cli import gate
+    from bench.gate.options import check_budget, parse_threshold
+    from bench.gate.pytest_verdicts import verdicts_for_tests
 
     wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     pairs = [(params["name"], params["case"]) for params in wanted if {"name", "case"} <= params.keys()]
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
-        effort = gate.share(option("benchmark_gate_threshold")), gate.seconds(option("benchmark_gate_budget"))
-        return gate.rows(pairs, revision, baseline, *effort, request.config.rootpath)
+        threshold = parse_threshold(option("benchmark_gate_threshold"))
+        budget = check_budget(option("benchmark_gate_budget"))
+        return verdicts_for_tests(pairs, revision, baseline, threshold, budget, request.config.rootpath)
 
 
 def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]) -> None:

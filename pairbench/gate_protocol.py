@@ -1,65 +1,36 @@
 """What the gate and its measuring processes say to each other: a request, then a list that holds the answer.
 
-Plain data only: a process may run the ``impls`` of another revision, whose classes are not this one's.
+A process may run another revision of the code under test, whose classes are not this one's. So what is sent is plain
+data, functions and workloads of the harness.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numpy.typing import NDArray
+from pairbench.workload import Workload
 
 
 @dataclass(frozen=True)
-class ListBackends:
-    """Say which backends there are. Answer: where each comes from, by name, or a Failure."""
+class CallFunction:
+    """Call a function that a module of the harness holds. Answer: what it returns, or a Failure."""
 
-
-@dataclass(frozen=True)
-class DescribeBackend:
-    """Import a backend, and say what it lacks for these networks. Answer: Found, or a Failure."""
-
-    name: str
-    networks: tuple[tuple[tuple[int, ...], str, str, str], ...]
-
-
-@dataclass(frozen=True)
-class BackendDescription:
-    """A backend, why it cannot be used if so; by network, the operations that it has not.
-
-    One that cannot be used is ``broken``, or something that it needs is not installed.
-    """
-
-    name: str
-    dtypes: tuple[str, ...]
-    reason: str
-    broken: bool
-    lacks: tuple[tuple[str, ...], ...]
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
 class Build:
-    """Make a model ready to be timed. Answer: None, or a Failure.
+    """Make a row's call ready to be timed. Answer: None, or a Failure.
 
-    ``steps``: length of the delay that is planted in its call, None for none and no room for one.
+    ``delay_steps``: length of the delay that is planted in the call; None: no delay, and no room for one.
     """
 
     row: str
-    backend: str
-    layer_sizes: tuple[int, ...]
-    hidden: str
-    output: str
-    loss: str
-    operation: str
-    batch: int
-    dtype: str
-    epochs: int
-    batches: int | None
-    parameters: list[tuple[NDArray[Any], NDArray[Any]]]
-    X: NDArray[Any]
-    Y: NDArray[Any]
-    steps: int | None = None
+    workload: Workload
+    delay_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,18 +43,9 @@ class TimeSample:
 
 @dataclass(frozen=True)
 class CallOnce:
-    """Make one more of the calls that were timed. Answer: Outcome, or a Failure."""
+    """Make one more of the calls that were timed. Answer: the outcome of the TimedCall, or a Failure."""
 
     row: str
-
-
-@dataclass(frozen=True)
-class CallOutcome:
-    """What a call returned; of a training also the parameters before and after, else None."""
-
-    result: Any
-    before: Any = None
-    after: Any = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +57,7 @@ class PinToCpu:
 
 @dataclass(frozen=True)
 class CheckThreads:
-    """Look at the libraries' thread counts. Answer: None, or a Failure."""
+    """Check the libraries' thread counts. Answer: None, or a Failure."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +67,6 @@ class BurnCpu:
 
 @dataclass(frozen=True)
 class Failure:
-    """A backend raised something; the text says what, in one line."""
+    """The request failed; the text says how, in one line."""
 
     reason: str

@@ -1,46 +1,42 @@
 """Timing several arms against each other in one process.
 
-Arms are timed in blocks. Within a block each arm that takes part is timed once, for about the same duration,
-in an order that is random and balanced. What disturbs the machine for longer than a block falls on all arms
-of it alike.
+Samples are taken in blocks. In a block each arm that takes part is timed once, for about the same duration, in an
+order that is random and balanced. What disturbs the machine for longer than a block falls on all arms alike.
 """
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
-from typing import Any
+from typing import Any, Generic
 
-from pairbench.timer import SAMPLE_SECONDS, time_calls
-from pairbench.worker_protocol import Arm, Effort, Sample
+from pairbench import timer
+from pairbench.worker_protocol import ArmT, Effort, Sample
+from pairbench.workload import TimedCall
 
 
 @dataclass(frozen=True)
-class ArmPlan:
-    """How an arm is timed: ``function(argument)``, ``loops`` calls at a time, in so many of the blocks."""
+class ArmPlan(Generic[ArmT]):
+    """How an arm is timed: ``function(argument)``, ``loops`` calls a sample, in ``blocks`` of the blocks."""
 
-    arm: Arm
+    arm: ArmT
     function: Callable[[Any], object]
     argument: Any
     loops: int
     blocks: int
 
 
-def plan_arms(
-    arms: Sequence[Arm],
-    calls: Sequence[tuple[Callable[[Any], object], Any]],
-    seconds: Sequence[float],
-    effort: Effort,
-) -> list[ArmPlan]:
+def plan_arms(calls: Mapping[ArmT, TimedCall], seconds: Mapping[ArmT, float], effort: Effort) -> list[ArmPlan[ArmT]]:
     """How to time arms whose calls take so many seconds. The first arm, the reference, is in every block."""
-    plans = []
-    for arm, (function, argument), duration in zip(arms, calls, seconds, strict=True):
-        loops = max(1, round(SAMPLE_SECONDS / duration))
-        count = max(1, min(effort.most_blocks, int(effort.budget / (duration * loops))))
-        plans.append(ArmPlan(arm, function, argument, loops, count))
-    return [replace(one, blocks=min(one.blocks, plans[0].blocks)) for one in plans]
+    plans: list[ArmPlan[ArmT]] = []
+    for arm, call in calls.items():
+        loops = timer.loops_per_sample(seconds[arm])
+        affordable = int(effort.seconds_per_arm / (seconds[arm] * loops))
+        blocks = max(1, min(effort.max_blocks, affordable, *(plan.blocks for plan in plans[:1])))
+        plans.append(ArmPlan(arm, call.function, call.argument, loops, blocks))
+    return plans
 
 
 def balanced_orders(arms: int, random: Random) -> Iterator[list[int]]:
@@ -63,14 +59,13 @@ def takes_part(block: int, blocks: int, of: int) -> bool:
 
 
 def time_interleaved(
-    plans: Sequence[ArmPlan], random: Random, before: Callable[[Arm], None] = lambda arm: None
-) -> dict[Arm, list[Sample]]:
+    plans: Sequence[ArmPlan[ArmT]], random: Random, before: Callable[[ArmT], None] = lambda arm: None
+) -> dict[ArmT, list[Sample]]:
     """Time the arms in blocks, with the garbage collector off.
 
-    ``before`` is told, outside the timing, which arm comes next. An arm that is looped is called once before
-    its stretch: that brings its code and data back into the caches.
+    ``before`` is told, outside the timing, which arm comes next.
     """
-    samples: dict[Arm, list[Sample]] = {plan.arm: [] for plan in plans}
+    samples: dict[ArmT, list[Sample]] = {plan.arm: [] for plan in plans}
     total = max(plan.blocks for plan in plans)
     enabled = gc.isenabled()
     gc.collect()
@@ -80,9 +75,8 @@ def time_interleaved(
             present = [plans[index] for index in order if takes_part(block, plans[index].blocks, total)]
             for position, plan in enumerate(present):
                 before(plan.arm)
-                if plan.loops > 1:
-                    plan.function(plan.argument)
-                seconds = time_calls(plan.function, plan.argument, plan.loops)
+                timer.warm_up(plan.function, plan.argument, plan.loops)
+                seconds = timer.time_calls(plan.function, plan.argument, plan.loops)
                 samples[plan.arm].append(Sample(block, position, plan.loops, seconds))
     finally:
         if enabled:

@@ -1,4 +1,4 @@
-"""One gate at a time on a machine: two would measure each other."""
+"""One gate at a time on a machine: two gates would measure each other."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
-    """Hold this machine's lock, which goes with the process that holds it; say so where another gate must end first."""
+    """Hold this machine's lock. The system releases it when the process that holds it ends.
+
+    ``say`` is told where another gate must end first.
+    """
     lock = FileLock(lock_path())
     try:
         lock.acquire(timeout=0)
@@ -30,4 +33,4 @@ def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
 def lock_path() -> Path:
     """The file that is locked."""
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # a container's user may have no name
-    return Path(tempfile.gettempdir()) / f"mlpbench-gate-{user}.lock"
+    return Path(tempfile.gettempdir()) / f"pairbench-gate-{user}.lock"

@@ -1,108 +1,61 @@
-"""One set of fresh processes, a process for each side, that take turns in being timed."""
+"""One round: a fresh process for each side, which take turns in being timed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import psutil
 
-from bench import correctness
-from bench.cases import Case
-from bench.proof.expectation import Expectation
-from pairbench.gate_protocol import Build, CallOnce, CallOutcome, CheckThreads, Failure, PinToCpu, TimeSample
+from pairbench.gate_protocol import Build, CallOnce, CheckThreads, Failure, PinToCpu, TimeSample
 from pairbench.interleave import balanced_orders, takes_part
 from pairbench.worker_processes import Worker, WorkerGone, start_worker
-from pairbench.worktrees import check_present
+from pairbench.workload import Evidence, Workload, require
+from pairbench.worktrees import Worktree
 
-SIDES = ("head", "base", "again")
+SIDES = ("head", "base", "control")
+"""The control is the base once more, from a worktree of its own: the A/A control of the gate."""
 MODULE = "pairbench.gate_worker"
-SAMPLE_SECONDS = 0.001
-"""Seconds that a row is timed for at a time; a slower call is timed alone.
-
-Where others want the CPU, a process that was waiting for its turn gets a few milliseconds of it undisturbed: beside two
-busy neighbours, sets with stretches of 10, 2 and 1 ms, as long in all, differed by 9, 3.5 and 2.4 %.
-"""
 TURN_SECONDS = 0.0002
-"""Seconds that a turn takes beside what is timed, roughly."""
+"""Rough time that a turn takes beside what is timed."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
-"""Seconds without an answer after which a process is taken for hung: while it may compile, and while it calls."""
+"""Seconds without an answer after which a process is taken to hang: while it may compile, and while it calls."""
 
 
-@dataclass(frozen=True)
-class BackendCase:
-    """What gets a verdict: a backend at a case."""
-
-    backend: str
-    case: Case
-
-    @property
-    def key(self) -> str:
-        """Its name in the records."""
-        return f"{self.backend}: {self.case}"
-
-    def of(self, backend: str) -> BackendCase:
-        """Another backend at the same case."""
-        return BackendCase(backend, self.case)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RoundPlan:
-    """How a row is timed in a set: so many calls at a time, in so many blocks."""
+    """How a row is timed in a round: ``loops`` calls a sample, in ``blocks`` blocks.
 
-    row: BackendCase
-    expectation: Expectation
+    ``key``: the row's name in the records. ``judge``: from the outcome of a timed call to the evidence on it.
+    ``cost``: rough seconds that all this takes.
+    """
+
+    key: str
+    workload: Workload
+    judge: Callable[[Any], Evidence]
     loops: int = 1
     blocks: int = 1
     cost: float = 0.0
-    """Seconds that all this takes, roughly."""
-
-    @property
-    def key(self) -> str:
-        """The row's name in the records."""
-        return self.row.key
-
-    def request(self) -> Build:
-        """The request to build the row's model."""
-        case, problem = self.row.case, self.expectation.problem
-        network = case.network
-        return Build(
-            row=self.key,
-            backend=self.row.backend,
-            layer_sizes=network.layer_sizes,
-            hidden=network.hidden,
-            output=network.output,
-            loss=network.loss,
-            operation=case.operation,
-            batch=case.batch,
-            dtype=case.dtype,
-            epochs=case.epochs,
-            batches=case.batches,
-            parameters=problem.parameters,
-            X=problem.X,
-            Y=problem.Y,
-        )
 
 
 @dataclass
 class RoundResult:
-    """What a set gave, by row and side: seconds per call, in the order of the blocks, and what failed."""
+    """The result of a round, by row and side: seconds per call in the order of the blocks, and what failed."""
 
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fail(self, key: str, side: str, reason: str) -> None:
-        """Note what failed; the row gets no times."""
+        """Note a failure; the row gets no times."""
         self.failures.setdefault(key, {}).setdefault(side, reason)
         self.seconds.pop(key, None)
 
 
 class ProcessDied(Exception):
-    """A process ended or hung, and its set is lost."""
+    """A process ended or hung, and its round is lost."""
 
     def __init__(self, key: str, side: str, how: str):
         super().__init__(f"its process {how}")
@@ -110,7 +63,7 @@ class ProcessDied(Exception):
 
 
 class RoundProcesses:
-    """The processes of a set."""
+    """The processes of a round, by side."""
 
     def __init__(self, workers: Mapping[str, Worker]):
         self._workers = workers
@@ -118,35 +71,38 @@ class RoundProcesses:
     def __iter__(self) -> Iterator[str]:
         return iter(self._workers)
 
-    def ask(self, key: str, side: str, request: object, silence: float) -> Any:
-        """A process's answer. Raises Died."""
+    def ask(self, key: str, side: str, request: object, timeout: float) -> Any:
+        """A process's answer. Raises ProcessDied."""
         self.send(side, request)
-        return self.receive(key, side, silence)
+        return self.receive(key, side, timeout)
 
-    def ask_all(self, key: str, requests: Mapping[str, object], silence: float) -> dict[str, Any]:
-        """The answers of several processes, which work at the same time. Raises Died."""
+    def ask_all(self, key: str, requests: Mapping[str, object], timeout: float) -> dict[str, Any]:
+        """The answers of several processes, which work at the same time. Raises ProcessDied."""
         for side, request in requests.items():
             self.send(side, request)
-        return {side: self.receive(key, side, silence) for side in requests}
+        return {side: self.receive(key, side, timeout) for side in requests}
 
     def pin_to_one_cpu(self, key: str, random: Random) -> None:
-        """Hold all to one CPU, any: of two, one may be half as fast as the other for a while. Raises Died."""
+        """Pin all processes to one CPU, drawn at random: of two CPUs, one may be half as fast as the other for a while.
+
+        Raises ProcessDied.
+        """
         if hasattr(psutil.Process, "cpu_affinity"):
             cpu = random.choice(psutil.Process().cpu_affinity())
             self.ask_all(key, dict.fromkeys(self, PinToCpu(cpu)), CALL_TIMEOUT)
 
     def last_line(self, side: str) -> str:
-        """The last that a process wrote to standard error."""
+        """The last line that a process wrote to standard error."""
         return self._workers[side].last_line()
 
     def send(self, side: str, request: object) -> None:
         """Make a request whose answer is received later."""
         self._workers[side].send(request)
 
-    def receive(self, key: str, side: str, silence: float) -> Any:
-        """The answer to the first request that has got none. Raises Died, with the row that it was at."""
+    def receive(self, key: str, side: str, timeout: float) -> Any:
+        """The answer to the oldest request without one. Raises ProcessDied with the row's key."""
         try:
-            (reply,) = self._workers[side].receive(silence)
+            (reply,) = self._workers[side].receive(timeout)
         except WorkerGone as end:
             raise ProcessDied(key, side, str(end)) from None
         except (TypeError, ValueError):
@@ -155,83 +111,84 @@ class RoundProcesses:
 
 
 @contextmanager
-def open_processes(trees: Mapping[str, Path], random: Random) -> Iterator[RoundProcesses]:
-    """A fresh process for each side, started together.
+def open_processes(worktrees: Mapping[str, Worktree], random: Random) -> Iterator[RoundProcesses]:
+    """A fresh process for each side, started together in a random order, so that no side is first more often.
 
-    They are started in a random order, so that the first is none of them more often than another. Raises TreeError
-    where the sources of one are gone.
+    Raises WorktreeError where the sources of a side are gone.
     """
-    for tree in trees.values():
-        check_present(tree)
+    for worktree in worktrees.values():
+        worktree.check_present()
     with ExitStack() as stack:
-        order = random.sample(list(trees), len(trees))
-        yield RoundProcesses({side: stack.enter_context(start_worker(MODULE, path=[trees[side]])) for side in order})
+        workers = {}
+        for side in random.sample(list(worktrees), len(worktrees)):
+            worktree = worktrees[side]
+            workers[side] = stack.enter_context(start_worker(MODULE, worktree.package, path=[worktree.path]))
+        yield RoundProcesses(workers)
 
 
-def measure_round(trees: Mapping[str, Path], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
+def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
     """Build the rows on every side, time them in turn, and judge what the timed calls return.
 
-    Raises Died.
+    Raises ProcessDied.
     """
-    outcomes = RoundResult()
-    with open_processes(trees, random) as sides:
+    result = RoundResult()
+    with open_processes(worktrees, random) as processes:
         for plan in plans:
-            _note(outcomes, plan, sides.ask_all(plan.key, dict.fromkeys(sides, plan.request()), BUILD_TIMEOUT))
-            if plan.key not in outcomes.failures:
-                outcomes.seconds[plan.key] = {side: [] for side in sides}
-        sides.pin_to_one_cpu(plans[0].key, random)
-        _time(sides, plans, random, outcomes)
+            request = Build(plan.key, plan.workload)
+            _note_failures(result, plan, processes.ask_all(plan.key, dict.fromkeys(processes, request), BUILD_TIMEOUT))
+            if plan.key not in result.failures:
+                result.seconds[plan.key] = {side: [] for side in processes}
+        processes.pin_to_one_cpu(plans[0].key, random)
+        _time_rows(processes, plans, random, result)
         for plan in plans:
-            if plan.key in outcomes.seconds:
-                _judge(sides, plan, outcomes)
-        _note_threads(sides, plans, outcomes)
-    return outcomes
+            if plan.key in result.seconds:
+                _judge_row(processes, plan, result)
+        _check_threads(processes, plans, result)
+    return result
 
 
-def _time(sides: RoundProcesses, plans: Sequence[RoundPlan], random: Random, outcomes: RoundResult) -> None:
+def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Random, result: RoundResult) -> None:
     """Block by block, row by row, the sides in an order that is random and balanced."""
     most = max(plan.blocks for plan in plans)
-    names = list(sides)
-    order_of = {plan.key: balanced_orders(len(names), random) for plan in plans}
+    sides = list(processes)
+    orders = {plan.key: balanced_orders(len(sides), random) for plan in plans}
     for block in range(most):
         for plan in random.sample(list(plans), len(plans)):
             if not takes_part(block, plan.blocks, most):
                 continue
-            for place in next(order_of[plan.key]):
-                if plan.key not in outcomes.seconds:
+            for place in next(orders[plan.key]):
+                if plan.key not in result.seconds:
                     break
-                side = names[place]
-                reply = sides.ask(plan.key, side, TimeSample(plan.key, plan.loops), CALL_TIMEOUT)
+                side = sides[place]
+                reply = processes.ask(plan.key, side, TimeSample(plan.key, plan.loops), CALL_TIMEOUT)
                 if isinstance(reply, Failure):
-                    outcomes.fail(plan.key, side, reply.reason)
+                    result.fail(plan.key, side, reply.reason)
                 else:
-                    outcomes.seconds[plan.key][side].append(reply)
+                    result.seconds[plan.key][side].append(reply)
 
 
-def _judge(sides: RoundProcesses, plan: RoundPlan, outcomes: RoundResult) -> None:
-    """One more of the timed calls on each side must be right."""
-    replies = sides.ask_all(plan.key, {side: CallOnce(plan.key) for side in sides}, CALL_TIMEOUT)
-    _note(outcomes, plan, replies)
+def _judge_row(processes: RoundProcesses, plan: RoundPlan, result: RoundResult) -> None:
+    """Require that one more of the timed calls is right on each side."""
+    replies = processes.ask_all(plan.key, {side: CallOnce(plan.key) for side in processes}, CALL_TIMEOUT)
+    _note_failures(result, plan, replies)
     for side, reply in replies.items():
-        if isinstance(reply, CallOutcome):
+        if not isinstance(reply, Failure):
             try:
-                correctness.require(
-                    correctness.judge_result(plan.row.case, plan.expectation, reply.result, reply.before, reply.after)
-                )
-            except Exception as error:  # what a backend returns may be anything
-                outcomes.fail(plan.key, side, str(error))
+                require(plan.judge(reply))
+            except Exception as error:  # code under test may return anything
+                result.fail(plan.key, side, str(error))
 
 
-def _note(outcomes: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:
+def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:
     for side, reply in replies.items():
         if isinstance(reply, Failure):
-            outcomes.fail(plan.key, side, reply.reason)
+            result.fail(plan.key, side, reply.reason)
 
 
-def _note_threads(sides: RoundProcesses, plans: Sequence[RoundPlan], outcomes: RoundResult) -> None:
-    """A library that takes more threads than it was told spoils the times of all rows of its side."""
-    for side in sides:
-        reply = sides.ask(plans[-1].key, side, CheckThreads(), CALL_TIMEOUT)
+def _check_threads(processes: RoundProcesses, plans: Sequence[RoundPlan], result: RoundResult) -> None:
+    """A library that runs more threads than it may spoils the times of all rows of its side."""
+    for side in processes:
+        reply = processes.ask(plans[-1].key, side, CheckThreads(), CALL_TIMEOUT)
         if isinstance(reply, Failure):
             for plan in plans:
-                outcomes.fail(plan.key, side, reply.reason)
+                result.fail(plan.key, side, reply.reason)

@@ -1,96 +1,70 @@
 """What the measuring parent and a worker process say to each other, as pickles over the worker's pipes.
 
-The parent sends one job. The worker says where it is before each step (``At``), so that the parent can name
-what a process died of, then answers with results; ``Done`` is the last.
+The parent sends one job. The worker announces each step (``Starting``), so that the parent can name what a process
+died of, and sends results; ``Done`` is its last message.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from bench.cases import Case
-from bench.proof.expectation import Expectation
-from bench.proof.targets import Evidence
 from pairbench.machine import Conditions
 from pairbench.threads import Pool
+from pairbench.workload import Arm, CheckedWorkload, Evidence
 
-
-@dataclass(frozen=True)
-class Arm:
-    """One of the things timed against each other: a backend at a case. ``name`` is unique among them.
-
-    The case is the arm's own: a reference without float32 runs beside float32 arms in float64.
-    """
-
-    name: str
-    backend: str
-    case: Case
+ArmT = TypeVar("ArmT", bound=Arm)
 
 
 @dataclass(frozen=True)
 class Effort:
-    """How much to measure: processes, and in each process seconds per arm and case, in so many blocks at most.
+    """How much to measure.
 
-    An arm whose call takes more than ``slow`` seconds is timed in the first ``slow_processes`` alone (the
-    reference in all), and checked in the first alone.
+    ``processes``: fresh processes, one after another. ``seconds_per_arm``: seconds of samples of an arm in a process,
+    in at most ``max_blocks`` blocks. An arm whose call takes more than ``slow_call_seconds`` is timed in the first
+    ``slow_processes`` processes alone (the reference in all), and verified in the first alone. ``compile``: whether
+    compile times are measured.
     """
 
     processes: int
-    budget: float
-    most_blocks: int
-    slow: float
+    seconds_per_arm: float
+    max_blocks: int
+    slow_call_seconds: float
     slow_processes: int
     compile: bool
 
 
 @dataclass(frozen=True)
-class TimeJob:
-    """Job: check and time groups of arms, each group one case, the reference first.
+class TimeJob(Generic[ArmT]):
+    """Job: verify and time groups of arms. The first arm of a group is its reference.
 
-    ``seconds`` for a call of an arm, roughly, comes from an earlier process; where it is missing it is estimated.
+    ``seconds``: rough seconds per call of an arm, from an earlier process; estimated where it is missing.
     """
 
-    groups: tuple[tuple[Arm, ...], ...]
-    expectations: dict[Case, Expectation]
-    seconds: dict[Arm, float]
+    groups: tuple[tuple[ArmT, ...], ...]
+    workloads: Mapping[ArmT, CheckedWorkload]
+    seconds: Mapping[ArmT, float]
     effort: Effort
     seed: int
-
-    @property
-    def threads(self) -> int:
-        """Those of the cases, which in one process are the same for all."""
-        return self.groups[0][0].case.threads
-
-
-@dataclass(frozen=True)
-class CompileJob:
-    """Job: time from a backend's first model to the first result of each case, all of one network."""
-
-    backend: str
-    cases: tuple[Case, ...]
-
-    @property
-    def threads(self) -> int:
-        """Those of the cases."""
-        return self.cases[0].threads
-
-
-@dataclass(frozen=True)
-class CallJob:
-    """Job: call a function of this project, one that a module holds, on one thread."""
-
-    function: Callable[..., Any]
-    arguments: tuple[Any, ...]
     threads: int = 1
 
 
 @dataclass(frozen=True)
-class Starting:
-    """The worker is about to deal with this arm."""
+class CallJob:
+    """Job: call a function that a module holds. With ``label``, a death of the process is blamed on that label."""
 
-    arm: Arm
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    threads: int = 1
+    label: Any = None
+
+
+@dataclass(frozen=True)
+class Starting:
+    """The worker starts a step for this arm, or for the label of a CallJob."""
+
+    arm: Any
     step: str
 
 
@@ -105,26 +79,19 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class TimedGroup:
-    """Outcome of ``Time`` for one group. An arm has samples, or a failure: why it has none."""
+class TimedGroup(Generic[ArmT]):
+    """Outcome of a TimeJob for one group. An arm has samples, or a failure: why it has none."""
 
-    group: tuple[Arm, ...]
-    evidence: dict[Arm, Evidence]
-    seconds: dict[Arm, float]
-    samples: dict[Arm, list[Sample]]
-    failures: dict[Arm, str]
-
-
-@dataclass(frozen=True)
-class CompileResult:
-    """Outcome of ``Compile``: seconds until every case has given its first result."""
-
-    seconds: float
+    group: tuple[ArmT, ...]
+    evidence: dict[ArmT, Evidence]
+    seconds: dict[ArmT, float]
+    samples: dict[ArmT, list[Sample]]
+    failures: dict[ArmT, str]
 
 
 @dataclass(frozen=True)
 class CallResult:
-    """Outcome of ``Work``: what the function returned."""
+    """Outcome of a CallJob: what the function returned."""
 
     value: Any
 
@@ -144,5 +111,5 @@ class Done:
     pools: list[Pool]
 
 
-Job = TimeJob | CompileJob | CallJob
-Message = Starting | TimedGroup | CompileResult | CallResult | Refused | Done
+Job = TimeJob[Any] | CallJob
+Message = Starting | TimedGroup[Any] | CallResult | Refused | Done

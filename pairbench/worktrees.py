@@ -1,7 +1,7 @@
-"""The sources of two revisions, laid side by side: paths of equal length, kept for the next gate with their caches.
+"""Worktrees: a package as two revisions have it, in folders side by side, kept for the next gate with their caches.
 
-A tree is a copy of ``impls`` under the digest of its content. Each digest has slots, which are copies of each other:
-one for the head, two for the base. A slot appears under its name when it is whole.
+The folders of a revision stand under the digest of its content. There is one for each side, and all are copies of each
+other with paths of equal length. A folder appears under its name when it is complete.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-SLOTS = {"head": "h", "base": "a", "again": "b"}
-PACKAGE = "impls"
+SLOTS = {"head": "h", "base": "a", "control": "b"}
+"""Folder of each side; the names are equally long, so that the paths are."""
 KEPT = 8
 """Digests of which the trees are kept, those used last."""
 UNFINISHED = ".unfinished-"
@@ -34,6 +34,7 @@ class Revision:
 
     title: str
     commit: str | None
+    package: str
     files: Mapping[str, bytes]
 
     @property
@@ -46,60 +47,85 @@ class Revision:
         return digest.hexdigest()[:40]
 
 
-def find_repository() -> Path:
-    """The working tree that the current folder is in. Raises TreeError."""
-    try:
-        root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").decode().strip())
-    except WorktreeError as error:
-        raise WorktreeError(f"the gate needs a git checkout of the project: {error}") from None
-    if not (root / PACKAGE / "__init__.py").is_file():
-        raise WorktreeError(f"{root} has no {PACKAGE}/: run the gate in a checkout of the project")
-    return root
+@dataclass(frozen=True)
+class Worktree:
+    """A folder that holds one revision of a package, and is put on the path of a measuring process."""
+
+    path: Path
+    package: str
+
+    def check_present(self) -> None:
+        """Raise WorktreeError unless the package is where it was laid out."""
+        if not _has_package(self.path, self.package):
+            raise WorktreeError(f"the sources are gone from {self.path}: they were removed while they were measured")
 
 
-def working_tree(root: Path) -> Revision:
-    """The working tree as it stands: what is committed, changed or new, but for what git ignores."""
-    listing = _git(root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", PACKAGE)
-    files = {name: root / name for name in os.fsdecode(listing).split("\0") if name}
-    # As in an archive, a link is no file.
-    contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
-    commit = _commit(root, "HEAD")
-    same = contents == read_revision(root, "HEAD").files
-    return Revision("the working tree" if not same else f"HEAD ({commit[:10]})", commit if same else None, contents)
+@dataclass(frozen=True)
+class Checkout:
+    """A git checkout whose top folder ``root`` holds a package."""
 
+    root: Path
+    package: str
 
-def read_revision(root: Path, name: str) -> Revision:
-    """A revision that git knows. Raises TreeError."""
-    commit = _commit(root, name)
-    try:
-        archive = _git(root, "archive", "--format=tar", commit, "--", PACKAGE)
-    except WorktreeError:
-        raise WorktreeError(f"{name} has no {PACKAGE}/; name a revision that has") from None
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
-        contents = {path: file.read() for path, file in files.items() if file is not None}
-    return Revision(f"{name} ({commit[:10]})", commit, contents)
+    @classmethod
+    def find(cls, package: str) -> Checkout:
+        """The checkout that the current folder is in. Raises WorktreeError."""
+        try:
+            root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").decode().strip())
+        except WorktreeError as error:
+            raise WorktreeError(f"the gate needs a git checkout of the project: {error}") from None
+        if not _has_package(root, package):
+            raise WorktreeError(f"{root} has no {package}/: run the gate in a checkout of the project")
+        return cls(root, package)
 
+    def working_tree(self) -> Revision:
+        """The working tree as it stands: what is committed, changed or new, but for what git ignores."""
+        listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self.package)
+        files = {name: self.root / name for name in os.fsdecode(listing).split("\0") if name}
+        # As in an archive, a link is no file.
+        contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
+        head = self.revision("HEAD")
+        if contents == head.files:
+            return head
+        return Revision("the working tree", None, self.package, contents)
 
-def text_at(root: Path, name: str, path: str) -> str | None:
-    """A file as a revision has it, None where it has none. Raises TreeError for an unknown revision."""
-    commit = _commit(root, name)
-    try:
-        return _git(root, "show", f"{commit}:{path}").decode()
-    except WorktreeError:
-        return None
+    def revision(self, name: str) -> Revision:
+        """A revision that git knows. Raises WorktreeError."""
+        commit = self._commit(name)
+        try:
+            archive = _git(self.root, "archive", "--format=tar", commit, "--", self.package)
+        except WorktreeError:
+            raise WorktreeError(f"{name} has no {self.package}/; name a revision that has") from None
+        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+            files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
+            contents = {path: file.read() for path, file in files.items() if file is not None}
+        return Revision(f"{name} ({commit[:10]})", commit, self.package, contents)
 
+    def text_at(self, revision: str, path: str) -> str | None:
+        """A file as a revision has it, None where it has none. Raises WorktreeError for an unknown revision."""
+        commit = self._commit(revision)
+        try:
+            return _git(self.root, "show", f"{commit}:{path}").decode()
+        except WorktreeError:
+            return None
 
-def changed_pins(root: Path, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
-    """Versions that the project pins, at a revision and now, of the libraries for which they differ."""
-    now = root / path
-    texts = text_at(root, base, path) or "", now.read_text(encoding="utf-8") if now.is_file() else ""
-    then, present = (
-        dict(line.strip().split("==", 1) for line in text.splitlines() if "==" in line and line[:1] != "#")
-        for text in texts
-    )
-    both = {name: (then.get(name), present.get(name)) for name in sorted({*then, *present})}
-    return {name: versions for name, versions in both.items() if versions[0] != versions[1]}
+    def changed_pins(self, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
+        """By library, the versions that the project pins at a revision and now, where the two differ."""
+        now = self.root / path
+        texts = self.text_at(base, path) or "", now.read_text(encoding="utf-8") if now.is_file() else ""
+        then, present = (
+            dict(line.strip().split("==", 1) for line in text.splitlines() if "==" in line and line[:1] != "#")
+            for text in texts
+        )
+        both = {name: (then.get(name), present.get(name)) for name in sorted({*then, *present})}
+        return {name: versions for name, versions in both.items() if versions[0] != versions[1]}
+
+    def _commit(self, name: str) -> str:
+        try:
+            arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+            return _git(self.root, *arguments).decode().strip()
+        except WorktreeError:
+            raise WorktreeError(f"git knows no revision {name!r} here; fetch it, or name another") from None
 
 
 def remove_stale(store: Path) -> None:
@@ -118,8 +144,8 @@ def remove_stale(store: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def lay_out(store: Path, revision: Revision, side: str) -> Path:
-    """The folder with a side's copy of ``impls``, made if it is missing. Raises TreeError where it cannot be."""
+def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
+    """A side's copy of the package, made if it is missing. Raises WorktreeError where that is impossible."""
     home = store / revision.digest
     place = home / SLOTS[side]
     try:
@@ -127,7 +153,7 @@ def lay_out(store: Path, revision: Revision, side: str) -> Path:
         os.utime(home)
         if place.is_dir():
             _restore(place, revision)
-            return place
+            return Worktree(place, revision.package)
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=store))
         twin = next((path for name in SLOTS.values() if (path := home / name).is_dir()), None)
         if twin is not None:  # with what it has compiled
@@ -136,13 +162,7 @@ def lay_out(store: Path, revision: Revision, side: str) -> Path:
         unfinished.rename(place)
     except OSError as error:
         raise WorktreeError(f"cannot lay out {revision.title} in {store}: {error.strerror}") from None
-    return place
-
-
-def check_present(place: Path) -> None:
-    """Raise TreeError unless a tree is where it was laid."""
-    if not (place / PACKAGE / "__init__.py").is_file():
-        raise WorktreeError(f"the sources are gone from {place}: they were removed while they were measured")
+    return Worktree(place, revision.package)
 
 
 def _restore(place: Path, revision: Revision) -> None:
@@ -157,11 +177,8 @@ def _restore(place: Path, revision: Revision) -> None:
             path.unlink()
 
 
-def _commit(root: Path, name: str) -> str:
-    try:
-        return _git(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}").decode().strip()
-    except WorktreeError:
-        raise WorktreeError(f"git knows no revision {name!r} here; fetch it, or name another") from None
+def _has_package(root: Path, package: str) -> bool:
+    return (root / package / "__init__.py").is_file()
 
 
 def _git(root: Path, *arguments: str) -> bytes:

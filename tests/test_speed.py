@@ -22,7 +22,7 @@ from bench.speed import c_comparison, goals, speed_run
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
 from bench.speed.start_times import StartTimes
 from impls import Network
-from pairbench.measure import AA, Measurement, TimingProcess
+from pairbench.measure import AA_CONTROL, Measurement, TimingProcess
 from pairbench.worker_protocol import Arm, Effort, Sample, TimedGroup
 
 TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
@@ -38,7 +38,7 @@ FAST = MachineLimits(
 def measured(seconds, case=SMALL, lacking=()):
     """A measurement of numba_simd and others at a case: by arm, backend and its seconds in the blocks of processes."""
     arms = {name: Arm(name, backend, case) for name, (backend, _) in seconds.items()}
-    group = (arms[SIMD], Arm(AA, SIMD, case), *(arm for name, arm in arms.items() if name != SIMD))
+    group = (arms[SIMD], Arm(AA_CONTROL, SIMD, case), *(arm for name, arm in arms.items() if name != SIMD))
     processes = []
     for number in range(2):
         samples = {
@@ -202,8 +202,8 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     document = files.read(Path("speed.json"), schema.Speed)
     assert len(list(Path("results").glob("speed-*.json"))) == 1
     others = [name for arm in (PLAIN, VECTORIZED) for name in (arm, f"{arm} float32")]
-    own = [PLAIN, VECTORIZED, SIMD, AA]
-    assert [row.arm for row in document.rows] == [*own, *others, SIMD, AA, *own, *own]
+    own = [PLAIN, VECTORIZED, SIMD, AA_CONTROL]
+    assert [row.arm for row in document.rows] == [*own, *others, SIMD, AA_CONTROL, *own, *own]
     assert {row.reference for row in document.rows} == {SIMD}
     assert all(row.ok and row.floor_seconds > 0 for row in document.rows)
     plain = next(row for row in document.goals if "numpy_plain ÷ numpy_vectorized" in row.what)

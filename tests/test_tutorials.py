@@ -244,7 +244,7 @@ def test_a_planted_error_breaks_a_row(key, model):
     assert broken
     if model is Raises:
         assert [row.note for row in broken] == [
-            f"RuntimeError: no training today (test_documents.py, line {Raises._train.__code__.co_firstlineno + 1})"
+            f"RuntimeError: no training today (test_tutorials.py, line {Raises._train.__code__.co_firstlineno + 1})"
         ]
 
 

@@ -5,12 +5,12 @@ import pytest
 
 from bench.cases import Case
 from bench.proof import verify
-from bench.proof.error_text import describe_error
 from bench.proof.mutants import MUTANTS
 from bench.proof.verify import LARGE, NETWORKS, OPERATIONS
 from impls import Backend, Network
 from impls._network import HIDDEN, OUTPUTS
 from impls.numpy_plain import Model
+from pairbench.error_text import describe_error
 
 
 @pytest.mark.slow

@@ -4,75 +4,73 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
-import click
-
 from bench import selection
-from bench.cli import output, terminal
-from bench.proof.problems import UnfitInputs
-from bench.records import files, schema
-from bench.report import scale_tables, tables
-from bench.scale import growth, state
+from bench.checkpoint import Checkpoint
+from bench.cli import output
+from bench.cli.exit_codes import FINDING
+from bench.records import files
+from bench.records.header import header, now
+from bench.records.schema import Scale, ScaleState
+from bench.report import scale_tables, tables, terminal
+from bench.scale import growth
 from bench.scale.result import ScaleResult
-from pairbench import machine
+from bench.scale.settings import settings
 
 
 def scale(
     *,
     peers: bool,
     backend: Sequence[str],
-    fresh: bool,
+    resume: bool,
     pictures: str | None,
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Time the backends at growing sizes, print times, speedups and crossings, store the results."""
-    unfinished = results / state.FILE
+    """Time the backends at growing sizes, print times, speedups and crossovers, store the results."""
+    checkpoint = Checkpoint(results, "scale", ScaleState, terminal.say)
     with output.caller_input():
         chosen = selection.select_backends(backend, peers, "float64")
-        output.check_json_path(json_path, schema.Scale)
+        output.check_json_path(json_path, Scale)
         files.make_folder(results)
         if pictures is not None:
-            drawing, folder = output.drawing("bench.report.scale_picture"), output.pictures_folder(pictures)
+            drawing = output.picture_module("bench.report.scale_picture")
+            folder = output.pictures_folder(pictures)
         backends = chosen.including(selection.REFERENCE)
         names = [one.name for one in backends]
-        begun = state.begin(unfinished, state.settings(backends, growth.EFFORT), output.now(), fresh)
-    with terminal.progress() as progress:
-        try:
-            done = growth.measure_growth(begun, backends, growth.EFFORT, progress, partial(files.write, unfinished))
-        except (UnfitInputs, MemoryError) as error:
-            raise click.ClickException(str(error)) from error
-    outcome = ScaleResult(done, names)
-    crossings, ties = outcome.crossing_rows()
-    document = schema.Scale(
-        command="scale",
-        version=output.version(),
-        started=done.started,
-        finished=output.now(),
-        machine=machine.describe(),
+        checkpoint.check(resume)
+        fresh = ScaleState(
+            settings=settings(backends, growth.EFFORT), started=now(), rows=[], not_run=[], compile=[], processes=[]
+        )
+        state = checkpoint.begin(fresh, resume)
+    with output.measuring(), checkpoint.resumable(), terminal.progress() as progress:
+        state = growth.measure_growth(state, backends, growth.EFFORT, progress, checkpoint.save)
+    result = ScaleResult(state, names)
+    crossovers, ties = result.crossover_rows()
+    document = Scale(
+        **header("scale", state.started),
         options={"peers": peers, "backend": list(backend)},
         effort=asdict(growth.EFFORT),
-        rows=outcome.scale_rows(),
-        crossovers=crossings,
+        rows=result.scale_rows(),
+        crossovers=crossovers,
         ties=ties,
-        break_even=outcome.break_even_rows(),
-        processes=done.processes,
+        break_even=result.break_even_rows(),
+        processes=state.processes,
     )
-    notes = chosen.notes(but_for=selection.REFERENCE)
-    if begun.rows:
-        notes.append(f"This run went on from one that was begun at {begun.started} and interrupted.")
-    try:
-        notes.append(f"results: {files.keep(results, document)}")
-        unfinished.unlink(missing_ok=True)
+
+    def store() -> list[str]:
+        lines = [f"results: {files.keep(results, document)}"]
+        checkpoint.clear()
         if pictures is not None:
-            notes.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
-    finally:
-        shown = [
-            *scale_tables.dimensions(document.rows, names),
-            *scale_tables.findings(document),
-            *scale_tables.payback(document),
-        ]
-        output.answer(document, json_path, *shown, tables.aa_summary(scale_tables.aa(document.rows)), *notes)
-    return output.FINDING if chosen.broken else output.status(document.rows)
+            lines.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
+        return lines
+
+    shown = [
+        *scale_tables.dimensions(document.rows, names),
+        *scale_tables.findings(document),
+        *scale_tables.break_even(document),
+        tables.aa_summary(scale_tables.aa(document.rows)),
+    ]
+    output.store_and_show(store, document, json_path, shown, chosen.notes(but_for=selection.REFERENCE))
+    return FINDING if chosen.broken else output.status(document.rows)

@@ -12,20 +12,19 @@ from scipy.stats import binomtest, mannwhitneyu
 
 from bench.gate.comparison import round_change
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
-from bench.records.gate_schema import Verdict
 from pairbench import sequential_test
 from pairbench.rounds import SIDES
-from pairbench.sequential_test import RoundChange
+from pairbench.sequential_test import RoundChange, Verdict
 
-HEAD, BASE, AGAIN = 0, 1, 2
+HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
-ROWS = 21
-"""Rows of a default gate, seven core backends at three cases, which share what may err."""
+ROWS = 24
+"""Rows of a default gate: eight core backends at three cases, which share the error that is allowed."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
-"""From times (sets, arms, blocks) and the place of the arm that is the head: the verdicts of disjoint runs."""
+"""From times (rounds, arms, blocks) and the place of the arm that is the head: the verdicts of disjoint runs."""
 
 
 @dataclass(frozen=True)
@@ -51,15 +50,15 @@ class RuleScore:
     rates: dict[Verdict, ErrorRate]
 
 
-def gate_rule(threshold: float, rows: int, budget: float, set_seconds: float) -> Rule:
-    """The gate's rule for one of so many rows, within a budget of measuring."""
-    most = max(sequential_test.MIN_ROUNDS, int(budget / set_seconds))
+def gate_rule(threshold: float, rows: int, budget: float, round_seconds: float) -> Rule:
+    """The gate's sequential test of one of so many rows, within a budget of measuring."""
+    most = max(sequential_test.MIN_ROUNDS, int(budget / round_seconds))
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        pairs = _pairs(seconds, head)
+        changes = _changes(seconds, head)
         begin = 0
-        while begin + sequential_test.MIN_ROUNDS <= len(pairs):
-            run, verdict = _run(pairs[begin:], threshold, rows, most)
+        while begin + sequential_test.MIN_ROUNDS <= len(changes):
+            run, verdict = _run(changes[begin:], threshold, rows, most)
             if verdict is None:  # the recording ended first
                 return
             yield verdict
@@ -118,7 +117,7 @@ def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
 
 
 def _measured(seconds: NDArray[np.float32], head: int) -> float:
-    """The part of a call that an arm's delay takes: medians over blocks, mean over sets."""
+    """The part of a call that an arm's delay takes: medians over blocks, mean over rounds."""
     logarithms = np.log(seconds.astype(float))
     return float(np.expm1(np.median(logarithms[:, head] - logarithms[:, HEAD], axis=1).mean()))
 
@@ -136,18 +135,18 @@ def _rate(count: int, runs: int) -> ErrorRate:
     return ErrorRate(count, runs, float(interval.low), float(interval.high))
 
 
-def _run(pairs: Sequence[RoundChange], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
-    """Sets that a run takes from here on, and its verdict; None where they do not suffice."""
-    for count in range(sequential_test.MIN_ROUNDS, len(pairs) + 1):
-        judged = sequential_test.judge_rounds(pairs[:count], threshold, rows)
+def _run(changes: Sequence[RoundChange], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
+    """Rounds that a run takes from here on, and its verdict; None where they do not suffice."""
+    for count in range(sequential_test.MIN_ROUNDS, len(changes) + 1):
+        judged = sequential_test.judge_rounds(changes[:count], threshold, rows)
         if judged.decided:
             return count, judged.verdict
-        confirming = judged.confirming is not None and judged.confirming < sequential_test.MIN_ROUNDS
+        confirming = judged.confirming_rounds is not None and judged.confirming_rounds < sequential_test.MIN_ROUNDS
         if count >= most and not confirming:
             return count, judged.verdict
-    return len(pairs), None
+    return len(changes), None
 
 
-def _pairs(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
-    arms = dict(zip(SIDES, (head, BASE, AGAIN), strict=True))
+def _changes(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
+    arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
     return [round_change({side: one[arm].tolist() for side, arm in arms.items()}) for one in seconds]

@@ -1,4 +1,4 @@
-"""What comes before the measuring: both revisions laid out and compiled, the rows chosen, the head proved right."""
+"""What comes before the rounds: both revisions laid out and compiled, the rows chosen, the head verified."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ from pathlib import Path
 from random import Random
 
 from bench import selection
+from bench.arms import Arm
 from bench.cases import Case
+from bench.correctness import CaseWorkload
 from bench.gate.backend_listing import list_backends
+from bench.gate.rows import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from pairbench import rounds, worktrees
-from pairbench.measure import Measurement
-from pairbench.measure import time_in_worker as check_and_time
+from pairbench.measure import Measurement, time_in_worker
 from pairbench.progress import Progress
-from pairbench.rounds import BackendCase, ProcessDied, RoundPlan
-from pairbench.worker_protocol import Arm, Effort, TimeJob
-from pairbench.worktrees import Revision
+from pairbench.rounds import ProcessDied
+from pairbench.worker_protocol import Effort, TimeJob
+from pairbench.worktrees import Checkout, Revision, Worktree
 
+PACKAGE = "impls"
 DEFAULT = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
 """Operation and batch of the rows, by network."""
-CHECK = Effort(processes=1, budget=0.0, most_blocks=1, slow=0.05, slow_processes=1, compile=False)
+VERIFY_ONLY = Effort(
+    processes=1, seconds_per_arm=0.0, max_blocks=1, slow_call_seconds=0.05, slow_processes=1, compile=False
+)
 STORE = Path(".mlpbench") / "gate"
-"""Where the trees are kept, in the working tree."""
+"""Where the worktrees are kept, in the checkout."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,11 @@ class RowChoice:
     notes: tuple[str, ...]
 
 
-def choose_rows(places: Mapping[str, Path], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
-    """The rows of the backends that are named, else of the core, as far as all sides have them.
+def choose_rows(places: Mapping[str, Worktree], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
+    """The rows of the named backends, by default of the core, that all sides have.
 
-    One that is broken in the head is in them. Raises ValueError for a name that no side has, and
-    for one of which something is not installed.
+    A backend that is broken in the head is among them. Raises ValueError for a name that no side has, and for a backend
+    that needs something that is not installed.
     """
     sides = list(places)
     listings = {side: list_backends(place, cases) for side, place in places.items()}
@@ -63,14 +68,14 @@ def choose_rows(places: Mapping[str, Path], cases: Sequence[Case], named: Sequen
         usable = [found[side][name] for side in having if not found[side][name].reason]
         reasons = [found[side][name].reason for side in having if found[side][name].reason]
         if len(having) < len(sides):
-            notes.append(f"{name} is in the {having[0]} alone: it is not compared.")
+            notes.append(f"{name} is in the {having[0]} only: it is not compared.")
         elif reasons and not found["head"][name].broken:
             notes.append(f"{name} is not compared: {reasons[0]}")
         else:
             for index, case in enumerate(cases):
-                lacks = any(case.operation in backend.lacks[index] for backend in usable)
-                if lacks or any(case.dtype not in backend.dtypes for backend in usable):
-                    notes.append(f"{name} has no {case}.")
+                unsupported = any(case.operation in backend.unsupported[index] for backend in usable)
+                if unsupported or any(case.dtype not in backend.dtypes for backend in usable):
+                    notes.append(f"{name} does not support {case}.")
                 else:
                     rows.append(BackendCase(name, case))
                     if found["head"][name].broken:
@@ -81,38 +86,38 @@ def choose_rows(places: Mapping[str, Path], cases: Sequence[Case], named: Sequen
     return RowChoice(tuple(rows), wrong, tuple(cases), tuple(notes))
 
 
-def plan_rows(choice: RowChoice) -> dict[str, RoundPlan]:
-    """Plans, yet without effort, of the rows that can be used and of the reference at their cases."""
+def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
+    """Plans of the rows that can be used and of the reference at their cases, as yet one call each."""
     references = [
         BackendCase(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
     ]
     expectations = {row.case: expect_case(row.case) for row in references}
     wanted = dict.fromkeys([*choice.rows, *references])
-    return {row.key: RoundPlan(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
+    return {row.key: plan_row(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
 
 
 def verify_head(
-    tree: Path, chosen: Mapping[str, RoundPlan], progress: Progress
+    worktree: Worktree, chosen: Mapping[str, RowPlan], progress: Progress
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Hold a tree's rows to the proof: seconds per call of those that are right, reasons of those that are not."""
+    """Verify the rows of a worktree: seconds per call of those that are right, reasons of those that are not."""
     if not chosen:
         return {}, {}
     arms = {Arm(key, plan.row.backend, plan.row.case): plan for key, plan in chosen.items()}
     cases = dict.fromkeys(arm.case for arm in arms)
     groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
     measurement = Measurement(groups)
-    expectations = {plan.row.case: plan.expectation for plan in chosen.values()}
-    check_and_time(TimeJob(groups, expectations, {}, CHECK, seed=0), measurement, progress, [tree])
+    workloads = {arm: CaseWorkload(arm.backend, arm.case, plan.expectation) for arm, plan in arms.items()}
+    time_in_worker(TimeJob(groups, workloads, {}, VERIFY_ONLY, seed=0), measurement, progress, [worktree.path])
     seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
     return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}
 
 
 def run_trial_round(
-    places: Mapping[str, Path], chosen: Mapping[str, RoundPlan]
+    places: Mapping[str, Worktree], chosen: Mapping[str, RowPlan]
 ) -> tuple[dict[str, dict[str, str]], float]:
-    """Time every row once on these sides: what fails, by row and side, and the seconds of a set that time nothing.
+    """One round that is not counted, which compiles what is not compiled yet.
 
-    What is not compiled yet is compiled by that.
+    Returns what fails, by row and side, and how many seconds of a round are spent on other things than timing.
     """
     failures: dict[str, dict[str, str]] = {}
     while open_plans := [plan for key, plan in chosen.items() if key not in failures]:
@@ -127,13 +132,13 @@ def run_trial_round(
     return failures, 0.0
 
 
-def lay_out_revisions(root: Path, head: Revision, base: Revision) -> dict[str, Path]:
-    """Trees of the head and, once, of the base."""
-    store = root / STORE
+def lay_out_revisions(checkout: Checkout, head: Revision, base: Revision) -> dict[str, Worktree]:
+    """Worktrees of the head and the base."""
+    store = checkout.root / STORE
     worktrees.remove_stale(store)
     return {"head": worktrees.lay_out(store, head, "head"), "base": worktrees.lay_out(store, base, "base")}
 
 
-def add_control(root: Path, places: Mapping[str, Path], base: Revision) -> dict[str, Path]:
-    """The trees, and the base's once more: a copy, with what has been compiled."""
-    return {**places, "again": worktrees.lay_out(root / STORE, base, "again")}
+def add_control(checkout: Checkout, places: Mapping[str, Worktree], base: Revision) -> dict[str, Worktree]:
+    """The worktrees with that of the control: a copy of the base's, with what it has compiled."""
+    return {**places, "control": worktrees.lay_out(checkout.root / STORE, base, "control")}

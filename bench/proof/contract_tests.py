@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
-from bench.proof.error_text import describe_error
 from bench.proof.problems import Problem
 from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
 from impls import Backend, Model, Network
+from pairbench.error_text import describe_error
 
 LARGE = 1000.0
 """Magnitude of the logits of the last layer on extreme inputs."""

@@ -12,10 +12,10 @@ from math import inf
 
 from bench.cases import OPERATIONS, Case
 from bench.proof import contract_tests, expectation, problems, scikit_learn
-from bench.proof.error_text import describe_error
 from bench.proof.expectation import Expectation
 from bench.proof.targets import Evidence
 from impls import Backend, Network
+from pairbench.error_text import describe_error
 
 BATCH = 7
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from bench.records.schema import CaseFields, ConditionsRecord, Document, Finite, Ratio, Record
+from bench.records.schema import CaseFields, CheckpointRecord, ConditionsRecord, Document, Finite, Ratio, Record
+from pairbench.rounds import SIDES
+from pairbench.sequential_test import Verdict
 
-Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 Cause = Literal["backend", "reference", "machine"]
 
 
@@ -17,8 +18,8 @@ Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
 
 
 def _of_all_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:
-    if times.keys() != {"head", "base", "again"} or len({len(values) for values in times.values()}) > 1:
-        raise ValueError("head, base and again must have the same number of times")
+    if times.keys() != set(SIDES) or len({len(values) for values in times.values()}) > 1:
+        raise ValueError(f"{', '.join(SIDES)} must have the same number of times")
     return times
 
 
@@ -30,7 +31,7 @@ SideTimes = Annotated[
 
 
 class RoundRecord(Record):
-    """One set of processes: times by row, none where a process died."""
+    """One round: times by row, none where a process died."""
 
     wall_seconds: Finite
     seconds: dict[str, SideTimes]
@@ -48,9 +49,9 @@ class GateRow(CaseFields):
     """The verdict on one backend at one case.
 
     ``change`` is time of the head ÷ time of the base, ``speedup_change`` speedup of the head ÷ speedup of the base,
-    ``offset`` time of the base again ÷ time of the base. Against a baseline ``change`` is speedup there ÷ speedup now,
-    and there are no others. ``detectable`` is the smallest change that is suspected with a chance of 80 %. ``moved``
-    says which times are shown to have changed.
+    ``aa_ratio`` time of the control ÷ time of the base. Against a baseline ``change`` is speedup there ÷ speedup now,
+    and the other two are null. ``minimum_detectable_effect`` is the smallest ratio that is suspected with probability
+    0.8. ``changed_times`` names the times whose change is significant.
     """
 
     backend: str
@@ -60,17 +61,17 @@ class GateRow(CaseFields):
     head_seconds: Finite | None
     change: Ratio | None
     speedup_change: Ratio | None
-    offset: Finite | None
-    detectable: Finite | None
-    sets: int
-    confirming: int | None
-    moved: list[Cause]
+    aa_ratio: Finite | None
+    minimum_detectable_effect: Finite | None
+    rounds: int
+    confirming_rounds: int | None
+    changed_times: list[Cause]
 
 
 class Gate(Document):
     """The document of ``mlpbench gate --against`` and ``--baseline``."""
 
-    schema_: Literal["mlpbench.gate/1"] = Field("mlpbench.gate/1", alias="schema")
+    schema_: Literal["mlpbench.gate/2"] = Field("mlpbench.gate/2", alias="schema")
     options: dict[str, Any]
     verdict: Verdict
     head: RevisionRecord
@@ -78,16 +79,14 @@ class Gate(Document):
     rows: list[GateRow]
     notes: list[str]
     conditions: ConditionsRecord
-    sets: list[RoundRecord]
+    rounds: list[RoundRecord]
 
 
-class GateState(Record):
-    """What an unfinished gate has so far: its sets, what failed by row and side, how often which process died."""
+class GateState(CheckpointRecord):
+    """What an unfinished gate has so far: its rounds; by row and side, what failed and how often a process died."""
 
-    schema_: Literal["mlpbench.gate-state/1"] = Field("mlpbench.gate-state/1", alias="schema")
-    settings: dict[str, Any]
-    started: str
-    sets: list[RoundRecord]
+    schema_: Literal["mlpbench.gate-state/2"] = Field("mlpbench.gate-state/2", alias="schema")
+    rounds: list[RoundRecord]
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
 
@@ -115,9 +114,9 @@ class ErrorRateRow(Record):
 
 
 class ErrorRates(Record):
-    """The document of ``mlpbench gate --characterise``."""
+    """The document of ``mlpbench error-rates``."""
 
-    schema_: Literal["mlpbench.gate-rates/1"] = Field("mlpbench.gate-rates/1", alias="schema")
+    schema_: Literal["mlpbench.error-rates/1"] = Field("mlpbench.error-rates/1", alias="schema")
     command: str
     version: str
     machine: dict[str, Any]
@@ -143,9 +142,9 @@ class RecordedRow(CaseFields):
 
 
 class RecordedSession(Document):
-    """The document of ``mlpbench gate --record``; ``sessions`` is how many the machine's bucket now has."""
+    """The document of ``mlpbench baseline record``; ``sessions`` is how many the machine's bucket now has."""
 
-    schema_: Literal["mlpbench.gate-recorded/1"] = Field("mlpbench.gate-recorded/1", alias="schema")
+    schema_: Literal["mlpbench.baseline-record/1"] = Field("mlpbench.baseline-record/1", alias="schema")
     baseline: str
     sessions: int
     head: RevisionRecord
@@ -178,7 +177,64 @@ class Bucket(Record):
 
 
 class Baseline(Record):
-    """The file of ``mlpbench gate --baseline``, which ``--record`` and ``--ratchet`` write."""
+    """The file of ``mlpbench gate --baseline``, which ``mlpbench baseline record`` and ``accept`` write."""
 
     schema_: Literal["mlpbench.baseline/1"] = Field("mlpbench.baseline/1", alias="schema")
     buckets: list[Bucket]
+
+
+class BaselineRow(Record):
+    """What the sessions of this machine's bucket say of one backend at one case, which ``row`` names.
+
+    ``speedup`` is the mean over the sessions with the 95 % interval that they predict for the next one; its ends are
+    null where there is one session. ``accepted`` is the factor of the gains that were accepted, 1 where there are none.
+    """
+
+    row: str
+    sessions: int
+    speedup: Ratio
+    seconds: Finite
+    reference_seconds: Finite
+    accepted: Finite
+
+
+class BaselineSummary(Record):
+    """The document of ``mlpbench baseline show``; ``other_machines`` has the sessions of each other bucket."""
+
+    schema_: Literal["mlpbench.baseline-summary/1"] = Field("mlpbench.baseline-summary/1", alias="schema")
+    command: str
+    version: str
+    machine: dict[str, Any]
+    baseline: str
+    sessions: list[str]
+    rows: list[BaselineRow]
+    other_machines: list[dict[str, Any]]
+
+
+class AcceptedGainRow(CaseFields):
+    """A gain that was accepted: from now on earlier speedups of the row count ``factor`` times."""
+
+    backend: str
+    factor: Finite
+
+
+class BaselineAcceptance(Document):
+    """The document of ``mlpbench baseline accept``."""
+
+    schema_: Literal["mlpbench.baseline-acceptance/1"] = Field("mlpbench.baseline-acceptance/1", alias="schema")
+    baseline: str
+    head: RevisionRecord
+    rows: list[AcceptedGainRow]
+
+
+class RecordingState(CheckpointRecord):
+    """What an unfinished recording of ``mlpbench error-rates`` has so far.
+
+    ``seconds`` is by round, arm and block; ``delay_steps`` and ``loops`` are those of the calibration.
+    """
+
+    schema_: Literal["mlpbench.recording-state/1"] = Field("mlpbench.recording-state/1", alias="schema")
+    loops: int
+    delay_steps: list[int]
+    wall_seconds: Finite
+    seconds: list[list[list[Positive]]]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from bench.cases import Case
+from impls import Network
+from pairbench.statistics import Interval
 
 Form = Literal["rounded", "truncated", "exact", "below all"]
 """How printed digits stand for a value: rounded, cut off, all that there are, or as a figure below all values."""
@@ -25,6 +29,11 @@ class Ratio(Record):
     low: Finite | None
     high: Finite | None
 
+    @classmethod
+    def of(cls, interval: Interval) -> Self:
+        """The record of an interval."""
+        return cls(estimate=interval.estimate, low=interval.low, high=interval.high)
+
 
 class CaseFields(Record):
     """What every row about a case says of it."""
@@ -36,18 +45,29 @@ class CaseFields(Record):
     operation: str
     batch: int
     dtype: str
-    threads: int = 1  # this and what follows: what documents that do not say it had
-    epochs: int = 1
-    batches: int | None = None
+    threads: int
+    epochs: int
+    batches: int | None
+
+    @model_validator(mode="after")
+    def _describe_a_case(self) -> Self:
+        _ = self.case  # raises ValueError for a network that there cannot be
+        return self
+
+    @property
+    def case(self) -> Case:
+        """The case that these fields describe."""
+        network = Network(tuple(self.layer_sizes), self.hidden, self.output, self.loss)
+        return Case(network, self.operation, self.batch, self.dtype, self.threads, self.epochs, self.batches)
 
 
 class TimingRow(CaseFields):
     """A timing row: one backend at one case. ``arm`` is the backend's name, or "A/A" for the reference again.
 
-    A row that is ok and has no seconds is one of an operation that the backend lacks; ``reason`` says why.
-    ``ulps`` is the worst error in units in the last place, ``share`` the worst error's share of its bound.
-    ``floor_seconds`` is what the call must take at least, ``limit_share`` what part that is of ``seconds``; null where
-    the limits were not measured.
+    A row that is ok and has no seconds is one of an operation that the backend does not support; ``reason`` says why.
+    ``ulps`` is the worst error in units in the last place, ``share`` the worst error ÷ its bound.
+    ``lower_bound_seconds`` is the lower bound of a call's time by the roofline, ``roofline_share`` that ÷ ``seconds``;
+    null where the roofline was not measured.
     """
 
     backend: str
@@ -57,13 +77,13 @@ class TimingRow(CaseFields):
     speedup: Ratio | None
     ulps: Finite | None
     share: Finite | None
-    floor_seconds: Finite | None = None
-    limit_share: Finite | None = None
+    lower_bound_seconds: Finite | None = None
+    roofline_share: Finite | None = None
     ok: bool
     reason: str
 
 
-class LimitRow(Record):
+class RooflineRow(Record):
     """What the machine does in a second, on one thread, at best.
 
     ``what``: "products", operations (a product with a sum) of matrix products, of the shape or the case in ``detail``;
@@ -105,14 +125,10 @@ class PoolRecord(Record):
     num_threads: int
 
 
-class SampleRecord(Record):
-    """All timings of one arm in one process: ``loops`` calls took ``seconds`` each, at a position of a block."""
+class SampleRecord(CaseFields):
+    """All samples of one arm in one process: ``loops`` calls took ``seconds`` each, at a position of a block."""
 
     arm: str
-    operation: str
-    network: str
-    batch: int
-    dtype: str
     loops: int
     block: list[int]
     position: list[int]
@@ -151,15 +167,15 @@ class TimingDocument(Document):
 class Run(TimingDocument):
     """The document of ``mlpbench run``."""
 
-    schema_: Literal["mlpbench.run/1"] = Field("mlpbench.run/1", alias="schema")
+    schema_: Literal["mlpbench.run/2"] = Field("mlpbench.run/2", alias="schema")
     compile: list[CompileRow]
-    limits: list[LimitRow] = []
+    roofline: list[RooflineRow]
 
 
 class Comparison(TimingDocument):
     """The document of ``mlpbench compare A B``: in the rows of B, ``speedup`` is time of A ÷ time of B."""
 
-    schema_: Literal["mlpbench.compare/1"] = Field("mlpbench.compare/1", alias="schema")
+    schema_: Literal["mlpbench.compare/2"] = Field("mlpbench.compare/2", alias="schema")
 
 
 class ProofRow(CaseFields):
@@ -218,7 +234,7 @@ class TutorialRow(Record):
 class Tutorials(Document):
     """The document of ``mlpbench documents``; ``remarks`` are by key what a reader should know beside the figures."""
 
-    schema_: Literal["mlpbench.documents/1"] = Field("mlpbench.documents/1", alias="schema")
+    schema_: Literal["mlpbench.tutorials/1"] = Field("mlpbench.tutorials/1", alias="schema")
     options: dict[str, Any]
     rows: list[TutorialRow]
     remarks: dict[str, list[str]]
@@ -291,7 +307,7 @@ class BreakEvenRow(Record):
 class Scale(Document):
     """The document of ``mlpbench scale``."""
 
-    schema_: Literal["mlpbench.scale/1"] = Field("mlpbench.scale/1", alias="schema")
+    schema_: Literal["mlpbench.scale/2"] = Field("mlpbench.scale/2", alias="schema")
     options: dict[str, Any]
     effort: dict[str, Any]
     rows: list[ScaleRow]
@@ -309,12 +325,17 @@ class NotRun(CaseFields):
     reason: str
 
 
-class ScaleState(Record):
-    """What an unfinished ``mlpbench scale`` has so far. In ``rows`` the reference is the fastest backend of a case."""
+class CheckpointRecord(Record):
+    """What every checkpoint has: the settings that a resumed run must share, and when the run was begun."""
 
-    schema_: Literal["mlpbench.scale-state/1"] = Field("mlpbench.scale-state/1", alias="schema")
     settings: dict[str, Any]
     started: str
+
+
+class ScaleState(CheckpointRecord):
+    """What an unfinished ``mlpbench scale`` has so far. In ``rows`` the reference is the fastest backend of a case."""
+
+    schema_: Literal["mlpbench.scale-state/2"] = Field("mlpbench.scale-state/2", alias="schema")
     rows: list[TimingRow]
     not_run: list[NotRun]
     compile: list[CompileRow]
@@ -337,11 +358,18 @@ class GoalRow(Record):
     note: str
 
 
-class InCRecord(Record):
-    """One process of numba_simd against C: seconds for a sample in C, the logarithms of the ratio by block."""
+class CProcessRecord(Record):
+    """One process of numba_simd against C: seconds for a sample in C, the logarithms of numba_simd ÷ C by block."""
 
     seconds: Finite
     log_ratios: list[Finite]
+
+
+class CComparisonRecord(Record):
+    """The comparison with C by process, or the reason why there is none."""
+
+    processes: list[CProcessRecord]
+    reason: str
 
 
 class StartRecord(Record):
@@ -355,16 +383,38 @@ class StartRecord(Record):
 class Speed(Document):
     """The document of ``mlpbench speed``. The rows' reference is numba_simd, in the row's case."""
 
-    schema_: Literal["mlpbench.speed/1"] = Field("mlpbench.speed/1", alias="schema")
+    schema_: Literal["mlpbench.speed/2"] = Field("mlpbench.speed/2", alias="schema")
     options: dict[str, Any]
     effort: dict[str, Any]
     seed: int
     goals: list[GoalRow]
     rows: list[TimingRow]
-    limits: list[LimitRow]
-    in_c: list[InCRecord]
+    roofline: list[RooflineRow]
+    c: CComparisonRecord
     starts: list[StartRecord]
     processes: list[ProcessRecord]
+
+
+class SpeedState(CheckpointRecord):
+    """What an unfinished ``mlpbench speed`` has so far; a part that is missing is null."""
+
+    schema_: Literal["mlpbench.speed-state/1"] = Field("mlpbench.speed-state/1", alias="schema")
+    seed: int
+    roofline: list[RooflineRow] | None = None
+    rows: list[TimingRow] | None = None
+    processes: list[ProcessRecord] | None = None
+    c: CComparisonRecord | None = None
+    starts: list[StartRecord] | None = None
+
+
+class TutorialsState(CheckpointRecord):
+    """What an unfinished ``mlpbench tutorials`` has so far: the tutorials that are done, by key, with their results."""
+
+    schema_: Literal["mlpbench.tutorials-state/1"] = Field("mlpbench.tutorials-state/1", alias="schema")
+    done: list[str]
+    rows: list[TutorialRow]
+    remarks: dict[str, list[str]]
+    unsupported: list[str]
 
 
 class BackendRow(Record):

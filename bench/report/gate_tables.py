@@ -4,77 +4,36 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import groupby
-from typing import Any
 
-import psutil
 from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cases import samples
-from bench.cli import output
-from bench.gate import gate_rows
-from bench.records.gate_schema import Gate, GateRow, RevisionRecord, RoundRecord
-from bench.records.schema import ConditionsRecord, Ratio
+from bench.records.gate_schema import Gate, GateRow
+from bench.records.schema import Ratio
 from bench.report import tables
-from pairbench import machine
-from pairbench.machine import Conditions
-from pairbench.worktrees import Revision
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 SESSIONS = """\
-change: speedup over python_loops in the recorded sessions against now, with the
-interval that they predict; sees: the smallest slowdown that would have been
-suspected with a chance of 80 %."""
+change: speedup over python_loops in the recorded sessions ÷ that of now, with
+the predicted interval; MDE: minimum detectable effect, the smallest slowdown
+that is suspected with probability 80 %."""
 LEGEND = """\
-time: of the head against the base, with the interval that the verdict uses;
-speedup: over python_loops, of the head against the base; sees: the smallest
-slowdown that would have been suspected with a chance of 80 %."""
-
-
-def document(
-    started: str,
-    options: dict[str, Any],
-    head: Revision,
-    base: Revision | None,
-    rows: Sequence[GateRow],
-    notes: Sequence[str],
-    conditions: Conditions,
-    sets: Sequence[RoundRecord],
-) -> Gate:
-    """The gate's document, with the verdict on all rows and what was noisy."""
-    return Gate(
-        command="gate",
-        version=output.version(),
-        started=started,
-        finished=output.now(),
-        machine=machine.describe(),
-        options=options,
-        verdict=gate_rows.overall_verdict(rows),
-        head=revision(head),
-        base=None if base is None else revision(base),
-        rows=list(rows),
-        notes=[*notes, *gate_rows.noise_notes(rows, conditions, psutil.cpu_count() or 1)],
-        conditions=ConditionsRecord(**asdict(conditions)),
-        sets=list(sets),
-    )
-
-
-def revision(of: Revision) -> RevisionRecord:
-    """A revision as the document names it."""
-    return RevisionRecord(title=of.title, commit=of.commit, digest=of.digest)
+time: head ÷ base, with the interval that the verdict uses; speedup: speedup
+over python_loops, head ÷ base; MDE: minimum detectable effect, the smallest
+slowdown that is suspected with probability 80 %."""
 
 
 def text(document: Gate) -> Iterator[RenderableType]:
     """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
     for title, members in cases(document.rows):
-        columns = ("change", "sees") if document.base is None else ("time", "speedup", "sees")
+        columns = ("change", "MDE") if document.base is None else ("time", "speedup", "MDE")
         table = tables.plain("backend", *columns, "verdict")
         for row in members:
             speedup = () if document.base is None else (percent(_estimate(row.speedup_change)),)
             verdict = Text(row.verdict, style=STYLES[row.verdict])
-            table.add_row(row.backend, change(row.change), *speedup, percent(row.detectable), verdict)
+            table.add_row(row.backend, change(row.change), *speedup, percent(row.minimum_detectable_effect), verdict)
         yield Text(title, style="bold")
         yield table
         yield ""
@@ -94,7 +53,7 @@ def markdown(document: Gate) -> str:
     """The same for a job's summary."""
     lines = [f"## mlpbench gate: {document.verdict}", "", f"{summary(document)}.", ""]
     for title, members in cases(document.rows):
-        lines += [f"**{title}**", "", "| backend | base | head | time | speedup | sees | verdict |"]
+        lines += [f"**{title}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
         lines += ["| --- | ---: | ---: | --- | ---: | ---: | --- |"]
         for row in members:
             cells = (
@@ -103,7 +62,7 @@ def markdown(document: Gate) -> str:
                 tables.duration(row.head_seconds),
                 change(row.change),
                 percent(_estimate(row.speedup_change)),
-                percent(row.detectable),
+                percent(row.minimum_detectable_effect),
                 row.verdict,
             )
             lines.append(f"| {' | '.join(cells)} |")
@@ -134,8 +93,8 @@ def sentence(row: GateRow) -> str:
     numbers = [f"change {change(row.change)}"] if row.change is not None else []
     if row.base_seconds is not None and row.head_seconds is not None:
         numbers.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
-    if row.moved:
-        numbers.append(f"moved: {', '.join(row.moved)}")
+    if row.changed_times:
+        numbers.append(f"changed: {', '.join(row.changed_times)}")
     shown = f" ({'; '.join(numbers)})" if numbers else ""
     reason = f": {row.reason}" if row.reason else ""
     return f"{row.backend}, {title(row)}: {row.verdict}{reason}{shown}"

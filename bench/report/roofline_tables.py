@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
-from bench.records.schema import LimitRow, TimingRow
+from bench.records.schema import RooflineRow, TimingRow
 from bench.report import tables
 
 TITLE = "the limits: what this machine does on one thread, at best"
@@ -15,7 +15,7 @@ SHOWN = 8
 """Every so many sizes, the bandwidth is shown."""
 
 
-def probes(rows: Sequence[LimitRow]) -> Iterator[RenderableType]:
+def probes(rows: Sequence[RooflineRow]) -> Iterator[RenderableType]:
     """The probes, if there are any."""
     if not rows:
         return
@@ -29,7 +29,7 @@ def probes(rows: Sequence[LimitRow]) -> Iterator[RenderableType]:
     yield ""
 
 
-def cells(rows: Sequence[LimitRow]) -> list[list[str]]:
+def cells(rows: Sequence[RooflineRow]) -> list[list[str]]:
     """All probes but those of reading, as a table with its headings."""
     dtypes = sorted({row.dtype for row in rows if row.dtype}, reverse=True)
     found: dict[str, dict[str | None, str]] = {}
@@ -40,7 +40,7 @@ def cells(rows: Sequence[LimitRow]) -> list[list[str]]:
     return [["", *dtypes], *table]
 
 
-def reading(rows: Sequence[LimitRow]) -> str:
+def reading(rows: Sequence[RooflineRow]) -> str:
     """The bandwidth for some of the sizes, and for what no cache holds."""
     sizes = [row for row in rows if row.what == "reading"]
     shown = [*sizes[:-1:SHOWN], sizes[-1]]
@@ -49,7 +49,7 @@ def reading(rows: Sequence[LimitRow]) -> str:
 
 def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
     """What the column means, and where it cannot be right."""
-    if all(row.limit_share is None for row in rows):
+    if all(row.roofline_share is None for row in rows):
         return
     yield "≥: what such a call takes at least, by the limits of this machine;"
     yield "limit: what part that is of the time, which cannot be above 1."
@@ -60,20 +60,20 @@ def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
 def above(rows: Sequence[TimingRow]) -> Iterator[str]:
     """Which rows are quicker than they can be."""
     for row in rows:
-        if row.limit_share is not None and row.limit_share > 1:
+        if row.roofline_share is not None and row.roofline_share > 1:
             yield (
-                f"{row.arm} is at {tables.part(row.limit_share)} of the limit ({tables.case_title(row)}): "
+                f"{row.arm} is at {tables.part(row.roofline_share)} of the limit ({tables.case_title(row)}): "
                 "the limit is wrong there, or one of the two was disturbed."
             )
 
 
-def _name(row: LimitRow) -> str:
+def _name(row: RooflineRow) -> str:
     return {"products": "matrix products", "exponentials": "exponential", "calls": "empty call"}[row.what] + (
         f", {row.detail}" if row.detail else ""
     )
 
 
-def _value(row: LimitRow) -> str:
+def _value(row: RooflineRow) -> str:
     match row.what:
         case "products":
             return f"{tables.number(2e-9 * row.per_second)} GF/s"
@@ -83,6 +83,6 @@ def _value(row: LimitRow) -> str:
             return tables.duration(1 / row.per_second)
 
 
-def _size(row: LimitRow) -> str:
+def _size(row: RooflineRow) -> str:
     size = int(row.detail.split()[0])
     return f"{size >> 20} MB" if size >> 20 else f"{size >> 10} kB"

@@ -16,7 +16,7 @@ from bench.report.drawing import DASHES, INK, STYLE, TONES
 from bench.scale import points
 from bench.scale.points import Dimension
 from bench.selection import REFERENCE
-from pairbench.measure import AA
+from pairbench.measure import AA_CONTROL
 
 NAME = "scale"
 
@@ -42,7 +42,7 @@ def draw_scale(rows: Sequence[ScaleRow], names: Sequence[str], folder: Path) -> 
     with rc_context(STYLE):
         figure, axes = pyplot.subplots(2, len(points.DIMENSIONS), figsize=(7.6, 4.8), sharex="col", sharey="row")
         for column, dimension in enumerate(points.DIMENSIONS):
-            here = [row for row in rows if row.dimension == dimension.name and row.arm != AA]
+            here = [row for row in rows if row.dimension == dimension.name and row.arm != AA_CONTROL]
             for name, look in looks.items():
                 own = [row for row in here if row.backend == name]
                 _time(axes[0, column], own, name, look)

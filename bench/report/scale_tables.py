@@ -17,7 +17,7 @@ from bench.scale import points
 from bench.scale.crossovers import CONFIDENCE, MARGIN
 from bench.scale.growth import MAX_CALL_SECONDS
 from bench.selection import REFERENCE
-from pairbench.measure import AA
+from pairbench.measure import AA_CONTROL
 
 BASES = {
     "width": f"depth {points.DEPTH}, {cases.samples(points.BATCH)}",
@@ -32,7 +32,7 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
     yield "batch 1 is the call with one sample"
     yield ""
     for dimension in points.DIMENSIONS:
-        here = [row for row in rows if row.dimension == dimension.name and row.arm != AA]
+        here = [row for row in rows if row.dimension == dimension.name and row.arm != AA_CONTROL]
         title = f"{dimension.name}; {BASES[dimension.name]}"
         yield Text(f"{title}: time of a call", style="bold")
         yield from _table(dimension.name, here, names, _time)
@@ -68,7 +68,7 @@ def findings(document: Scale) -> Iterator[RenderableType]:
         yield ""
 
 
-def payback(document: Scale) -> Iterator[RenderableType]:
+def break_even(document: Scale) -> Iterator[RenderableType]:
     """After how many calls compiling has paid."""
     if not document.break_even:
         return
@@ -86,8 +86,8 @@ def aa(rows: Sequence[ScaleRow]) -> list[tuple[float, str, str]]:
     """How far a backend was from itself: the distance from 1, the backend, the place; each case once."""
     found = {}
     for row in rows:
-        if row.arm == AA and row.speedup:
-            case = points.case_of(row)
+        if row.arm == AA_CONTROL and row.speedup:
+            case = row.case
             found[case] = abs(row.speedup.estimate - 1), row.backend, _place(row)
     return list(found.values())
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from bench.records.files import RecordError, check_place
 from bench.records.schema import GoalRow, Ratio, Speed, TimingRow
 from bench.report import roofline_tables, tables
-from pairbench.measure import AA
+from bench.speed.goal_rows import reference_row, timed_together
 
 TITLE = "# Speed"
 GOALS = "", "measured", "goal", ""
@@ -48,13 +48,11 @@ def check_destination(path: Path) -> None:
 
 def sections(document: Speed) -> list[Section]:
     """All that is shown."""
-    goals = [line for row in document.goals for line in _remarks(row)]
+    goals, probes = [line for row in document.goals for line in _remarks(row)], document.roofline
     return [
         Section("figures that are aimed at", [list(GOALS), *map(_goal, document.goals)], goals),
-        *map(_times, _groups(document.rows)),
-        Section(
-            roofline_tables.TITLE, roofline_tables.cells(document.limits), [roofline_tables.reading(document.limits)]
-        ),
+        *map(_times, timed_together(document.rows)),
+        Section(roofline_tables.TITLE, roofline_tables.cells(probes), [roofline_tables.reading(probes)]),
     ]
 
 
@@ -105,33 +103,23 @@ def _remarks(row: GoalRow) -> Iterator[str]:
         yield f"{row.what}: {row.note}"
 
 
-def _groups(rows: Sequence[TimingRow]) -> Iterator[list[TimingRow]]:
-    """Rows that were timed against each other; the A/A arm is the last of them."""
-    group: list[TimingRow] = []
-    for row in rows:
-        group.append(row)
-        if row.arm == AA:
-            yield group
-            group = []
-
-
 def _times(rows: Sequence[TimingRow]) -> Section:
-    dtypes = {row.dtype: tables.duration(row.floor_seconds) for row in rows}
+    dtypes = {row.dtype: tables.duration(row.lower_bound_seconds) for row in rows}
     floors = " and ".join(f"{floor} in {dtype}" for dtype, floor in dtypes.items())
     lacking = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)
-    reference = next(row for row in rows if row.arm == row.reference)
+    reference = reference_row(rows)
     table = [
         [
             row.arm,
             tables.duration(row.seconds),
             "1" if row is reference else _ratio(row.speedup),
-            tables.part(row.limit_share),
+            tables.part(row.roofline_share),
         ]
         for row in rows
     ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
-        [["", "time", f"÷ {reference.arm}", "limit"], *table],
+        [["", "time", f"÷ {reference.arm}", "roofline"], *table],
         [f"at least {floors}", *lacking],
     )
 

@@ -15,7 +15,7 @@ from rich.text import Text
 from bench import cases
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
 from pairbench import statistics
-from pairbench.measure import AA
+from pairbench.measure import AA_CONTROL
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
@@ -80,9 +80,9 @@ def by_case(rows: Sequence[TimingRow]) -> Iterator[tuple[str, list[TimingRow]]]:
 def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """A table for each case, and below it why a backend has no time."""
     for title, members in by_case(rows):
-        limited = any(row.floor_seconds is not None for row in members)
+        limited = any(row.lower_bound_seconds is not None for row in members)
         speedup = "speedup" if limited else f"speedup over {members[0].reference}"
-        table = plain("backend", "time", speedup, "ulps", "of bound", *(["limit"] if limited else []))
+        table = plain("backend", "time", speedup, "ulps", "of bound", *(["roofline"] if limited else []))
         for column, width in zip(table.columns, (20, 7, 20, 5, 8, 5) if limited else (20, 7, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
@@ -94,10 +94,10 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
                 "1" if is_reference and row.ok else interval(row.speedup),
                 number(row.ulps) if row.ok else NONE,
                 share if row.ok else NONE,
-                *([part(row.limit_share)] if limited else []),
-                style="bold" if is_reference else "dim" if row.arm == AA else None,
+                *([part(row.roofline_share)] if limited else []),
+                style="bold" if is_reference else "dim" if row.arm == AA_CONTROL else None,
             )
-        floors = {row.dtype: row.floor_seconds for row in sorted(members, key=lambda row: row.dtype)}
+        floors = {row.dtype: row.lower_bound_seconds for row in sorted(members, key=lambda row: row.dtype)}
         dtypes = [dtype + (f" (≥ {duration(floor)})" if limited else "") for dtype, floor in floors.items()]
         yield Text(f"{title}, {' and '.join(dtypes)}{threads(members)}", style="bold")
         yield table
@@ -105,13 +105,13 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
         yield ""
 
 
-def lacking(lacks: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def unsupported(found: Iterable[tuple[str, str, str]]) -> Iterator[str]:
     """Why a dash stands where it does, from backends, their operations and the reasons: each reason once."""
     operations: dict[tuple[str, str], dict[str, None]] = {}
-    for backend, operation, reason in lacks:
+    for backend, operation, reason in found:
         operations.setdefault((backend, reason), {})[operation] = None
     for (backend, reason), names in operations.items():
-        yield from wrapped(f"{backend} has no {', no '.join(names)} where there is a dash: {reason}")
+        yield from wrapped(f"{backend} does not support {', '.join(names)} where there is a dash: {reason}")
 
 
 def wrapped(text: str) -> list[str]:
@@ -126,9 +126,9 @@ def item(text: str) -> list[str]:
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """The same of the rows of what a backend lacks."""
-    lacks = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
-    if lacks:
-        yield from lacking(lacks)
+    found = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
+    if found:
+        yield from unsupported(found)
         yield ""
 
 
@@ -138,7 +138,7 @@ def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     if not calls:
         return
     title, members = calls[-1]
-    timed = [(row, row.seconds) for row in members if row.seconds is not None and row.arm != AA]
+    timed = [(row, row.seconds) for row in members if row.seconds is not None and row.arm != AA_CONTROL]
     if len(timed) < 2:
         return
     shortest, longest = min(seconds for _, seconds in timed), max(seconds for _, seconds in timed)
@@ -179,7 +179,7 @@ def aa_line(rows: Sequence[TimingRow]) -> str:
         [
             (abs(row.speedup.estimate - 1), row.reference, case_title(row))
             for row in rows
-            if row.arm == AA and row.speedup
+            if row.arm == AA_CONTROL and row.speedup
         ]
     )
 

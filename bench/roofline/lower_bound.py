@@ -7,11 +7,12 @@ products and exponentials share the same units. The counts are those of ``counts
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.cases import Case
+from bench.records.schema import RooflineRow
 from bench.roofline.operation_counts import count_operations
 
 Key = TypeVar("Key")
@@ -30,6 +31,16 @@ class MachineLimits:
     exponentials: Mapping[str, float]
     reading: Mapping[int, float]
     calls: Mapping[tuple[str, str], float]
+
+    @classmethod
+    def from_rows(cls, rows: Sequence[RooflineRow]) -> MachineLimits:
+        """The limits that the rows of a document hold."""
+        return cls(
+            products={(str(row.dtype), row.detail): row.per_second for row in rows if row.what == "products"},
+            exponentials={str(row.dtype): row.per_second for row in rows if row.what == "exponentials"},
+            reading={int(row.detail.split()[0]): row.per_second for row in rows if row.what == "reading"},
+            calls={(str(row.dtype), row.detail): row.per_second for row in rows if row.what == "calls"},
+        )
 
     def peak(self, dtype: str) -> float:
         """Operations in a second of the fastest matrix product."""

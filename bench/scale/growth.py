@@ -7,24 +7,27 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import inf
 
+from bench.arms import Arm, arms_of_case
 from bench.cases import Case
-from bench.records import timing_rows
+from bench.measure import CaseMeasurement, measure_cases, measure_compile_time
 from bench.records.schema import CompileRow, NotRun, ScaleState
+from bench.records.timing_rows import process_records, timing_rows
 from bench.scale import points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.selection import REFERENCE
 from impls import Backend
-from pairbench.measure import Measurement, arms_of_case, measure_cases, measure_compile_time
 from pairbench.progress import Progress
 from pairbench.worker_processes import WorkerDied
-from pairbench.worker_protocol import Arm, CompileJob, Effort
+from pairbench.worker_protocol import Effort
 
 MAX_CALL_SECONDS = 1.0
 """Seconds: a call that is predicted to take longer is not run."""
 
-EFFORT = Effort(processes=6, budget=0.05, most_blocks=8, slow=0.05, slow_processes=3, compile=True)
+EFFORT = Effort(
+    processes=6, seconds_per_arm=0.05, max_blocks=20, slow_call_seconds=0.05, slow_processes=3, compile=True
+)
 
-Keep = Callable[[ScaleState], None]
+Save = Callable[[ScaleState], None]
 
 
 class _Steps:
@@ -41,9 +44,9 @@ class _Steps:
 
 
 def measure_growth(
-    state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, keep: Keep
+    state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, save: Save
 ) -> ScaleState:
-    """Time what the state does not have yet; ``keep`` gets the state after each round.
+    """Time what the state does not have yet; ``save`` gets the state after each round.
 
     Raises WorkerRefused where no worker can work, and Unhealthy for inputs that prove nothing.
     """
@@ -55,11 +58,11 @@ def measure_growth(
     while batch := _next(state):
         progress.stage(", ".join(map(_title, batch)))
         state = _round(state, batch, backends, effort, progress)
-        keep(state)
+        save(state)
     for backend, case in compiling:
         progress.stage(f"compiling {backend.name} for {case.network}")
         state = _with_compile_time(state, backend, case)
-        keep(state)
+        save(state)
         progress.advance()
     return state
 
@@ -103,12 +106,14 @@ def _round(
         else:
             for _ in range(1 + effort.processes):
                 progress.advance()
-    measurement = measure_cases(groups, effort, secrets.randbits(32), _Steps(progress)) if groups else Measurement([])
+    measurement = (
+        measure_cases(groups, effort, secrets.randbits(32), _Steps(progress)) if groups else CaseMeasurement([])
+    )
     return state.model_copy(
         update={
-            "rows": [*state.rows, *timing_rows.timing_rows(measurement, [backend.name for backend in backends])],
+            "rows": [*state.rows, *timing_rows(measurement, [backend.name for backend in backends])],
             "not_run": [*state.not_run, *not_run],
-            "processes": [*state.processes, *timing_rows.process_records(measurement)],
+            "processes": [*state.processes, *process_records(measurement)],
         }
     )
 
@@ -126,7 +131,7 @@ def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | Non
 
 def _predicted(state: ScaleState, backend: Backend, case: Case) -> float | None:
     """Seconds that a call should take, by the dimension in which that is most; None where nothing is known."""
-    seconds = {points.case_of(row): row.seconds for row in state.rows if row.arm == backend.name}
+    seconds = {row.case: row.seconds for row in state.rows if row.arm == backend.name}
     found = []
     for dimension, value in points.places(case):
         timed = [
@@ -139,13 +144,13 @@ def _predicted(state: ScaleState, backend: Backend, case: Case) -> float | None:
 
 
 def _done(state: ScaleState) -> set[Case]:
-    return {points.case_of(row) for row in (*state.rows, *state.not_run)}
+    return {row.case for row in (*state.rows, *state.not_run)}
 
 
 def _next(state: ScaleState) -> list[Case]:
     """The next case of each dimension, and in the first round the networks for which compiling is to pay."""
     done = _done(state)
-    cases = [case for case in points.payback_cases() if case not in done]
+    cases = [case for case in points.break_even_cases() if case not in done]
     for dimension in points.DIMENSIONS:
         cases += [case for case in map(dimension.case, dimension.values) if case not in done][:1]
     return list(dict.fromkeys(cases))
@@ -159,7 +164,7 @@ def _compiling(state: ScaleState, backends: Sequence[Backend]) -> list[tuple[Bac
     done = {(row.backend, row.network) for row in state.compile}
     return [
         (backend, case)
-        for case in points.payback_cases()
+        for case in points.break_even_cases()
         for backend in backends
         if backend.compiles and (backend.name, str(case.network)) not in done
     ]
@@ -170,7 +175,7 @@ def _with_compile_time(state: ScaleState, backend: Backend, case: Case) -> Scale
     if backend.name in failures(state):
         return state
     with suppress(WorkerDied):
-        times = measure_compile_time(CompileJob(backend.name, (case,)))
+        times = measure_compile_time(backend.name, [case])
         row = CompileRow(
             backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached
         )

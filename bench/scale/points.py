@@ -10,15 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.cases import Case
-from bench.records.schema import CaseFields
 from bench.records.schema import Dimension as Name
 from impls import Backend, Network
 
 WIDTH, DEPTH, BATCH = 32, 2, 1
 """The base: 32-32-32, one sample."""
 
-PAYBACK = (Network((3, 3, 1)), Network((100, 100, 50, 10)))
-"""Networks on which it is told after how many calls compiling has paid."""
+BREAK_EVEN_NETWORKS = (Network((3, 3, 1)), Network((100, 100, 50, 10)))
+"""Networks for which the break-even point of compiling is stated."""
 
 EVERY = 3
 """A backend that compiles for every shape is timed at every third value of a dimension."""
@@ -55,24 +54,18 @@ def places(case: Case) -> list[tuple[Dimension, int]]:
     ]
 
 
-def payback_cases() -> list[Case]:
-    """One sample of each of the networks in ``PAYBACK``."""
-    return [Case(network, "forward", 1) for network in PAYBACK]
+def break_even_cases() -> list[Case]:
+    """One sample of each of the networks in ``BREAK_EVEN_NETWORKS``."""
+    return [Case(network, "forward", 1) for network in BREAK_EVEN_NETWORKS]
 
 
 def all_cases() -> list[Case]:
     """Every case once."""
     cases = [dimension.case(value) for dimension in DIMENSIONS for value in dimension.values]
-    return list(dict.fromkeys([*payback_cases(), *cases]))
+    return list(dict.fromkeys([*break_even_cases(), *cases]))
 
 
 def at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
     """The backends that are timed at a case: all but those that would compile for it and are timed at a few alone."""
     few = not any(dimension.values.index(value) % EVERY == 0 for dimension, value in places(case))
     return [backend for backend in backends if not (backend.compiles_shapes and few)]
-
-
-def case_of(row: CaseFields) -> Case:
-    """The case that a row is about."""
-    network = Network(tuple(row.layer_sizes), row.hidden, row.output, row.loss)
-    return Case(network, row.operation, row.batch, row.dtype, row.threads, row.epochs, row.batches)

@@ -1,65 +1,41 @@
-"""From the state of a finished run to what it says: rows, crossings, and when compiling has paid."""
+"""From the state of a finished run to its findings: rows, crossovers and break-even points."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from math import isfinite
 
 from bench.cases import Case
+from bench.records.sample_table import SampleTable
 from bench.records.schema import BreakEvenRow, CrossoverRow, NotRun, Ratio, ScaleRow, ScaleState, TieRow, TimingRow
 from bench.scale import crossovers, points
 from bench.scale.points import Dimension
 from bench.selection import REFERENCE
 from impls import Network
 from pairbench import statistics
-from pairbench.measure import AA
-from pairbench.statistics import Interval
-
-Times = Mapping[str, Mapping[int, float]]
-"""What one process timed at one case: seconds by arm and block."""
+from pairbench.measure import AA_CONTROL
 
 
 class ScaleResult:
-    """A run's times, and the ratios of any two arms at a case."""
+    """A run's rows, and the ratios of any two arms at a case."""
 
     def __init__(self, state: ScaleState, backends: Sequence[str]):
         self.backends = backends
-        self.rows = {(points.case_of(row), row.arm): row for row in state.rows}
-        self.not_run = {(points.case_of(row), row.backend): row for row in state.not_run}
+        self.rows = {(row.case, row.arm): row for row in state.rows}
+        self.not_run = {(row.case, row.backend): row for row in state.not_run}
         self.compile = state.compile
-        self.times: dict[Case, list[Times]] = {}
-        for process in state.processes:
-            here: dict[Case, dict[str, dict[int, float]]] = {}
-            for taken in process.samples:
-                case = Case(Network.parse(taken.network), taken.operation, taken.batch, taken.dtype)
-                if self.rows[case, taken.arm].ok:
-                    here.setdefault(case, {})[taken.arm] = dict(zip(taken.block, taken.seconds, strict=True))
-            for case, times in here.items():
-                self.times.setdefault(case, []).append(times)
-
-    def ratio(
-        self, case: Case, numerator: str, denominator: str, confidence: float = statistics.CONFIDENCE
-    ) -> Interval | None:
-        """Time of one arm ÷ time of another at a case; None where no block has both."""
-        return statistics.ratio_interval(
-            [
-                statistics.log_ratios(times.get(numerator, {}), times.get(denominator, {}))
-                for times in self.times.get(case, ())
-            ],
-            confidence,
-        )
+        self.samples = SampleTable(state.processes, {arm for arm, row in self.rows.items() if not row.ok})
 
     def scale_rows(self) -> list[ScaleRow]:
-        """A row for each backend at each point, and for the A/A arm."""
+        """A row for each backend at each point, and for the A/A control."""
         placed = [
             (dimension.case(value), dimension, value) for dimension in points.DIMENSIONS for value in dimension.values
         ]
-        unplaced = [(case, None, None) for case in points.payback_cases()]
+        unplaced = [(case, None, None) for case in points.break_even_cases()]
         found = []
         for case, dimension, value in (*placed, *unplaced):
-            for arm in (*self.backends, AA):
+            for arm in (*self.backends, AA_CONTROL):
                 row = self.rows.get((case, arm)) or self.not_run.get((case, arm))
                 if row is not None:
                     found.append(self._scale_row(row, arm, case, dimension, value))
@@ -69,7 +45,7 @@ class ScaleResult:
         self, row: TimingRow | NotRun, arm: str, case: Case, dimension: Dimension | None, value: int | None
     ) -> ScaleRow:
         timed = row if isinstance(row, TimingRow) else None
-        ratio = self.ratio(case, row.backend if arm == AA else REFERENCE, arm)
+        ratio = self.samples.ratio((case, row.backend if arm == AA_CONTROL else REFERENCE), (case, arm))
         return ScaleRow(
             **case.fields(),
             dimension=dimension.name if dimension else None,
@@ -78,15 +54,15 @@ class ScaleResult:
             arm=arm,
             seconds=timed.seconds if timed else None,
             predicted_seconds=row.predicted_seconds if isinstance(row, NotRun) else None,
-            speedup=Ratio(**asdict(ratio)) if ratio else None,
+            speedup=Ratio.of(ratio) if ratio else None,
             ulps=timed.ulps if timed else None,
             share=timed.share if timed else None,
             ok=timed.ok if timed else True,
             reason=row.reason,
         )
 
-    def crossing_rows(self) -> tuple[list[CrossoverRow], list[TieRow]]:
-        """Crossings and ties of every two backends, by dimension; the crossings by where they are."""
+    def crossover_rows(self) -> tuple[list[CrossoverRow], list[TieRow]]:
+        """Crossovers and ties of every two backends, by dimension, the crossovers by size."""
         found: list[CrossoverRow] = []
         ties: list[TieRow] = []
         for dimension in points.DIMENSIONS:
@@ -122,12 +98,13 @@ class ScaleResult:
 
     def _ratios(self, dimension: Dimension, a: str, b: str) -> Iterator[crossovers.Point]:
         for value in dimension.values:
-            ratio = self.ratio(dimension.case(value), a, b, crossovers.CONFIDENCE)
+            case = dimension.case(value)
+            ratio = self.samples.ratio((case, a), (case, b), crossovers.CONFIDENCE)
             if ratio is not None:
                 yield value, ratio
 
     def break_even_rows(self) -> list[BreakEvenRow]:
-        """For each backend that compiles and each network, after how many calls of one sample that has paid."""
+        """For each backend that compiles and each network, the break-even point in calls of one sample."""
         found = []
         for times in self.compile:
             case = Case(Network.parse(times.network), "forward", 1)

@@ -12,22 +12,25 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
+from typing import Any
 
 import numpy as np
 
 from bench import correctness
+from bench.arms import Arm
 from bench.proof.expectation import Expectation
+from bench.records.schema import CProcessRecord
 from bench.speed.goals import SAMPLE, SIMD, C
-from bench.workload import timed_call
 from impls import load
 from pairbench import interleave, timer
 from pairbench.statistics import log_ratios
-from pairbench.worker_protocol import Arm, Effort
+from pairbench.worker_protocol import Effort
+from pairbench.workload import CheckFailed, TimedCall, require
 
 SOURCE = Path(__file__).with_name("forward.c")
 FLAGS = ("-O3", "-march=native", "-ffast-math")
@@ -36,14 +39,6 @@ REPEATS = 1000
 
 class NoCompiler(Exception):
     """C cannot be compiled here; the text says why in one line."""
-
-
-@dataclass(frozen=True)
-class CProcess:
-    """One process's seconds for a sample in C, and the logarithms of the ratio numba_simd ÷ C by block."""
-
-    seconds: float
-    log_ratios: list[float]
 
 
 def compiler() -> list[str]:
@@ -66,39 +61,43 @@ def compile_library(folder: Path) -> Path:
     return library
 
 
-def compare_in_process(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcess | str:
+def compare_in_process(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord | str:
     """Check numba_simd and C, time them in blocks, and check them again; or say which is wrong, and how."""
     try:
         return _compared(library, expectation, effort, seed)
-    except correctness.CheckFailed as error:
+    except CheckFailed as error:
         return str(error)
 
 
-def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcess:
+def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord:
     backend, problem = load(SIMD), expectation.problem
-    model, evidence = correctness.build_verified(backend, SAMPLE, expectation)
-    correctness.require(evidence)
+    simd, evidence = correctness.build_verified(backend, SAMPLE, expectation)
+    require(evidence)
     parameters = np.concatenate([part for W, b in problem.parameters for part in (b, W.ravel())])
     x, out = problem.X[0].copy(), np.empty(problem.network.n_out)
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (parameters, x, out)]
-    in_c = partial(ctypes.CDLL(str(library)).repeat, *pointers), ctypes.c_long(REPEATS)
+    repeat, times = partial(ctypes.CDLL(str(library)).repeat, *pointers), ctypes.c_long(REPEATS)
+
+    def outcome_of_c() -> Any:
+        out[:] = np.nan
+        repeat(times)
+        return out
+
+    in_c = TimedCall(repeat, times, outcome_of_c)
 
     def check_c() -> None:
-        out[:] = np.nan
-        in_c[0](in_c[1])
-        found = expectation.targets[-1].judge(out)
-        correctness.require(replace(found, reason=f"C is wrong: {found.reason}"))
+        found = expectation.targets[-1].judge(in_c.outcome())
+        require(replace(found, reason=f"C is wrong: {found.reason}"))
 
     check_c()
-    arms = Arm(SIMD, SIMD, SAMPLE), Arm(C, C, SAMPLE)
-    calls = timed_call(SAMPLE, model, problem), in_c
-    plans = interleave.plan_arms(arms, calls, [timer.estimate_seconds(*one) for one in calls], effort)
-    samples = interleave.time_interleaved(plans, Random(seed))
-    correctness.verify_timed_call(backend, SAMPLE, expectation, model, calls[0])
+    calls: dict[Arm, TimedCall] = {Arm(SIMD, SIMD, SAMPLE): simd, Arm(C, C, SAMPLE): in_c}
+    estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
+    samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, effort), Random(seed))
+    require(correctness.verify_timed_call(backend, SAMPLE, expectation, simd))
     check_c()
-    of_jit, of_c = ({sample.block: sample.seconds for sample in samples[arm]} for arm in arms)
+    of_simd, of_c = ({sample.block: sample.seconds for sample in samples[arm]} for arm in calls)
     seconds = {block: duration / REPEATS for block, duration in of_c.items()}
-    return CProcess(median(seconds.values()), log_ratios(of_jit, seconds))
+    return CProcessRecord(seconds=median(seconds.values()), log_ratios=log_ratios(of_simd, seconds))
 
 
 def _run(command: Sequence[str]) -> None:

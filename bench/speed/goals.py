@@ -90,7 +90,7 @@ RATIOS = (
     Goal(PLAIN, VECTORIZED, DIGITS_TRAINING, 1.2),
 )
 
-LIMIT_SHARE = Goal("the floor", SIMD, DIGITS_TRAINING, 0.65, note=SHARE)
+ROOFLINE_SHARE = Goal("the lower bound", SIMD, DIGITS_TRAINING, 0.65, note=SHARE)
 
 COLD_SECONDS, WARM_SECONDS = 12.0, 0.6
 """At most: all kernels compiled for a dtype; import and first call of a fresh process, compiled before."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from dataclasses import dataclass
 
+from bench.measure import CACHE_VARIABLES
+from bench.records.schema import StartRecord
 from bench.speed.goals import SIMD
 from pairbench import threads
-from pairbench.measure import CACHES
 from pairbench.worker_processes import ROOT
 
 PROGRAM = f"""
@@ -22,22 +22,16 @@ print(time.perf_counter() - begun)
 """
 
 
-@dataclass(frozen=True)
-class StartTimes:
-    """Seconds in one dtype: in a process that finds nothing compiled, and in later ones, one after another."""
-
-    cold: float
-    warm: list[float]
-
-
-def measure_start(dtype: str, times: int) -> StartTimes:
+def measure_start(dtype: str, times: int) -> StartRecord:
     """Start a process with an empty cache, and then some. All imports count, and Python's own start does not."""
     with tempfile.TemporaryDirectory() as folder:
-        return StartTimes(_seconds(dtype, folder), [_seconds(dtype, folder) for _ in range(times)])
+        cold = _seconds(dtype, folder)
+        warm = [_seconds(dtype, folder) for _ in range(times)]
+    return StartRecord(dtype=dtype, cold_seconds=cold, warm_seconds=warm)
 
 
 def _seconds(dtype: str, cache: str) -> float:
-    variables = {**dict.fromkeys(CACHES, cache), "PYTHONPATH": str(ROOT)}
+    variables = {**dict.fromkeys(CACHE_VARIABLES, cache), "PYTHONPATH": str(ROOT)}
     environment = {**threads.thread_environment(), **variables}
     command = [sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)]
     return float(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.proof.error_text import describe_error
 from bench.records.schema import TutorialRow
 from bench.tutorials import printed, times
 from bench.tutorials.programs import Computation, Figure, Program, RunsBySeed, TrainingRun, Tutorial
 from bench.tutorials.training import carry_out, difference
 from impls import Backend, UnsupportedOperation
+from pairbench.error_text import describe_error
 from pairbench.progress import Progress
 from pairbench.worker_protocol import Effort
 
@@ -36,13 +36,13 @@ AGREEMENT = 1e-9
 class TutorialResults:
     """The rows; by document, what is true beside them; by document and program, the yardstick's runs.
 
-    ``lacking`` has a line for each operation that a backend lacks; its figures are left out.
+    ``unsupported`` has a line for each operation that a backend does not support; its figures are left out.
     """
 
     rows: list[TutorialRow] = field(default_factory=list)
     remarks: dict[str, list[str]] = field(default_factory=dict)
     runs: dict[tuple[str, str], RunsBySeed] = field(default_factory=dict)
-    lacking: dict[str, None] = field(default_factory=dict)
+    unsupported: dict[str, None] = field(default_factory=dict)
 
 
 def count_steps(documents: Sequence[Tutorial], backends: Sequence[Backend]) -> int:
@@ -97,10 +97,10 @@ def _run_program(
                     progress.advance()
                 if backend.name == COMPARISON_BACKEND:
                     yardstick = runs
-                rows[backend.name] = [*_program_rows(make, program, runs, yardstick, results.lacking)]
-        except UnsupportedOperation as lack:
+                rows[backend.name] = [*_program_rows(make, program, runs, yardstick, results.unsupported)]
+        except UnsupportedOperation as error:
             rows[backend.name] = []
-            results.lacking[str(lack)] = None
+            results.unsupported[str(error)] = None
         except (Exception, SystemExit) as error:  # whatever a backend raises is a finding about it
             rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=describe_error(error))]
     results.rows += [row for backend in backends for row in rows[backend.name]]
@@ -114,14 +114,14 @@ def _program_rows(
     program: Program,
     runs: RunsBySeed,
     yardstick: RunsBySeed,
-    lacking: dict[str, None],
+    unsupported: dict[str, None],
 ) -> Iterator[TutorialRow]:
     for figure in program.figures:
         if all(seed in runs and runs[seed].reached(figure.epochs) for seed in figure.seeds):
             try:
                 yield _figure_row(make, figure, figure.value(runs))
-            except UnsupportedOperation as lack:
-                lacking[str(lack)] = None
+            except UnsupportedOperation as error:
+                unsupported[str(error)] = None
     wanted = next(iter(runs.values())).setting.epochs
     if not wanted:
         return

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 import impls
+from bench.arms import arms_of_case
 from bench.cases import Case
+from bench.measure import measure_cases
 from bench.records import timing_rows
 from bench.records.schema import TimingRow, TutorialRow
 from bench.tutorials.programs import PrintedTime, Tutorial
 from impls import Backend
-from pairbench.measure import AA, arms_of_case, measure_cases
+from pairbench.measure import AA_CONTROL
 from pairbench.progress import NoProgress
 from pairbench.worker_protocol import Effort
 
@@ -32,7 +34,7 @@ def time_samples(document: Tutorial, backends: Sequence[Backend], effort: Effort
     order = [LOOPS, *(backend.name for backend in others)]
     for row in timing_rows.timing_rows(measurement, order):
         printed = next(one for one in document.times if one.network.layer_sizes == tuple(row.layer_sizes))
-        if row.arm != AA:
+        if row.arm != AA_CONTROL:
             yield from _rows(document.key, printed, row)
 
 

@@ -1,28 +1,20 @@
-"""The command ``documents``, and its tables."""
+"""The tables of ``tutorials``."""
 
 from __future__ import annotations
 
 import math
-import sys
 import textwrap
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stdout
 from itertools import groupby
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from bench import selection
-from bench.cli import output, terminal
 from bench.records import schema
-from bench.records.schema import TutorialRow
+from bench.records.schema import TutorialRow, Tutorials
 from bench.report import tables
-from bench.tutorials import datasets, library, printed, reproduce, times
+from bench.tutorials import printed, reproduce, times
 from bench.tutorials.programs import Program, Tutorial
-from bench.tutorials.reproduce import TutorialResults
-from impls import Backend
-from pairbench import machine
-from pairbench.measure import QUICK
 
 WIDTHS = (21, 18, 18, 16, 5)
 """Characters of the columns of the figures; what is longer is wrapped."""
@@ -31,72 +23,22 @@ MANY = 6
 """As many numbers of one figure are shown; of more, the first ones."""
 
 
-def documents(
-    keys: Sequence[str],
-    *,
-    backend: Sequence[str],
-    peers: bool,
-    boston: bool,
-    pictures: str | None,
-    json_path: str | None,
-) -> int:
-    """Run the documents, and set every figure that they print beside what the backends give."""
-    started = output.now()
-    with output.caller_input():
-        chosen = library.select_tutorials(keys, boston)
-        selected = selection.select_backends(backend, peers)
-        output.check_json_path(json_path, schema.Tutorials)
-        if pictures is not None:
-            drawing, folder = output.drawing("bench.report.tutorial_pictures"), output.pictures_folder(pictures)
-        if boston and all(document.key != "miniflow" for document in chosen):
-            raise ValueError("--boston is for miniflow, which is not among the documents named")
-        if boston:
-            datasets.boston()
-    backends = selected.including(reproduce.COMPARISON_BACKEND)
-    results = TutorialResults()
-    with terminal.progress() as progress:
-        progress.start(reproduce.count_steps(chosen, backends))
-        with redirect_stdout(sys.stderr):  # a backend that prints must not print into the answer
-            for document in chosen:
-                reproduce.reproduce_tutorial(document, backends, QUICK, progress, results)
-    record = schema.Tutorials(
-        command="documents",
-        version=output.version(),
-        started=started,
-        finished=output.now(),
-        machine=machine.describe(),
-        options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
-        rows=results.rows,
-        remarks=results.remarks,
-    )
-    notes = [line for text in results.lacking for line in tables.wrapped(f"left out: {text}")]
-    notes += selected.notes()
-    output.answer(
-        record, json_path, *_tables(chosen, backends, results), *notes, *_score(results.rows), *_findings(results.rows)
-    )
-    if pictures is not None:
-        with output.caller_input():
-            drawn = drawing.draw(results.runs, folder)
-        print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
-    return output.FINDING if selected.broken else output.status(results.rows)
-
-
-def _tables(
-    chosen: Sequence[Tutorial], backends: Sequence[Backend], results: TutorialResults
+def figures_and_times(
+    chosen: Sequence[Tutorial], names: Sequence[str], document: Tutorials
 ) -> Iterator[RenderableType]:
-    names = [backend.name for backend in backends]
+    """For each tutorial its figures, trainings and times, beside those of the named backends."""
     yield from textwrap.wrap(f"backends: {', '.join(names)}", 80)
     yield ""
-    for document in chosen:
-        yield Text(f"{document.key}: {document.title}", style="bold")
+    for tutorial in chosen:
+        yield Text(f"{tutorial.key}: {tutorial.title}", style="bold")
         yield ""
-        rows = [row for row in results.rows if row.document == document.key]
+        rows = [row for row in document.rows if row.document == tutorial.key]
         for part, members in groupby(rows, lambda row: row.part):
             yield from _part(part, list(members), names)
-        for text in results.remarks[document.key]:
+        for text in document.remarks[tutorial.key]:
             yield from tables.item(text)
         if reproduce.BY_GRAPH not in names and any(
-            part.by_graph for part in document.parts if not isinstance(part, Program)
+            part.by_graph for part in tutorial.parts if not isinstance(part, Program)
         ):
             yield "- The figures of single nodes are left out: they need --backend graph."
         yield ""
@@ -203,7 +145,7 @@ def _times(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     yield ""
 
 
-def _score(rows: Sequence[TutorialRow]) -> Iterator[str]:
+def score(rows: Sequence[TutorialRow]) -> Iterator[str]:
     """How many figures are reproduced: printed by a document; and given by a rewrite where that states no seed."""
     stated = [row for row in rows if row.kind == "figure"]
     figures = [
@@ -223,7 +165,7 @@ def _score(rows: Sequence[TutorialRow]) -> Iterator[str]:
     )
 
 
-def _findings(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
+def findings(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """What is wrong, a line each, with the backends that it was found in."""
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:

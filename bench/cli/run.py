@@ -1,0 +1,122 @@
+"""The commands ``run`` and ``compare``; each returns its exit status."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import impls
+from bench import cases, selection, suite
+from bench.cli import output
+from bench.cli.exit_codes import FINDING
+from bench.measure import DEFAULT, QUICK
+from bench.records import files, schema
+from bench.report import roofline_tables, tables, terminal
+from pairbench import machine
+
+
+def run(
+    *,
+    quick: bool,
+    peers: bool,
+    backend: Sequence[str],
+    network: Sequence[str],
+    operation: Sequence[str],
+    batch: Sequence[int],
+    dtype: str | None,
+    threads: int,
+    roofline: bool,
+    json_path: str | None,
+    results: Path,
+) -> int:
+    """Verify, time, print the table of speedups and store the results."""
+    # Some libraries are made for float32: beside peers, both dtypes stand in the table.
+    more_dtypes = cases.DTYPES if peers and dtype is None else ()
+    with output.caller_input():
+        _check_threads(threads)
+        if roofline and threads > 1:
+            raise ValueError("--roofline is that of one thread; leave out --threads")
+        chosen_cases = cases.select_cases(
+            network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
+        )
+        chosen = selection.select_backends(backend, peers, dtype)
+        reference = impls.load(selection.REFERENCE)
+        output.check_json_path(json_path, schema.Run)
+        files.check_folder(results)
+    options = {
+        "quick": quick,
+        "peers": peers,
+        "backend": list(backend),
+        "network": list(network),
+        "operation": list(operation),
+        "batch": list(batch),
+        "dtype": dtype,
+        "threads": threads,
+        "roofline": roofline,
+    }
+    others = [one for one in chosen.backends if one.name != reference.name]
+    with output.measuring(), terminal.progress() as progress:
+        document = suite.run_suite(
+            chosen_cases, reference, others, more_dtypes, QUICK if quick else DEFAULT, roofline, options, progress
+        )
+    rows = document.rows
+    notes = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
+    if dtype is not None and dtype not in reference.dtypes:
+        notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
+    if quick:
+        notes.append("--quick leaves out the compile times.")
+    shown = [
+        *tables.timings(rows),
+        *tables.untimed(rows),
+        *tables.compiling(document.compile, rows),
+        *tables.bars(rows),
+        *roofline_tables.probes(document.roofline),
+        tables.LEGEND,
+        *roofline_tables.legend(rows),
+    ]
+    output.store_and_show(lambda: [f"results: {files.store(results, document)}"], document, json_path, shown, notes)
+    return FINDING if chosen.broken else output.status(rows)
+
+
+def compare(
+    a: str,
+    b: str,
+    *,
+    quick: bool,
+    network: Sequence[str],
+    operation: Sequence[str],
+    batch: Sequence[int],
+    dtype: str,
+    threads: int,
+    json_path: str | None,
+) -> int:
+    """Time two backends against each other, and print the ratio of their times for each case."""
+    with output.caller_input():
+        if a == b:
+            raise ValueError(f"{a} cannot be compared with itself; name two backends")
+        _check_threads(threads)
+        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch)
+        first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
+        output.check_json_path(json_path, schema.Comparison)
+    options = {
+        "a": a,
+        "b": b,
+        "quick": quick,
+        "network": list(network),
+        "operation": list(operation),
+        "batch": list(batch),
+        "dtype": dtype,
+        "threads": threads,
+    }
+    with output.measuring(), terminal.progress() as progress:
+        document = suite.compare_backends(chosen_cases, first, second, QUICK if quick else DEFAULT, options, progress)
+    rows = document.rows
+    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), tables.aa_line(rows))
+    return output.status(rows)
+
+
+def _check_threads(threads: int) -> None:
+    """Raise ValueError unless every thread has a CPU."""
+    most = machine.cpus_usable()
+    if not 1 <= threads <= most:
+        raise ValueError(f"--threads must be from 1 to {most}, the CPUs that are there to use; got {threads}")

@@ -1,0 +1,85 @@
+"""The command ``tutorials``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import selection
+from bench.checkpoint import Checkpoint
+from bench.cli import output
+from bench.cli.exit_codes import FINDING
+from bench.measure import QUICK
+from bench.records.header import header, now
+from bench.records.schema import Tutorials, TutorialsState
+from bench.report import tables, terminal, tutorial_tables
+from bench.tutorials import datasets, library, reproduce, resumable
+from bench.tutorials.reproduce import TutorialResults
+
+
+def tutorials(
+    keys: Sequence[str],
+    *,
+    backend: Sequence[str],
+    peers: bool,
+    boston: bool,
+    pictures: str | None,
+    resume: bool,
+    json_path: str | None,
+    results: Path,
+) -> int:
+    """Run the tutorials, and set every figure that they print beside what the backends give."""
+    checkpoint = Checkpoint(results, "tutorials", TutorialsState, terminal.say)
+    drawn: list[Path] = []
+
+    def draw(finished: TutorialResults) -> None:
+        if pictures is not None:
+            drawn.extend(drawing.draw(finished.runs, folder))
+
+    with output.caller_input():
+        chosen = library.select_tutorials(keys, boston)
+        selected = selection.select_backends(backend, peers)
+        output.check_json_path(json_path, Tutorials)
+        if pictures is not None:
+            drawing = output.picture_module("bench.report.tutorial_pictures")
+            folder = output.pictures_folder(pictures)
+        if boston and all(tutorial.key != "miniflow" for tutorial in chosen):
+            raise ValueError("--boston is for miniflow, which is not among the tutorials named")
+        if boston:
+            datasets.boston()
+        backends = selected.including(reproduce.COMPARISON_BACKEND)
+        checkpoint.check(resume)
+        keys_chosen = [tutorial.key for tutorial in chosen]
+        fresh = TutorialsState(
+            settings=resumable.settings(keys_chosen, backends, boston, pictures),
+            started=now(),
+            done=[],
+            rows=[],
+            remarks={},
+            unsupported=[],
+        )
+        state = checkpoint.begin(fresh, resume)
+    with output.caller_input(), checkpoint.resumable(), terminal.progress() as progress:
+        state = resumable.reproduce_tutorials(state, chosen, backends, QUICK, progress, checkpoint.save, draw)
+    document = Tutorials(
+        **header("tutorials", state.started),
+        options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
+        rows=state.rows,
+        remarks=state.remarks,
+    )
+    notes = [line for text in state.unsupported for line in tables.wrapped(f"left out: {text}")]
+    names = [one.name for one in backends]
+    output.show(
+        document,
+        json_path,
+        *tutorial_tables.figures_and_times(chosen, names, document),
+        *notes,
+        *selected.notes(),
+        *tutorial_tables.score(state.rows),
+        *tutorial_tables.findings(state.rows),
+    )
+    checkpoint.clear()
+    if pictures is not None:
+        print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
+    return FINDING if selected.broken else output.status(document.rows)

@@ -1,0 +1,196 @@
+"""``gate --baseline``: the working tree's speedups against those of earlier sessions on machines like this one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bench.cases import Case
+from bench.gate.baseline import certain_gains, find_bucket, nearest_bucket, read_baseline, speedups
+from bench.gate.gate_rows import change_ratio, gate_document
+from bench.gate.rows import BackendCase
+from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
+from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
+from bench.records.header import now
+from pairbench import machine, sequential_test
+from pairbench.machine import Meter
+from pairbench.progress import Progress
+from pairbench.sequential_test import Judgement, Verdict
+
+
+@dataclass(frozen=True)
+class BaselineRequest:
+    """What is asked for; ``revision`` is that from which the file is read, None for the file as it stands."""
+
+    path: Path
+    revision: str | None
+    cases: tuple[Case, ...]
+    backends: tuple[str, ...]
+    threshold: float
+    budget: float
+
+
+def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tuple[Gate, bool]:
+    """The verdict on the working tree by the stored sessions, and whether the measuring was interrupted.
+
+    Raises ValueError for a baseline that cannot be read, and for what cannot be measured.
+    """
+    started, meter = now(), Meter.start()
+    baseline = read_baseline(request.path, request.revision)
+    own = find_bucket(baseline, machine.bucket(machine.describe()))
+    head = prepare_head(request.cases, request.backends, request.budget, progress)
+    measured = measure_session(head, progress, head.task.judged)
+    rows, interrupted = judge_rows(head, own, measured, request.threshold, progress)
+    gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
+    notes = [
+        f"{key} is {factor - 1:.1%} faster; `mlpbench baseline accept` moves the baseline"
+        for key, factor in gains.items()
+    ]
+    if len(own.sessions) < sequential_test.MIN_SESSIONS:
+        notes += _too_few_sessions(baseline, own, request.path)
+    document = gate_document(
+        started=started,
+        options={
+            "baseline": str(request.path),
+            "from": request.revision,
+            "threshold": request.threshold,
+            "budget": request.budget,
+            "rows": [row.key for row in head.rows],
+        },
+        head=head.revision,
+        base=None,
+        rows=rows,
+        notes=[*head.notes, *notes],
+        conditions=meter.read(),
+        rounds=[],
+    )
+    return document, interrupted
+
+
+def judge_rows(
+    head: SessionHead, own: Bucket, measured: MeasuredSession, threshold: float, progress: Progress
+) -> tuple[list[GateRow], bool]:
+    """The rows of the document, and whether the measuring was interrupted.
+
+    A row that fails by the first session is measured again before it is called a regression.
+    """
+    session = measured.session
+    first = {
+        row.key: _test_session(own, row.key, session, threshold, sequential_test.FAIL_ALPHA / len(head.rows))
+        for row in head.rows
+        if row.key in session.rows
+    }
+    interrupted = measured.interrupted is not None
+    suspects = [] if interrupted else [key for key, found in first.items() if found.verdict == "FAIL"]
+    repeat = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
+    second = {
+        key: _test_session(own, key, repeat.session, threshold, sequential_test.PASS_ALPHA)
+        for key in suspects
+        if key in repeat.session.rows
+    }
+    wrong = {**head.wrong, **measured.failures, **repeat.failures}
+    rows = []
+    for row in head.rows:
+        key = row.key
+        if key in wrong:
+            rows.append(_gate_row(row, "FAIL", f"the head fails: {wrong[key]}", own, session))
+        elif interrupted or (key in suspects and repeat.interrupted is not None):
+            reason = f"it was interrupted before all {PROCESSES} processes of a session were measured"
+            rows.append(_gate_row(row, "INCONCLUSIVE", reason, own, session, first.get(key)))
+        else:
+            latest = repeat.session if key in second else session
+            rows.append(_judged_row(row, own, latest, first[key], second.get(key), threshold))
+    return rows, interrupted or repeat.interrupted is not None
+
+
+def _too_few_sessions(baseline: Baseline, own: Bucket, path: Path) -> list[str]:
+    """What to do where a bucket has too few sessions, and how this machine differs from another that has some."""
+    notes = [
+        f"There are {len(own.sessions)} sessions of machines like this one; record one more: "
+        f"mlpbench baseline record --baseline {path}"
+    ]
+    nearest = None if own.sessions else nearest_bucket(baseline, own.machine)
+    if nearest is not None:
+        other, keys = nearest
+        differences = (f"{key} ({_text(other.machine.get(key))} there, {_text(own.machine[key])} here)" for key in keys)
+        notes.append(f"{len(other.sessions)} sessions are of a machine that differs in {', '.join(differences)}.")
+    return notes
+
+
+def _text(value: Any) -> str:
+    return " ".join(value) if isinstance(value, list) else str(value or "none")
+
+
+def _test_session(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> Judgement:
+    return sequential_test.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
+
+
+def _judged_row(
+    row: BackendCase, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
+) -> GateRow:
+    found = first if second is None else second
+    changed = _changed_times(_history(own, row.key), session.rows[row.key])
+    verdict, reason = found.verdict, ""
+    if found.rounds < sequential_test.MIN_SESSIONS:
+        reason = f"{found.rounds} of the {sequential_test.MIN_SESSIONS} sessions that a verdict takes"
+    elif verdict == "FAIL" and changed == ["reference"]:
+        verdict, reason = "INCONCLUSIVE", "its speedup fell because the reference became faster"
+    elif verdict == "FAIL":
+        reason = f"its speedup fell by more than {threshold:.1%}, confirmed by a second measurement"
+    elif second is not None:
+        reason = "a first suspicion was not confirmed"
+    elif verdict == "INCONCLUSIVE":
+        reason = f"the sessions vary too much to detect {threshold:.1%}"
+    return _gate_row(row, verdict, reason, own, session, found, changed, None if second is None else PROCESSES)
+
+
+def _gate_row(
+    row: BackendCase,
+    verdict: Verdict,
+    reason: str,
+    own: Bucket,
+    session: Session,
+    found: Judgement | None = None,
+    changed: Sequence[Cause] = (),
+    confirming_rounds: int | None = None,
+) -> GateRow:
+    """The row of the document, with times where ``found`` is given."""
+    before = [] if found is None else [one.seconds for one in _history(own, row.key)]
+    return GateRow(
+        **row.case.fields(),
+        backend=row.backend,
+        verdict=verdict,
+        reason=reason,
+        base_seconds=median(before) if before else None,
+        head_seconds=None if found is None else session.rows[row.key].seconds,
+        change=None if found is None else change_ratio(found),
+        speedup_change=None,
+        aa_ratio=None,
+        minimum_detectable_effect=None if found is None or found.detectable is None else math.exp(found.detectable),
+        rounds=0 if found is None else found.rounds,
+        confirming_rounds=confirming_rounds,
+        changed_times=list(changed),
+    )
+
+
+def _history(own: Bucket, key: str) -> list[SessionRow]:
+    """A row in the bucket's sessions."""
+    return [one.rows[key] for one in own.sessions if key in one.rows]
+
+
+def _changed_times(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
+    """Which of the two times lies outside what the sessions predict."""
+    times: dict[Cause, tuple[list[float], float]] = {
+        "backend": ([old.seconds for old in before], now.seconds),
+        "reference": ([old.reference_seconds for old in before], now.reference_seconds),
+    }
+    return [
+        cause
+        for cause, (history, value) in times.items()
+        if len(history) >= sequential_test.MIN_SESSIONS
+        and sequential_test.outside_prediction([math.log(old) for old in history], math.log(value))
+    ]

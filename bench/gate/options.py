@@ -1,0 +1,22 @@
+"""The gate's options as they are written on a command line."""
+
+from __future__ import annotations
+
+
+def parse_threshold(text: str) -> float:
+    """A share from "5%", "5 %" or "0.05". Raises ValueError."""
+    number = text.strip().removesuffix("%")
+    try:
+        value = float(number) / (100 if number != text.strip() else 1)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= 1:
+        raise ValueError(f"a threshold is a slowdown between 0 and 100%, such as 5% or 0.05, not {text!r}")
+    return value
+
+
+def check_budget(seconds: float) -> float:
+    """The budget, in seconds. Raises ValueError unless it is positive and finite."""
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"a budget is a number of seconds above 0, not {seconds:g}")
+    return seconds

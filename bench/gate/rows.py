@@ -1,0 +1,48 @@
+"""What gets a verdict: a backend at a case; and how it is measured in a round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from bench.cases import Case
+from bench.correctness import judge_outcome
+from bench.proof.expectation import Expectation
+from bench.workload import RevisionWorkload
+from pairbench.rounds import RoundPlan
+
+
+@dataclass(frozen=True)
+class BackendCase:
+    """A backend at a case."""
+
+    backend: str
+    case: Case
+
+    @property
+    def key(self) -> str:
+        """Its name in the records."""
+        return f"{self.backend}: {self.case}"
+
+    def of(self, backend: str) -> BackendCase:
+        """Another backend at the same case."""
+        return BackendCase(backend, self.case)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowPlan(RoundPlan):
+    """How a backend at a case is timed in a round, and what it must compute."""
+
+    row: BackendCase
+    expectation: Expectation
+
+
+def plan_row(row: BackendCase, expectation: Expectation) -> RowPlan:
+    """The plan of a row, as yet one call in one block."""
+    return RowPlan(
+        key=row.key,
+        workload=RevisionWorkload.of(row.backend, row.case, expectation.problem),
+        judge=partial(judge_outcome, row.case, expectation),
+        row=row,
+        expectation=expectation,
+    )

@@ -1,0 +1,38 @@
+"""Samples by process, arm and block, and the ratio of any two arms."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+
+from bench.cases import Case
+from bench.records.schema import ProcessRecord
+from pairbench import statistics
+from pairbench.statistics import Interval
+
+ArmKey = tuple[Case, str]
+"""A case and the name of an arm."""
+
+
+class SampleTable:
+    """Seconds per call by block, of every arm in every process; those of ``failed`` arms are left out."""
+
+    def __init__(self, processes: Sequence[ProcessRecord], failed: Collection[ArmKey] = ()):
+        self._processes: list[Mapping[ArmKey, Mapping[int, float]]] = [
+            {
+                (record.case, record.arm): dict(zip(record.block, record.seconds, strict=True))
+                for record in process.samples
+                if (record.case, record.arm) not in failed
+            }
+            for process in processes
+        ]
+
+    def ratio(self, over: ArmKey, under: ArmKey, confidence: float = statistics.CONFIDENCE) -> Interval | None:
+        """Time of one arm ÷ time of another, over the blocks that have both; None where no block has both."""
+        return statistics.ratio_interval(
+            [statistics.log_ratios(process.get(over, {}), process.get(under, {})) for process in self._processes],
+            confidence,
+        )
+
+    def seconds(self, arm: ArmKey) -> float | None:
+        """Seconds per call of an arm: the median over processes of the median over blocks; None without samples."""
+        return statistics.median_seconds([list(process.get(arm, {}).values()) for process in self._processes])

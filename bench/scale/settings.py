@@ -1,0 +1,24 @@
+"""What a resumed run must share with the one that was interrupted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from bench.checkpoint import source_digest
+from bench.scale import points
+from impls import Backend
+from pairbench import machine
+from pairbench.worker_protocol import Effort
+
+
+def settings(backends: Sequence[Backend], effort: Effort) -> dict[str, Any]:
+    """A JSON object that is the same for runs whose times may stand beside each other."""
+    return {
+        "machine": machine.describe(),
+        "sources": source_digest(backends),
+        "backends": [backend.name for backend in backends],
+        "effort": asdict(effort),
+        "points": {dimension.name: list(dimension.values) for dimension in points.DIMENSIONS},
+    }

@@ -1,0 +1,116 @@
+"""The main job: backends at cases, verified and timed, as documents."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from bench import selection
+from bench.arms import arms_of_case
+from bench.cases import Case
+from bench.measure import measure_cases
+from bench.proof import verify
+from bench.proof.mutants import MUTANTS
+from bench.proof.verify import ProofOutcome
+from bench.records import schema
+from bench.records.header import header, now
+from bench.records.timing_rows import compile_rows, process_records, roofline_rows, timing_rows
+from bench.roofline import probes
+from impls import Backend
+from pairbench.progress import Progress
+from pairbench.worker_protocol import Effort
+
+
+def run_suite(
+    cases: Sequence[Case],
+    reference: Backend,
+    others: Sequence[Backend],
+    more_dtypes: Sequence[str],
+    effort: Effort,
+    roofline: bool,
+    options: dict[str, Any],
+    progress: Progress,
+) -> schema.Run:
+    """Verify and time backends against a reference; with ``roofline``, measure the limits of this machine as well.
+
+    Raises WorkerRefused where no worker can work, and UnfitInputs.
+    """
+    started, seed = now(), secrets.randbits(32)
+    groups = [arms_of_case(case, reference, others, more_dtypes) for case in cases]
+    limits = None
+    if roofline:
+        limits = probes.measure_limits(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
+    compiling = [one.name for one in others if one.compiles and effort.compile]
+    measurement = measure_cases(groups, effort, seed, progress, compiling)
+    order = selection.in_order([reference.name, *(one.name for one in others)])
+    return schema.Run(
+        **header("run", started),
+        options=options,
+        effort=asdict(effort),
+        seed=seed,
+        rows=timing_rows(measurement, order, limits),
+        compile=compile_rows(measurement),
+        roofline=[] if limits is None else roofline_rows(limits),
+        processes=process_records(measurement),
+    )
+
+
+def compare_backends(
+    cases: Sequence[Case],
+    first: Backend,
+    second: Backend,
+    effort: Effort,
+    options: dict[str, Any],
+    progress: Progress,
+) -> schema.Comparison:
+    """Time two backends against each other. Raises WorkerRefused and UnfitInputs."""
+    started, seed = now(), secrets.randbits(32)
+    measurement = measure_cases([arms_of_case(case, first, [second]) for case in cases], effort, seed, progress)
+    return schema.Comparison(
+        **header("compare", started),
+        options=options,
+        effort=asdict(effort),
+        seed=seed,
+        rows=timing_rows(measurement, (first.name, second.name)),
+        processes=process_records(measurement),
+    )
+
+
+def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.Proof:
+    """Verify backends against the exact results, then try the proof on the mutants."""
+    started, rows, mutants = now(), [], []
+    progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS))
+    for backend in backends:
+        progress.stage(f"verifying {backend.name}")
+        for outcome in verify.verify_backend(backend):
+            rows.append(_proof_row(outcome))
+            progress.advance()
+    progress.stage("verifying the mutants")
+    for mutant in MUTANTS:
+        mutants.append(_mutant_row(mutant, verify.kill_mutant(mutant)))
+        progress.advance()
+    return schema.Proof(**header("verify", started), rows=rows, mutants=mutants)
+
+
+def _proof_row(outcome: ProofOutcome) -> schema.ProofRow:
+    evidence = outcome.evidence
+    return schema.ProofRow(
+        backend=outcome.backend,
+        **Case(outcome.network, outcome.operation, verify.BATCH, outcome.dtype).fields(),
+        ulps=evidence.ulps if isfinite(evidence.ulps) else None,
+        share=evidence.share if isfinite(evidence.share) else None,
+        ok=evidence.ok,
+        reason=evidence.reason,
+    )
+
+
+def _mutant_row(mutant: Backend, killer: ProofOutcome | None) -> schema.MutantRow:
+    return schema.MutantRow(
+        mutant=mutant.name,
+        description=mutant.description,
+        killed=killer is not None,
+        reason=f"{killer.network} {killer.dtype} {killer.operation}: {killer.evidence.reason}" if killer else "",
+    )
