@@ -12,21 +12,22 @@ import pytest
 
 import impls
 from bench import correctness, selection
+from bench.arms import Arm
 from bench.cases import select_cases
 from bench.plugin import PROPERTY, settle
 from bench.proof.verify import expect_case
-from bench.workload import timed_call
 from pairbench import interleave, statistics, timer
-from pairbench.worker_protocol import Arm, Effort
+from pairbench.worker_protocol import Effort
+from pairbench.workload import require
 
-PAIRED = Effort(processes=1, budget=0.1, most_blocks=10, slow=0, slow_processes=1, compile=False)
+PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")
 
 expectation = cache(expect_case)
 
 
 @cache
-def reference_model(case):
+def reference_call(case):
     return correctness.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
 
 
@@ -37,10 +38,9 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
         pytest.skip(str(error))
-    model, evidence = correctness.build_verified(backend, case, expectation(case))
-    correctness.require(evidence)
-    function, argument = timed_call(case, model, expectation(case).problem)
-    function(argument)  # the first call with these very arguments may load something
+    call, evidence = correctness.build_verified(backend, case, expectation(case))
+    require(evidence)
+    call.function(call.argument)  # the first call with these very arguments may load something
 
     benchmark.group = str(case)
     benchmark.extra_info.update(
@@ -50,20 +50,19 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         batch=case.batch,
         dtype=case.dtype,
     )
-    benchmark(function, argument)
+    benchmark(call.function, call.argument)
     if benchmark.enabled:
-        speedup = paired_speedup(case, name, (function, argument))
+        speedup = paired_speedup(case, name, call)
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
-    correctness.verify_timed_call(backend, case, expectation(case), model, (function, argument))
+    require(correctness.verify_timed_call(backend, case, expectation(case), call))
     settle(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
 def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, from blocks that hold both."""
-    arms = [Arm("reference", selection.REFERENCE, case), Arm(name, name, case)]
-    calls = [timed_call(case, reference_model(case), expectation(case).problem), timed]
-    plans = interleave.plan_arms(arms, calls, [timer.estimate_seconds(*one) for one in calls], PAIRED)
-    samples = interleave.time_interleaved(plans, Random(0))
-    seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in arms]
+    calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
+    estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
+    samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random(0))
+    seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in calls]
     return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import selection
-from bench.cli import commands, proof
+from bench import selection, suite
+from bench.cli import run as run_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
@@ -30,7 +30,7 @@ from pairbench.worker_protocol import Effort
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 FAST = MachineLimits(
     products={("float64", "any"): 1e12},
     exponentials={"float64": 1e12},
@@ -49,7 +49,7 @@ def in_an_empty_folder(tmp_path, monkeypatch):
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
-    monkeypatch.setattr(commands, "QUICK", TINY)
+    monkeypatch.setattr(run_command, "QUICK", TINY)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
@@ -103,7 +103,7 @@ def test_limits_stand_in_the_table_and_in_the_document(capsys, monkeypatch):
 
 
 def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
-    monkeypatch.setattr(commands, "_limits", lambda groups: FAST)
+    monkeypatch.setattr(probes, "measure_limits", lambda cases, progress: FAST)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     rows = files.read(Path("run.json"), schema.Run).rows
@@ -261,8 +261,11 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "commands: backends, compare, documents, gate, run, scale, speed, verify"),
-        (("walk",), "No such command 'walk'; commands: backends, compare, documents, gate, run, scale, speed, verify"),
+        ((), "commands: backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify"),
+        (
+            ("walk",),
+            "No such command 'walk'; commands: backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify",
+        ),
         (("run", "--zzz"), "No such option '--zzz'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),
@@ -299,7 +302,7 @@ def test_a_backend_that_is_named_must_be_there(capsys, third_party):
 
 @pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": "mlpbench.latest/1", "file": 3}'])
 def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeypatch, content):
-    monkeypatch.setattr(commands, "measure_cases", None)
+    monkeypatch.setattr(suite, "measure_cases", None)
     Path("results").mkdir()
     Path("results/latest.json").write_text(content)
     assert "results/latest.json" in one_line_error(capsys, "run")
@@ -307,7 +310,7 @@ def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeyp
 
 
 def test_a_file_that_is_not_ours_is_not_overwritten(capsys, monkeypatch):
-    monkeypatch.setattr(commands, "measure_cases", None)
+    monkeypatch.setattr(suite, "measure_cases", None)
     Path("notes.txt").write_text("mine")
     for command in (("run",), ("compare", "numpy_plain", "python_loops"), ("backends",)):
         assert "notes.txt" in one_line_error(capsys, *command, "--json", "notes.txt")
@@ -387,7 +390,7 @@ def test_a_terminal_without_greek_still_gets_its_table():
 
 
 def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
-    monkeypatch.setattr(proof, "MUTANTS", MUTANTS[:3])
+    monkeypatch.setattr(suite, "MUTANTS", MUTANTS[:3])
     assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
     out, _ = capsys.readouterr()
     lines = out.splitlines()
@@ -403,7 +406,7 @@ def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
 
 def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeypatch, third_party):
     third_party("wrong", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
-    monkeypatch.setattr(proof, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
+    monkeypatch.setattr(suite, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
     assert main(["verify", "wrong"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"^3-3-1 sigmoid/sigmoid +FAILS", out, re.MULTILINE)

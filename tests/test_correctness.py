@@ -5,8 +5,8 @@ import pytest
 from bench import correctness
 from bench.cases import Case
 from bench.proof.verify import expect_case
-from bench.workload import timed_call
 from impls import Backend, Network, numpy_plain
+from pairbench.workload import CheckFailed, require
 
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
 CASES = [
@@ -19,10 +19,9 @@ CASES = [
 def judged(model, case):
     """Check, call and check again, as it is done around the timing."""
     backend, expectation = Backend("tried", "test", model), expect_case(case)
-    ready, evidence = correctness.build_verified(backend, case, expectation)
-    correctness.require(evidence)
-    timed = timed_call(case, ready, expectation.problem)
-    correctness.verify_timed_call(backend, case, expectation, ready, timed)
+    call, evidence = correctness.build_verified(backend, case, expectation)
+    require(evidence)
+    require(correctness.verify_timed_call(backend, case, expectation, call))
 
 
 class LastEpochLeftOut(numpy_plain.Model):
@@ -58,12 +57,12 @@ def test_a_right_training_passes(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
 def test_a_training_of_fewer_epochs_is_seen(case):
-    with pytest.raises(correctness.CheckFailed, match="after a timed training"):
+    with pytest.raises(CheckFailed, match="after a timed training"):
         judged(LastEpochLeftOut, case)
 
 
 @pytest.mark.parametrize("model", [LargerBatches, LastUpdateLeftOut])
 @pytest.mark.parametrize("case", [case for case in CASES if case.batches], ids=str)
 def test_a_training_of_fewer_updates_is_seen(case, model):
-    with pytest.raises(correctness.CheckFailed, match="a timed"):
+    with pytest.raises(CheckFailed, match="a timed"):
         judged(model, case)

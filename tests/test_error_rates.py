@@ -14,18 +14,18 @@ from bench.cli.main import main
 from bench.gate import error_rates, preparation, recording
 from bench.gate.comparison import round_change
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
+from bench.gate.rows import BackendCase
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import ErrorRates
 from pairbench import sequential_test
-from pairbench.rounds import BackendCase
 
 KEPT = Path(__file__).parents[1] / "results" / "gate"
 CALIBRATION = Calibration(500, (9, 15, 30, 60))
 
 
 def synthetic(seed, count, spread=0.02, noise=0.01):
-    """Sets whose processes differ by ``spread`` and whose blocks differ by more, with a tail."""
+    """Rounds whose processes differ by ``spread`` and whose blocks differ by more, with a tail."""
     rng = np.random.default_rng(seed)
     process = rng.normal(0, spread, (count, 3))
     arms = np.concatenate([process, np.repeat(process[:, :1], len(PLANTED), axis=1)], axis=1)
@@ -45,7 +45,7 @@ def scores_of(name):
 def test_a_pair_favours_no_side_where_times_have_a_tail():
     rng = np.random.default_rng(1)
     pairs = [
-        round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "again")}) for _ in range(3000)
+        round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "control")}) for _ in range(3000)
     ]
     changes = [one.change for one in pairs]
     assert abs(np.mean(changes)) < 3 * stats.sem(changes)
@@ -64,7 +64,7 @@ def test_rates_have_the_interval_of_clopper_and_pearson():
 
 
 def test_runs_are_disjoint():
-    """Sets that would be used twice would give more runs than there are sets for."""
+    """Rounds that were used twice would give more runs than there are rounds for."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
         runs = len(list(error_rates.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
@@ -74,7 +74,7 @@ def test_runs_are_disjoint():
 
 def test_the_rules_on_a_recording_whose_truth_is_known():
     found = {(one.rule, one.planted): one.rates for one in scores_of("synthetic")}
-    for rows in ("1 row", "of 21 rows"):
+    for rows in ("1 row", "of 24 rows"):
         assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
         assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
         assert found[f"gate, 5%, {rows}", 0.20]["PASS"].count == 0
@@ -100,7 +100,7 @@ def test_a_default_gate_has_the_rows_that_the_rates_are_of():
 
 def test_a_budget_ends_a_run():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten sets
+    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten rounds
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 
@@ -142,9 +142,9 @@ def test_the_command_scores_what_is_recorded(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
     recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
     path = tmp_path / "rates.json"
-    assert main(["gate", "--characterise", "--results", str(tmp_path), "--json", str(path)]) == 0
+    assert main(["error-rates", "--results", str(tmp_path), "--json", str(path)]) == 0
     out = capsys.readouterr().out
-    assert "loaded: 60 sets, 1.5 s each" in out
+    assert "loaded: 60 rounds, 1.5 s each" in out
     assert "pytest-benchmark min:5%" in out
     document = files.read(path, ErrorRates)
     assert {row.recording for row in document.rows} == {"loaded"}
@@ -152,13 +152,15 @@ def test_the_command_scores_what_is_recorded(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
+def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # which is not compiled
-    monkeypatch.setattr(recording, "PROCESSES", 1)
-    arguments = ["gate", "--characterise", "--results", str(tmp_path)]
-    assert main([*arguments, "--sets", "1", "--loaded"]) == 0
+    monkeypatch.setattr(recording, "PROBE_PROCESSES", 1)
+    arguments = ["error-rates", "--results", str(tmp_path)]
+    assert main([*arguments, "--rounds", "1", "--loaded"]) == 0
     first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
-    assert main([*arguments, "--sets", "2", "--loaded"]) == 0
+    assert main([*arguments, "--rounds", "2", "--loaded"]) == 2  # what is finished is never dropped
+    assert "holds 1 rounds; --resume adds to them" in capsys.readouterr().err
+    assert main([*arguments, "--rounds", "2", "--loaded", "--resume"]) == 0
     both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
     assert first.seconds.shape == (1, len(ARMS), BLOCKS)
     assert np.array_equal(both.seconds[:1], first.seconds)
@@ -168,7 +170,7 @@ def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     other = Recording(both.seconds, {**both.settings, "sources": "other"}, both.calibration, both.wall_seconds)
     recording.write_recording(tmp_path / "gate" / "loaded.npz", other)
-    assert main([*arguments, "--sets", "3", "--loaded"]) == 2
+    assert main([*arguments, "--rounds", "3", "--loaded", "--resume"]) == 2
     assert "was recorded with other sources" in capsys.readouterr().err
 
 
@@ -176,7 +178,7 @@ def test_sets_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
 def test_the_rates_on_the_recordings_that_are_kept(path):
     """A change of the rule shows here at once."""
     found = {(one.rule, one.planted): one.rates for one in scores_of(path.stem)}
-    for rows in ("1 row", "of 21 rows"):
+    for rows in ("1 row", "of 24 rows"):
         for threshold in ("3%", "5%"):
             assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
             assert found[f"gate, {threshold}, {rows}", 0.20]["PASS"].count == 0

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.gate import state
 from tests.gates import BACKENDS, ROOT, gate, git, left_behind, plant
 from tests.test_plugin import alone_in_pytest
 
@@ -24,16 +23,16 @@ def test_nothing_has_changed(repository, capsys):
     assert status == {"PASS": 0, "INCONCLUSIVE": 3}[document.verdict]
     assert list(rows) == list(BACKENDS[3:] + BACKENDS[:3])
     assert document.head.digest == document.base.digest
-    assert all(row.sets >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
+    assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
     assert "Head and base are the same sources" in " ".join(out.split())
     assert re_last(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
-    for one in document.sets:
+    for one in document.rounds:
         for times in one.seconds.values():
-            assert {*times} == {"head", "base", "again"}
+            assert {*times} == {"head", "base", "control"}
             assert len({len(values) for values in times.values()}) == 1
-    assert not Path("results", state.FILE).exists()
+    assert not Path("results", "gate.partial.json").exists()
     assert "results: results/gate-" in err
 
 
@@ -52,11 +51,11 @@ def test_one_is_slower_one_is_wrong_one_crashes_one_is_new(repository, capsys):
     slow = rows["numpy_plain"]
     assert slow.verdict == "FAIL"
     assert slow.change.low > 1.5
-    assert slow.confirming >= 6
-    assert slow.moved[0] == "backend"
+    assert slow.confirming_rounds >= 6
+    assert slow.changed_times[0] == "backend"
     assert slow.speedup_change.high < 0.7
     assert slow.head_seconds > 1.5 * slow.base_seconds
-    assert "and again in 6 fresh sets" in slow.reason
+    assert "confirmed in 6 later rounds" in slow.reason
     wrong = rows["numpy_vectorized"]
     assert (wrong.verdict, wrong.head_seconds, wrong.change) == ("FAIL", None, None)
     assert wrong.reason.startswith("the head fails: output")
@@ -64,8 +63,8 @@ def test_one_is_slower_one_is_wrong_one_crashes_one_is_new(repository, capsys):
     assert crashed.verdict == "FAIL"
     assert "died of SIGSEGV" in crashed.reason
     assert rows["python_loops"].verdict != "FAIL"
-    assert rows["python_loops"].sets >= 6
-    assert "fresh is in the head alone: it is not compared." in out
+    assert rows["python_loops"].rounds >= 6
+    assert "fresh is in the head only: it is not compared." in out
     assert "fresh" not in rows
     assert document.head.title == "the working tree"
     assert document.head.commit is None
@@ -92,7 +91,7 @@ def test_what_cannot_be_imported_fails_and_the_others_stand(repository):
         assert rows[name].reason.startswith("the head fails: ")
         assert reason in rows[name].reason
     assert rows["python_loops"].verdict != "FAIL"
-    assert rows["python_loops"].sets >= 6
+    assert rows["python_loops"].rounds >= 6
 
 
 def test_a_head_that_is_all_wrong_fails(repository):
@@ -130,7 +129,7 @@ def test_a_gain_passes_and_is_said(repository, capsys):
 def test_a_budget_too_small_for_a_verdict(repository):
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
     assert status == 3
-    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 sets that a verdict takes"
+    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 rounds that a verdict takes"
 
 
 def test_in_pytest_a_verdict_is_that_of_its_test(repository):

@@ -1,4 +1,4 @@
-"""``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
+"""``baseline`` and ``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
 
 import json
 import math
@@ -10,15 +10,26 @@ import pytest
 
 from bench.cases import Case
 from bench.cli.main import main
-from bench.cli.terminal import Lines
-from bench.gate import baseline
-from bench.gate.baseline import BaselineHead, MeasuredSession
+from bench.gate import baseline, baseline_verdict
+from bench.gate import session as sessions
 from bench.gate.comparison import GateTask
+from bench.gate.rows import BackendCase, RowPlan
+from bench.gate.session import MeasuredSession, SessionHead
 from bench.records import files
-from bench.records.gate_schema import AcceptedGain, Baseline, Bucket, Gate, RecordedSession, Session, SessionRow
+from bench.records.gate_schema import (
+    AcceptedGain,
+    Baseline,
+    BaselineAcceptance,
+    BaselineSummary,
+    Bucket,
+    Gate,
+    RecordedSession,
+    Session,
+    SessionRow,
+)
+from bench.report.terminal import Lines
 from impls import Network
 from pairbench import machine, rounds
-from pairbench.rounds import BackendCase
 from pairbench.worktrees import Revision
 from tests.gates import git, plant
 
@@ -29,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 
 def run(*arguments):
-    return main(["gate", *FEW, *arguments])
+    return main([*arguments, *FEW])
 
 
 def session(speedup=9.0, seconds=5e-6, reference=45e-6):
@@ -44,23 +55,23 @@ def history(count, factor=1.0, reference=1.0):
 
 
 ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-HEAD = BaselineHead(Revision("", None, {}), Path(), (ROW,), GateTask({}, (KEY,), 0, 0), {}, ())
+HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0), {}, ())
 
 
 def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
     """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
     second = again if isinstance(again, MeasuredSession) else MeasuredSession(again or now or session(), {})
-    monkeypatch.setattr(baseline, "measure_session", lambda head, progress, keys: second)
+    monkeypatch.setattr(baseline_verdict, "measure_session", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
     first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
-    (found,), interrupted = baseline.judge_baseline(HEAD, own, first, 0.05, None)
+    (found,), interrupted = baseline_verdict.judge_rows(HEAD, own, first, 0.05, None)
     assert interrupted == (first.interrupted is not None or "interrupted" in found.reason)
     return found
 
 
 def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2))
-    assert (row.verdict, row.moved) == ("FAIL", ["backend"])
+    assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
     row = judged(monkeypatch, history(12, factor=1.2), again=session(9 * 1.2, 5e-6 / 1.2))
     assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
@@ -70,7 +81,7 @@ def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch
 
 def test_a_reference_that_became_faster_is_no_regression(monkeypatch):
     row = judged(monkeypatch, history(12, reference=1.2))
-    assert (row.verdict, row.moved) == ("INCONCLUSIVE", ["reference"])
+    assert (row.verdict, row.changed_times) == ("INCONCLUSIVE", ["reference"])
     assert "because the reference became faster" in row.reason
 
 
@@ -106,15 +117,18 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
         return one
 
     monkeypatch.setattr(rounds, "measure_round", measure)
-    plans = {key: rounds.RoundPlan(row, None) for row in (ROW, ROW.of("python_loops")) for key in [row.key]}
-    measured = baseline.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])
+    plans = {
+        row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, expectation=None)
+        for row in (ROW, ROW.of("python_loops"))
+    }
+    measured = sessions.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])
     assert measured.interrupted == 1
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
 
 def test_a_library_that_differs_is_named(repository, capsys):
     Path("results").mkdir()
-    assert run("--record") == 0
+    assert run("baseline", "record") == 0
     path = Path("results/baseline.json")
     (own,) = files.read(path, Baseline).buckets
     older = own.model_copy(update={"machine": {**own.machine, "numpy": "1.0"}})
@@ -143,7 +157,7 @@ def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypa
 
 
 def answer(path, *arguments):
-    status = run("--baseline", str(path), "--json", "gate.json", *arguments)
+    status = run("gate", "--baseline", str(path), "--json", "gate.json", *arguments)
     document = files.read(Path("gate.json"), Gate)
     (row,) = document.rows
     return status, row, document
@@ -161,8 +175,8 @@ def with_history(path, count, factor):
 def test_sessions_are_recorded_and_judged_by(repository, capsys):
     path = Path("results/baseline.json")
     path.parent.mkdir()
-    assert run("--record", "--json", "recorded.json") == 0
-    assert "9 more are needed" in capsys.readouterr().out
+    assert run("baseline", "record", "--json", "recorded.json") == 0
+    assert "a verdict needs 9 more sessions" in capsys.readouterr().out
     recorded = files.read(Path("recorded.json"), RecordedSession)
     assert (recorded.sessions, [row.backend for row in recorded.rows]) == (1, ["numpy_plain"])
     (own,) = files.read(path, Baseline).buckets
@@ -170,9 +184,13 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):
     assert own.machine["cpu"] == machine.describe()["cpu"]
     status, row, document = answer(path)
     assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "1 of the 10 sessions that a verdict takes")
-    assert any("mlpbench gate --record --baseline" in note for note in document.notes)
+    assert any("mlpbench baseline record --baseline" in note for note in document.notes)
     with_history(path, 12, factor=0.5)
-    assert answer(path, "--ratchet")[0] == 0
+    _, _, document = answer(path)
+    assert any("mlpbench baseline accept" in note for note in document.notes)
+    assert run("baseline", "accept", "--baseline", str(path), "--json", "accepted.json") == 0
+    (gain,) = files.read(Path("accepted.json"), BaselineAcceptance).rows
+    assert gain.backend == "numpy_plain"
     (move,) = files.read(path, Baseline).buckets[0].moves
     assert (move.row, move.sessions) == (KEY, 12)
     assert move.factor == pytest.approx(2, rel=0.3)
@@ -180,7 +198,7 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):
 
 def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     Path("results").mkdir()
-    assert run("--record") == 0
+    assert run("baseline", "record") == 0
     path = Path("results/baseline.json").rename("baseline.json")
     with_history(path, 12, factor=2)
     git("add", "baseline.json", cwd=repository)
@@ -190,21 +208,43 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     assert (status, row.verdict) == (1, "FAIL")
     path.write_text("{}")
     git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
-    assert run("--baseline", str(path), "--baseline-from", "HEAD") == 2
+    assert run("gate", "--baseline", str(path), "--baseline-from", "HEAD") == 2
     assert "baseline.json of HEAD is not an mlpbench document" in capsys.readouterr().err
 
 
 def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):
     Path("results").mkdir()
-    assert run("--record") == 0
+    assert run("baseline", "record") == 0
     before = Path("results/baseline.json").read_bytes()
     plant(repository, "numpy_plain", "out *= 1 + 1e-9")
     status, row, _ = answer(Path("results/baseline.json"))
     assert (status, row.verdict, row.head_seconds) == (1, "FAIL", None)
     assert row.reason.startswith("the head fails: output")
-    assert run("--record") == 2
+    assert run("baseline", "record") == 2
     assert "nothing is recorded, for numpy_plain" in capsys.readouterr().err
     assert Path("results/baseline.json").read_bytes() == before
+
+
+def test_a_baseline_is_shown(repository, capsys):
+    Path("results").mkdir()
+    assert run("baseline", "record") == 0
+    path = Path("results/baseline.json")
+    with_history(path, 11, factor=2)
+    (own,) = files.read(path, Baseline).buckets
+    other = own.model_copy(update={"machine": {**own.machine, "cpu": "another"}})
+    files.write(path, Baseline(buckets=[other, baseline.find_bucket(files.read(path, Baseline), own.machine)]))
+    capsys.readouterr()
+    assert main(["baseline", "show", "--json", "shown.json"]) == 0
+    out = capsys.readouterr().out
+    assert "there are enough sessions for a verdict" in out
+    assert "another machine, 11 sessions: another" in out
+    document = files.read(Path("shown.json"), BaselineSummary)
+    (row,) = document.rows
+    known = np.log([one.rows[KEY].speedup for one in own.sessions])
+    assert (row.row, row.sessions, row.accepted) == (KEY, 11, 1)
+    assert row.speedup.estimate == pytest.approx(np.exp(known.mean()))
+    half = 2.228139 * known.std(ddof=1) * math.sqrt(1 + 1 / 11)  # the 97.5 % quantile of 10 degrees of freedom
+    assert row.speedup.high == pytest.approx(np.exp(known.mean() + half), rel=1e-5)
 
 
 @pytest.mark.parametrize("change", [{"speedup": 0.0}, {"speedup": 1e308}, {"seconds": -1.0}])

@@ -14,7 +14,6 @@ import pytest
 from filelock import FileLock
 
 from bench.cli.main import main
-from bench.gate import state
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
@@ -34,7 +33,7 @@ def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch
     assert rows["numpy_plain"].reason == "the head fails: its process ended with status 3"
     assert rows["numpy_vectorized"].reason.startswith("the head fails: output")
     assert rows["python_loops_ndarray"].reason == "the head fails: its process gave no answer for 3 s"
-    assert rows["python_loops"].sets > 0
+    assert rows["python_loops"].rounds > 0
     assert left_behind() == []
 
 
@@ -51,7 +50,7 @@ def test_what_a_backend_starts_is_ended_and_holds_nothing_up(repository, child):
 
 def test_sources_that_vanish_are_not_replaced_by_others(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%")
-    while not Path("results", state.FILE).exists():
+    while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
     for tree in Path(".mlpbench", "gate").glob("*/[ab]"):
@@ -76,9 +75,9 @@ def test_standard_error_that_cannot_be_written_changes_no_status(repository):
     assert json.loads(done.stdout)["command"] == "gate"
 
 
-def test_a_process_that_others_kill_costs_a_set_and_no_verdict(repository):
+def test_a_process_that_others_kill_costs_a_round_and_no_verdict(repository):
     process = start("--backend", "numpy_plain", "--budget", "15", "--json", "gate.json")
-    while not Path("results", state.FILE).exists():
+    while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
     while not (found := sides()):
@@ -88,8 +87,8 @@ def test_a_process_that_others_kill_costs_a_set_and_no_verdict(repository):
     said = process.communicate()
     assert process.returncode in (0, 3), said
     document = files.read(Path("gate.json"), Gate)
-    assert sum(not one.seconds for one in document.sets) <= 1
-    assert document.rows[0].sets >= 6
+    assert sum(not one.seconds for one in document.rounds) <= 1
+    assert document.rows[0].rounds >= 6
 
 
 def test_what_cannot_be_kept_is_shown(repository, capsys):
@@ -97,7 +96,7 @@ def test_what_cannot_be_kept_is_shown(repository, capsys):
     status, rows, _ = gate("--backend", "numpy_plain")
     _, err = capsys.readouterr()
     assert status in (0, 3)
-    assert rows["numpy_plain"].sets >= 6
+    assert rows["numpy_plain"].rounds >= 6
     assert "the gate goes on, and cannot be resumed" in err
     assert "cannot make the folder results" in err
 
@@ -115,13 +114,9 @@ def test_a_second_gate_waits_and_says_so(repository):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "say what to measure against"),
-        (("--against", "HEAD", "--baseline", "b.json"), "--baseline does not go with --against"),
-        (("--baseline", "b.json", "--resume"), "--resume does not go with --baseline"),
-        (("--against", "HEAD", "--sets", "60"), "--sets does not go with --against"),
-        (("--characterise", "--backend", "numba_simd"), "--backend does not go with --characterise"),
-        (("--record", "--ratchet"), "--ratchet does not go with --record"),
-        (("--record", "--baseline-from", "HEAD"), "--baseline-from does not go with --record"),
+        ((), "name what to measure against"),
+        (("--against", "HEAD", "--baseline", "b.json"), "either --against REV"),
+        (("--baseline", "b.json", "--resume"), "--resume goes on with a gate --against"),
         (("--against", "nosuch"), "git knows no revision 'nosuch'"),
         (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
         (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
@@ -132,22 +127,43 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--network", "3"), "3"),
         (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
         (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
-        (("--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),
+        (("--baseline-from", "HEAD"), "name what to measure against"),
+        (("--against", "HEAD", "--baseline-from", "HEAD"), "name the file, too"),
+        (("--baseline", "results/baseline.json", "--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),
         (("--baseline", "/b.json", "--baseline-from", "HEAD"), "so no revision has it"),
         (("--against", "HEAD", "--markdown", "no/such/folder.md"), "there is no folder no/such"),
         (("--against", "HEAD", "--markdown", ""), "is a folder; name a file"),
         (("--against", "HEAD", "--markdown", "/dev/full"), "is no regular file"),
         (("--against", "HEAD", "--markdown", "x", "--json", "x"), "x would be written twice"),
-        (("--record", "--baseline", "b.json", "--json", "./b.json"), "b.json would be written twice"),
         (("--against", "HEAD", "--results", ".", "--json", "gate.partial.json"), "would be written twice"),
-        (("--record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup of its own"),
         (("--against", "HEAD", "--results", "r" * 300), "File name too long"),
-        (("--characterise",), "there is no recording in results/gate"),
-        (("--characterise", "--sets", "-1"), "--sets is a number of sets"),
     ],
 )
 def test_bad_input_gets_one_line(repository, capsys, arguments, text):
-    assert main(["gate", *arguments]) == 2
+    assert_one_line(capsys, "gate", *arguments, text=text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("baseline", "record", "--baseline", "b.json", "--json", "./b.json"), "b.json would be written twice"),
+        (("baseline", "record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup of its own"),
+        (("baseline", "show"), "cannot read results/baseline.json"),
+        (("baseline", "accept", "--baseline", "nosuch.json"), "cannot read nosuch.json"),
+        (("baseline", "accept", "--budget", "-1"), "a budget is a number of seconds above 0"),
+        (("baseline", "nosuch"), "No such command 'nosuch'; commands: accept, record, show"),
+        (("error-rates",), "there is no recording in results/gate"),
+        (("error-rates", "--rounds", "-1"), "--rounds is a number of rounds"),
+        (("error-rates", "--loaded"), "--loaded goes with --rounds N"),
+        (("error-rates", "--resume"), "--resume goes with --rounds N"),
+    ],
+)
+def test_bad_input_of_its_siblings_gets_one_line(repository, capsys, arguments, text):
+    assert_one_line(capsys, *arguments, text=text)
+
+
+def assert_one_line(capsys, *arguments, text):
+    assert main([*arguments]) == 2
     out, err = capsys.readouterr()
     line = err.splitlines()[-1]
     assert out == ""

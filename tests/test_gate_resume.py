@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.gate import state
 from bench.records import files
-from bench.records.gate_schema import Gate
+from bench.records.gate_schema import Gate, GateState
 from tests.gates import QUICK, gate, left_behind, start
 
 pytestmark = pytest.mark.slow
@@ -22,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 def test_an_interrupted_gate_reports_and_goes_on(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%", "--json", "gate.json")
-    while not Path("results", state.FILE).exists():
+    while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
     process.send_signal(signal.SIGINT)
@@ -33,9 +32,9 @@ def test_an_interrupted_gate_reports_and_goes_on(repository):
     assert "it was interrupted" in document.rows[0].reason
     assert out.rstrip().splitlines()[-1].startswith("INCONCLUSIVE: ")
     assert left_behind() == []
-    kept = files.read(Path("results", state.FILE), state.GateState)
+    kept = files.read(Path("results", "gate.partial.json"), GateState)
     _, _, document = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "0.1")
-    assert document.sets == kept.sets
+    assert document.rounds == kept.rounds
     assert document.started == kept.started
 
 
@@ -57,13 +56,13 @@ def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert all(files.read(path, Gate).rows for path in [*Path("results").glob("gate-*.json"), Path("gate.json")])
-        kept = Path("results", state.FILE)
-        had = len(files.read(kept, state.GateState).sets) if kept.exists() else 0
+        kept = Path("results", "gate.partial.json")
+        had = len(files.read(kept, GateState).rounds) if kept.exists() else 0
         resumed = start(*arguments, "--resume")
         said = resumed.communicate()
         assert resumed.returncode in (0, 3), said
         document = files.read(Path("gate.json"), Gate)
-        assert len(document.sets) >= max(1, had)
+        assert len(document.rounds) >= max(1, had)
         assert document.rows[0].verdict in ("PASS", "INCONCLUSIVE")
         assert left_behind() == []
         assert not [*Path(".mlpbench", "gate").glob(".*")]
@@ -74,7 +73,7 @@ def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
 
 def test_a_resumed_gate_must_be_the_same(repository, capsys):
     process = start("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "60")
-    while not Path("results", state.FILE).exists():
+    while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None
     os.killpg(process.pid, signal.SIGKILL)
@@ -89,18 +88,18 @@ def test_resume_without_an_unfinished_gate_begins_one_and_says_so(repository, ca
     Path("results").mkdir()
     status, rows, _ = gate("--backend", "numpy_plain", "--resume")
     assert status in (0, 3)
-    assert rows["numpy_plain"].sets >= 6
-    assert "there is no unfinished gate in results: this one begins" in capsys.readouterr().err
+    assert rows["numpy_plain"].rounds >= 6
+    assert "there is no unfinished gate in results: this one begins anew" in capsys.readouterr().err
 
 
-TIMES = {"head": [1e-6], "base": [1e-6], "again": [1e-6]}
+TIMES = {"head": [1e-6], "base": [1e-6], "control": [1e-6]}
 
 
 def state_with(times):
     """An unfinished gate whose one set has these times."""
     one = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
-    known = {"schema": "mlpbench.gate-state/1", "settings": {}, "started": "", "failures": {}, "deaths": {}}
-    return json.dumps({**known, "sets": [one]})
+    known = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
+    return json.dumps({**known, "rounds": [one]})
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ def state_with(times):
     [
         "",
         "{}",
-        '{"schema": "mlpbench.gate-state/1"}',
+        '{"schema": "mlpbench.gate-state/2"}',
         state_with({**TIMES, "head": [0.0]}),
         state_with({**TIMES, "head": []}),
         state_with({**TIMES, "head": [1e-6, 1e-6]}),
@@ -117,6 +116,6 @@ def state_with(times):
 )
 def test_what_was_left_and_is_damaged_is_not_gone_on_with(repository, capsys, content):
     Path("results").mkdir()
-    Path("results", state.FILE).write_text(content)
+    Path("results", "gate.partial.json").write_text(content)
     assert main(["gate", *QUICK, "--resume"]) == 2
-    assert f"results/{state.FILE} is not" in capsys.readouterr().err.splitlines()[-1]
+    assert "results/gate.partial.json is not" in capsys.readouterr().err.splitlines()[-1]

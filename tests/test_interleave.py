@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.arms import Arm
 from bench.cases import Case
 from impls import Network
 from pairbench import interleave, timer
-from pairbench.worker_protocol import Arm, Effort
+from pairbench.worker_protocol import Effort
+from pairbench.workload import TimedCall
 
 FORWARD = Case(Network((3, 3, 1)), "forward", 1)
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 
 
 @given(st.integers(1, 9), st.integers(0, 100))
@@ -46,13 +48,14 @@ def test_a_slow_arm_takes_part_as_often_as_planned_and_evenly(total, data):
 
 
 @given(st.lists(st.floats(1e-7, 10), min_size=1, max_size=6))
-def test_plans_fill_a_stretch_and_keep_to_the_budget(seconds):
+def test_plans_fill_a_sample_and_keep_to_the_budget(seconds):
     arms = [Arm(str(index), "python_loops", FORWARD) for index in range(len(seconds))]
-    plans = interleave.plan_arms(arms, [(abs, 0)] * len(arms), seconds, TINY)
+    call = TimedCall(abs, 0, lambda: None)
+    plans = interleave.plan_arms(dict.fromkeys(arms, call), dict(zip(arms, seconds, strict=True)), TINY)
     for plan, duration in zip(plans, seconds, strict=True):
         assert plan.loops == 1 or plan.loops * duration <= 1.5 * timer.SAMPLE_SECONDS
         assert 1 <= plan.blocks <= plans[0].blocks
-        assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.budget
+        assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.seconds_per_arm
 
 
 def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
@@ -68,14 +71,14 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
     ]
     samples = interleave.time_interleaved(plans, Random(0))
     assert gc.isenabled()
-    # a is looped, so called once more before each stretch; b is not.
+    # a is looped, so called once more before each sample; b is not.
     assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
     assert [sample.block for sample in samples[arms[0]]] == [0, 1, 2, 3]
     assert [sample.block for sample in samples[arms[1]]] == [1, 3]
     assert all(sample.seconds > 0 for taken in samples.values() for sample in taken)
 
 
-def test_stretch_gives_the_time_of_one_call():
+def test_a_sample_gives_the_time_of_one_call():
     # A lower limit only: how much later a sleep ends is the system's affair.
     assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
 

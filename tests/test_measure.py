@@ -4,13 +4,15 @@ import psutil
 import pytest
 
 import impls
+from bench.arms import Arm, arms_of_case
 from bench.cases import Case
+from bench.correctness import CaseWorkload
+from bench.measure import first_results, measure_cases, measure_compile_time
 from bench.proof.verify import expect_case
 from bench.records.timing_rows import timing_rows
 from impls import Network
-from pairbench import measure
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
-from pairbench.worker_protocol import Arm, CompileJob, Effort, TimeJob
+from pairbench.worker_protocol import CallJob, Effort, TimeJob
 from tests.third_party import install, path_with
 
 # Every test starts processes.
@@ -20,7 +22,7 @@ SMALL = Network((3, 3, 1))
 FORWARD = Case(SMALL, "forward", 1)
 BATCH = Case(SMALL, "forward", 64)
 TRAIN = Case(SMALL, "train", 64)
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 
 
 class Silent:
@@ -48,8 +50,8 @@ def third_party(tmp_path, monkeypatch):
 
 
 def measured(cases, *backends, effort=TINY):
-    groups = [measure.arms_of_case(case, impls.load("python_loops"), backends) for case in cases]
-    measurement = measure.measure_cases(groups, effort, 1, Silent())
+    groups = [arms_of_case(case, impls.load("python_loops"), backends) for case in cases]
+    measurement = measure_cases(groups, effort, 1, Silent())
     names = ["python_loops", *(backend.name for backend in backends)]
     return {(row.arm, row.operation): row for row in timing_rows(measurement, names)}, measurement
 
@@ -74,14 +76,12 @@ def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
 
 def test_progress_reaches_its_end():
     silent = Silent()
-    measure.measure_cases([measure.arms_of_case(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
+    measure_cases([arms_of_case(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
     assert silent.done == silent.steps
 
 
 def test_a_reference_without_the_dtype_runs_in_its_own():
-    group = measure.arms_of_case(
-        Case(SMALL, "forward", 1, "float32"), impls.load("python_loops"), [impls.load("numpy_plain")]
-    )
+    group = arms_of_case(Case(SMALL, "forward", 1, "float32"), impls.load("python_loops"), [impls.load("numpy_plain")])
     assert [(arm.name, arm.case.dtype) for arm in group] == [
         ("python_loops", "float64"),
         ("A/A", "float64"),
@@ -156,9 +156,10 @@ def test_a_backend_that_hangs_is_named(third_party):
         time.sleep(60)
 """,
     )
-    job = TimeJob(((Arm("hung", "hung", BATCH),),), {BATCH: expect_case(BATCH)}, {}, TINY, 1)
+    hung = Arm("hung", "hung", BATCH)
+    job = TimeJob(((hung,),), {hung: CaseWorkload("hung", BATCH, expect_case(BATCH))}, {}, TINY, 1)
     with pytest.raises(WorkerDied, match=r"gave no answer for 3 s while checking") as caught:
-        list(run_job(job, silence=3))
+        list(run_job(job, silence_seconds=3))
     assert caught.value.at.arm.backend == "hung"
 
 
@@ -239,14 +240,15 @@ def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, m
 def test_no_worker_at_all_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(WorkerRefused, match="ended with status 1 before it began") as caught:
-        list(run_job(CompileJob("python_loops", (FORWARD,))))
+        list(run_job(CallJob(first_results, ("python_loops", (FORWARD,)))))
     assert len(str(caught.value).splitlines()) == 1
 
 
 def test_the_worker_is_gone_when_the_answers_are_closed(third_party):
     third_party("slow", "    def _forward_batch(self, X): time.sleep(60)")
     arms = (Arm("python_loops", "python_loops", FORWARD), Arm("slow", "slow", BATCH))
-    job = TimeJob(tuple((arm,) for arm in arms), {arm.case: expect_case(arm.case) for arm in arms}, {}, TINY, 1)
+    workloads = {arm: CaseWorkload(arm.backend, arm.case, expect_case(arm.case)) for arm in arms}
+    job = TimeJob(tuple((arm,) for arm in arms), workloads, {}, TINY, 1)
     answers = run_job(job)
     next(answers)
     assert psutil.Process().children()
@@ -268,7 +270,7 @@ def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
         super()._store(parameters)
 """,
     )
-    found = measure.measure_compile_time(CompileJob("compiling", (FORWARD,)))
+    found = measure_compile_time("compiling", [FORWARD])
     assert found.cold >= 0.5
     assert found.cached < found.cold
 
@@ -284,7 +286,7 @@ def test_what_the_checks_have_not_compiled_is_compiled_before_the_timing(third_p
         if descent.epochs == 3 and not Model.compiled.setdefault("three epochs", False):
             time.sleep(1)
             Model.compiled["three epochs"] = True
-        time.sleep(0.01)  # so that a call fills its stretch alone
+        time.sleep(0.01)  # so that a call fills its sample alone
         return super()._train(X, Y, descent)
 """,
     )

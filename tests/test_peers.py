@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import impls
-from bench import selection
+from bench import selection, suite
 from bench.cases import DTYPES, Case
-from bench.cli import commands, proof
-from bench.cli import documents as documents_command
+from bench.cli import run as run_command
+from bench.cli import tutorials as tutorials_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.records import files, schema
@@ -22,7 +22,7 @@ from pairbench.worker_protocol import Effort
 
 ROOT = Path(__file__).parents[1]
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 
 SIGMOID = Network((3, 3, 1))
 FEW = (
@@ -47,7 +47,7 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 @pytest.fixture
 def in_an_empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(commands, "QUICK", TINY)
+    monkeypatch.setattr(run_command, "QUICK", TINY)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
@@ -195,7 +195,7 @@ def test_compare_with_what_is_lacking(capsys):
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
-    monkeypatch.setattr(proof, "MUTANTS", ())
+    monkeypatch.setattr(suite, "MUTANTS", ())
     assert main(["verify", "sklearn_mlp"]) == 0
     out, _ = capsys.readouterr()
     assert re.search(r"^3-3-1 sigmoid/sigmoid +[\d.]+ +[\d.]+% +- +- +[\d.]+% +-$", out, re.MULTILINE)
@@ -205,7 +205,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
-    monkeypatch.setattr(documents_command, "QUICK", TINY)
+    monkeypatch.setattr(tutorials_command, "QUICK", TINY)
     arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
     rows = files.read(Path("all.json"), schema.Tutorials).rows

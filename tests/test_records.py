@@ -27,6 +27,9 @@ def row(**changes):
         "operation": "forward",
         "batch": 1,
         "dtype": "float64",
+        "threads": 1,
+        "epochs": 1,
+        "batches": None,
         "seconds": 1e-6,
         "speedup": schema.Ratio(estimate=2.0, low=1.9, high=2.1),
         "ulps": 0.5,
@@ -49,6 +52,7 @@ def a_run(*rows):
         seed=1,
         rows=list(rows),
         compile=[],
+        roofline=[],
         processes=[],
     )
 
@@ -79,7 +83,7 @@ def test_latest_names_the_last_and_both_stay(tmp_path):
 def test_a_timing_row_has_what_the_design_names():
     document = json.loads(files.dumps(RUN))
     assert next(iter(document)) == "schema"
-    assert document["schema"] == "mlpbench.run/1"
+    assert document["schema"] == "mlpbench.run/2"
     assert document["rows"][0].keys() >= NAMED_IN_THE_DESIGN
     assert set(document["rows"][0]["speedup"]) == {"estimate", "low", "high"}
 
@@ -111,7 +115,7 @@ def changed(**changes):
         ("\xff", "is not JSON"),
         ("[1, 2]", "is not an mlpbench document"),
         ('{"schema": "other/1"}', "is not an mlpbench document"),
-        ('{"schema": "mlpbench.latest/1", "file": "a"}', "is of schema mlpbench.latest/1; mlpbench.run/1 is wanted"),
+        ('{"schema": "mlpbench.latest/1", "file": "a"}', "is of schema mlpbench.latest/1; mlpbench.run/2 is wanted"),
         (changed(seed="x"), "seed: Input should be a valid integer"),
         (changed(rows=[{}]), "rows.0.layer_sizes: Field required"),
         (changed(extra=1), "extra: Extra inputs are not permitted"),

@@ -1,4 +1,4 @@
-"""A set of processes, and how much of each row it times."""
+"""A round of processes, and how much of each row it times."""
 
 from pathlib import Path
 from random import Random
@@ -9,25 +9,28 @@ import pytest
 from bench.cases import Case
 from bench.gate import comparison
 from bench.gate.comparison import GateTask, plan_effort
+from bench.gate.rows import BackendCase, RowPlan
 from impls import Network
-from pairbench import rounds
-from pairbench.rounds import BackendCase, RoundPlan
+from pairbench import rounds, timer
+from pairbench.worktrees import Worktree
 
 ROOT = Path(__file__).parents[1]
 QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
 SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
 
 
-def with_effort(budget, seconds, starting=0.0):
-    plans = {row.key: RoundPlan(row, None) for row in (QUICK, SLOW)}
-    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, starting), {QUICK.key: 5e-6, SLOW.key: seconds})
+def with_effort(budget, seconds, overhead=0.0):
+    plans = {
+        row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, expectation=None) for row in (QUICK, SLOW)
+    }
+    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, overhead), {QUICK.key: 5e-6, SLOW.key: seconds})
     return task.plans[QUICK.key], task.plans[SLOW.key]
 
 
-def test_a_quick_call_fills_stretches_and_a_slow_one_is_timed_three_times():
+def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     quick, slow = with_effort(120, 0.1)
     assert (quick.loops, quick.blocks) == (200, comparison.MAX_BLOCKS)
-    assert quick.loops * 5e-6 == pytest.approx(rounds.SAMPLE_SECONDS)
+    assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
     assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
 
@@ -35,15 +38,15 @@ def test_a_quick_call_fills_stretches_and_a_slow_one_is_timed_three_times():
 def test_what_the_budget_does_not_hold_is_timed_less():
     quick, slow = with_effort(2.5 * 9, 0.5)
     assert (quick.blocks, slow.blocks) == (comparison.MAX_BLOCKS, 1)
-    quick, slow = with_effort(120, 0.5, starting=13)
+    quick, slow = with_effort(120, 0.5, overhead=13)
     assert (quick.blocks, slow.blocks) == (comparison.MIN_BLOCKS, 1)
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system holds no process to a CPU")
-def test_a_set_stays_on_one_cpu_and_sets_use_all():
+def test_a_round_stays_on_one_cpu_and_rounds_use_all():
     mine, used = set(psutil.Process().cpu_affinity()), set()
     for seed in range(4):
-        with rounds.open_processes({"head": ROOT, "base": ROOT, "again": ROOT}, Random(seed)) as sides:
+        with rounds.open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
             sides.pin_to_one_cpu("", Random(seed))
             held = {
                 tuple(child.cpu_affinity()) for child in psutil.Process().children() if rounds.MODULE in child.cmdline()

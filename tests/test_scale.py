@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 
 import impls
 from bench.cases import Case
-from bench.records import files, schema
-from bench.records.files import RecordError
+from bench.measure import CaseMeasurement
+from bench.records import schema
 from bench.report import scale_tables
-from bench.scale import crossovers, growth, points, state
+from bench.scale import crossovers, growth, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.scale.result import ScaleResult
+from bench.scale.settings import settings as scale_settings
 from impls import Network
-from pairbench.measure import Measurement, TimingProcess
+from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
 from pairbench.statistics import Interval
 from pairbench.worker_protocol import Sample, TimedGroup
@@ -164,13 +165,13 @@ def simulated(monkeypatch, laws):
     """Measuring as if a call took a law's seconds for each multiplication; returns the groups that are measured."""
     groups = []
 
-    def measure(given, effort, seed, progress):
+    def measure(given, effort, seed, progress, compiling=()):
         groups.extend(given)
         timed = [
             TimedGroup(group, {}, {}, {arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group}, {})
             for group in given
         ]
-        return Measurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
+        return CaseMeasurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
 
     monkeypatch.setattr(growth, "measure_cases", measure)
     return groups
@@ -218,18 +219,15 @@ def test_a_state_is_gone_on_with(monkeypatch):
     groups.clear()
     resumed = growth.measure_growth(kept[4], backends, growth.EFFORT, NoProgress(), lambda state: None)
     assert (resumed.rows, resumed.not_run) == (whole.rows, whole.not_run)
-    before = {points.case_of(one) for one in kept[4].rows}
+    before = {one.case for one in kept[4].rows}
     assert before.isdisjoint(group[0].case for group in groups)
     assert len(before) + len(groups) == len(points.all_cases())
 
 
 def samples(case, arm, blocks):
     return schema.SampleRecord(
+        **case.fields(),
         arm=arm,
-        operation=case.operation,
-        network=str(case.network),
-        batch=case.batch,
-        dtype=case.dtype,
         loops=1,
         block=list(blocks),
         position=[0] * len(blocks),
@@ -255,16 +253,16 @@ def test_ratios_are_paired_within_blocks_and_processes():
         for mood in (1, 5)
     ]
     outcome = ScaleResult(a_state(rows, processes=processes), names)
-    ratio = outcome.ratio(case, "python_loops", "numpy_plain")
+    ratio = outcome.samples.ratio((case, "python_loops"), (case, "numpy_plain"))
     assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
-    assert outcome.ratio(case, "python_loops", "numba_simd") is None  # it failed
+    assert outcome.samples.ratio((case, "python_loops"), (case, "numba_simd")) is None  # it failed
     found = {one.arm: one for one in outcome.scale_rows()}
     assert found["numpy_plain"].speedup.estimate == pytest.approx(2)
     assert (found["numpy_plain"].dimension, found["numpy_plain"].value) == ("width", 4)
     assert found["numba_simd"].speedup is None
 
 
-def test_crossings_and_payback_of_a_whole_run():
+def test_crossovers_and_break_even_of_a_whole_run():
     width = points.DIMENSIONS[0]
     laws = {"python_loops": lambda n: 1e-6 * n, "numpy_plain": lambda n: 6e-6}
     rows, processes = [], []
@@ -272,14 +270,14 @@ def test_crossings_and_payback_of_a_whole_run():
         case = width.case(value)
         rows += [row(**case.fields(), backend=name, arm=name) for name in laws]
         processes += [process(*(samples(case, name, {0: law(value)}) for name, law in laws.items()))] * 2
-    payback = points.payback_cases()[0]
+    payback = points.break_even_cases()[0]
     rows += [
         row(**payback.fields(), backend="python_loops", arm="python_loops", seconds=3e-6),
         row(**payback.fields(), backend="numba_simd", arm="numba_simd", seconds=1e-6),
     ]
     compiled = schema.CompileRow(backend="numba_simd", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
     outcome = ScaleResult(a_state(rows, compiled=[compiled], processes=processes), list(laws))
-    (crossing,), ties = outcome.crossing_rows()
+    (crossing,), ties = outcome.crossover_rows()
     assert (crossing.faster_below, crossing.faster_above) == ("python_loops", "numpy_plain")
     assert crossing.at == pytest.approx(6)
     assert (crossing.dimension, crossing.left, crossing.right, ties) == ("width", 4, 8, [])
@@ -324,32 +322,10 @@ def test_findings_in_words():
     assert not any("told apart" in line for line in nothing)
 
 
-SETTINGS = {"machine": {"cpu": "µ"}, "backends": ["graph"]}
-
-
-def test_a_state_is_taken_up_again_or_left_aside(tmp_path):
-    path = tmp_path / state.FILE
-    assert state.begin(path, SETTINGS, "now", fresh=False).rows == []
-    kept = a_state([row()], settings=SETTINGS)
-    files.write(path, kept)
-    assert state.begin(path, SETTINGS, "now", fresh=False) == kept
-    assert state.begin(path, SETTINGS, "now", fresh=True).rows == []
-    with pytest.raises(RecordError, match="is of a run with other backends; --fresh starts over"):
-        state.begin(path, SETTINGS | {"backends": []}, "now", fresh=False)
-
-
 def test_settings_hold_what_the_times_depend_on():
     backends = [impls.load("numpy_plain")]
-    assert state.settings(backends, growth.EFFORT) == state.settings(backends, growth.EFFORT)
-    assert state.settings(backends, growth.EFFORT) != state.settings([], growth.EFFORT)
-    assert state.settings(backends, growth.EFFORT) != state.settings(backends, replace(growth.EFFORT, budget=1))
-
-
-@pytest.mark.parametrize("fresh", [False, True])
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "mlpbench.run/1"}', '{"schema": "x"}'])
-def test_a_file_that_is_not_a_state_is_refused_and_stays(tmp_path, content, fresh):
-    path = tmp_path / state.FILE
-    path.write_text(content)
-    with pytest.raises(RecordError, match=r"scale\.partial\.json"):
-        state.begin(path, SETTINGS, "now", fresh=fresh)
-    assert path.read_text() == content
+    assert scale_settings(backends, growth.EFFORT) == scale_settings(backends, growth.EFFORT)
+    assert scale_settings(backends, growth.EFFORT) != scale_settings([], growth.EFFORT)
+    assert scale_settings(backends, growth.EFFORT) != scale_settings(
+        backends, replace(growth.EFFORT, seconds_per_arm=1)
+    )

@@ -15,20 +15,20 @@ import pytest
 
 from bench.cli.main import main
 from bench.records import files, schema
-from bench.scale import growth, points, state
+from bench.scale import growth, points
 from pairbench.worker_protocol import Effort
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=True)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=True)
 FEW = (
     points.Dimension("width", (1, 4, 32), 2),
     points.Dimension("depth", (1, 2), 1),
     points.Dimension("batch", (1, 8), 1),
 )
-PARTIAL = Path("results") / state.FILE
+PARTIAL = Path("results/scale.partial.json")
 SHORTENED = """
 import sys
 from pairbench import threads
@@ -56,7 +56,7 @@ def start(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_tables_crossings_payback_json_and_picture(capsys, third_party):
+def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
     third_party("compiling", "    compiles = True")
     arguments = ["scale", "--backend", "numpy_plain", "--backend", "compiling"]
     assert main([*arguments, "--json", "scale.json", "--pictures", "drawn"]) == 0
@@ -64,7 +64,7 @@ def test_tables_crossings_payback_json_and_picture(capsys, third_party):
     assert max(map(len, out.splitlines())) <= 80
     assert "width; depth 2, 1 sample: time of a call" in out
     assert re.search(r"^ +32 +[\d.]+ µs +[\d.]+ µs +[\d.]+ (ns|µs)", out, re.MULTILINE)
-    assert "crossing points" in out
+    assert "crossovers" in out
     assert re.search(
         r"^compiling +100-100-50-10 +[\d.]+ (s|ms|µs) +[\d.]+ (s|ms|µs) +[\d,]+ +[\d,]+", out, re.MULTILINE
     )
@@ -84,7 +84,7 @@ def test_tables_crossings_payback_json_and_picture(capsys, third_party):
 def test_json_on_standard_output_stands_alone(capsys):
     assert main(["scale", "--backend", "python_loops", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "mlpbench.scale/1"
+    assert document["schema"] == "mlpbench.scale/2"
     assert {row["backend"] for row in document["rows"]} == {"python_loops"}
 
 
@@ -103,7 +103,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
     chance = random.Random(os.getpid())
     finished = []
     for tries in range(20):
-        process = start("--json", "-")
+        process = start("--resume", "--json", "-")
         deadline = time.monotonic() + chance.uniform(0.5, 2 + tries)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -120,7 +120,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
             out = max(Path("results").glob("scale-*.json"), key=os.path.getmtime).read_text()
             break
     else:  # on a slow machine every try was killed
-        out, err = start("--json", "-").communicate()
+        out, err = start("--resume", "--json", "-").communicate()
     document = schema.Scale.model_validate_json(out)
     assert document.rows
     timed = {(str(row.layer_sizes), row.batch, row.arm): row.seconds for row in document.rows}
@@ -137,13 +137,16 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.communicate()[1].splitlines()[-1] == "mlpbench: interrupted"
+    *_, how, last = process.communicate()[1].splitlines()
+    assert how == "mlpbench: interrupted; the same command with --resume goes on"
+    assert last == "mlpbench: interrupted"
     assert process.returncode == 130
     begun = files.read(PARTIAL, schema.ScaleState)
-    assert main(["scale", "--backend", "numpy_plain"]) == 0
-    out, err = capsys.readouterr()
+    assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
+    _, err = capsys.readouterr()
     assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
-    assert f"This run went on from one that was begun at {begun.started} and interrupted." in out
+    assert f"going on with the scale that was begun at {begun.started}" in err
+    assert not PARTIAL.exists()
 
 
 def one_line_error(capsys, *arguments):
@@ -154,17 +157,29 @@ def one_line_error(capsys, *arguments):
     return line
 
 
+def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
+    PARTIAL.parent.mkdir()
+    left = schema.ScaleState(
+        settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
+    )
+    files.write(PARTIAL, left)
+    assert main(["scale", "--backend", "python_loops"]) == 0
+    _, err = capsys.readouterr()
+    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {started}" in err
+    assert not PARTIAL.exists()
+
+
 def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
     PARTIAL.parent.mkdir()
     PARTIAL.write_text("{")
-    for arguments in ((), ("--fresh",)):
+    for arguments in ((), ("--resume",)):
         assert "results/scale.partial.json is not JSON" in one_line_error(capsys, *arguments)
     assert PARTIAL.read_text() == "{"
-    PARTIAL.write_text('{"schema": "mlpbench.scale-state/1"}')
-    assert "not a valid mlpbench.scale-state/1 document" in one_line_error(capsys)
+    PARTIAL.write_text('{"schema": "mlpbench.scale-state/2"}')
+    assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "--resume")
     other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
     files.write(PARTIAL, other)
-    assert "is of a run with other machine and sources" in one_line_error(capsys)
+    assert "is of a scale with other machine and sources" in one_line_error(capsys, "--resume")
     assert files.read(PARTIAL, schema.ScaleState) == other
 
 

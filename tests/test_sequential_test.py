@@ -1,4 +1,4 @@
-"""The rule of the gate, against simulations, tables of Student's t and rules that are wrong."""
+"""The sequential test, against simulations, tables of Student's t and rules that are wrong."""
 
 import math
 from itertools import islice
@@ -20,7 +20,7 @@ def simulated(seed, count, change=0.0, offset=0.0, spread=SPREAD):
 
 
 def verdict_of(pairs, threshold=0.05, rows=1):
-    """The verdict when sets are measured until it is clear."""
+    """The verdict when rounds are measured until it is decided."""
     for count in range(len(pairs) + 1):
         judged = judge_rounds(pairs[:count], threshold, rows)
         if judged.decided:
@@ -35,7 +35,7 @@ def test_the_looks_are_each_a_third_more_than_the_one_before():
 def test_nothing_is_decided_before_the_first_look():
     for count in range(sequential_test.MIN_ROUNDS):
         judged = judge_rounds(simulated(0, count, change=1.0), 0.05, 1)
-        assert (judged.verdict, judged.decided, judged.sets) == ("INCONCLUSIVE", False, count)
+        assert (judged.verdict, judged.decided, judged.rounds) == ("INCONCLUSIVE", False, count)
 
 
 def test_the_interval_is_students_with_the_first_looks_share():
@@ -59,15 +59,15 @@ def test_verdicts_on_many_series(change, threshold, expected):
     assert verdicts.count(opposite) == 0
 
 
-def test_a_regression_takes_fresh_sets_that_show_it_again():
+def test_a_regression_takes_later_rounds_that_confirm_it():
     high, none = simulated(1, 6, change=0.2), simulated(2, 30)
     suspected = judge_rounds(high, 0.05, 1)
-    assert (suspected.verdict, suspected.decided, suspected.confirming) == ("INCONCLUSIVE", False, 0)
+    assert (suspected.verdict, suspected.decided, suspected.confirming_rounds) == ("INCONCLUSIVE", False, 0)
     judged = verdict_of([*high, *none])
     assert (judged.verdict, judged.decided) == ("PASS", True)
-    assert judged.estimate < 0.05  # the sets that gave the suspicion are not counted
+    assert judged.estimate < 0.05  # the rounds that gave the suspicion are not counted
     judged = verdict_of([*high, *simulated(3, 6, change=0.2)])
-    assert (judged.verdict, judged.sets, judged.confirming) == ("FAIL", 12, 6)
+    assert (judged.verdict, judged.rounds, judged.confirming_rounds) == ("FAIL", 12, 6)
 
 
 def test_what_the_base_differs_from_itself_by_is_no_change():
@@ -93,7 +93,7 @@ def test_all_looks_together_err_no_more_often_than_is_allowed():
     series = np.random.default_rng(5).normal(0, SPREAD, (2000, 36))
     alpha = sequential_test.FAIL_ALPHA
     ours = sum(
-        judge_rounds([RoundChange(float(c), 0.0) for c in changes], 1e-12, 1).confirming is not None
+        judge_rounds([RoundChange(float(c), 0.0) for c in changes], 1e-12, 1).confirming_rounds is not None
         for changes in series
     )
     assert ours == suspicions(lambda number: alpha / 2**number, series)
@@ -107,7 +107,8 @@ def test_more_rows_take_more_evidence():
     pairs = simulated(6, 6, change=0.065, spread=0.025)
     assert judge_rounds(pairs, 0.05, 1).detectable < judge_rounds(pairs, 0.05, 100).detectable
     few, many = (
-        sum(judge_rounds(simulated(s, 6, 0.07), 0.05, rows).confirming == 0 for s in range(200)) for rows in (1, 1000)
+        sum(judge_rounds(simulated(s, 6, 0.07), 0.05, rows).confirming_rounds == 0 for s in range(200))
+        for rows in (1, 1000)
     )
     assert many < few
 
@@ -120,7 +121,7 @@ def test_the_detectable_change_is_suspected_as_often_as_it_says():
         )
         share = np.mean(
             [
-                judge_rounds(simulated(seed, 6, detectable, spread=spread), 0.05, 1).confirming == 0
+                judge_rounds(simulated(seed, 6, detectable, spread=spread), 0.05, 1).confirming_rounds == 0
                 for seed in range(1000, 1400)
             ]
         )

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,19 +14,19 @@ import impls
 from bench.cases import DTYPES, Case
 from bench.cli.main import main
 from bench.proof.verify import expect_case
-from bench.records import files, schema
+from bench.records import files, schema, timing_rows
 from bench.records.files import RecordError
 from bench.report import speed_page
 from bench.roofline import probes
-from bench.roofline.lower_bound import MachineLimits, call_kind
-from bench.speed import c_comparison, goals, speed_run
+from bench.roofline.lower_bound import MachineLimits, call_kind, lower_bound
+from bench.speed import c_comparison, goal_rows, goals, speed_run
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
-from bench.speed.start_times import StartTimes
 from impls import Network
-from pairbench.measure import AA_CONTROL, Measurement, TimingProcess
-from pairbench.worker_protocol import Arm, Effort, Sample, TimedGroup
+from pairbench.measure import AA_CONTROL
+from pairbench.worker_protocol import Effort
+from tests.test_records import row as row_of
 
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
 FAST = MachineLimits(
     products={(dtype, "any"): 1e12 for dtype in ("float64", "float32")},
@@ -33,26 +34,55 @@ FAST = MachineLimits(
     reading={1: 1e15},
     calls={(case.dtype, call_kind(case)): 1e6 for case in GROUPS},
 )
+PROBED = replace(FAST, reading={1: 1e15, 4096: 2.5e11})
 
 
-def measured(seconds, case=SMALL, lacking=()):
+def state(seconds, case=SMALL, reasons=(), **parts):
     """A measurement of numba_simd and others at a case: by arm, backend and its seconds in the blocks of processes."""
-    arms = {name: Arm(name, backend, case) for name, (backend, _) in seconds.items()}
-    group = (arms[SIMD], Arm(AA_CONTROL, SIMD, case), *(arm for name, arm in arms.items() if name != SIMD))
-    processes = []
-    for number in range(2):
-        samples = {
-            arms[name]: [Sample(block, 0, 1, value) for block, value in enumerate(blocks[number])]
-            for name, (_, blocks) in seconds.items()
-        }
-        processes.append(TimingProcess(number, [TimedGroup(group, {}, {}, samples, {})]))
-    return Measurement([group], {arms[name]: reason for name, reason in dict(lacking).items()}, processes=processes)
+    names = [*seconds, AA_CONTROL]
+    rows = [
+        row_of(
+            **case.fields(),
+            arm=name,
+            backend=SIMD if name == AA_CONTROL else seconds[name][0],
+            reference=SIMD,
+            reason=dict(reasons).get(name, ""),
+            roofline_share=parts.pop("share", None) if name == SIMD else None,
+        )
+        for name in names
+    ]
+    processes = [
+        schema.ProcessRecord(
+            seed=number,
+            conditions=[],
+            pools=[],
+            samples=[
+                schema.SampleRecord(
+                    **case.fields(),
+                    arm=name,
+                    loops=1,
+                    block=list(range(len(blocks[number]))),
+                    position=[0] * len(blocks[number]),
+                    seconds=blocks[number],
+                )
+                for name, (_, blocks) in seconds.items()
+            ],
+        )
+        for number in range(2)
+    ]
+    return schema.SpeedState(settings={}, started="", seed=1, rows=rows, processes=processes, **parts)
 
 
-def row(goal, measurement, in_c=None, limits=FAST):
-    return speed_run._ratio_row(
-        goal, speed_run.SpeedMeasurement(limits, measurement, in_c or speed_run.CComparison([]), {})
-    )
+def goal_of(goal, found):
+    (row,) = [one for one in goals_of(found, [goal]) if one.unit == ""]
+    return row
+
+
+def goals_of(found, ratios=(), share=None):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(goal_rows, "RATIOS", ratios)
+        patch.setattr(goal_rows, "_share_row", lambda *_: share)
+        return [one for one in goal_rows.goal_rows(found) if one is not None]
 
 
 TIMES = {
@@ -65,7 +95,7 @@ TIMES = {
 
 
 def test_the_fastest_peer_counts_in_either_dtype_and_no_core_backend_is_one():
-    found = row(Goal(PEER, SIMD, SMALL, 4.0), measured(TIMES))
+    found = goal_of(Goal(PEER, SIMD, SMALL, 4.0 - 1e-9), state(TIMES))
     assert found.measured.estimate == pytest.approx(4.0, rel=1e-12)
     assert found.what.endswith(": the fastest peer (torch_eager float32) ÷ numba_simd")
     assert found.reached
@@ -75,46 +105,49 @@ def test_the_fastest_peer_counts_in_either_dtype_and_no_core_backend_is_one():
     ("over", "under", "value"), [("jax_jit", SIMD, 6.0), (PLAIN, VECTORIZED, 1.5), (PLAIN, SIMD, 3.0)]
 )
 def test_a_ratio_is_over_divided_by_under(over, under, value):
-    found = row(Goal(over, under, SMALL, value + 1e-6), measured(TIMES))
+    found = goal_of(Goal(over, under, SMALL, value + 1e-6), state(TIMES))
     assert found.measured.estimate == pytest.approx(value, rel=1e-12)
     assert not found.reached
 
 
-def test_what_is_not_there_or_lacks_the_operation_has_no_figure_and_says_why():
-    found = row(Goal("onnx_runtime", SIMD, SMALL, 2), measured(TIMES))
+def test_what_is_not_there_or_not_supported_has_no_figure_and_says_why():
+    found = goal_of(Goal("onnx_runtime", SIMD, SMALL, 2), state(TIMES))
     assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime is not there")
     times = {SIMD: TIMES[SIMD], "onnx_runtime": ("onnx_runtime", [[], []])}
-    found = row(Goal(PEER, SIMD, SMALL, 2), measured(times, lacking={"onnx_runtime": "it does not train"}))
+    found = goal_of(Goal(PEER, SIMD, SMALL, 2), state(times, reasons={"onnx_runtime": "it does not train"}))
     assert (found.measured, found.detail) == (None, "it does not train")
 
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
 def test_c_is_to_be_slower(logarithms, reached):
-    found = row(
-        Goal(SIMD, C, SAMPLE, 1.0, at_most=True),
-        None,
-        speed_run.CComparison([c_comparison.CProcess(1.6e-6, logarithms)] * 2),
-    )
+    process = schema.CProcessRecord(seconds=1.6e-6, log_ratios=logarithms)
+    c = schema.CComparisonRecord(processes=[process] * 2, reason="")
+    found = goal_of(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), state({SIMD: TIMES[SIMD]}, c=c))
     assert found.reached is reached
     assert found.detail == "C takes 1.6 µs"
 
 
-def test_the_share_of_the_limit_is_the_floor_divided_by_the_time():
-    found = speed_run._share_row(
-        speed_run.SpeedMeasurement(
-            FAST, measured({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING), speed_run.CComparison([]), {}
-        )
-    )
-    # Counted by hand, for 20 epochs of 1078 samples and 2220 weights, at 10¹² of all in a second, after 1 µs.
+def test_the_share_of_the_roofline_is_that_of_its_row():
+    found = state({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING, share=0.7)
+    (share,) = [one for one in goal_rows.goal_rows(found) if one.what.endswith("the lower bound ÷ numba_simd")]
+    assert share.measured.estimate == 0.7
+
+
+def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
+    # For 20 epochs of 1078 samples and 2220 weights, at 10¹² of all in a second, after 1 µs.
     forward = 1078 * (2220 + 2 * 40)
     back = 1078 * (2220 + 300 + 2 * 30 + 4 * 10) + 1077 * 40
-    floor = 1e-6 + 20 * (forward + back + 2260 + 1078 * 40) / 1e12
-    assert found.measured.estimate == pytest.approx(floor / 2e-4, rel=1e-9)
+    bound = 1e-6 + 20 * (forward + back + 2260 + 1078 * 40) / 1e12
+    assert lower_bound(DIGITS_TRAINING, FAST) == pytest.approx(bound, rel=1e-9)
+    assert MachineLimits.from_rows(timing_rows.roofline_rows(PROBED)) == PROBED
 
 
 def test_starts_are_medians_and_to_be_short():
-    starts = {"float64": StartTimes(11.0, [0.5, 0.9, 0.55]), "float32": StartTimes(13.0, [0.7, 0.7, 0.7])}
-    rows = list(speed_run._start_rows(starts))
+    starts = [
+        schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
+        schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
+    ]
+    rows = [one for one in goals_of(state({SIMD: TIMES[SIMD]}, starts=starts)) if one.unit == "s"]
     assert [one.reached for one in rows] == [True, False, True, False]
     assert (rows[2].measured.low, rows[2].measured.estimate, rows[2].measured.high) == (0.5, 0.55, 0.9)
 
@@ -187,10 +220,11 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     monkeypatch.chdir(tmp_path)
     few = {SMALL: (), SAMPLE: DTYPES, goals.XOR_TRAINING: (), goals.in_float32(goals.XOR_TRAINING): ()}
     monkeypatch.setattr("bench.speed.speed_run.GROUPS", few)
-    monkeypatch.setattr("bench.speed.speed_run.RATIOS", [goal for goal in RATIOS if goal.case in few])
-    monkeypatch.setattr("bench.speed.speed_run.LIMIT_SHARE", goals.Goal("the floor", SIMD, SAMPLE, 0.5))
+    monkeypatch.setattr("bench.speed.goal_rows.RATIOS", [goal for goal in RATIOS if goal.case in few])
+    monkeypatch.setattr("bench.speed.goal_rows.ROOFLINE_SHARE", goals.Goal("the lower bound", SIMD, SAMPLE, 0.5))
     monkeypatch.setattr(
-        "bench.speed.speed_run.start_times.measure_start", lambda dtype, times: StartTimes(1.0, [0.5] * times)
+        "bench.speed.speed_run.start_times.measure_start",
+        lambda dtype, times: schema.StartRecord(dtype=dtype, cold_seconds=1.0, warm_seconds=[0.5] * times),
     )
     monkeypatch.setattr("bench.cli.speed.QUICK", TINY)
     monkeypatch.setattr("bench.cli.speed.selection.select_backends", lambda peers: NO_PEERS)
@@ -205,10 +239,10 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     own = [PLAIN, VECTORIZED, SIMD, AA_CONTROL]
     assert [row.arm for row in document.rows] == [*own, *others, SIMD, AA_CONTROL, *own, *own]
     assert {row.reference for row in document.rows} == {SIMD}
-    assert all(row.ok and row.floor_seconds > 0 for row in document.rows)
+    assert all(row.ok and row.lower_bound_seconds > 0 for row in document.rows)
     plain = next(row for row in document.goals if "numpy_plain ÷ numpy_vectorized" in row.what)
     assert plain.measured.estimate == pytest.approx(from_samples(document, "3-3-1"), rel=1e-12)
-    assert len(document.in_c) == 2
+    assert len(document.c.processes) == 2
     assert [one.dtype for one in document.starts] == ["float64", "float32"]
     page = Path("speed.md").read_text()
     for text in (out, page):
@@ -229,7 +263,7 @@ def from_samples(document, network):
     """numpy_plain ÷ numpy_vectorized, from the samples that were stored."""
     found = []
     for process in document.processes:
-        of = {one.arm: one for one in process.samples if one.network == network}
+        of = {one.arm: one for one in process.samples if "-".join(map(str, one.layer_sizes)) == network}
         over, under = (dict(zip(of[arm].block, of[arm].seconds, strict=True)) for arm in (PLAIN, VECTORIZED))
         found.append(np.median([np.log(over[block] / under[block]) for block in over if block in under]))
     return np.exp(np.mean(found))

@@ -14,7 +14,7 @@ from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
 from pairbench.worker_protocol import Effort
 
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 DOCUMENTS = library.select_tutorials()
 FIGURES = [

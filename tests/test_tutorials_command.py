@@ -11,7 +11,7 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from bench.cli import documents as command
+from bench.cli import tutorials as command
 from bench.cli.main import main
 from bench.records import files, schema
 from bench.tutorials import circles, datasets, library, miniflow
@@ -29,7 +29,7 @@ def in_an_empty_folder(tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("in_an_empty_folder")
 def test_the_table_and_the_json(capsys):
-    assert main(["documents", "circles", "xor", "--json", "all.json", "--backend", "graph"]) == 0
+    assert main(["tutorials", "circles", "xor", "--json", "all.json", "--backend", "graph"]) == 0
     out, err = capsys.readouterr()
     assert "mlpbench: circles: training, 150 full-batch epochs" in err
     lines = out.splitlines()
@@ -59,7 +59,7 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
     monkeypatch.setattr(
         library, "select_tutorials", lambda *_: [replace(circles.DOCUMENT, parts=[replace(program, figures=[wrong])])]
     )
-    assert main(["documents", "circles", "--backend", "graph"]) == 1
+    assert main(["tutorials", "circles", "--backend", "graph"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"iteration 1: loss +693.62166656 +693.6216665\d+ +all +NO +$", out, re.MULTILINE)
     assert "printed figures: 0 of 1 reproduced" in out
@@ -89,7 +89,7 @@ def test_bad_input_is_one_line(capsys, monkeypatch, arguments, text):
     monkeypatch.setattr("sklearn.datasets.fetch_openml", offline)
     datasets.boston.cache_clear()
     Path("a.file").touch()
-    assert main(["documents", *arguments]) == 2
+    assert main(["tutorials", *arguments]) == 2
     out, err = capsys.readouterr()
     assert out == ""
     (line,) = err.splitlines()
@@ -102,7 +102,7 @@ def test_boston_where_there_is_a_network(capsys, monkeypatch):
     data = random.normal(size=(506, 13)), random.normal(22, 9, size=506)
     monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda name, **options: data)
     datasets.boston.cache_clear()
-    assert main(["documents", "miniflow", "--boston", "--backend", "graph"]) == 0
+    assert main(["tutorials", "miniflow", "--boston", "--backend", "graph"]) == 0
     assert "SGD, 13-10-1 on Boston, batches of 11, 100 epochs" in capsys.readouterr().out
     assert miniflow.regression(datasets.boston)(0).batches.shape == (100, 46, 11)
     datasets.boston.cache_clear()

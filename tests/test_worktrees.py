@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pairbench import worktrees
-from pairbench.worktrees import Revision, WorktreeError
+from pairbench.worktrees import Checkout, Revision, WorktreeError
 from tests.gates import git
 
 
@@ -28,20 +28,20 @@ def repository(tmp_path, monkeypatch):
 
 
 def test_a_revision_and_the_working_tree_as_it_stands(repository):
-    assert worktrees.find_repository() == repository
-    base = worktrees.read_revision(repository, "HEAD")
+    assert Checkout.find("impls").root == repository
+    base = Checkout(repository, "impls").revision("HEAD")
     assert base.files == {"impls/__init__.py": b"# one\n", "impls/backend.py": b"speed = 1\n"}
-    clean = worktrees.working_tree(repository)
+    clean = Checkout(repository, "impls").working_tree()
     assert (clean.digest, clean.commit) == (base.digest, base.commit)
     (repository / "impls" / "backend.py").write_text("speed = 2\n")  # not committed
     (repository / "impls" / "new.py").write_text("")  # not even added
     (repository / "impls" / "noise.log").write_text("ignored")
     (repository / "impls" / "__init__.py").unlink()
-    changed = worktrees.working_tree(repository)
+    changed = Checkout(repository, "impls").working_tree()
     assert changed.files == {"impls/backend.py": b"speed = 2\n", "impls/new.py": b""}
     assert changed.commit is None
     assert changed.digest != base.digest
-    assert worktrees.read_revision(repository, "HEAD") == base
+    assert Checkout(repository, "impls").revision("HEAD") == base
 
 
 def test_links_and_odd_names_are_the_same_committed_and_not(repository):
@@ -50,9 +50,9 @@ def test_links_and_odd_names_are_the_same_committed_and_not(repository):
     Path(os.fsdecode(os.fsencode(str(repository / "impls")) + b"/\xff.py")).write_text("speed = 4\n")
     git("add", ".", cwd=repository)
     git("commit", "--quiet", "--message", "odd", cwd=repository)
-    assert worktrees.working_tree(repository).commit is not None
-    assert worktrees.working_tree(repository).digest == worktrees.read_revision(repository, "HEAD").digest
-    assert len(worktrees.working_tree(repository).files) == 4
+    assert Checkout(repository, "impls").working_tree().commit is not None
+    assert Checkout(repository, "impls").working_tree().digest == Checkout(repository, "impls").revision("HEAD").digest
+    assert len(Checkout(repository, "impls").working_tree().files) == 4
 
 
 def test_a_digest_knows_which_file_holds_what():
@@ -63,34 +63,34 @@ def test_a_digest_knows_which_file_holds_what():
         {"a": b"12"},
         {"a": b"12", "b3": b""},
     )
-    assert len({Revision("", None, files).digest for files in contents}) == len(contents)
+    assert len({Revision("", None, "impls", files).digest for files in contents}) == len(contents)
 
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
 def test_no_revision(repository, name):
     with pytest.raises(WorktreeError, match="git knows no revision"):
-        worktrees.read_revision(repository, name)
+        Checkout(repository, "impls").revision(name)
 
 
 def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
     with pytest.raises(WorktreeError, match="HEAD has no impls/"):
-        worktrees.read_revision(repository, "HEAD")
+        Checkout(repository, "impls").revision("HEAD")
     monkeypatch.chdir(repository)
     with pytest.raises(WorktreeError, match="has no impls/"):
-        worktrees.find_repository()
+        Checkout.find("impls")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorktreeError, match="needs a git checkout"):
-        worktrees.find_repository()
+        Checkout.find("impls")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(WorktreeError, match="git is not installed"):
-        worktrees.find_repository()
+        Checkout.find("impls")
 
 
 def test_slots_are_equal_kept_and_mended(repository, tmp_path):
-    store, base = tmp_path / "store", worktrees.read_revision(repository, "HEAD")
-    places = [worktrees.lay_out(store, base, side) for side in ("head", "base", "again")]
+    store, base = tmp_path / "store", Checkout(repository, "impls").revision("HEAD")
+    places = [worktrees.lay_out(store, base, side).path for side in worktrees.SLOTS]
     assert len(set(places)) == 3
     assert len({len(str(place)) for place in places}) == 1
     for place in places:
@@ -100,7 +100,7 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     compiled.write_text("compiled")
     (places[1] / "impls" / "backend.py").write_text("spoilt")
     (places[1] / "impls" / "stray.py").write_text("stray")
-    assert worktrees.lay_out(store, base, "base") == places[1]
+    assert worktrees.lay_out(store, base, "base").path == places[1]
     assert compiled.read_text() == "compiled"
     assert (places[1] / "impls" / "backend.py").read_bytes() == base.files["impls/backend.py"]
     assert not (places[1] / "impls" / "stray.py").exists()
@@ -116,7 +116,9 @@ def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_pa
     left = store / f"{worktrees.UNFINISHED}abc"
     left.mkdir(parents=True)
     for number in range(worktrees.KEPT + 3):
-        place = worktrees.lay_out(store, Revision("", None, {"impls/__init__.py": b"%d" % number}), "head")
+        place = worktrees.lay_out(
+            store, Revision("", None, "impls", {"impls/__init__.py": b"%d" % number}), "head"
+        ).path
         os.utime(place.parent, (number, number))
     worktrees.remove_stale(store)
     assert not left.exists()
@@ -127,9 +129,12 @@ def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_pa
 def test_a_folder_that_cannot_be_made(repository, tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(WorktreeError, match="cannot lay out HEAD"):
-        worktrees.lay_out(tmp_path / "store", worktrees.read_revision(repository, "HEAD"), "base")
+        worktrees.lay_out(tmp_path / "store", Checkout(repository, "impls").revision("HEAD"), "base")
 
 
 def test_pins_that_differ(repository):
     (repository / "constraints.txt").write_text("numpy==2.2.0\nscipy==1.14.0\nnumba==0.61.0\n")
-    assert worktrees.changed_pins(repository, "HEAD") == {"numba": (None, "0.61.0"), "numpy": ("2.1.0", "2.2.0")}
+    assert Checkout(repository, "impls").changed_pins("HEAD") == {
+        "numba": (None, "0.61.0"),
+        "numpy": ("2.1.0", "2.2.0"),
+    }

@@ -58,5 +58,6 @@ def _usage(error: click.ClickException) -> str:
     if context is None:
         return text
     if isinstance(context.command, click.Group):
-        return f"{text}; commands: {', '.join(context.command.list_commands(context))}"
+        names = [name for name, command in sorted(context.command.commands.items()) if not command.hidden]
+        return f"{text}; commands: {', '.join(names)}"
     return f"{text}; see {context.command_path} --help"
