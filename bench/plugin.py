@@ -90,14 +90,16 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
         return {}
     from bench.gate.options import check_budget, parse_threshold
     from bench.gate.pytest_verdicts import verdicts_for_tests
+    from bench.report import terminal
 
     wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     pairs = [(params["name"], params["case"]) for params in wanted if {"name", "case"} <= params.keys()]
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
+    with capture.global_and_fixture_disabled(), terminal.progress() as progress:
         threshold = parse_threshold(option("benchmark_gate_threshold"))
         budget = check_budget(option("benchmark_gate_budget"))
-        return verdicts_for_tests(pairs, revision, baseline, threshold, budget, request.config.rootpath)
+        root = request.config.rootpath
+        return verdicts_for_tests(pairs, revision, baseline, threshold, budget, root, progress, terminal.say)
 
 
 def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]) -> None:

@@ -4,7 +4,7 @@
 contract.
 """
 
-from impls._backend import Array, Descent, Gradient, Model, UnsupportedOperation
+from impls._backend import Array, Descent, Gradient, LayerArrays, Model, UnsupportedOperation
 from impls._network import Network, Parameters
 from impls._registry import (
     Backend,
@@ -27,6 +27,7 @@ __all__ = [
     "Descent",
     "DuplicateBackend",
     "Gradient",
+    "LayerArrays",
     "Model",
     "Network",
     "Parameters",

@@ -1,30 +1,19 @@
-"""The contract of a backend.
+"""The contract of a backend, and the class that every backend derives from.
 
 A backend is one file in ``impls/`` (or ``impls/peers/``, or a third party's module named by an entry point of the
 group ``mlpbench.backends``). It holds one class, ``Model``, derived from ``impls.Model``: one network with its
-parameters. The base class checks what the caller passes in and allocates what goes out. The backend computes, in
-six methods and one attribute:
+parameters. The base class checks the caller's arguments and allocates the results. The backend computes, in six methods
+whose docstrings below state what each gets and returns: ``_store``, ``_fetch``, ``_forward_batch``, ``_loss``,
+``_gradient`` and ``_train``; and in the attribute ``_forward_sample``, which ``_store`` sets.
 
-``_store(parameters)``     takes [(W, b), …] as float64 copies, rounded to the model's dtype: converts them to its own
-                           layout, makes workspaces, compiles. It sets ``self._forward_sample``: a callable
-                           ``(x, out)`` that writes the outputs of one sample, x (n_in,) with any strides, into
-                           out (n_out,). It is an attribute and not a method, for it is the call that is timed. It
-                           is called as it is: one that NumPy may warn in is ``partial(self._quietly, function)``.
-``_fetch()``               the parameters as they are now, as [(W, b), …] of any float dtype.
-``_forward_batch(X)``      outputs (batch, n_out).
-``_loss(X, Y)``            the sum of the samples' losses.
-``_gradient(X, Y)``        that sum, and its gradient [(dW, db), …].
-``_train(X, Y, descent)``  gradient descent as ``descent`` says; returns for each epoch the sum of the samples' losses,
-                           each before its own update.
+``self.network`` and ``self.dtype`` say what to compute, and in what dtype; the docstring of ``impls.Network`` has the
+formulas. The methods run with NumPy's floating-point warnings off. They get C-contiguous arrays of the model's dtype,
+which they must not write to. What they return must not share memory with anything that the model keeps.
 
-``self.network`` and ``self.dtype`` say what to compute, and in what; the docstring of ``impls.Network`` has the
-formulas. The methods run with NumPy's warnings off. X is (batch, n_in) and Y (batch, n_out), C-contiguous, of the
-model's dtype, not to be written to; what is returned must not share memory with anything that the model keeps.
-
-Three class attributes may be set: ``dtypes``, ("float64",) unless it has float32 as well; ``compiles``, True where the
-first model means compiling; ``compiles_shapes``, True where every other network or length of a batch means compiling
-again. A library that cannot compute the loss, the gradient or the training of a network says so in the class method
-``lacks``, and the method behind it is never called. The first line of the class's docstring describes the backend.
+Three class attributes may be set: ``dtypes``, ("float64",) unless the backend supports float32 as well; ``compiles``,
+True where building the first model compiles; ``compiles_shapes``, True where every other network or batch size compiles
+again. A backend that does not support the loss, the gradient or the training of a network says so in the class method
+``lacks``; the method behind it is then never called. The first line of the class's docstring describes the backend.
 
 A model keeps workspaces: use it from one thread at a time.
 """
@@ -45,13 +34,16 @@ from impls import _check
 from impls._network import Network, Parameters
 
 Array = NDArray[Any]
-Gradient = list[tuple[Array, Array]]
+LayerArrays = list[tuple[Array, Array]]
+"""An array in the shape of the weights and one in that of the biases, for each layer."""
+Gradient = LayerArrays
 
 
 class Descent(NamedTuple):
-    """How ``_train`` goes: batches of ``size`` rows of X in order, the last may be shorter, all of them in every epoch.
+    """The settings of a gradient descent.
 
-    A step subtracts rate × gradient of its batch, divided by the length of that batch where ``mean``.
+    Every epoch goes through the rows of X in order, in batches of ``size``; the last batch may be shorter. An update
+    subtracts rate × gradient of the batch's summed loss, divided by the length of that batch where ``mean``.
     """
 
     size: int
@@ -62,7 +54,7 @@ class Descent(NamedTuple):
 
 
 class UnsupportedOperation(NotImplementedError):
-    """An operation that a backend has not for a network; the text says why in one line."""
+    """An operation that a backend does not support for a network; the text says why in one line."""
 
 
 class Model(ABC):
@@ -74,7 +66,10 @@ class Model(ABC):
 
     @classmethod
     def lacks(cls, network: Network) -> Mapping[str, str]:
-        """What the backend has not for a network: of "loss", "gradient" and "train", each with the reason."""
+        """The operations that the backend does not support for a network, with reasons.
+
+        Keys are of "loss", "gradient" and "train"; a value is the reason, in one line.
+        """
         return {}
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
@@ -186,7 +181,7 @@ class Model(ABC):
         reason = self._lacking.get(operation)
         if reason is not None:
             name = type(self).__module__.rpartition(".")[2]
-            raise UnsupportedOperation(f"{name} has no {operation} for this network: {reason}")
+            raise UnsupportedOperation(f"{name} does not support {operation} for this network: {reason}")
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network
@@ -196,22 +191,47 @@ class Model(ABC):
         return checked
 
     @abstractmethod
-    def _store(self, parameters: Parameters) -> None: ...
+    def _store(self, parameters: Parameters) -> None:
+        """Take the parameters, make workspaces, compile, and set ``self._forward_sample``.
+
+        ``parameters``: copies [(W, b), …], W (n_in, n_out) and b (n_out,), float64 but rounded to the model's dtype.
+        They are converted to the backend's own layout.
+
+        ``self._forward_sample(x, out)`` writes the outputs of one sample, x (n_in,) with any strides, into out
+        (n_out,), both of the model's dtype. It is the call that is timed, so it is an attribute and not a method, and
+        it is called as it is: where NumPy may warn in it, set ``partial(self._quietly, function)``. Raises ValueError
+        for a network that the backend cannot hold.
+        """
 
     @abstractmethod
-    def _fetch(self) -> Sequence[tuple[ArrayLike, ArrayLike]]: ...
+    def _fetch(self) -> Sequence[tuple[ArrayLike, ArrayLike]]:
+        """The parameters as they are now, [(W, b), …], W (n_in, n_out) and b (n_out,), of any float dtype."""
 
     @abstractmethod
-    def _forward_batch(self, X: Array) -> Array: ...
+    def _forward_batch(self, X: Array) -> Array:
+        """The outputs (batch, n_out) of X (batch, n_in), a new array of the model's dtype.
+
+        NaN and infinity in a sample reach the outputs that depend on them, and no other sample.
+        """
 
     @abstractmethod
-    def _loss(self, X: Array, Y: Array) -> float: ...
+    def _loss(self, X: Array, Y: Array) -> float:
+        """The sum of the losses of the samples X (batch, n_in) against the targets Y (batch, n_out)."""
 
     @abstractmethod
-    def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]: ...
+    def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]:
+        """The summed loss of X (batch, n_in) against Y (batch, n_out), and its gradient.
+
+        The gradient is [(dW, db), …] in the shapes of the parameters: new arrays of any float dtype.
+        """
 
     @abstractmethod
-    def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]: ...
+    def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]:
+        """Gradient descent on X (rows, n_in) and Y (rows, n_out), from the present parameters, as ``descent`` says.
+
+        Returns for each epoch the sum of the losses of its samples, each before its own update: ``descent.epochs``
+        numbers. A training that diverges gives infinity or NaN.
+        """
 
 
 def quietly() -> Callable[..., Any]:

@@ -23,7 +23,7 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from impls import _backend, _check
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Parameters
 
 
@@ -355,7 +355,7 @@ class Model(_backend.Model):
         self._to_loss = topological_sort(loss(self._Y, compared, reduction="sum"))
         self._forward_sample = partial(self._quietly, self._sample)
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return [(W.value, b.value) for W, b in self._layers]
 
     def _sample(self, x: Array, out: Array) -> None:

@@ -33,7 +33,7 @@ import numpy as np
 from numba import from_dtype, types
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import ACTIVATIONS, LOSSES
 from impls._network import Parameters
 from impls._numba import compile_cached
@@ -139,7 +139,7 @@ class Model(_backend.Model):
             p += rows.size
         return pairs
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return self._unpacked(self._packed[self._first :], self._width)
 
     def _forward_batch(self, X: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Parameters
 
 
@@ -18,7 +18,7 @@ class Model(_backend.Model):
         self._layers = [(W.astype(self.dtype), b.astype(self.dtype)) for W, b in parameters]
         self._forward_sample = self._sample
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return self._layers
 
     def _sample(self, x: Array, out: Array) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy import add, dot, empty, exp, log1p, maximum, multiply, negative, ones, reciprocal, subtract, tanh, zeros
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Parameters
 
 Activation = Callable[[Array, Array], object]
@@ -114,7 +114,7 @@ class Model(_backend.Model):
         for operand, W, activation in zip(self._operands, self._weights, self.network.activations, strict=True):
             multiply(W, -1 if activation == "sigmoid" else 1, operand)
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return [(W[:-1], W[-1]) for W in self._weights]
 
     def _sample(self, x: Array, out: Array) -> None:

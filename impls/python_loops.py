@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import (
     ACTIVATIONS,
     BINARY_CROSS_ENTROPY,
@@ -275,7 +275,7 @@ class Model(_backend.Model):
         self._kinds = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
         self._forward_sample = self._sample
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return _untransposed(self._parameters)
 
     def _sample(self, x: Array, out: Array) -> None:

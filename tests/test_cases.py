@@ -85,8 +85,9 @@ def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtyp
         case = Case(SMALL, "forward", batch, dtype)
         problem = pickle.loads(pickle.dumps(draw_problem(SMALL, batch, dtype)))
         model = impls.load("numpy_plain").build(SMALL, problem.parameters, dtype)
-        function, x = timed_call(case, model, problem)
-        assert function == model.forward
+        call = timed_call(case, model, problem)
+        x = call.argument
+        assert call.function == model.forward
         assert x.shape == shape
         assert x.dtype is np.dtype(dtype)
         assert x.flags.c_contiguous
@@ -95,15 +96,15 @@ def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtyp
 def test_gradient_and_train_do_what_they_say():
     problem = draw_problem(SMALL, 64)
     build = impls.load("numpy_plain").build
-    function, argument = timed_call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
-    loss, gradient = function(argument)
+    call = timed_call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
+    loss, gradient = call.function(call.argument)
     expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y, reduction="sum")
     assert loss == expected[0]
     assert_array_equal(gradient[0][0], expected[1][0][0], strict=True)
 
     model = build(SMALL, problem.parameters)
-    function, argument = timed_call(Case(SMALL, "train", 64), model, problem)
-    losses = function(argument)
+    call = timed_call(Case(SMALL, "train", 64), model, problem)
+    losses = call.function(call.argument)
     assert losses.tolist() == [loss / 64]
     (W, _), (dW, _) = problem.parameters[0], gradient[0]
     np.testing.assert_allclose(model.parameters()[0][0], W - LEARNING_RATE / 64 * dW, rtol=1e-14)
@@ -127,8 +128,8 @@ def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
     problem = draw_problem(SMALL, 5)
     case = Case(SMALL, "train", 5, epochs=3, batches=2)
     timed, by_hand = (impls.load("numpy_plain").build(SMALL, problem.parameters) for _ in range(2))
-    function, argument = timed_call(case, timed, problem)
-    losses = function(argument)
+    call = timed_call(case, timed, problem)
+    losses = call.function(call.argument)
     expected = [
         [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in thirds]
         for thirds in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3

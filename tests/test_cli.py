@@ -30,6 +30,7 @@ from pairbench.worker_protocol import Effort
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
+COMMANDS = "backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify"
 TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 FAST = MachineLimits(
     products={("float64", "any"): 1e12},
@@ -261,11 +262,8 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), "commands: backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify"),
-        (
-            ("walk",),
-            "No such command 'walk'; commands: backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify",
-        ),
+        ((), f"commands: {COMMANDS}"),
+        (("walk",), f"No such command 'walk'; commands: {COMMANDS}"),
         (("run", "--zzz"), "No such option '--zzz'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),

@@ -10,6 +10,7 @@ import pytest
 
 import impls
 from bench import selection, suite
+from bench.arms import arms_of_case
 from bench.cases import DTYPES, Case
 from bench.cli import run as run_command
 from bench.cli import tutorials as tutorials_command
@@ -17,7 +18,7 @@ from bench.cli.main import main
 from bench.proof import verify
 from bench.records import files, schema
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
-from pairbench import measure, threads
+from pairbench import threads
 from pairbench.worker_protocol import Effort
 
 ROOT = Path(__file__).parents[1]
@@ -156,7 +157,7 @@ def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
 
 def test_arms_in_both_dtypes():
     case = Case(SIGMOID, "forward", 1)
-    group = measure.arms_of_case(case, impls.load("python_loops"), [impls.load("numpy_plain")], DTYPES)
+    group = arms_of_case(case, impls.load("python_loops"), [impls.load("numpy_plain")], DTYPES)
     assert [(arm.name, arm.case.dtype) for arm in group] == [
         ("python_loops", "float64"),
         ("A/A", "float64"),

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.cases import Case
-from bench.cli import terminal
-from bench.report import tables
+from bench.report import tables, terminal
 from bench.roofline import operation_counts, probe_kernels, probes
 from bench.roofline.lower_bound import MachineLimits, call_kind, lower_bound
 from bench.roofline.operation_counts import OperationCounts, count_operations

@@ -165,7 +165,7 @@ def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
     files.write(PARTIAL, left)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
-    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {started}" in err
+    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {left.started}" in err
     assert not PARTIAL.exists()
 
 

@@ -107,7 +107,7 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     shutil.rmtree(places[0])
     shutil.rmtree(places[2])
     assert (
-        worktrees.lay_out(store, base, "again") / "impls" / "__pycache__" / "kept.nbc"
+        worktrees.lay_out(store, base, "control").path / "impls" / "__pycache__" / "kept.nbc"
     ).exists()  # with what is compiled
 
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 from bench import cases
 from bench.cases import Case
-from bench.checkpoint import Checkpoint
+from bench.checkpoint import Checkpoint, Say
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
 from bench.gate.revision import RevisionRequest, judge_revision
 from bench.records.gate_schema import GateRow, GateState
-from bench.report import terminal
 from pairbench.lock import machine_lock
+from pairbench.progress import Progress
 
 RESULTS = "results"
 
@@ -25,6 +25,8 @@ def verdicts_for_tests(
     threshold: float,
     budget: float,
     root: Path,
+    progress: Progress,
+    say: Say,
 ) -> dict[tuple[str, Case], GateRow]:
     """Verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them.
 
@@ -34,11 +36,11 @@ def verdicts_for_tests(
     chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
     kept = tuple(dict.fromkeys(chosen))
-    with machine_lock(terminal.say), terminal.progress() as progress:
+    with machine_lock(say):
         if revision is not None:
-            checkpoint = Checkpoint(root / RESULTS, "gate", GateState, terminal.say)
+            checkpoint = Checkpoint(root / RESULTS, "gate", GateState, say)
             request = RevisionRequest(revision, kept, names, threshold, budget)
-            document, interrupted = judge_revision(request, checkpoint, False, progress, terminal.say)
+            document, interrupted = judge_revision(request, checkpoint, False, progress, say)
             checkpoint.clear()
         else:
             asked = BaselineRequest(baseline or Path(), None, kept, names, threshold, budget)

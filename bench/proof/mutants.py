@@ -34,7 +34,7 @@ class DroppedBias(Model):
         super()._store([(parameters[0][0], 0 * parameters[0][1]), *parameters[1:]])
         self._given = parameters[0][1]
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         (W, b), *others = super()._fetch()
         return [(W, b + self._given), *others]
 
@@ -54,7 +54,7 @@ class TransposedWeights(Model):
     def _store(self, parameters: Parameters) -> None:
         super()._store([(W.T.copy() if W.shape[0] == W.shape[1] else W, b) for W, b in parameters])
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return [(W.T if W.shape[0] == W.shape[1] else W, b) for W, b in super()._fetch()]
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from jax import lax, nn
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Network, Parameters
 
 jax.config.update("jax_enable_x64", True)
@@ -122,7 +122,7 @@ class Model(_backend.Model):
         self._forward_sample = self._sample
         self._sample(np.zeros(self.network.n_in, self.dtype), np.empty(self.network.n_out, self.dtype))
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return [(np.asarray(W), np.asarray(b)) for W, b in self._layers]
 
     def _sample(self, x: Array, out: Array) -> None:

@@ -20,7 +20,7 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, LayerArrays
 from impls._network import Network, Parameters
 
 NODES = {
@@ -100,7 +100,7 @@ class Model(_backend.Model):
 
         return sample
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return self._parameters
 
     def _forward_batch(self, X: Array) -> Array:

@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPRegressor
 from sklearn.neural_network._base import squared_loss
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Network, Parameters
 
 ACTIVATIONS = {"sigmoid": "logistic"}
@@ -44,7 +44,7 @@ class Model(_backend.Model):
         self._estimator.intercepts_ = [b.astype(self.dtype) for _, b in parameters]
         self._forward_sample = self._sample
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return list(zip(self._estimator.coefs_, self._estimator.intercepts_, strict=True))
 
     def _sample(self, x: Array, out: Array) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, addmm, mm
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from impls import _backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Network, Parameters
 
 Tensors = list[Tensor]
@@ -110,7 +110,7 @@ class Model(_backend.Model):
         self._biases = [tensor(b.astype(self.dtype)) for _, b in parameters]
         self._forward_sample = self._sample_function()
 
-    def _fetch(self) -> Gradient:
+    def _fetch(self) -> LayerArrays:
         return [(W.numpy(), b.numpy()) for W, b in zip(self._weights, self._biases, strict=True)]
 
     def _sample_function(self) -> Callable[[Array, Array], object]:

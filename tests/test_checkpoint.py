@@ -1,0 +1,116 @@
+"""Checkpoints: gone on with, dropped, refused, and lost without harm."""
+
+import json
+
+import pytest
+
+from bench.checkpoint import Checkpoint, source_digest
+from bench.records import files
+from bench.records.files import RecordError
+from bench.records.schema import ScaleState, SpeedState
+from impls import load
+from tests.test_records import row
+
+SETTINGS = {"machine": {"cpu": "µ"}, "backends": ["graph"]}
+
+
+def a_state(*rows, settings=SETTINGS, started="first"):
+    return ScaleState(settings=settings, started=started, rows=list(rows), not_run=[], compile=[], processes=[])
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def checkpoint(tmp_path, said):
+    return Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+
+
+def test_without_a_file_a_run_begins(checkpoint, said):
+    assert checkpoint.begin(a_state(), resume=False) == a_state()
+    assert said == []
+    assert checkpoint.begin(a_state(), resume=True) == a_state()
+    assert said == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
+
+
+def test_resume_goes_on_with_what_was_kept(checkpoint, said):
+    checkpoint.save(a_state(row()))
+    assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
+    assert said == ["going on with the scale that was begun at first"]
+    assert checkpoint.path.exists()
+
+
+def test_without_resume_what_was_kept_is_dropped_and_that_is_said(checkpoint, said):
+    checkpoint.save(a_state(row()))
+    assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
+    assert said == [f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"]
+    assert not checkpoint.path.exists()
+
+
+def test_other_settings_are_named_and_the_file_stays(checkpoint):
+    checkpoint.save(a_state(row()))
+    with pytest.raises(RecordError, match="is of a scale with other backends; without --resume it begins anew"):
+        checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
+    assert files.read(checkpoint.path, ScaleState) == a_state(row())
+
+
+@pytest.mark.parametrize("resume", [True, False])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "mlpbench.run/2"}', '{"schema": "x"}'])
+def test_a_file_that_is_no_checkpoint_is_refused_and_stays(checkpoint, content, resume):
+    checkpoint.path.parent.mkdir()
+    checkpoint.path.write_text(content)
+    with pytest.raises(RecordError, match=r"scale\.partial\.json"):
+        checkpoint.check(resume)
+    assert checkpoint.path.read_text() == content
+
+
+def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, said):
+    checkpoint.save(a_state())
+    damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
+    checkpoint.path.write_text(json.dumps(damaged))
+    with pytest.raises(RecordError, match=r"is not a valid mlpbench\.scale-state/2 document: rows"):
+        checkpoint.check(resume=True)
+    checkpoint.check(resume=False)
+    checkpoint.begin(a_state(), resume=False)
+    assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
+
+
+def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_path, said):
+    (tmp_path / "results").write_text("a file")
+    checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+    for number in range(3):
+        checkpoint.save(a_state(*[row()] * number))
+    assert len(checkpoint.state.rows) == 2
+    (line,) = said
+    assert line.endswith("the scale goes on, and cannot be resumed")
+
+
+def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, said):
+    with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
+        raise KeyboardInterrupt
+    assert said == []
+    checkpoint.save(a_state())
+    with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
+        raise KeyboardInterrupt
+    assert said == ["interrupted; the same command with --resume goes on"]
+
+
+def test_commands_have_files_of_their_own(tmp_path, said):
+    other = Checkpoint(tmp_path, "speed", SpeedState, said.append)
+    other.save(SpeedState(settings={}, started="", seed=1))
+    assert other.path.name == "speed.partial.json"
+    other.clear()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_digest_of_the_sources_knows_a_third_partys_module(tmp_path, monkeypatch, third_party):
+    third_party("digested")
+    backend = load("digested")
+    before = source_digest([backend])
+    assert before == source_digest([backend])
+    assert before != source_digest([])
+    path = next((tmp_path / "packages").glob("digested*.py"))
+    path.write_text(path.read_text() + "# changed\n")
+    assert source_digest([backend]) != before
