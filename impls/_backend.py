@@ -91,7 +91,7 @@ class Model(ABC):
     def loss(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> float:
         """Loss of X (batch, n_in) against the targets Y (batch, n_out), its mean or sum over the batch.
 
-        Like ``gradient`` and ``train`` it raises OperationLacking where the backend ``lacks`` it.
+        Raises UnsupportedOperation, like ``gradient`` and ``train``, where the backend does not support it.
         """
         self._require("loss")
         X, Y = self._samples(X, Y)

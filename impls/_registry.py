@@ -85,7 +85,7 @@ class Backend:
         return (self.model.__doc__ or "").strip().split("\n")[0]
 
     def lacks(self, network: Network) -> Mapping[str, str]:
-        """What it has not for a network: of "loss", "gradient" and "train", each with the reason."""
+        """The operations of "loss", "gradient" and "train" that it does not support for a network, with reasons."""
         return self.model.lacks(network)
 
     def build(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from impls import Backend
-from impls._backend import Array, Descent, Gradient
+from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Parameters
 from impls.numpy_plain import Model
 
