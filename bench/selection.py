@@ -16,6 +16,7 @@ STORY = (
     "numpy_plain",
     "numpy_vectorized",
     "numba_plain",
+    "numba_jit",
     "numba_simd",
 )
 """The order of the tables; the other backends follow as ``impls.names`` lists them."""
