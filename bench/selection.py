@@ -16,6 +16,7 @@ TABLE_ORDER = (
     "numpy_plain",
     "numpy_vectorized",
     "numba_plain",
+    "numba_jit",
     "numba_simd",
 )
 """The order of the tables; the other backends follow as ``impls.names`` lists them."""

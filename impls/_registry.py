@@ -19,7 +19,7 @@ from impls._backend import Model
 from impls._network import Network
 
 GROUP = "mlpbench.backends"
-LEADING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
+LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "numba_simd", "graph")
 """Names listed first, in the order of the story; the others follow by name."""
 
 

@@ -16,7 +16,7 @@ def unknown(monkeypatch):
 
 def test_names_begin_with_the_story():
     names = impls.names()
-    assert names[:3] == ["python_loops", "numpy_vectorized", "numba_simd"]
+    assert names[:4] == ["python_loops", "numpy_vectorized", "numba_jit", "numba_simd"]
     assert {"python_loops_ndarray", "numpy_plain", "numba_plain"} <= set(names)
     assert not any(name.startswith("_") for name in names)
 

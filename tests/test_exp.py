@@ -1,0 +1,110 @@
+"""The vectorizable exponential of numba_jit beside 40 digits, at the ends of its range, and beyond them."""
+
+import re
+
+import mpmath
+import numpy as np
+import pytest
+from numba import njit
+
+from impls import _exp
+
+RANDOM = np.random.default_rng(0)
+DTYPES = (np.float64, np.float32)
+ENDS = {np.float64: (-745.0, 709.7), np.float32: (-103.2, 88.7)}
+"""exp is a denormal number at the one, and still finite at the other."""
+
+
+@njit(**_exp.OPTIONS)
+def exps(z):
+    for i in range(len(z)):
+        z[i] = _exp.exp(z[i])
+
+
+@njit(**_exp.OPTIONS)
+def tanhs(z):
+    for i in range(len(z)):
+        z[i] = _exp.tanh(z[i])
+
+
+def computed(compute, points, dtype):
+    values = np.array(points, dtype)
+    compute(values)
+    assert values.dtype == dtype
+    return values
+
+
+def worst(exact, points, values, dtype):
+    """The largest error in units in the last place; those of denormal numbers are all alike."""
+    with mpmath.workdps(40):
+        rights = [exact(mpmath.mpf(float(x))) for x in points]
+        return max(
+            float(abs(mpmath.mpf(float(value)) - right) / float(np.spacing(abs(dtype(right)))))
+            for value, right in zip(values, rights, strict=True)
+        )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_to_one_ulp(dtype):
+    points = np.concatenate([RANDOM.uniform(*ENDS[dtype], 4000), RANDOM.normal(size=2000), [0, *ENDS[dtype]]])
+    points = points.astype(dtype)
+    assert worst(mpmath.exp, points, computed(exps, points, dtype), dtype) <= 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_exp_to_one_ulp_where_it_is_denormal(dtype):
+    low, _ = ENDS[dtype]
+    points = RANDOM.uniform(low, np.log(np.finfo(dtype).tiny), 1000).astype(dtype)
+    values = computed(exps, points, dtype)
+    assert (values < np.finfo(dtype).tiny).all()
+    assert len(set(values)) > 500  # they are not all flushed to zero
+    assert worst(mpmath.exp, points, values, dtype) <= 1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tanh_to_three_ulp_also_where_it_is_small(dtype):
+    small = 10.0 ** RANDOM.uniform(-30, 0, 1000)
+    points = np.concatenate([RANDOM.normal(size=3000), RANDOM.uniform(-25, 25, 1000), small, -small]).astype(dtype)
+    assert worst(mpmath.tanh, points, computed(tanhs, points, dtype), dtype) <= 3
+
+
+@pytest.mark.parametrize(
+    ("compute", "points", "values"),
+    [
+        (exps, [-np.inf, -1e4, 0, -0.0, 1e4, np.inf, np.nan], [0, 0, 1, 1, np.inf, np.inf, np.nan]),
+        (tanhs, [-np.inf, -1e4, 0, -0.0, 1e4, np.inf, np.nan], [-1, -1, 0, -0.0, 1, 1, np.nan]),
+    ],
+    ids=["exp", "tanh"],
+)
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("length", [1, 5, 40])
+def test_beyond_the_ends(compute, points, values, dtype, length):
+    """Alone, where no vector is filled, and many times over."""
+    for point, value in zip(points, values, strict=True):
+        found = computed(compute, np.full(length, point), dtype)
+        np.testing.assert_array_equal(found, np.full(length, value, dtype))
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(np.full(length, value, dtype)))
+
+
+@pytest.mark.parametrize(("dtype", "finite", "overflowing"), [(np.float64, 709.78, 709.79), (np.float32, 88.72, 88.73)])
+def test_exp_overflows_where_it_should(dtype, finite, overflowing):
+    values = computed(exps, [finite, overflowing], dtype)
+    assert np.isfinite(values[0])
+    assert values[1] == np.inf
+
+
+@pytest.mark.parametrize("found", [_exp.P64, _exp.P32], ids=["float64", "float32"])
+def test_the_coefficients_are_those_of_the_interpolation(found):
+    with mpmath.workdps(40):
+        reach = mpmath.log(2) / 2
+        right = mpmath.chebyfit(lambda r: (mpmath.expm1(r) - r) / r**2 if r else 0.5, [-reach, reach], len(found))
+        assert [type(found[0])(c) for c in right] == list(found)
+
+
+@pytest.mark.parametrize("compute", [exps, tanhs])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_llvm_makes_vectors_of_it(compute, dtype):
+    computed(compute, [0.0], dtype)
+    kind = "double" if dtype == np.float64 else "float"
+    code = compute.inspect_llvm()[next(s for s in compute.signatures if s[0].dtype.name == np.dtype(dtype).name)]
+    assert re.search(rf"fmul contract <\d+ x {kind}>", code)
