@@ -24,6 +24,9 @@ def row(network, arm, ratio, **changes):
         "operation": "forward",
         "batch": 1,
         "dtype": "float64",
+        "threads": 1,
+        "epochs": 1,
+        "batches": None,
         "backend": "python_loops" if arm == "A/A" else arm,
         "arm": arm,
         "reference": "python_loops",
@@ -39,7 +42,8 @@ def row(network, arm, ratio, **changes):
 
 def run_of(rows):
     fields = {"version": "0", "started": "", "finished": "", "machine": {}, "options": {}, "effort": {}, "seed": 0}
-    return Run(command="run", rows=rows, processes=[], compile=[], **fields)
+    parts = {name: [] for name in ("compile", "roofline", "processes") if name in Run.model_fields}
+    return Run(command="run", rows=rows, **parts, **fields)
 
 
 def all_rows():

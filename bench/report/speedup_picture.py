@@ -22,7 +22,6 @@ from bench.records.schema import Latest, Run, TimingRow
 from bench.report import drawing, tables
 from bench.report.drawing import INK, STYLE, TONES
 from impls import Network
-from pairbench.measure import AA
 
 NAME = "speedups"
 NETWORKS = ("3-3-1", "100-100-50-10")
@@ -61,12 +60,15 @@ def draw_speedups(run: Run, folder: Path) -> Path:
 
 
 def _rows(run: Run, network: str) -> list[TimingRow]:
-    """The rows of the forward pass of one sample, in the run's first dtype. Raises RecordError where there are none."""
+    """The rows of the forward pass of one sample, in the run's first dtype, without the A/A control.
+
+    Raises RecordError where there are none.
+    """
     sizes = list(Network.parse(network).layer_sizes)
     found = [
         row
         for row in run.rows
-        if (row.layer_sizes, row.operation, row.batch) == (sizes, "forward", 1) and row.arm != AA
+        if (row.layer_sizes, row.operation, row.batch) == (sizes, "forward", 1) and row.arm == row.backend
     ]
     rows = [row for row in found if row.dtype == found[0].dtype]
     if not any(row.speedup for row in rows):
