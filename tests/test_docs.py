@@ -14,6 +14,7 @@ ROOT = docs.ROOT
 PAGES = [
     *(ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+    *(ROOT / "results" / name for name in ("README.md", "tutorials/README.md")),
 ]
 CHANGELOG = ROOT / "CHANGELOG.md"
 GLOSSARY = ROOT / "docs" / "glossary.md"
@@ -69,9 +70,9 @@ def test_the_glossary_is_complete():
 
 def test_the_changelog_leads_somewhere():
     assert docs.check_links(CHANGELOG, text_of(CHANGELOG)) == []
-    modules = re.findall(r"^\| `[\w/]+\.py` \| (.+) \|$", text_of(CHANGELOG), re.MULTILINE)
+    unreleased = text_of(CHANGELOG).partition("## [Unreleased]")[2].partition("\n## ")[0]
+    modules = re.findall(r"^\| `[\w/]+\.py` \| (.+) \|$", unreleased, re.MULTILINE)
     new = [path for cell in modules for path in re.findall(r"`([\w/]+\.py)`", cell)]
-    assert len(new) > 40
     assert [path for path in new if not (ROOT / path).is_file()] == []
 
 
