@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from bench.proof import verify
+from bench.proof.mutants import MUTANTS
 from tests import docs
 
 ROOT = docs.ROOT
@@ -74,6 +76,13 @@ def test_the_changelog_leads_somewhere():
     modules = re.findall(r"^\| `[\w/]+\.py` \| (.+) \|$", unreleased, re.MULTILINE)
     new = [path for cell in modules for path in re.findall(r"`([\w/]+\.py)`", cell)]
     assert [path for path in new if not (ROOT / path).is_file()] == []
+
+
+def test_counts_are_those_of_the_proof():
+    text = " ".join(text_of(ROOT / "docs" / "proof.md").split())
+    assert f"`mutants: {len(MUTANTS)} of {len(MUTANTS)} killed`" in text
+    assert len([*verify.NETWORKS, verify.LARGE]) == 13
+    assert "thirteen networks" in text
 
 
 def test_every_page_is_linked_from_the_readme():
