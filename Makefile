@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so that they may share the machine with each other.
 BOTH := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast gate lint clean
+.PHONY: install bench test test-fast gate pictures lint clean
 
 install: $(VENV)/test
 
@@ -23,6 +23,9 @@ test-fast: $(VENV)/test
 
 gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
+
+pictures: $(VENV)/test
+	$(BIN)/python -m bench.report.speedup_picture $(or $(RUN),results/latest.json) results
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

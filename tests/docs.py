@@ -1,0 +1,323 @@
+"""Checks of the documentation: blocks of code, command lines, links, glossary, settings. Each says what is wrong."""
+
+import ast
+import importlib
+import io
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import click
+
+import impls
+from bench.cli.main import cli
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "docs" / "examples" / "mlpbench-example-backend"
+OTHERS = {"yours", "numpy_einsum"}
+"""Backends in command lines that this project does not hold: the reader's own, and that of the example package."""
+
+CASES = re.compile(r"\d+(-\d+)+")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced code block: its language, its text, and the line of the file that it begins in."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(text: str) -> list[Block]:
+    """The fenced code blocks of a page."""
+    found = []
+    for match in re.finditer(r"^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        found.append(Block(match[1], match[2], text.count("\n", 0, match.start()) + 1))
+    return found
+
+
+def prose(text: str) -> str:
+    """A page without its fenced code blocks."""
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def check_page(path: Path, text: str | None = None) -> list[str]:
+    """What is wrong in a page: its blocks, but for what running them shows, its command lines and its links."""
+    text = path.read_text(encoding="utf-8") if text is None else text
+    found = []
+    for block in blocks(text):
+        check = CHECKS.get(block.language)
+        reasons = check(block.text) if check else [f"a block of {block.language or 'no language'} cannot be checked"]
+        found += [f"line {block.line}: {reason}" for reason in reasons]
+    for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(text)):
+        if span.split()[0] in ("mlpbench", "make", "pytest") and " " in span:
+            found += check_command(span)
+    return found + check_links(path, text)
+
+
+def check_python(text: str) -> list[str]:
+    """A block of Python must at least be Python; ``run_python`` runs it."""
+    try:
+        ast.parse(text)
+    except SyntaxError as error:
+        return [f"is not Python: {error}"]
+    return []
+
+
+def run_python(block_texts: list[str], folder: Path) -> list[str]:
+    """Run the blocks of a page in order, in one process each with those before; what they print must be what is shown.
+
+    A block shows its output in the comments that are its last lines.
+    """
+    found = []
+    for number, text in enumerate(block_texts):
+        marker = "=== the block begins ==="
+        source = "\n".join([*block_texts[:number], f"print({marker!r})", text])
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            [sys.executable, "-c", source], cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            found.append(f"Python block {number + 1} fails: {done.stderr.strip().splitlines()[-1]}")
+            continue
+        printed = done.stdout.partition(marker + "\n")[2].splitlines()
+        shown = shown_output(text)
+        if printed != shown:
+            found.append(f"Python block {number + 1} prints {printed}, and shows {shown}")
+    return found
+
+
+def shown_output(text: str) -> list[str]:
+    """The comments at the end of a block."""
+    lines = text.rstrip().splitlines()
+    first = len(lines)
+    while first and lines[first - 1].startswith("#"):
+        first -= 1
+    return [line.removeprefix("#").removeprefix(" ") for line in lines[first:]]
+
+
+def check_shell(text: str) -> list[str]:
+    """Every line of a shell block must be a command that exists, with options that exist."""
+    return [reason for line in commands(text) for reason in check_command(line)]
+
+
+def commands(text: str) -> Iterator[str]:
+    """The command lines of a block: all lines but comments; in a session with ``$``, those after a ``$``."""
+    joined = text.replace("\\\n", " ")
+    lines = [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if any(line.startswith("$ ") for line in lines):
+        lines = [line.removeprefix("$ ") for line in lines if line.startswith("$ ")]
+    yield from lines
+
+
+def check_command(line: str) -> list[str]:
+    """What is wrong with a command line."""
+    words = shlex.split(line)
+    program = words[0].removeprefix(".venv/bin/")
+    check = PROGRAMS.get(program)
+    reason = f"{program} is no program that the documentation may use" if check is None else check(words[1:])
+    return [f"`{line}`: {reason}"] if reason else []
+
+
+def check_mlpbench(words: list[str]) -> str | None:
+    """Parse a command line of mlpbench with the tree of its commands."""
+    command: click.Command = cli
+    context = click.Context(cli, info_name="mlpbench")
+    path = ["mlpbench"]
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        name, *words = words
+        path.append(name)
+        inner = command.get_command(context, name)
+        if inner is None:
+            return f"{' '.join(path)} is no command"
+        command, context = inner, click.Context(inner, info_name=name, parent=context)
+    try:
+        with redirect_stdout(io.StringIO()):  # --help would print
+            options = command.make_context(path[-1], list(words), parent=context.parent).params
+    except click.exceptions.Exit:  # --help, --version
+        return None
+    except click.UsageError as error:
+        return error.format_message()
+    return check_values(options)
+
+
+def check_values(options: dict) -> str | None:
+    """Backends and networks that are named must be such."""
+    named = [*(options.get("backend") or ()), *(options.get(key) for key in ("a", "b") if options.get(key))]
+    named += options.get("names") or ()
+    unknown = {name for name in named if name not in {*impls.names(), *OTHERS}}
+    if unknown:
+        return f"{', '.join(sorted(unknown))}: no such backend"
+    wrong = [name for name in options.get("network") or () if not CASES.fullmatch(name)]
+    return f"{wrong[0]} is no network" if wrong else None
+
+
+@cache
+def pytest_options() -> set[str]:
+    """All options of pytest with the plugins of this project."""
+    command = [sys.executable, "-m", "pytest", "--help"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(re.findall(r"(?<![\w-])(--?[a-zA-Z][\w-]*)", done.stdout))
+
+
+def check_pytest(words: list[str]) -> str | None:
+    """Options must exist, and files."""
+    for word in words:
+        if word.startswith("-"):
+            if word.partition("=")[0] not in pytest_options():
+                return f"pytest has no option {word.partition('=')[0]}"
+        elif not (ROOT / word).exists():
+            return f"there is no {word}"
+    return None
+
+
+def check_make(words: list[str]) -> str | None:
+    """Targets must exist."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for word in words:
+        if "=" in word:
+            if f"$({word.partition('=')[0]})" not in makefile and f"{word.partition('=')[0]} ?=" not in makefile:
+                return f"the Makefile has no variable {word.partition('=')[0]}"
+        elif not re.search(rf"^{re.escape(word)}:", makefile, re.MULTILINE):
+            return f"the Makefile has no target {word}"
+    return None
+
+
+def check_pip(words: list[str]) -> str | None:
+    """What is installed must be there: files, folders and extras of this project."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    if words[:1] != ["install"]:
+        return "is no installation"
+    for word in words[1:]:
+        path, _, extra = word.partition("[")
+        if extra and extra.rstrip("]") not in extras:
+            return f"there is no extra {extra.rstrip(']')}"
+        if word not in ("-c", "-e") and not (ROOT / path).exists():
+            return f"there is no {path}"
+    return None
+
+
+def check_source(words: list[str]) -> str | None:
+    """The one script that is sourced."""
+    return None if words == [".venv/bin/activate"] else "is no script that make installs"
+
+
+def check_links(path: Path, text: str) -> list[str]:
+    """Relative links and their anchors must resolve."""
+    found = []
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
+        if re.match(r"https?://", target):
+            continue
+        name, _, anchor = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists():
+            found.append(f"the link {target} leads nowhere")
+        elif anchor and anchor not in anchors(file.read_text(encoding="utf-8")):
+            found.append(f"the link {target}: {file.name} has no such heading")
+    return found
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def check_toml(text: str) -> list[str]:
+    """A block of TOML must be a part of the example package's pyproject.toml."""
+    try:
+        shown = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return [f"is not TOML: {error}"]
+    whole = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))
+    return [] if _is_part(shown, whole) else ["is no part of the example package's pyproject.toml"]
+
+
+def _is_part(part: object, whole: object) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _is_part(value, whole[key]) for key, value in part.items())
+    return part == whole
+
+
+def check_mermaid(text: str) -> list[str]:
+    """Every node that an arrow names without a label has a label elsewhere."""
+    first, *lines = text.strip().splitlines()
+    if not re.fullmatch(r"flowchart (TD|LR)", first):
+        return [f"{first} is no kind of diagram that is used here"]
+    labelled = set(re.findall(r"(\w+)\[\"[^\"]+\"\]", text))
+    ends = {end for line in lines for end in re.sub(r"\[\"[^\"]*\"\]", "", line).replace("-->", " ").split()}
+    return [f"{name} has no label" for name in sorted(ends - labelled)]
+
+
+def glossary(text: str) -> dict[str, tuple[str, str]]:
+    """Terms with their sentences and sources."""
+    entries = re.findall(r"^- \*\*(.+?)\*\*: (.+?) Source:\s(.+?)(?=^- |^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    return {term: (" ".join(meaning.split()), " ".join(source.split())) for term, meaning, source in entries}
+
+
+def check_glossary(text: str, terms: set[str]) -> list[str]:
+    """Every term must be there, with one sentence and a source that can be looked up."""
+    entries = glossary(text)
+    found = [f"{term} is missing" for term in sorted(terms - {term.lower() for term in entries})]
+    for term, (meaning, source) in entries.items():
+        if not re.fullmatch(r"[A-Z].*\.", meaning) or re.search(r"\.\s+[A-Z]", meaning):
+            found.append(f"{term} has not one sentence: {meaning}")
+        if not re.search(r"\b(19|20)\d\d\b|https://", source):
+            found.append(f"{term} has no source that can be looked up: {source}")
+    return found
+
+
+def check_settings(text: str) -> list[str]:
+    """Rows of tables that begin with the name of a constant must have its value next."""
+    found = []
+    for name, value in re.findall(r"^\| `((?:bench|pairbench|impls)(?:\.\w+)+)` \| ([^|]+) \|", text, re.MULTILINE):
+        try:
+            actual = resolve(name)
+        except (ImportError, AttributeError) as error:
+            found.append(f"{name}: {error}")
+            continue
+        if actual != ast.literal_eval(value.strip()):
+            found.append(f"{name} is {actual}, not {value.strip()}")
+    return found
+
+
+def resolve(name: str) -> object:
+    """What a dotted name stands for: a module, and attributes of it."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        module = ".".join(parts[:length])
+        try:
+            found = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name is None or not module.startswith(error.name):
+                raise
+            continue
+        for part in parts[length:]:
+            found = getattr(found, part)
+        return found
+    raise ImportError(f"there is no {name}")
+
+
+CHECKS = {
+    "python": check_python,
+    "sh": check_shell,
+    "console": check_shell,
+    "toml": check_toml,
+    "mermaid": check_mermaid,
+}
+PROGRAMS = {
+    "mlpbench": check_mlpbench,
+    "pytest": check_pytest,
+    "make": check_make,
+    "pip": check_pip,
+    "source": check_source,
+}

@@ -1,0 +1,93 @@
+"""The example package in docs/: mlpbench finds its backend, proves it right, and rejects sabotaged copies of it."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.third_party import path_with
+
+# Every test starts processes.
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+EXAMPLE = ROOT / "docs" / "examples" / "mlpbench-example-backend"
+MODULE = "mlpbench_numpy_einsum.py"
+NAME = "numpy_einsum"
+
+SABOTAGE = {
+    "a bias left out": (" + b\n        return inputs, z", "\n        return inputs, z", "forward: "),
+    "a slope left out": (" * DERIVATIVES[self.network.hidden](a)", "", "gradient: "),
+    "an update that climbs": ("W -= descent", "W += descent", "train: new value of W"),
+    "warnings that come through": ("partial(self._quietly, self._write_sample)", "self._write_sample", "contract: "),
+}
+"""What is replaced by what in a copy, and how the reason that the proof gives begins."""
+
+
+def install(folder, *replacement):
+    """What pip would install, a replacement made: the module, and the metadata that pyproject.toml asks for."""
+    source = (EXAMPLE / MODULE).read_text(encoding="utf-8")
+    if replacement:
+        old, new = replacement
+        assert source.count(old) == 1
+        source = source.replace(old, new)
+    folder.mkdir()
+    (folder / MODULE).write_text(source, encoding="utf-8")
+    project = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    info = folder / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n", encoding="utf-8"
+    )
+    points = project["entry-points"]["mlpbench.backends"]
+    lines = ["[mlpbench.backends]", *(f"{name} = {target}" for name, target in points.items()), ""]
+    (info / "entry_points.txt").write_text("\n".join(lines), encoding="utf-8")
+    return folder
+
+
+def mlpbench(folder, *arguments):
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), path_with(folder)])}
+    command = [sys.executable, "-m", "bench", *arguments]
+    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_backend_is_proved_right(tmp_path):
+    done = mlpbench(install(tmp_path / "packages"), "verify", NAME)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for dtype in ("float64", "float32"):
+        assert f"{NAME}, {dtype}" in done.stdout
+    assert "FAILS" not in done.stdout
+
+
+@pytest.mark.parametrize(("old", "new", "reason"), SABOTAGE.values(), ids=SABOTAGE)
+def test_a_sabotaged_copy_is_rejected_with_the_reason(tmp_path, old, new, reason):
+    done = mlpbench(install(tmp_path / "packages", old, new), "verify", NAME)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "FAILS" in done.stdout
+    reasons = [line for line in done.stdout.splitlines() if " ± " in line or "contract: " in line]
+    assert any(reason in line for line in reasons), done.stdout
+
+
+def test_the_backend_can_be_timed(tmp_path):
+    folder = install(tmp_path / "packages")
+    few = ("--quick", "--network", "3-3-1", "--operation", "forward", "--batch", "1")
+    done = mlpbench(folder, "compare", "numpy_plain", NAME, *few)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"time of numpy_plain ÷ time of {NAME}" in done.stdout
+
+
+@pytest.mark.skipif(find_spec("setuptools") is None, reason="building a package without isolation takes setuptools")
+def test_pip_installs_the_package(tmp_path):
+    source = shutil.copytree(EXAMPLE, tmp_path / "source")  # a build leaves files beside the sources
+    target = tmp_path / "packages"
+    options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
+    pip = [sys.executable, "-m", "pip", "install", *options, "--target", target, source]
+    subprocess.run(pip, check=True, capture_output=True, text=True)
+    done = mlpbench(target, "backends")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{NAME} third party installed" in " ".join(done.stdout.split())

@@ -1,0 +1,105 @@
+"""The picture of the speedups: what it shows of a run, and which files it refuses."""
+
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+
+from bench.records import files
+from bench.records.files import RecordError
+from bench.records.schema import Latest, Ratio, Run, TimingRow
+from bench.report import speedup_picture
+
+SPEEDUPS = {
+    "3-3-1": {"python_loops": None, "numpy_plain": (0.352, 0.35, 0.354), "numba_simd": (6.01, 5.98, 6.04)},
+    "100-100-50-10": {"python_loops": None, "numpy_plain": (35.7, 35.3, 36.1), "theirs": (2.0, None, None)},
+}
+
+
+def row(network, arm, ratio, **changes):
+    values = {
+        "layer_sizes": [int(size) for size in network.split("-")],
+        "hidden": "sigmoid",
+        "output": "sigmoid",
+        "loss": "half_squared_error",
+        "operation": "forward",
+        "batch": 1,
+        "dtype": "float64",
+        "threads": 1,
+        "epochs": 1,
+        "batches": None,
+        "backend": "python_loops" if arm == "A/A" else arm,
+        "arm": arm,
+        "reference": "python_loops",
+        "seconds": 1e-6,
+        "speedup": None if ratio is None else Ratio(estimate=ratio[0], low=ratio[1], high=ratio[2]),
+        "ulps": 1.0,
+        "share": 0.1,
+        "ok": True,
+        "reason": "",
+    }
+    return TimingRow(**{**values, **changes})
+
+
+def run_of(rows):
+    fields = {"version": "0", "started": "", "finished": "", "machine": {}, "options": {}, "effort": {}, "seed": 0}
+    parts = {name: [] for name in ("compile", "roofline", "processes") if name in Run.model_fields}
+    return Run(command="run", rows=rows, **parts, **fields)
+
+
+def all_rows():
+    found = [row(network, arm, ratio) for network, arms in SPEEDUPS.items() for arm, ratio in arms.items()]
+    return [*found, row("3-3-1", "A/A", (1.01, 0.99, 1.02)), row("3-3-1", "numpy_plain", (9.99, 9.9, 10.1), batch=64)]
+
+
+def texts(path):
+    tree = ElementTree.parse(path)
+    return [" ".join("".join(one.itertext()).split()) for one in tree.iter("{http://www.w3.org/2000/svg}text")]
+
+
+def test_every_backend_has_its_speedup_and_interval_beside_its_point(tmp_path):
+    shown = texts(speedup_picture.draw_speedups(run_of(all_rows()), tmp_path))
+    for label in ("0.352 [0.350, 0.354]", "6.01 [5.98, 6.04]", "35.7 [35.3, 36.1]", "2.00"):
+        assert label in shown
+    assert shown.count("1, the reference") == 2
+    assert {"forward 3-3-1, 1 sample, float64", "forward 100-100-50-10, 1 sample, float64"} <= set(shown)
+    assert any("logarithmic axis" in one for one in shown)
+    assert "A/A" not in shown
+    assert not any("9.99" in one for one in shown)
+
+
+def test_a_backend_without_a_time_is_shown_as_such(tmp_path):
+    rows = [*all_rows(), row("3-3-1", "broken", None, ok=False, seconds=None, reason="wrong")]
+    shown = texts(speedup_picture.draw_speedups(run_of(rows), tmp_path))
+    assert "broken" in shown
+    assert "no time" in shown
+
+
+def test_the_picture_is_transparent_and_the_same_run_gives_the_same_bytes(tmp_path):
+    first, second = (tmp_path / name for name in ("first", "second"))
+    for folder in (first, second):
+        folder.mkdir()
+        speedup_picture.draw_speedups(run_of(all_rows()), folder)
+    content = (first / "speedups.svg").read_bytes()
+    assert content == (second / "speedups.svg").read_bytes()
+    assert b"fill: #ffffff" not in content
+    assert b"fill: #000000" not in content
+
+
+def test_the_command_follows_the_file_that_names_the_last_run(tmp_path, capsys):
+    files.write(tmp_path / "run-1.json", run_of(all_rows()))
+    files.write(tmp_path / files.LATEST, Latest(file="run-1.json"))
+    for name in ("run-1.json", files.LATEST):
+        assert speedup_picture.main([str(tmp_path / name), str(tmp_path / "pictures")]) == 0
+        assert capsys.readouterr().out == f"{tmp_path / 'pictures' / 'speedups.svg'}\n"
+
+
+def test_a_file_that_is_no_run_is_refused_in_one_line(tmp_path, capsys):
+    (tmp_path / "other.json").write_text("[]")
+    assert speedup_picture.main([str(tmp_path / "other.json"), str(tmp_path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is not an mlpbench document" in line
+
+
+def test_a_run_without_both_networks_is_refused(tmp_path):
+    with pytest.raises(RecordError, match="one sample on 100-100-50-10"):
+        speedup_picture.draw_speedups(run_of([one for one in all_rows() if len(one.layer_sizes) == 3]), tmp_path)
