@@ -18,7 +18,8 @@ from bench.gate import state
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
-from tests.gates import QUICK, ROOT, gate, left_behind, plant, sides, start
+from tests.gates import QUICK, gate, left_behind, plant, sides, start
+from tests.helpers import ROOT
 
 pytestmark = pytest.mark.slow
 

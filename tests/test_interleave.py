@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from bench.cases import Case
 from impls import Network
 from pairbench import interleave, timer
-from pairbench.worker_protocol import Arm, Effort
+from pairbench.worker_protocol import Arm
+from tests.helpers import TINY
 
 FORWARD = Case(Network((3, 3, 1)), "forward", 1)
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 
 
 @given(st.integers(1, 9), st.integers(0, 100))

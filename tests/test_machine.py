@@ -8,14 +8,13 @@ import psutil
 import pytest
 
 from pairbench import machine, threads
+from tests.helpers import python
 
 
-def python(code, **variables):
-    """Standard output of a fresh interpreter whose environment has none of the thread variables but these."""
+def with_threads(code, **variables):
+    """The outcome of a fresh interpreter whose environment has none of the thread variables but these."""
     clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=clean | variables, capture_output=True, text=True, check=False
-    )
+    return python("-c", code, env=clean | variables)
 
 
 def test_the_machine_is_described_in_json():
@@ -88,7 +87,7 @@ def test_a_system_that_does_not_say_is_no_error(monkeypatch):
 
 
 def test_thread_variables_are_in_force():
-    done = python(
+    done = with_threads(
         "from pairbench import threads; threads.limit_own_threads(); import numpy; "
         "import json; print(json.dumps([pool.num_threads for pool in threads.check_thread_counts()]))",
         OPENBLAS_NUM_THREADS="4",
@@ -97,12 +96,12 @@ def test_thread_variables_are_in_force():
 
 
 def test_thread_variables_come_too_late_after_numpy():
-    done = python("import numpy; from pairbench import threads; threads.limit_own_threads()")
+    done = with_threads("import numpy; from pairbench import threads; threads.limit_own_threads()")
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
 def test_thread_variables_that_are_right_already_are_never_too_late():
-    done = python(
+    done = with_threads(
         "import numpy; from pairbench import threads; threads.limit_own_threads()", **threads.thread_environment({})
     )
     assert done.returncode == 0, done.stderr
@@ -111,7 +110,7 @@ def test_thread_variables_that_are_right_already_are_never_too_late():
 def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU alone")
-    done = python(
+    done = with_threads(
         "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
@@ -120,7 +119,7 @@ def test_numba_with_more_threads_is_noticed():
 
 def test_a_library_with_fewer_threads_is_noticed():
     code = "import numba; from pairbench import threads; threads.check_thread_counts(2)"
-    done = python(code, **threads.thread_environment({}))
+    done = with_threads(code, **threads.thread_environment({}))
     assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
 
 

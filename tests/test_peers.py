@@ -1,8 +1,6 @@
 """Peers: equal to the exact result in what they have, and plain about what they lack."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +16,9 @@ from bench.proof import verify
 from bench.records import files, schema
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
 from pairbench import measure, threads
-from pairbench.worker_protocol import Effort
+from tests.helpers import TINY, python
 
-ROOT = Path(__file__).parents[1]
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 
 SIGMOID = Network((3, 3, 1))
 FEW = (
@@ -45,10 +41,8 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def quick(empty_folder, monkeypatch):
     monkeypatch.setattr(commands, "QUICK", TINY)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 class Forward(numpy_plain.Model):
@@ -124,14 +118,7 @@ def test_a_peer_has_the_threads_that_the_environment_says(name, count):
         f"model = impls.load({name!r}).build(network, network.random_parameters())\n"
         "model.forward(numpy.ones((512, 512)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", build + THREADS[name]],
-        env=threads.thread_environment(count=count),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python("-c", build + THREADS[name], env=threads.thread_environment(count=count), check=True)
     assert int(done.stdout) == count
 
 
@@ -166,7 +153,7 @@ def test_arms_in_both_dtypes():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
     monkeypatch.setattr(
         selection, "select_backends", lambda *_: selection.Selection([impls.load("sklearn_mlp")], {}, {})
@@ -185,7 +172,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_compare_with_what_is_lacking(capsys):
     for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
         assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
@@ -193,7 +180,7 @@ def test_compare_with_what_is_lacking(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
     monkeypatch.setattr(proof, "MUTANTS", ())
     assert main(["verify", "sklearn_mlp"]) == 0
@@ -203,7 +190,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
     monkeypatch.setattr(documents_command, "QUICK", TINY)
     arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
@@ -225,7 +212,7 @@ def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
 )
 def test_a_peer_without_its_library_names_the_extra(backend, library):
     code = f"import sys; sys.modules[{library!r}] = None; import impls; impls.load({backend!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = python("-c", code)
     assert done.stderr.splitlines()[-1] == (
         f"impls._registry.BackendNotInstalled: backend {backend} needs {library}, which is not installed: "
         "pip install 'mlpbench[peers]'"

@@ -13,28 +13,7 @@ from pydantic import ValidationError
 
 from bench.records import files, schema
 from bench.records.files import RecordError
-
-
-def row(**changes):
-    fields = {
-        "backend": "numpy_plain",
-        "arm": "numpy_plain",
-        "reference": "python_loops",
-        "layer_sizes": [3, 3, 1],
-        "hidden": "sigmoid",
-        "output": "sigmoid",
-        "loss": "half_squared_error",
-        "operation": "forward",
-        "batch": 1,
-        "dtype": "float64",
-        "seconds": 1e-6,
-        "speedup": schema.Ratio(estimate=2.0, low=1.9, high=2.1),
-        "ulps": 0.5,
-        "share": 0.1,
-        "ok": True,
-        "reason": "",
-    }
-    return schema.TimingRow(**(fields | changes))
+from tests.helpers import timing_row as row
 
 
 def a_run(*rows):

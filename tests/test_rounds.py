@@ -1,6 +1,5 @@
 """A set of processes, and how much of each row it times."""
 
-from pathlib import Path
 from random import Random
 
 import psutil
@@ -12,8 +11,8 @@ from bench.gate.comparison import GateTask, plan_effort
 from impls import Network
 from pairbench import rounds
 from pairbench.rounds import BackendCase, RoundPlan
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
 SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
 

@@ -21,7 +21,7 @@ from pairbench.measure import Measurement, TimingProcess
 from pairbench.progress import NoProgress
 from pairbench.statistics import Interval
 from pairbench.worker_protocol import Sample, TimedGroup
-from tests.test_records import row
+from tests.helpers import timing_row as row
 
 SIZES = st.lists(st.integers(1, 4096), min_size=2, max_size=13, unique=True).map(sorted)
 POSITIVE = st.floats(1e-7, 1e-2)

@@ -23,9 +23,9 @@ from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIO
 from bench.speed.start_times import StartTimes
 from impls import Network
 from pairbench.measure import AA, Measurement, TimingProcess
-from pairbench.worker_protocol import Arm, Effort, Sample, TimedGroup
+from pairbench.worker_protocol import Arm, Sample, TimedGroup
+from tests.helpers import TINY
 
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
 FAST = MachineLimits(
     products={(dtype, "any"): 1e12 for dtype in ("float64", "float32")},

@@ -3,7 +3,6 @@
 import math
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -12,9 +11,8 @@ from bench.tutorials import feedforward, library, quartic, reproduce, xor
 from bench.tutorials.programs import Program
 from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
-from pairbench.worker_protocol import Effort
+from tests.helpers import ROOT, TINY
 
-TINY = Effort(processes=2, budget=0.004, most_blocks=2, slow=1, slow_processes=1, compile=False)
 STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 DOCUMENTS = library.select_tutorials()
 FIGURES = [
@@ -315,7 +313,7 @@ def test_the_committed_pictures_are_shown():
     pytest.importorskip("matplotlib")
     from bench.report import tutorial_pictures
 
-    folder = Path(__file__).parents[1] / "results" / "tutorials"
+    folder = ROOT / "results" / "tutorials"
     page = (folder / "README.md").read_text()
     assert {path.stem for path in folder.glob("*.svg")} == set(tutorial_pictures.PICTURES)
     assert all(f"({name}.svg)" in page for name in tutorial_pictures.PICTURES)
