@@ -130,7 +130,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--budget", "0"), "a budget is a number of seconds above 0"),
         (("--against", "HEAD", "--budget", "nan"), "a budget is a number of seconds above 0"),
         (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
-        (("--against", "HEAD", "--network", "3"), "3"),
+        (("--against", "HEAD", "--network", "3"), "such as 3-3-1"),
         (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
         (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
         (("--baseline-from", "HEAD"), "HEAD has no results/baseline.json"),

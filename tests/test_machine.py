@@ -3,6 +3,7 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -22,7 +23,8 @@ def test_the_machine_is_described_in_json():
     assert json.loads(json.dumps(described, allow_nan=False)) == described
     assert described["cpu"]
     assert described["libraries"]["numpy"]
-    assert described["cpus"] >= 1
+    assert described["cpus"] == os.cpu_count()
+    assert described["cpus_usable"] == len(os.sched_getaffinity(0))
     assert described["blas"]
 
 
@@ -41,13 +43,21 @@ def test_an_unknown_library_has_no_version():
     assert machine.library_version("no-such-distribution") is None
 
 
-def test_conditions_are_those_since_the_start():
+def test_conditions_are_those_since_the_start(monkeypatch):
+    now = {"wall": 100.0, "steal": 7.0, "switches": 40}
+
+    class Times:
+        user, nice, system, irq, softirq, steal = 50.0, 0.0, 0.0, 0.0, 0.0, property(lambda _: now["steal"])
+
+    monkeypatch.setattr("time.monotonic", lambda: now["wall"])
+    monkeypatch.setattr("psutil.cpu_times", Times)
+    switched = SimpleNamespace(num_ctx_switches=lambda: SimpleNamespace(involuntary=now["switches"]))
+    monkeypatch.setattr("psutil.Process", lambda: switched)
     meter = machine.Meter.start()
-    first, second = meter.read(), meter.read()
-    assert 0 <= first.wall_seconds <= second.wall_seconds
-    for conditions in (first, second):
-        assert conditions.involuntary_switches is None or conditions.involuntary_switches >= 0
-        assert conditions.steal_seconds is None or conditions.steal_seconds >= 0
+    now.update(wall=110.0, steal=7.5, switches=43)
+    conditions = meter.read()
+    assert (conditions.wall_seconds, conditions.steal_seconds, conditions.involuntary_switches) == (10.0, 0.5, 3)
+    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (10.0, 3)  # reading changes nothing
 
 
 def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):

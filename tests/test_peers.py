@@ -53,6 +53,9 @@ class Forward(numpy_plain.Model):
         return dict.fromkeys(("loss", "gradient", "train"), "it was not asked to")
 
 
+FORWARD_ONLY = Backend("forward_only", "third party", Forward)
+
+
 def test_the_peers_are_found_whether_or_not_they_are_installed():
     assert set(PEERS) == {"sklearn_mlp", "torch_eager", "torch_compiled", "jax_jit", "onnx_runtime"}
 
@@ -84,14 +87,22 @@ def test_training_in_one_call_is_that_of_the_core(peer):
 
 
 @pytest.mark.parametrize("operation", ["loss", "gradient", "train"])
-def test_what_is_lacking_is_refused_in_one_line(operation):
-    model = loaded("onnx_runtime").build(SIGMOID, SIGMOID.random_parameters())
+@pytest.mark.parametrize(
+    ("make", "name", "reason"),
+    [
+        (lambda: FORWARD_ONLY, "test_peers", "it was not asked to"),
+        (lambda: loaded("onnx_runtime"), "onnx_runtime", "ONNX Runtime runs networks and does not train them"),
+    ],
+    ids=["forward_only", "onnx_runtime"],
+)
+def test_what_is_lacking_is_refused_in_one_line(operation, make, name, reason):
+    model = make().build(SIGMOID, SIGMOID.random_parameters())
     X, Y = np.zeros((2, 3)), np.zeros((2, 1))
     how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
-    text = f"^onnx_runtime has no {operation} for this network: ONNX Runtime runs networks and does not train them$"
+    text = f"^{name} has no {operation} for this network: {reason}$"
     with pytest.raises(UnsupportedOperation, match=text):
         getattr(model, operation)(X, Y, **how)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=text):  # which is what others expect
         getattr(model, operation)(X, Y, **how)
 
 
@@ -131,12 +142,11 @@ def test_what_scikit_learn_lacks_depends_on_the_network(operation):
 
 
 def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
-    backend = Backend("forward_only", "third party", Forward)
-    rows = list(verify.verify_backend(backend))
-    assert len(rows) == verify.count_checks(backend)
+    rows = list(verify.verify_backend(FORWARD_ONLY))
+    assert len(rows) == verify.count_checks(FORWARD_ONLY)
     assert {row.operation for row in rows} == {"forward", "contract"}
     assert all(row.evidence.ok for row in rows)
-    assert {*verify.unsupported_operations([backend])} == {
+    assert {*verify.unsupported_operations([FORWARD_ONLY])} == {
         ("forward_only", operation, "it was not asked to") for operation in ("loss", "gradient", "train")
     }
 

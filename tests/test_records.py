@@ -66,7 +66,7 @@ def test_a_timing_row_has_what_the_design_names():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("field", ["seconds", "ulps", "share"])
 def test_no_nan_and_no_infinity(field, value):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=rf"\n{field}\n"):
         row(**{field: value})
 
 
@@ -74,7 +74,8 @@ def test_no_nan_and_no_infinity(field, value):
     "change", [{"batch": "1"}, {"seconds": "1"}, {"unknown": 1}, {"ok": 1}, {"layer_sizes": "3-3-1"}]
 )
 def test_no_conversions_and_no_unknown_fields(change):
-    with pytest.raises(ValidationError):
+    (field,) = change
+    with pytest.raises(ValidationError, match=rf"^1 validation error for TimingRow\n{field}\n"):
         row(**change)
 
 

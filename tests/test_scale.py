@@ -319,6 +319,7 @@ def test_findings_in_words():
     lines = [str(line) for line in scale_tables.findings(document)]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
+    assert any("told apart" in line for line in lines)
     nothing = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
     assert "none: no backend overtakes another" in nothing
     assert not any("told apart" in line for line in nothing)
