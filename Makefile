@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so that they may share the machine with each other.
 BOTH := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast gate pictures lint clean
+.PHONY: install bench test test-fast mutation gate pictures lint clean
 
 install: $(VENV)/test
 
@@ -20,6 +20,12 @@ test: $(VENV)/test
 
 test-fast: $(VENV)/test
 	$(BIN)/python -m pytest $(BOTH) -m "not slow"
+
+# docs/mutation-testing.md says what survives, and why. Begun anew, for the tests may have changed.
+mutation: $(VENV)/mutation
+	rm -rf mutants
+	$(BIN)/mutmut run --max-children 2
+	$(BIN)/mutmut results
 
 gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
@@ -33,7 +39,7 @@ lint: $(VENV)/lint
 	$(BIN)/mypy
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) mutants
 
 $(VENV)/test: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name one: make PYTHON=python3.12")'
@@ -43,4 +49,8 @@ $(VENV)/test: pyproject.toml constraints.txt
 
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/mutation: $(VENV)/test
+	$(INSTALL) --editable '.[test,mutation]'
 	@touch $@

@@ -1,5 +1,5 @@
 import os
-from pathlib import Path
+import sys
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ import impls
 from impls import Backend, Network
 from pairbench import lock
 from tests import gates
+from tests.helpers import ROOT
 from tests.third_party import install, path_with
 
-ROOT = Path(__file__).parents[1]
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 
 
@@ -29,12 +29,30 @@ def example() -> tuple[Network, list[tuple[np.ndarray, np.ndarray]], list[float]
 
 @pytest.fixture
 def third_party(tmp_path, monkeypatch):
-    """Installs a backend for child processes and this one."""
+    """Installs backends for child processes and this one, and loads what has a body: ``third_party(name, body)``."""
     folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
     monkeypatch.syspath_prepend(folder)
-    return lambda name, *body, **options: install(folder, name, *body, **options)
+
+    def add(name, body="    pass", module=None):
+        monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)  # that of another test
+        if module is not None:  # it may be none that can be loaded
+            return install(folder, name, module=module)
+        install(folder, name, body)
+        return impls.load(name)
+
+    return add
+
+
+@pytest.fixture
+def empty_folder(tmp_path, monkeypatch):
+    """The test is in an empty folder, and its child processes find the project all the same."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    return folder
 
 
 @pytest.fixture

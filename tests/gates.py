@@ -13,8 +13,8 @@ import psutil
 from bench.cli.main import main
 from bench.records import files
 from bench.records.gate_schema import Gate
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "12")
 

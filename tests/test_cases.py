@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 import impls
 from bench.cases import OPERATIONS, Case, select_cases
 from bench.proof.problems import draw_problem
+from bench.proof.targets import flat
 from bench.workload import LEARNING_RATE, timed_call
 from impls import Network
 
@@ -135,8 +136,8 @@ def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
         for thirds in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
     ]
     np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)
-    for mine, other in zip(timed.parameters(), by_hand.parameters(), strict=True):
-        np.testing.assert_allclose(mine[0], other[0], rtol=1e-14)
+    # The same sums in another order, twice: a rounding or two of values of about 1, and some biases are smaller.
+    np.testing.assert_allclose(flat(timed.parameters()), flat(by_hand.parameters()), rtol=1e-14, atol=1e-16)
 
 
 def test_threads_are_part_of_a_case():

@@ -9,7 +9,7 @@ from bench.records import files
 from bench.records.files import RecordError
 from bench.records.schema import ScaleState, SpeedState
 from impls import load
-from tests.test_records import row
+from tests.helpers import timing_row as row
 
 SETTINGS = {"machine": {"cpu": "µ"}, "backends": ["graph"]}
 

@@ -24,14 +24,13 @@ from bench.report import tables
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
-from pairbench.worker_protocol import Effort
+from tests.helpers import ROOT, TINY, one_line_error
+from tests.third_party import OFF
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 COMMANDS = "backends, baseline, compare, error-rates, gate, run, scale, speed, tutorials, verify"
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 FAST = MachineLimits(
     products={("float64", "any"): 1e12},
     exponentials={"float64": 1e12},
@@ -46,23 +45,8 @@ FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 
 @pytest.fixture(autouse=True)
-def in_an_empty_folder(tmp_path, monkeypatch):
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
+def quick(empty_folder, monkeypatch):
     monkeypatch.setattr(run_command, "QUICK", TINY)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-
-
-def one_line_error(capsys, *arguments, status=2):
-    """The one line on standard error of a command line that ends with this status."""
-    assert main(arguments) == status
-    out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.splitlines()
-    assert line.startswith("mlpbench: ")
-    assert "Traceback" not in line
-    return line
 
 
 def test_run_prints_a_table_and_stores_the_results(capsys):
@@ -159,7 +143,7 @@ def test_float32_beside_a_reference_in_float64(capsys):
 
 
 def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
-    third_party("wrong", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    third_party("wrong", OFF)
     assert main(["run", *FEW, "--backend", "wrong", "--json", "run.json"]) == 1
     out = capsys.readouterr().out
     assert re.search(r"^wrong +no time", out, re.MULTILINE)
@@ -403,7 +387,7 @@ def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
 
 
 def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeypatch, third_party):
-    third_party("wrong", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    third_party("wrong", OFF)
     monkeypatch.setattr(suite, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
     assert main(["verify", "wrong"]) == 1
     out, _ = capsys.readouterr()

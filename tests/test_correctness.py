@@ -1,10 +1,15 @@
 """The judgement of the calls that were timed, without processes."""
 
+import math
+
+import numpy as np
 import pytest
 
 from bench import correctness
 from bench.cases import Case
+from bench.proof.targets import Evidence, flat
 from bench.proof.verify import expect_case
+from bench.workload import CallOutcome
 from impls import Backend, Network, numpy_plain
 from pairbench.workload import CheckFailed, require
 
@@ -16,11 +21,12 @@ CASES = [
 ]
 
 
-def judged(model, case):
-    """Check, call and check again, as it is done around the timing."""
+def judged(model, case, meanwhile=lambda ready: None):
+    """Check, call and check again, as it is done around the timing; ``meanwhile`` gets the model that is timed."""
     backend, expectation = Backend("tried", "test", model), expect_case(case)
     call, evidence = correctness.build_verified(backend, case, expectation)
     require(evidence)
+    meanwhile(call.model)
     require(correctness.verify_timed_call(backend, case, expectation, call))
 
 
@@ -57,12 +63,136 @@ def test_a_right_training_passes(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
 def test_a_training_of_fewer_epochs_is_seen(case):
-    with pytest.raises(CheckFailed, match="after a timed training"):
+    with pytest.raises(CheckFailed, match=r"^parameter after a timed training"):
         judged(LastEpochLeftOut, case)
 
 
 @pytest.mark.parametrize("model", [LargerBatches, LastUpdateLeftOut])
 @pytest.mark.parametrize("case", [case for case in CASES if case.batches], ids=str)
 def test_a_training_of_fewer_updates_is_seen(case, model):
-    with pytest.raises(CheckFailed, match="a timed"):
+    with pytest.raises(CheckFailed, match=r"^(loss of a timed epoch|parameter after a timed training)"):
         judged(model, case)
+
+
+SMALL = Network((3, 4, 2))
+WITHOUT_TRAINING = [
+    Case(SMALL, operation, batch, dtype)
+    for dtype in ("float64", "float32")
+    for operation, batch in (("forward", 1), ("forward", 5), ("gradient", 5))
+]
+FORWARD = [case for case in WITHOUT_TRAINING if case.operation == "forward"]
+GRADIENT = [case for case in WITHOUT_TRAINING if case.operation == "gradient"]
+
+
+class Spoiling(numpy_plain.Model):
+    """Right, but for the one result to come that it is told to spoil."""
+
+    number, how = math.inf, None
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        compute = self.forward
+        self.forward = lambda x: self.passed_on(compute(x))
+
+    def gradient(self, *arguments, **options):
+        return self.passed_on(super().gradient(*arguments, **options))
+
+    def passed_on(self, result):
+        self.number -= 1
+        return self.how(result) if self.number == 0 else result
+
+
+def spoiling(number, how):
+    """Tell a model to spoil the result of so many calls from now on."""
+
+    def tell(ready):
+        ready.number, ready.how = number, how
+
+    return tell
+
+
+@pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
+def test_right_results_pass(case):
+    judged(Spoiling, case)
+    judged(Spoiling, case, spoiling(99, None))
+
+
+def larger(result):
+    return (result * 1.001).astype(result.dtype)
+
+
+def in_the_other_dtype(result):
+    return result.astype("float32" if result.dtype == np.float64 else "float64")
+
+
+WRONG_OUTPUTS = {
+    "off": (larger, r"^output\[\d.*\] is .*, not .* ± "),
+    "a list": (np.ndarray.tolist, "^forward returns no array of {dtype}$"),
+    "another dtype": (in_the_other_dtype, "^forward returns no array of {dtype}$"),
+    "another shape": (lambda result: result[None], r"^output has shape \(1, "),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_OUTPUTS)
+@pytest.mark.parametrize("case", FORWARD, ids=str)
+def test_a_wrong_output_of_a_timed_call_is_seen(case, wrong):
+    how, text = WRONG_OUTPUTS[wrong]
+    with pytest.raises(CheckFailed, match=text.format(dtype=case.dtype)):
+        judged(Spoiling, case, spoiling(1, how))
+
+
+def last_bias_off(result):
+    loss, gradient = result
+    dW, db = gradient[-1]
+    return loss, [*gradient[:-1], (dW, larger(db))]
+
+
+WRONG_GRADIENTS = {
+    "loss": (lambda result: (result[0] * 1.001, result[1]), "^loss is "),
+    "slope": (last_bias_off, r"^slope of b\[\d\] in layer 2 is "),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG_GRADIENTS)
+@pytest.mark.parametrize("case", GRADIENT, ids=str)
+def test_a_wrong_gradient_of_a_timed_call_is_seen(case, wrong):
+    how, text = WRONG_GRADIENTS[wrong]
+    with pytest.raises(CheckFailed, match=text):
+        judged(Spoiling, case, spoiling(1, how))
+
+
+@pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
+def test_a_model_that_is_right_in_the_timed_call_alone_is_seen(case):
+    how, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["slope"]
+    with pytest.raises(CheckFailed, match=text):
+        judged(Spoiling, case, spoiling(2, how))
+
+
+def test_what_is_no_array_has_an_error_without_bound():
+    """It would stand in a table beside errors that are numbers."""
+    case = FORWARD[0]
+    found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
+    assert found == Evidence(False, math.inf, math.inf, "forward returns no array of float64")
+    assert found.ok is False
+
+
+class Counted(numpy_plain.Model):
+    """Counts the models."""
+
+    built = 0
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        Counted.built += 1
+
+
+@pytest.mark.parametrize("case", [*WITHOUT_TRAINING, *CASES[::4]], ids=str)
+def test_what_is_timed_is_warm_and_has_not_been_trained(case, monkeypatch):
+    """The model that was checked, unless the check has changed it."""
+    monkeypatch.setattr(Counted, "built", 0)
+    expectation = expect_case(case)
+    call, _ = correctness.build_verified(Backend("counted", "test", Counted), case, expectation)
+    ready = call.model
+    assert Counted.built == (2 if case.operation == "train" else 1)
+    assert ready.dtype == np.dtype(case.dtype)
+    np.testing.assert_array_equal(flat(ready.parameters()), flat(expectation.problem.parameters), strict=True)

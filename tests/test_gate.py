@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.gates import BACKENDS, ROOT, gate, git, left_behind, plant
-from tests.test_plugin import alone_in_pytest
+from tests.gates import BACKENDS, gate, git, left_behind, plant
+from tests.helpers import ROOT, alone_in_pytest
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,8 @@ from bench.cli.main import main
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
-from tests.gates import QUICK, ROOT, gate, left_behind, plant, sides, start
+from tests.gates import QUICK, gate, left_behind, plant, sides, start
+from tests.helpers import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -124,7 +125,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--budget", "0"), "a budget is a number of seconds above 0"),
         (("--against", "HEAD", "--budget", "nan"), "a budget is a number of seconds above 0"),
         (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
-        (("--against", "HEAD", "--network", "3"), "3"),
+        (("--against", "HEAD", "--network", "3"), "such as 3-3-1"),
         (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
         (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
         (("--baseline-from", "HEAD"), "name what to measure against"),

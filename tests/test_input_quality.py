@@ -1,5 +1,7 @@
 """Inputs on which a wrong backend would pass are refused."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -33,9 +35,9 @@ def biased(parameters, layer, value):
 
 
 SICK = {
-    "all ReLUs active": (RELU, lambda p: (biased(p.parameters, 0, 50), p.X), "100% of the ReLUs are active in layer 1"),
-    "all ReLUs dead": (RELU, lambda p: (biased(p.parameters, 1, -90), p.X), "0% of the ReLUs are active in layer 2"),
-    "saturated": (SIGMOID, lambda p: ([(W * 100, b) for W, b in p.parameters], p.X), "units are saturated in layer 1"),
+    "all ReLUs active": (RELU, lambda p: (biased(p.parameters, 0, 50), p.X), "^100% of the ReLUs .* in layer 1$"),
+    "all ReLUs dead": (RELU, lambda p: (biased(p.parameters, 1, -90), p.X), "^0% of the ReLUs are active in layer 2$"),
+    "saturated": (SIGMOID, lambda p: ([(W * 100, b) for W, b in p.parameters], p.X), "saturated in layer 1$"),
     # The scale of inputs on which another suite is known to let a dropped bias pass.
     "inputs of ten million": (RELU, lambda p: (p.parameters, p.X * 1e16), "the same with the bias of layer 1 dropped"),
     "no bias": (SIGMOID, lambda p: ([(W, 0 * b) for W, b in p.parameters], p.X), "with the bias of layer 1 dropped"),
@@ -49,7 +51,7 @@ def test_sick_inputs_are_refused(case):
     network, spoil, text = SICK[case]
     drawn = problem(network)
     parameters, X = spoil(drawn)
-    assert text in input_quality.find_fault(network, "float64", parameters, X, drawn.Y)
+    assert re.search(text, input_quality.find_fault(network, "float64", parameters, X, drawn.Y))
 
 
 def test_targets_that_are_the_outputs_are_refused():

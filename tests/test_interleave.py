@@ -14,11 +14,10 @@ from bench.arms import Arm
 from bench.cases import Case
 from impls import Network
 from pairbench import interleave, timer
-from pairbench.worker_protocol import Effort
 from pairbench.workload import TimedCall
+from tests.helpers import TINY
 
 FORWARD = Case(Network((3, 3, 1)), "forward", 1)
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 
 
 @given(st.integers(1, 9), st.integers(0, 100))

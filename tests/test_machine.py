@@ -3,19 +3,19 @@ import os
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from pairbench import machine, threads
+from tests.helpers import python
 
 
-def python(code, **variables):
-    """Standard output of a fresh interpreter whose environment has none of the thread variables but these."""
+def with_threads(code, **variables):
+    """The outcome of a fresh interpreter whose environment has none of the thread variables but these."""
     clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
-    return subprocess.run(
-        [sys.executable, "-c", code], env=clean | variables, capture_output=True, text=True, check=False
-    )
+    return python("-c", code, env=clean | variables)
 
 
 def test_the_machine_is_described_in_json():
@@ -23,7 +23,8 @@ def test_the_machine_is_described_in_json():
     assert json.loads(json.dumps(described, allow_nan=False)) == described
     assert described["cpu"]
     assert described["libraries"]["numpy"]
-    assert described["cpus"] >= 1
+    assert described["cpus"] == os.cpu_count()
+    assert described["cpus_usable"] == len(os.sched_getaffinity(0))
     assert described["blas"]
 
 
@@ -42,13 +43,21 @@ def test_an_unknown_library_has_no_version():
     assert machine.library_version("no-such-distribution") is None
 
 
-def test_conditions_are_those_since_the_start():
+def test_conditions_are_those_since_the_start(monkeypatch):
+    now = {"wall": 100.0, "steal": 7.0, "switches": 40}
+
+    class Times:
+        user, nice, system, irq, softirq, steal = 50.0, 0.0, 0.0, 0.0, 0.0, property(lambda _: now["steal"])
+
+    monkeypatch.setattr("time.monotonic", lambda: now["wall"])
+    monkeypatch.setattr("psutil.cpu_times", Times)
+    switched = SimpleNamespace(num_ctx_switches=lambda: SimpleNamespace(involuntary=now["switches"]))
+    monkeypatch.setattr("psutil.Process", lambda: switched)
     meter = machine.Meter.start()
-    first, second = meter.read(), meter.read()
-    assert 0 <= first.wall_seconds <= second.wall_seconds
-    for conditions in (first, second):
-        assert conditions.involuntary_switches is None or conditions.involuntary_switches >= 0
-        assert conditions.steal_seconds is None or conditions.steal_seconds >= 0
+    now.update(wall=110.0, steal=7.5, switches=43)
+    conditions = meter.read()
+    assert (conditions.wall_seconds, conditions.steal_seconds, conditions.involuntary_switches) == (10.0, 0.5, 3)
+    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (10.0, 3)  # reading changes nothing
 
 
 def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
@@ -88,7 +97,7 @@ def test_a_system_that_does_not_say_is_no_error(monkeypatch):
 
 
 def test_thread_variables_are_in_force():
-    done = python(
+    done = with_threads(
         "from pairbench import threads; threads.limit_own_threads(); import numpy; "
         "import json; print(json.dumps([pool.num_threads for pool in threads.check_thread_counts()]))",
         OPENBLAS_NUM_THREADS="4",
@@ -97,12 +106,12 @@ def test_thread_variables_are_in_force():
 
 
 def test_thread_variables_come_too_late_after_numpy():
-    done = python("import numpy; from pairbench import threads; threads.limit_own_threads()")
+    done = with_threads("import numpy; from pairbench import threads; threads.limit_own_threads()")
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
 def test_thread_variables_that_are_right_already_are_never_too_late():
-    done = python(
+    done = with_threads(
         "import numpy; from pairbench import threads; threads.limit_own_threads()", **threads.thread_environment({})
     )
     assert done.returncode == 0, done.stderr
@@ -111,7 +120,7 @@ def test_thread_variables_that_are_right_already_are_never_too_late():
 def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one CPU alone")
-    done = python(
+    done = with_threads(
         "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
@@ -120,7 +129,7 @@ def test_numba_with_more_threads_is_noticed():
 
 def test_a_library_with_fewer_threads_is_noticed():
     code = "import numba; from pairbench import threads; threads.check_thread_counts(2)"
-    done = python(code, **threads.thread_environment({}))
+    done = with_threads(code, **threads.thread_environment({}))
     assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
 
 

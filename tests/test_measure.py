@@ -1,5 +1,7 @@
 """Runs in worker processes: what they give, and what happens when a backend misbehaves."""
 
+import re
+
 import psutil
 import pytest
 
@@ -11,9 +13,10 @@ from bench.measure import first_results, measure_cases, measure_compile_time
 from bench.proof.verify import expect_case
 from bench.records.timing_rows import timing_rows
 from impls import Network
+from pairbench.progress import NoProgress
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
-from pairbench.worker_protocol import CallJob, Effort, TimeJob
-from tests.third_party import install, path_with
+from pairbench.worker_protocol import CallJob, TimeJob
+from tests.helpers import TINY, CountedProgress
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
@@ -22,36 +25,11 @@ SMALL = Network((3, 3, 1))
 FORWARD = Case(SMALL, "forward", 1)
 BATCH = Case(SMALL, "forward", 64)
 TRAIN = Case(SMALL, "train", 64)
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
-
-
-class Silent:
-    def start(self, steps):
-        self.steps, self.done = steps, 0
-
-    def stage(self, text):
-        pass
-
-    def advance(self):
-        self.done += 1
-
-
-@pytest.fixture
-def third_party(tmp_path, monkeypatch):
-    """Installs backends for child processes and this one: ``third_party(name, body)``."""
-    monkeypatch.setenv("PYTHONPATH", path_with(tmp_path))
-    monkeypatch.syspath_prepend(tmp_path)
-
-    def add(name, body):
-        install(tmp_path, name, body)
-        return impls.load(name)
-
-    return add
 
 
 def measured(cases, *backends, effort=TINY):
     groups = [arms_of_case(case, impls.load("python_loops"), backends) for case in cases]
-    measurement = measure_cases(groups, effort, 1, Silent())
+    measurement = measure_cases(groups, effort, 1, NoProgress())
     names = ["python_loops", *(backend.name for backend in backends)]
     return {(row.arm, row.operation): row for row in timing_rows(measurement, names)}, measurement
 
@@ -63,7 +41,7 @@ def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
         assert row.ok
         assert row.seconds > 0
         assert row.speedup.low <= row.speedup.estimate <= row.speedup.high
-        assert row.ulps >= 0
+        assert row.ulps < 100  # the bound, with such sums
         assert row.backend == ("python_loops" if arm == "A/A" else arm)
     assert found["python_loops", "train"].speedup.estimate == 1
     assert len(measurement.processes) == 2
@@ -75,9 +53,9 @@ def test_a_run_has_a_row_for_every_arm_and_pairs_that_agree():
 
 
 def test_progress_reaches_its_end():
-    silent = Silent()
-    measure_cases([arms_of_case(FORWARD, impls.load("python_loops"), [])], TINY, 1, silent)
-    assert silent.done == silent.steps
+    progress = CountedProgress()
+    measure_cases([arms_of_case(FORWARD, impls.load("python_loops"), [])], TINY, 1, progress)
+    assert progress.done == progress.steps > 0
 
 
 def test_a_reference_without_the_dtype_runs_in_its_own():
@@ -132,17 +110,18 @@ def test_a_backend_that_dies_while_it_is_timed_is_named(third_party):
     late = third_party(
         "late",
         """
-    calls = 0
+    calls = 0  # of the case; its own, for the contract is tried on other models
 
     def _forward_batch(self, X):
-        Model.calls += 1
-        if Model.calls > 50:
+        self.calls += len(X) == 64
+        time.sleep(0.001)  # so that one call is enough for an estimate, after the check and one that does not count
+        if self.calls > 3:
             os._exit(0)
         return super()._forward_batch(X)
 """,
     )
     found, measurement = measured([BATCH], late)
-    assert found["late", "forward"].reason.startswith("its process ended with status 0 while")
+    assert found["late", "forward"].reason == "its process ended with status 0 while timing"
     assert found["python_loops", "forward"].ok
     assert found["A/A", "forward"].speedup is not None
     assert len(measurement.processes) == 2
@@ -164,14 +143,15 @@ def test_a_backend_that_hangs_is_named(third_party):
 
 
 WRONG = "return super()._forward_batch(X) + 1e-9"
+OUTPUT = r"^output\[\d+, 0\] is .*, not "
 
 
 @pytest.mark.parametrize(
     ("body", "case", "text"),
     [
-        (f"def _forward_batch(self, X): {WRONG}", BATCH, ""),
-        ("def _forward_batch(self, X): raise RuntimeError('two\\nlines')", BATCH, "RuntimeError: two lines"),
-        ("def _train(self, X, Y, size, epochs, *rest): return [0.0] * epochs", TRAIN, ""),
+        (f"def _forward_batch(self, X): {WRONG}", BATCH, OUTPUT),
+        ("def _forward_batch(self, X): raise RuntimeError('two\\nlines')", BATCH, "^RuntimeError: two lines"),
+        ("def _train(self, X, Y, descent): return [0.0] * descent.epochs", TRAIN, r"^new value of .* in layer \d is "),
     ],
     ids=["wrong", "raising", "lazy"],
 )
@@ -181,7 +161,7 @@ def test_a_wrong_backend_gets_no_time(third_party, body, case, text):
     assert not row.ok
     assert row.seconds is None
     assert row.speedup is None
-    assert text in row.reason
+    assert re.search(text, row.reason), row.reason
     assert len(row.reason.splitlines()) == 1
     assert found["numpy_plain", case.operation].ok
 
@@ -190,8 +170,8 @@ LATER = """
     calls = 0
 
     def {method}:
-        Model.calls += 1
-        if Model.calls <= {calls}:
+        self.calls += 1
+        if self.calls <= {calls}:
             return super().{call}
         {then}
 """
@@ -205,35 +185,34 @@ LATER = """
             "_forward_batch(X)",
             "return super()._forward_batch(X) * (1 + 1e-6)",
             BATCH,
-            "",
+            OUTPUT,
         ),
         (
             "_train(self, X, Y, descent)",
             "_train(X, Y, descent)",
             "return [self._loss(X, Y)] * descent.epochs",
             TRAIN,
-            "parameter after a timed training",
+            "^parameter after a timed training",
         ),
         (
             "_forward_batch(self, X)",
             "_forward_batch(X)",
             "raise MemoryError('no more')",
             BATCH,
-            "MemoryError: no more",
+            "^MemoryError: no more",
         ),
     ],
     ids=["wrong", "lazy", "raising"],
 )
 def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, method, call, then, case, text):
-    # A loop of two hundred calls at least is within what is timed, and beyond what is checked before.
+    # Beyond the checks before, and within what is timed: a loop of two hundred calls at least. The count is the model's
+    # own, so that the contract, which is tried on others, is kept.
     body = LATER.format(method=method, call=call, then=then, calls=100)
-    if case is TRAIN:  # the state is the model's own: a fresh model is right again
-        body = body.replace("Model.calls", "self.calls")
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
     assert not row.ok
     assert row.seconds is None
-    assert text in row.reason
+    assert re.search(text, row.reason), row.reason
     assert found["numpy_plain", case.operation].speedup is not None
 
 
@@ -295,7 +274,7 @@ def test_what_the_checks_have_not_compiled_is_compiled_before_the_timing(third_p
     assert len(measurement.processes) == 2
     for process in measurement.processes:
         for timed in process.timed:
-            assert all(sample.seconds < 1 for samples in timed.samples.values() for sample in samples)
+            assert max(sample.seconds for samples in timed.samples.values() for sample in samples) < 1
 
 
 LIARS = {
@@ -310,6 +289,7 @@ LIARS = {
         self.forward = forward
 """,
         BATCH,
+        r"^output\[\d+, 0\] is 0, not ",
     ),
     "no training at a small rate, where it is large": (
         """
@@ -321,16 +301,18 @@ LIARS = {
         return losses
 """,
         TRAIN,
+        "^parameter after a timed training",
     ),
 }
 
 
 @pytest.mark.parametrize("liar", LIARS)
 def test_what_the_timed_call_returns_is_judged(third_party, liar):
-    body, case = LIARS[liar]
+    body, case, text = LIARS[liar]
     found, _ = measured([case], third_party("liar", body), impls.load("numpy_plain"))
     assert not found["liar", case.operation].ok
     assert found["liar", case.operation].seconds is None
+    assert re.search(text, found["liar", case.operation].reason)
     assert found["numpy_plain", case.operation].ok
 
 

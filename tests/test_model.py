@@ -35,6 +35,7 @@ def test_an_interrupted_training_leaves_one_model_and_not_two(monkeypatch):
     monkeypatch.setattr(model, "_backpropagate", backpropagate)
     with pytest.raises(KeyboardInterrupt):
         model.train(X, Y, epochs=9, learning_rate=5.0)
+    assert len(calls) == 3  # two updates were made
     np.testing.assert_allclose(model.forward(X[0]), model.forward(X)[0], rtol=1e-13)
 
 
@@ -54,8 +55,8 @@ def test_large_values_do_not_warn(backend):
 @pytest.mark.parametrize("value", [np.eye(2), "a\nb", list(range(1000))])
 def test_an_error_is_one_line_whatever_the_value(backend, value):
     model = backend.build(NETWORK, NETWORK.random_parameters())
-    for settings in ({"epochs": value}, {"learning_rate": value}, {"reduction": value}):
-        with pytest.raises((TypeError, ValueError)) as caught:
-            model.train(X, Y, **{"epochs": 1, "learning_rate": 0.1, **settings})
+    for name in ("epochs", "learning_rate", "reduction"):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be ") as caught:
+            model.train(X, Y, **{"epochs": 1, "learning_rate": 0.1, name: value})
         assert len(str(caught.value).splitlines()) == 1
         assert len(str(caught.value)) < 200

@@ -1,8 +1,6 @@
 """Peers: equal to the exact result in what they have, and plain about what they lack."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +17,9 @@ from bench.proof import verify
 from bench.records import files, schema
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
 from pairbench import threads
-from pairbench.worker_protocol import Effort
+from tests.helpers import TINY, python
 
-ROOT = Path(__file__).parents[1]
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 
 SIGMOID = Network((3, 3, 1))
 FEW = (
@@ -46,10 +42,8 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def quick(empty_folder, monkeypatch):
     monkeypatch.setattr(run_command, "QUICK", TINY)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 class Forward(numpy_plain.Model):
@@ -58,6 +52,9 @@ class Forward(numpy_plain.Model):
     @classmethod
     def lacks(cls, network):
         return dict.fromkeys(("loss", "gradient", "train"), "it was not asked to")
+
+
+FORWARD_ONLY = Backend("forward_only", "third party", Forward)
 
 
 def test_the_peers_are_found_whether_or_not_they_are_installed():
@@ -91,14 +88,22 @@ def test_training_in_one_call_is_that_of_the_core(peer):
 
 
 @pytest.mark.parametrize("operation", ["loss", "gradient", "train"])
-def test_what_is_lacking_is_refused_in_one_line(operation):
-    model = loaded("onnx_runtime").build(SIGMOID, SIGMOID.random_parameters())
+@pytest.mark.parametrize(
+    ("make", "name", "reason"),
+    [
+        (lambda: FORWARD_ONLY, "test_peers", "it was not asked to"),
+        (lambda: loaded("onnx_runtime"), "onnx_runtime", "ONNX Runtime runs networks and does not train them"),
+    ],
+    ids=["forward_only", "onnx_runtime"],
+)
+def test_what_is_lacking_is_refused_in_one_line(operation, make, name, reason):
+    model = make().build(SIGMOID, SIGMOID.random_parameters())
     X, Y = np.zeros((2, 3)), np.zeros((2, 1))
     how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
-    text = f"^onnx_runtime has no {operation} for this network: ONNX Runtime runs networks and does not train them$"
+    text = f"^{name} has no {operation} for this network: {reason}$"
     with pytest.raises(UnsupportedOperation, match=text):
         getattr(model, operation)(X, Y, **how)
-    with pytest.raises(NotImplementedError):
+    with pytest.raises(NotImplementedError, match=text):  # which is what others expect
         getattr(model, operation)(X, Y, **how)
 
 
@@ -125,14 +130,7 @@ def test_a_peer_has_the_threads_that_the_environment_says(name, count):
         f"model = impls.load({name!r}).build(network, network.random_parameters())\n"
         "model.forward(numpy.ones((512, 512)))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", build + THREADS[name]],
-        env=threads.thread_environment(count=count),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    done = python("-c", build + THREADS[name], env=threads.thread_environment(count=count), check=True)
     assert int(done.stdout) == count
 
 
@@ -145,12 +143,11 @@ def test_what_scikit_learn_lacks_depends_on_the_network(operation):
 
 
 def test_the_proof_leaves_out_what_is_lacking_and_nothing_else():
-    backend = Backend("forward_only", "third party", Forward)
-    rows = list(verify.verify_backend(backend))
-    assert len(rows) == verify.count_checks(backend)
+    rows = list(verify.verify_backend(FORWARD_ONLY))
+    assert len(rows) == verify.count_checks(FORWARD_ONLY)
     assert {row.operation for row in rows} == {"forward", "contract"}
     assert all(row.evidence.ok for row in rows)
-    assert {*verify.unsupported_operations([backend])} == {
+    assert {*verify.unsupported_operations([FORWARD_ONLY])} == {
         ("forward_only", operation, "it was not asked to") for operation in ("loss", "gradient", "train")
     }
 
@@ -167,7 +164,7 @@ def test_arms_in_both_dtypes():
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
     monkeypatch.setattr(
         selection, "select_backends", lambda *_: selection.Selection([impls.load("sklearn_mlp")], {}, {})
@@ -186,7 +183,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_compare_with_what_is_lacking(capsys):
     for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
         assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
@@ -194,7 +191,7 @@ def test_compare_with_what_is_lacking(capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
     monkeypatch.setattr(suite, "MUTANTS", ())
     assert main(["verify", "sklearn_mlp"]) == 0
@@ -204,7 +201,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
     monkeypatch.setattr(tutorials_command, "QUICK", TINY)
     arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
@@ -226,7 +223,7 @@ def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
 )
 def test_a_peer_without_its_library_names_the_extra(backend, library):
     code = f"import sys; sys.modules[{library!r}] = None; import impls; impls.load({backend!r})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = python("-c", code)
     assert done.stderr.splitlines()[-1] == (
         f"impls._registry.BackendNotInstalled: backend {backend} needs {library}, which is not installed: "
         "pip install 'mlpbench[peers]'"

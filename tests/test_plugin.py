@@ -3,19 +3,16 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
 from pairbench import threads
+from tests.helpers import ROOT, alone_in_pytest, python
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
 OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin")
 QUICKLY = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=1")
 
@@ -30,21 +27,10 @@ def test_case(benchmark, record_property):
 """
 
 
-def alone_in_pytest():
-    """The environment without what says that this is one of several processes, for those are not to measure."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
-
-
 def pytest_run(*arguments, cwd):
     """Outcome of pytest with the plugin, and nothing configured but that."""
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *map(str, arguments)],
-        cwd=cwd,
-        env=alone_in_pytest() | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = alone_in_pytest() | {"PYTHONPATH": str(ROOT)}
+    return python("-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *arguments, cwd=cwd, env=environment)
 
 
 @pytest.fixture
@@ -114,7 +100,7 @@ def test_histograms_go_on_working(sample):
 def test_the_plugin_sets_the_threads_and_imports_nothing_heavy():
     code = "import sys, os, bench.plugin; print('numpy' in sys.modules, os.environ['OPENBLAS_NUM_THREADS'])"
     clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=clean, capture_output=True, text=True, check=True)
+    done = python("-c", code, env=clean, check=True)
     assert done.stdout.split() == ["False", "1"]
 
 

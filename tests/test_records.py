@@ -13,31 +13,7 @@ from pydantic import ValidationError
 
 from bench.records import files, schema
 from bench.records.files import RecordError
-
-
-def row(**changes):
-    fields = {
-        "backend": "numpy_plain",
-        "arm": "numpy_plain",
-        "reference": "python_loops",
-        "layer_sizes": [3, 3, 1],
-        "hidden": "sigmoid",
-        "output": "sigmoid",
-        "loss": "half_squared_error",
-        "operation": "forward",
-        "batch": 1,
-        "dtype": "float64",
-        "threads": 1,
-        "epochs": 1,
-        "batches": None,
-        "seconds": 1e-6,
-        "speedup": schema.Ratio(estimate=2.0, low=1.9, high=2.1),
-        "ulps": 0.5,
-        "share": 0.1,
-        "ok": True,
-        "reason": "",
-    }
-    return schema.TimingRow(**(fields | changes))
+from tests.helpers import timing_row as row
 
 
 def a_run(*rows):
@@ -91,7 +67,7 @@ def test_a_timing_row_has_what_the_design_names():
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("field", ["seconds", "ulps", "share"])
 def test_no_nan_and_no_infinity(field, value):
-    with pytest.raises(ValidationError):
+    with pytest.raises(ValidationError, match=rf"\n{field}\n"):
         row(**{field: value})
 
 
@@ -99,7 +75,8 @@ def test_no_nan_and_no_infinity(field, value):
     "change", [{"batch": "1"}, {"seconds": "1"}, {"unknown": 1}, {"ok": 1}, {"layer_sizes": "3-3-1"}]
 )
 def test_no_conversions_and_no_unknown_fields(change):
-    with pytest.raises(ValidationError):
+    (field,) = change
+    with pytest.raises(ValidationError, match=rf"^1 validation error for TimingRow\n{field}\n"):
         row(**change)
 
 

@@ -1,10 +1,10 @@
-import subprocess
 import sys
 
 import pytest
 
 import impls
 from impls import _registry
+from tests.helpers import python
 from tests.third_party import install
 
 
@@ -23,7 +23,7 @@ def test_names_begin_with_the_story():
 
 def test_names_imports_no_backend():
     code = "import sys, impls; impls.names(); print({'numba', 'impls.numba_simd', 'sklearn'} & set(sys.modules))"
-    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "set()"
+    assert python("-c", code).stdout.strip() == "set()"
 
 
 def test_an_unknown_name_lists_the_names():

@@ -15,7 +15,7 @@ from bench.roofline import operation_counts, probe_kernels, probes
 from bench.roofline.lower_bound import MachineLimits, call_kind, lower_bound
 from bench.roofline.operation_counts import OperationCounts, count_operations
 from impls import Network
-from tests.test_records import row
+from tests.helpers import timing_row as row
 
 SMALL = Network((3, 3, 1))
 KINDS = ("forward, 1 sample", "forward, a batch", "gradient, a batch", "train, a batch")

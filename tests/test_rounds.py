@@ -1,6 +1,5 @@
 """A round of processes, and how much of each row it times."""
 
-from pathlib import Path
 from random import Random
 
 import psutil
@@ -13,8 +12,8 @@ from bench.gate.rows import BackendCase, RowPlan
 from impls import Network
 from pairbench import rounds, timer
 from pairbench.worktrees import Worktree
+from tests.helpers import ROOT
 
-ROOT = Path(__file__).parents[1]
 QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
 SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
 

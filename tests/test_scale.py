@@ -22,7 +22,7 @@ from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
 from pairbench.statistics import Interval
 from pairbench.worker_protocol import Sample, TimedGroup
-from tests.test_records import row
+from tests.helpers import timing_row as row
 
 SIZES = st.lists(st.integers(1, 4096), min_size=2, max_size=13, unique=True).map(sorted)
 POSITIVE = st.floats(1e-7, 1e-2)
@@ -317,6 +317,7 @@ def test_findings_in_words():
     lines = [str(line) for line in scale_tables.findings(document)]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
+    assert any("told apart" in line for line in lines)
     nothing = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
     assert "none: no backend overtakes another" in nothing
     assert not any("told apart" in line for line in nothing)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,13 @@ import pytest
 from bench.cli.main import main
 from bench.records import files, schema
 from bench.scale import growth, points
-from pairbench.worker_protocol import Effort
+from tests.helpers import TINY, one_line_error
+from tests.third_party import OFF
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[1]
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=True)
+COMPILING = replace(TINY, compile=True)
 FEW = (
     points.Dimension("width", (1, 4, 32), 2),
     points.Dimension("depth", (1, 2), 1),
@@ -34,21 +35,17 @@ import sys
 from pairbench import threads
 threads.limit_own_threads()
 from bench.scale import growth, points
-from tests.test_scale_command import FEW, TINY
-points.DIMENSIONS, growth.EFFORT = FEW, TINY
+from tests.test_scale_command import COMPILING, FEW
+points.DIMENSIONS, growth.EFFORT = FEW, COMPILING
 from bench.cli.main import main
 sys.exit(main(["scale", *sys.argv[1:]]))
 """
 
 
 @pytest.fixture(autouse=True)
-def shortened(tmp_path, monkeypatch):
-    folder = tmp_path / "here"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(growth, "EFFORT", TINY)
+def shortened(empty_folder, monkeypatch):
+    monkeypatch.setattr(growth, "EFFORT", COMPILING)
     monkeypatch.setattr(points, "DIMENSIONS", FEW)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 
 def start(*arguments):
@@ -89,7 +86,7 @@ def test_json_on_standard_output_stands_alone(capsys):
 
 
 def test_a_backend_that_lies_gets_no_time(capsys, third_party):
-    third_party("liar", "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9")
+    third_party("liar", OFF)
     assert main(["scale", "--backend", "liar", "--json", "scale.json"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"^liar got no time at .*: output.* is .*, not ", out, re.MULTILINE)
@@ -149,14 +146,6 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
     assert not PARTIAL.exists()
 
 
-def one_line_error(capsys, *arguments):
-    assert main(["scale", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.splitlines()
-    return line
-
-
 def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
     PARTIAL.parent.mkdir()
     left = schema.ScaleState(
@@ -173,13 +162,13 @@ def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
     PARTIAL.parent.mkdir()
     PARTIAL.write_text("{")
     for arguments in ((), ("--resume",)):
-        assert "results/scale.partial.json is not JSON" in one_line_error(capsys, *arguments)
+        assert "results/scale.partial.json is not JSON" in one_line_error(capsys, "scale", *arguments)
     assert PARTIAL.read_text() == "{"
     PARTIAL.write_text('{"schema": "mlpbench.scale-state/2"}')
-    assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "--resume")
+    assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "scale", "--resume")
     other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
     files.write(PARTIAL, other)
-    assert "is of a scale with other machine and sources" in one_line_error(capsys, "--resume")
+    assert "is of a scale with other machine and sources" in one_line_error(capsys, "scale", "--resume")
     assert files.read(PARTIAL, schema.ScaleState) == other
 
 
@@ -195,4 +184,4 @@ def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
 )
 def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
     Path("a.file").touch()
-    assert text in one_line_error(capsys, *arguments)
+    assert text in one_line_error(capsys, "scale", *arguments)

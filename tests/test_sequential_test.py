@@ -1,6 +1,7 @@
 """The sequential test, against simulations, tables of Student's t and rules that are wrong."""
 
 import math
+from dataclasses import astuple
 from itertools import islice
 
 import numpy as np
@@ -148,3 +149,132 @@ def test_a_wild_history_decides_nothing():
     history = [math.log(9.0) + value for value in np.random.default_rng(7).normal(0, 0.2, 12)]
     assert judge_session(history, float(np.mean(history)), 0.05, 0.01).verdict == "INCONCLUSIVE"
     assert judge_session(history, float(np.mean(history)) - 0.3, 0.05, 0.01).verdict == "INCONCLUSIVE"
+
+
+# Figures and edges, from quantiles of another implementation. Judgements are compared as tuples, in the order of their
+# fields: verdict, decided, rounds, confirming rounds, estimate, low, high, offset, detectable.
+
+
+def spread_evenly(count, mean, deviation, offset=0.0):
+    """Changes above and below a mean in turn, an odd one at it: their standard error is known, and falls with each."""
+    signs = [(-1) ** number for number in range(count - count % 2)] + [0] * (count % 2)
+    return [RoundChange(mean + sign * deviation, offset) for sign in signs]
+
+
+def standard_error(rounds):
+    return float(np.std([one.change for one in rounds], ddof=1)) / math.sqrt(len(rounds))
+
+
+def quantile(count, alpha):
+    return float(stats.t.isf(alpha, count - 1))
+
+
+@pytest.mark.parametrize(("count", "number"), [(2, 1), (3, 1), (6, 1), (7, 1), (8, 2), (10, 2), (11, 3), (14, 3)])
+@pytest.mark.parametrize("rows", [1, 10])
+def test_the_figures_of_what_is_undecided(count, number, rows):
+    """The last interim analysis says how much of the errors is spent."""
+    rounds = spread_evenly(count, 0.03, 0.4, offset=-0.02)
+    error = standard_error(rounds)
+    half = quantile(count, 0.05 / 2**number) * error
+    reach = quantile(count, 0.01 / rows / 2**number) * error
+    assert reach > math.log1p(0.05)
+    detectable = reach + 0.02 + quantile(count, 0.2) * error
+    mean = np.mean([one.change for one in rounds])
+    verdict, decided, seen, confirming, *figures = astuple(judge_rounds(rounds, 0.05, rows))
+    assert (verdict, decided, seen, confirming) == ("INCONCLUSIVE", False, count, None)
+    assert figures == pytest.approx([mean, mean - half, mean + half, -0.02, detectable], rel=1e-9)
+
+
+def test_one_round_has_no_figures():
+    assert astuple(judge_rounds([RoundChange(1.0, 1.0)], 0.05, 1)) == ("INCONCLUSIVE", False, 1, *[None] * 6)
+
+
+def test_where_times_hardly_differ_the_threshold_itself_is_detectable():
+    rounds = spread_evenly(6, 0.0, 1e-6)
+    assert judge_rounds(rounds, 0.05, 1).detectable == pytest.approx(math.log1p(0.05), abs=1e-5)
+
+
+@pytest.mark.parametrize(("count", "number"), [(6, 1), (8, 2), (11, 3)])
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_row_passes_where_the_upper_end_falls_below_the_threshold(count, number, rows):
+    limit, deviation = math.log1p(0.05), 0.02
+    half = quantile(count, 0.05 / 2**number) * standard_error(spread_evenly(count, 0.0, deviation))
+    for shift, expected in ((-1e-9, ("PASS", True, count)), (1e-9, ("INCONCLUSIVE", False, count))):
+        rounds = spread_evenly(count, limit - half + shift, deviation)
+        judged = astuple(judge_rounds(rounds, 0.05, rows))
+        assert judged[:4] == (*expected, None)
+    # What passed stays so, whatever is measured after; its figures are those of the rounds that decided.
+    passed = spread_evenly(count, limit - half - 1e-9, deviation)
+    judged = judge_rounds([*passed, *simulated(0, 30, change=1.0)], 0.05, rows)
+    assert judged == judge_rounds(passed, 0.05, rows)
+    error = standard_error(passed)
+    reach = max(limit, quantile(count, 0.01 / rows / 2**number) * error)
+    assert judged.detectable == pytest.approx(reach + quantile(count, 0.2) * error, rel=1e-9)
+
+
+@pytest.mark.parametrize("rows", [1, 10])
+def test_a_row_is_suspected_where_the_lower_end_less_the_offset_is_above_nothing(rows):
+    deviation, offset = 0.1, 0.02
+    half = quantile(6, 0.01 / rows / 2) * standard_error(spread_evenly(6, 0.0, deviation))
+    assert half > math.log1p(0.05)
+    for sign in (1, -1):  # the base may differ from itself to either side
+        for shift, confirming in ((1e-9, 0), (-1e-9, None)):
+            rounds = spread_evenly(6, half + offset + shift, deviation, sign * offset)
+            assert astuple(judge_rounds(rounds, 0.05, rows))[3] == confirming
+
+
+def test_a_change_of_exactly_the_threshold_is_neither():
+    threshold = math.expm1(1 / 16)
+    assert math.log1p(threshold) == 1 / 16  # so that the mean is exactly that
+    assert astuple(judge_rounds([RoundChange(1 / 16, 0.0)] * 6, threshold, 1))[:4] == ("INCONCLUSIVE", False, 6, None)
+
+
+def test_until_there_are_two_fresh_rounds_the_figures_are_those_of_the_suspicion():
+    suspicious, fresh = simulated(1, 6, change=0.2), spread_evenly(4, 0.1, 0.01, offset=0.03)
+    expected = {0: suspicious, 1: suspicious, 2: fresh[:2], 3: fresh[:3]}
+    for count, shown in expected.items():
+        judged = astuple(judge_rounds([*suspicious, *fresh[:count]], 0.05, 1))
+        assert judged[:4] == ("INCONCLUSIVE", False, 6 + count, count)
+        assert judged[4] == pytest.approx(np.mean([one.change for one in shown]), rel=1e-9)
+        assert judged[7] == pytest.approx(np.mean([one.offset for one in shown]), rel=1e-9)
+
+
+HISTORY = [math.log(9.0) + value for value in (0.01, -0.01, 0.02, 0.0, 0.01, -0.03, 0.0, 0.01, -0.01, 0.0)]
+
+
+@pytest.mark.parametrize("spread", [1, 10], ids=["threshold", "interval"])
+@pytest.mark.parametrize(("drop", "verdict"), [(1.0, "FAIL"), (-1.0, "PASS"), (0.04, "INCONCLUSIVE")])
+def test_the_figures_of_a_session(drop, verdict, spread):
+    """Where the history hardly varies the threshold is the smallest regression that is seen, else the interval is."""
+    mean = float(np.mean(HISTORY))
+    history = [mean + spread * (value - mean) for value in HISTORY]
+    error = np.std(history, ddof=1) * math.sqrt(1 + 1 / 10)
+    reach = max(math.log1p(0.05), quantile(10, 0.01) * error)
+    assert (reach > math.log1p(0.05)) == (spread == 10)
+    half = quantile(10, 0.05) * error
+    judged = astuple(judge_session(history, mean - drop, 0.05, 0.01))
+    assert judged[:4] == (verdict, verdict != "INCONCLUSIVE", 10, None)
+    assert judged[4:7] == pytest.approx((drop, drop - half, drop + half), rel=1e-9)
+    assert judged[7] is None
+    assert judged[8] == pytest.approx(reach + quantile(10, 0.2) * error, rel=1e-9)
+
+
+def test_two_sessions_have_figures_and_one_has_none():
+    assert astuple(judge_session(HISTORY[:1], 0.0, 0.05, 0.01)) == ("INCONCLUSIVE", False, 1, *[None] * 6)
+    half = quantile(2, 0.05) * np.std(HISTORY[:2], ddof=1) * math.sqrt(1.5)
+    judged = astuple(judge_session(HISTORY[:2], math.log(9.0), 0.05, 0.01))
+    assert judged[:7] == ("INCONCLUSIVE", False, 2, None, *(pytest.approx(v, abs=1e-9) for v in (0.0, -half, half)))
+
+
+def test_a_session_off_by_exactly_the_threshold_is_neither():
+    threshold = math.expm1(1 / 16)
+    assert judge_session([0.0] * 10, -1 / 16, threshold, 0.01).verdict == "INCONCLUSIVE"
+
+
+def test_the_prediction_interval_has_its_ends_where_a_table_says():
+    mean, spread = float(np.mean(HISTORY)), float(np.std(HISTORY, ddof=1))
+    half = 2.262157 * spread * math.sqrt(1.1)  # the 97.5 % quantile of 9 degrees of freedom
+    for sign in (1, -1):
+        assert not sequential_test.outside_prediction(HISTORY, mean + sign * 0.9999 * half)
+        assert sequential_test.outside_prediction(HISTORY, mean + sign * 1.0001 * half)
+    assert not sequential_test.outside_prediction([0.0] * 10, 0.0)  # the same again

@@ -23,10 +23,9 @@ from bench.speed import c_comparison, goal_rows, goals, speed_run
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
 from impls import Network
 from pairbench.measure import AA_CONTROL
-from pairbench.worker_protocol import Effort
-from tests.test_records import row as row_of
+from tests.helpers import TINY
+from tests.helpers import timing_row as row_of
 
-TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
 FAST = MachineLimits(
     products={(dtype, "any"): 1e12 for dtype in ("float64", "float32")},

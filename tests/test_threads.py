@@ -2,32 +2,21 @@
 
 import json
 import os
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from impls import Network
 from impls._simd import parallel
 from pairbench import threads
-
-ROOT = Path(__file__).parents[1]
+from tests.helpers import python
 
 
 def found(count, work):
     """What tests/shares.py finds on so many threads."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.shares", str(work)],
-        env=threads.thread_environment(os.environ, count),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python("-m", "tests.shares", work, env=threads.thread_environment(os.environ, count))
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 

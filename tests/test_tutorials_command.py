@@ -2,8 +2,6 @@
 
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -16,18 +14,17 @@ from bench.cli.main import main
 from bench.records import files, schema
 from bench.tutorials import circles, datasets, library, miniflow
 from bench.tutorials.programs import Figure
-from tests.test_tutorials import TINY
+from tests.helpers import TINY, one_line_error, python
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def in_an_empty_folder(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def quick(empty_folder, monkeypatch):
     monkeypatch.setattr(command, "QUICK", TINY)
 
 
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_the_table_and_the_json(capsys):
     assert main(["tutorials", "circles", "xor", "--json", "all.json", "--backend", "graph"]) == 0
     out, err = capsys.readouterr()
@@ -52,7 +49,7 @@ def test_the_table_and_the_json(capsys):
     assert {"document", "figure", "printed", "backend", "value", "ok"} <= set(row)
 
 
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_a_figure_that_is_missed(capsys, monkeypatch):
     (program,) = circles.DOCUMENT.parts
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
@@ -66,7 +63,7 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
     assert "not equal: circles, training, 150 full-batch epochs: iteration 1: loss: numpy_vectorized, graph" in out
 
 
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -89,14 +86,10 @@ def test_bad_input_is_one_line(capsys, monkeypatch, arguments, text):
     monkeypatch.setattr("sklearn.datasets.fetch_openml", offline)
     datasets.boston.cache_clear()
     Path("a.file").touch()
-    assert main(["tutorials", *arguments]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    (line,) = err.splitlines()
-    assert text in line
+    assert text in one_line_error(capsys, "tutorials", *arguments)
 
 
-@pytest.mark.usefixtures("in_an_empty_folder")
+@pytest.mark.usefixtures("quick")
 def test_boston_where_there_is_a_network(capsys, monkeypatch):
     random = np.random.default_rng(0)
     data = random.normal(size=(506, 13)), random.normal(22, 9, size=506)
@@ -114,13 +107,7 @@ def in_a_module_without(missing):
 
 @pytest.mark.slow
 def test_pictures_without_their_library(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", in_a_module_without("matplotlib"), "documents", "xor", "--pictures", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[1],
-    )
+    done = python("-c", in_a_module_without("matplotlib"), "documents", "xor", "--pictures", tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "mlpbench: pictures need matplotlib, which is not installed: pip install 'mlpbench[report]'"

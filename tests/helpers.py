@@ -1,0 +1,77 @@
+"""What several test files use: where the project lies, an effort that measures next to nothing, other interpreters."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from bench.cli.main import main
+from bench.records import schema
+from pairbench.worker_protocol import Effort
+
+ROOT = Path(__file__).parents[1]
+TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
+"""So little that a command is through at once; its times mean nothing."""
+
+
+class CountedProgress:
+    """Progress that nobody sees, and that knows how far it is."""
+
+    steps = done = 0
+
+    def start(self, steps):
+        self.steps, self.done = steps, 0
+
+    def stage(self, text):
+        pass
+
+    def advance(self):
+        self.done += 1
+
+
+def python(*arguments, **options):
+    """The outcome of a fresh interpreter with these arguments, in the project's folder unless ``cwd`` says another."""
+    captured = {"capture_output": True, "text": True, "check": False, "cwd": ROOT}
+    return subprocess.run([sys.executable, *map(str, arguments)], **captured | options)
+
+
+def alone_in_pytest():
+    """The environment without what says that this is one of several processes, for those are not to measure."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+
+
+def one_line_error(capsys, *arguments, status=2):
+    """The one line on standard error of a command line that ends with this status."""
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("mlpbench: ")
+    assert "Traceback" not in line
+    return line
+
+
+def timing_row(**changes):
+    """A row of a table of times, of numpy_plain unless it is said otherwise."""
+    fields = {
+        "backend": "numpy_plain",
+        "arm": "numpy_plain",
+        "reference": "python_loops",
+        "layer_sizes": [3, 3, 1],
+        "hidden": "sigmoid",
+        "output": "sigmoid",
+        "loss": "half_squared_error",
+        "operation": "forward",
+        "batch": 1,
+        "dtype": "float64",
+        "threads": 1,
+        "epochs": 1,
+        "batches": None,
+        "seconds": 1e-6,
+        "speedup": schema.Ratio(estimate=2.0, low=1.9, high=2.1),
+        "ulps": 0.5,
+        "share": 0.1,
+        "ok": True,
+        "reason": "",
+    }
+    return schema.TimingRow(**(fields | changes))

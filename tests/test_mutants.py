@@ -1,0 +1,123 @@
+"""The mutants of the proof die of the fault that they were given, not of an accident.
+
+A mutant that raises TypeError because the contract has changed beneath it is rejected as well, and shows nothing. So
+each has its evidence stated here: the check that rejects it, and how the reason begins.
+"""
+
+import re
+
+import pytest
+
+from bench.proof import verify
+from bench.proof.mutants import MUTANTS
+from impls import Backend
+from impls.numpy_plain import Model
+
+OUTPUT = r"output\[\d+(, \d+)?\] is \S+, not "
+"""An output of a sample or a batch is off."""
+LOSS = "loss is "
+BIAS = r"slope of b\[\d+\] in layer \d is "
+SLOPE = rf"({BIAS}|slope of W\[\d+, \d+\] in layer \d is )"
+
+KILLED_BY = {
+    "DroppedBias": ("forward", OUTPUT),
+    "LeftOutRelu": ("forward", r"output\[\d, \d\] is -\S+, not 0 ± 0$"),
+    "TransposedWeights": ("forward", OUTPUT),
+    "SoftmaxOverSamples": ("forward", OUTPUT),
+    "StaleOutput": ("contract", "forward of a sample: writing to a result changes the next one$"),
+    "SinglePrecision": ("gradient", LOSS),
+    "RoundedOutput": ("forward", OUTPUT),
+    "MeanForSum": ("gradient", SLOPE),
+    "DerivativeAtActivation": ("gradient", SLOPE),
+    "DoubledDerivative": ("gradient", SLOPE),
+    "SlopeOneAtZero": ("gradient", r"slope of .* in layer 1 is \S+, not 0 ± "),
+    "ForgottenFactor": ("gradient", SLOPE),
+    "OneBiasGradient": ("gradient", BIAS),
+    "SkippedUpdate": ("train", "new value of .* in layer 1 is "),
+    "OneLearningRate": ("contract", r"loss in training with batches 1\["),
+    "ReversedSamples": ("contract", r"loss in training with batches 1\["),
+    "DroppedShortBatch": ("contract", r"loss in training with batches 2\[0\]"),
+    "ShortBatchByFullSize": ("contract", r"loss in training with batches 2\[1\]"),
+    "LossAfterUpdate": ("train", r"loss of epoch\[0\] is "),
+    "StartsAfresh": ("train", r"loss of epoch\[0\] is "),
+    "StaleAfterTraining": ("contract", r"output after training with batches None\[0\] is "),
+    "ReversedBatch": ("forward", OUTPUT),
+    "Constant": ("forward", r"output\[\d, 0\] is 0.5, not "),
+    "NumberForNaN": ("contract", "forward of a batch does not pass nan through"),
+    "ClippedLogits": ("contract", r"sigmoid\[\d, 0\] is 1e-15, not "),
+    "LogOfProbability": ("gradient", LOSS),
+    "LostTail": ("contract", r"sigmoid\[\d, 0\] is 0, not "),
+    "Noisy": ("contract", "while trying that extreme logits are right: RuntimeWarning: overflow encountered in exp"),
+    "ReusedResult": ("contract", "forward of a batch: a result is overwritten by the next call$"),
+    "ChangedInput": ("contract", "gradient changes its inputs$"),
+    "SharedParameters": ("contract", "parameters are shared with the caller, not copied$"),
+    "AnswersByIdentity": ("contract", r"output\[0\] is "),
+    "ContiguousOnly": ("contract", r"output\[0\] is "),
+    "AcceptsAnything": ("contract", "NaN in X is not refused$"),
+    "GradientOfTheStart": ("contract", "sum of losses in gradient is "),
+    "DroppedRemainder": ("contract", r"sum of gradients\[\d+\] is "),
+    "BlankBeyondABlock": ("contract", r"output of a batch of 65\[64, 0\] is 0, not "),
+    "CutTail": ("contract", r"sigmoid\[\d, 0\] is 0, not \S+e-30\d "),
+    "GradientByIdentity": ("contract", "(sum|mean) of (losses in gradient|gradients)"),
+    "IdleAtSmallRates": ("contract", r"loss in training with batches \d\["),
+    "OneForAll": ("contract", "building and training another model changes the answers of this one$"),
+}
+"""By mutant: the operation whose check rejects it, and a pattern at the beginning of the reason."""
+
+PROMISE = {
+    "AnswersByIdentity": "_outputs_follow_the_content",
+    "ContiguousOnly": "_any_layout_will_do",
+    "GradientByIdentity": "_outputs_follow_the_content",
+    "GradientOfTheStart": "_training_follows_its_batches",
+    "DroppedRemainder": "_any_batch_will_do",
+    "IdleAtSmallRates": "_training_follows_its_batches",
+}
+"""The promises of the contract that reject those mutants whose reason alone does not say which it was."""
+
+
+def test_every_mutant_has_its_evidence_stated_and_its_fault_described():
+    assert sorted(mutant.name for mutant in MUTANTS) == sorted(KILLED_BY)
+    assert len({mutant.description for mutant in MUTANTS}) == len(MUTANTS)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_dies_of_its_own_fault(mutant):
+    row = verify.kill_mutant(mutant)
+    assert row is not None, f"survives: {mutant.description}"
+    operation, pattern = KILLED_BY[mutant.name]
+    assert row.operation == operation
+    assert re.match(pattern, row.evidence.reason), row.evidence.reason
+    # In double precision, on the first network that shows it: what single precision finds first, chance may have found.
+    assert row.dtype == "float64"
+    # Of what can be raised, a warning alone is a fault that a mutant was given.
+    assert "Error" not in row.evidence.reason
+    assert ("Warning" in row.evidence.reason) == (mutant.name == "Noisy")
+
+
+@pytest.mark.parametrize("name", PROMISE)
+def test_a_mutant_breaks_the_promise_that_is_about_its_fault(name, monkeypatch):
+    """That promise alone is tried, and rejects it."""
+    (mutant,) = [one for one in MUTANTS if one.name == name]
+    kept = tuple(one for one in verify.contract_tests.PROMISES if one.__name__ == PROMISE[name])
+    assert len(kept) == 1
+    monkeypatch.setattr(verify.contract_tests, "PROMISES", kept)
+    row = verify.kill_mutant(mutant)
+    assert row is not None
+    assert (row.operation, row.dtype) == ("contract", "float64")
+    assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
+
+
+def test_the_model_that_the_mutants_are_made_of_survives():
+    assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
+
+
+def test_a_mutant_of_an_older_contract_would_be_noticed():
+    """It is rejected, but not for its fault: the reasons above tell the two apart."""
+
+    class LazyOnce(Model):
+        def _train(self, X, Y, size, epochs, *rates):
+            return [0.0] * epochs
+
+    row = verify.kill_mutant(Backend("LazyOnce", "mutant", LazyOnce))
+    assert row.evidence.reason.startswith("TypeError: ")
+    assert not any(re.match(pattern, row.evidence.reason) for _, pattern in KILLED_BY.values())
