@@ -56,6 +56,6 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | N
             lines.append(f"page: {markdown}")
         return lines
 
-    shown = [*speed_page.shown(document), tables.aa_line(document.rows)]
+    shown = [*speed_page.renderables(document), tables.aa_line(document.rows)]
     output.store_and_show(store, document, json_path, shown, chosen.notes())
     return FINDING if chosen.broken else output.status(document.rows)
