@@ -123,7 +123,7 @@ def _difference(row: TutorialRow) -> str:
 
 def _times(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """Times and speedups for one sample, and their ratios to the tutorial's."""
-    stated = [
+    texts = [
         f"{_form(row)} {tables.duration(float(row.printed))}" for row in rows if row.kind == "time" and row.printed
     ]
     texts += [f"speedup {row.printed}" for row in rows if row.kind == "speedup" and row.printed]
