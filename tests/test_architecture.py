@@ -100,11 +100,11 @@ def circle(graph):
     return None
 
 
-def test_every_module_has_a_room():
+def test_every_module_has_a_layer():
     assert [name for name in modules() if name != "bench" and rank(name) is None] == []
 
 
-def test_pairbench_and_impls_know_nothing_of_the_suite_nor_of_each_other():
+def test_pairbench_and_impls_import_neither_bench_nor_each_other():
     assert crossings(imports(modules(), at_run_time=True)) == set()
 
 
@@ -113,7 +113,7 @@ def test_no_import_goes_upwards():
     assert upward({name: others - {"bench"} for name, others in graph.items()}) == set()
 
 
-def test_there_is_no_circle():
+def test_there_is_no_import_cycle():
     graph = imports(modules())
     # A package's own __init__ names what its modules hold.
     assert circle({name: others for name, others in graph.items() if name not in PACKAGES}) is None
@@ -134,7 +134,7 @@ def test_the_plugin_imports_nothing_of_the_command_line():
         ("bench.gate.rows", "from bench.gate import revision", circle),
     ],
 )
-def test_a_wrong_import_is_seen(module, line, finder):
+def test_a_forbidden_import_is_detected(module, line, finder):
     sources = modules()
     at_run_time = finder is crossings
     clean = {name: others for name, others in imports(sources, at_run_time).items() if name not in PACKAGES}

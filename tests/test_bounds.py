@@ -79,7 +79,7 @@ def test_training_is_within_its_bound_of_the_oracle(network):
 
 
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
-def test_single_precision_is_within_its_bound_and_beyond_that_of_double(network):
+def test_single_precision_is_within_its_own_bound_but_not_that_of_double(network):
     # A float32 backend written out, with sums in a random order.
     problem = draw_problem(network, 4, "float32")
     rng = np.random.default_rng(0)

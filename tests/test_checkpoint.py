@@ -28,28 +28,28 @@ def checkpoint(tmp_path, said):
     return Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
 
 
-def test_without_a_file_a_run_begins(checkpoint, said):
+def test_without_a_checkpoint_a_run_begins_anew(checkpoint, said):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
     assert said == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
     assert said == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
 
 
-def test_resume_goes_on_with_what_was_kept(checkpoint, said):
+def test_resume_continues_from_the_saved_state(checkpoint, said):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
     assert said == ["going on with the scale that was begun at first"]
     assert checkpoint.path.exists()
 
 
-def test_without_resume_what_was_kept_is_dropped_and_that_is_said(checkpoint, said):
+def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, said):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
     assert said == [f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"]
     assert not checkpoint.path.exists()
 
 
-def test_other_settings_are_named_and_the_file_stays(checkpoint):
+def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
     checkpoint.save(a_state(row()))
     with pytest.raises(RecordError, match="is of a scale with other backends; without --resume it begins anew"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
@@ -58,7 +58,7 @@ def test_other_settings_are_named_and_the_file_stays(checkpoint):
 
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "mlpbench.run/2"}', '{"schema": "x"}'])
-def test_a_file_that_is_no_checkpoint_is_refused_and_stays(checkpoint, content, resume):
+def test_a_file_that_is_no_checkpoint_is_refused_and_kept(checkpoint, content, resume):
     checkpoint.path.parent.mkdir()
     checkpoint.path.write_text(content)
     with pytest.raises(RecordError, match=r"scale\.partial\.json"):
@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
     assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
 
 
-def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_path, said):
+def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, said):
     (tmp_path / "results").write_text("a file")
     checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
     for number in range(3):
@@ -87,7 +87,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_pa
     assert line.endswith("the scale goes on, and cannot be resumed")
 
 
-def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, said):
+def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, said):
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
     assert said == []
@@ -97,7 +97,7 @@ def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, sai
     assert said == ["interrupted; the same command with --resume goes on"]
 
 
-def test_commands_have_files_of_their_own(tmp_path, said):
+def test_every_command_has_its_own_checkpoint_file(tmp_path, said):
     other = Checkpoint(tmp_path, "speed", SpeedState, said.append)
     other.save(SpeedState(settings={}, started="", seed=1))
     assert other.path.name == "speed.partial.json"
@@ -105,7 +105,7 @@ def test_commands_have_files_of_their_own(tmp_path, said):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_digest_of_the_sources_knows_a_third_partys_module(tmp_path, monkeypatch, third_party):
+def test_the_source_digest_covers_a_third_partys_module(tmp_path, monkeypatch, third_party):
     third_party("digested")
     backend = load("digested")
     before = source_digest([backend])

@@ -72,7 +72,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
             assert len(samples.block) == len(samples.position) == len(samples.seconds) > 0
 
 
-def test_limits_stand_in_the_table_and_in_the_document(capsys, monkeypatch):
+def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
@@ -87,7 +87,7 @@ def test_limits_stand_in_the_table_and_in_the_document(capsys, monkeypatch):
     assert len(re.findall(r"^numpy_plain .* % +[\d.]+$", out, re.MULTILINE)) == 2
 
 
-def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
+def test_a_roofline_share_above_one_is_reported(capsys, monkeypatch):
     monkeypatch.setattr(probes, "measure_limits", lambda cases, progress: FAST)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0
     out = " ".join(capsys.readouterr().out.split())
@@ -98,7 +98,7 @@ def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
     assert "(forward 3-3-1, batch 64): the limit" not in out
 
 
-def test_without_limits_there_are_none(capsys):
+def test_without_the_option_there_is_no_roofline(capsys):
     assert main(["run", *FEW, "--backend", "numpy_plain", "--json", "run.json"]) == 0
     document = files.read(Path("run.json"), schema.Run)
     assert document.limits == []
@@ -106,7 +106,7 @@ def test_without_limits_there_are_none(capsys):
     assert "limit" not in capsys.readouterr().out
 
 
-def test_the_table_tells_the_story_in_order(capsys):
+def test_the_table_lists_the_backends_in_order(capsys):
     assert main(["run", "--quick", "--network", "3-3-3-1"]) == 0
     out = capsys.readouterr().out
     names = re.findall(r"^(\w+|A/A) +[\d.]+ [nµm]?s", out, re.MULTILINE)
@@ -122,7 +122,7 @@ def test_json_on_standard_output_stands_alone(capsys):
     assert {row["backend"] for row in document["rows"]} == {"python_loops", "numpy_plain"}
 
 
-def test_json_into_a_file_and_over_an_earlier_one(capsys):
+def test_json_overwrites_an_earlier_document_of_the_same_kind(capsys):
     for _ in range(2):
         assert main(["backends", "--json", "listing.json"]) == 0
     listing = files.read(Path("listing.json"), schema.Listing)
@@ -142,7 +142,7 @@ def test_float32_beside_a_reference_in_float64(capsys):
     assert all(row.ok and row.speedup for row in rows)
 
 
-def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
+def test_a_backend_that_fails_is_not_timed_and_gives_status_1(capsys, third_party):
     third_party("wrong", OFF)
     assert main(["run", *FEW, "--backend", "wrong", "--json", "run.json"]) == 1
     out = capsys.readouterr().out
@@ -156,7 +156,7 @@ def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
     assert by_arm["python_loops", 64].ok
 
 
-def test_compare_prints_the_ratio_and_what_it_says(capsys):
+def test_compare_prints_the_ratio_and_its_meaning(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"^forward 3-3-1, .* [mµn]s  .* [mµn]s  +[\d.]+ \[[\d.]+, [\d.]+\]", out, re.MULTILINE)) == 2
@@ -207,7 +207,7 @@ def test_compare_on_two_threads(capsys):
 
 
 @TWO
-def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, third_party):
+def test_a_library_with_another_thread_count_ends_the_run(capsys, third_party):
     third_party(
         "meek",
         """
@@ -226,7 +226,7 @@ def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, thi
 MISSING = "import a_library_that_is_not_there\n"
 
 
-def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party):
+def test_backends_lists_installed_and_broken_backends(capsys, third_party):
     third_party("third")
     third_party("broken", module="1 / 0\n")
     third_party("unresolved", module=MISSING)
@@ -277,13 +277,13 @@ def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
     assert not list(Path().iterdir())
 
 
-def test_a_backend_that_is_named_must_be_there(capsys, third_party):
+def test_a_named_backend_that_is_broken_is_an_error(capsys, third_party):
     third_party("broken", module="1 / 0\n")
     assert "ZeroDivisionError" in one_line_error(capsys, "run", "--backend", "broken")
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": "mlpbench.latest/1", "file": 3}'])
-def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeypatch, content):
+def test_a_foreign_latest_json_is_refused_before_measuring(capsys, monkeypatch, content):
     monkeypatch.setattr(suite, "measure_cases", None)
     Path("results").mkdir()
     Path("results/latest.json").write_text(content)
@@ -291,7 +291,7 @@ def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeyp
     assert Path("results/latest.json").read_text() == content
 
 
-def test_a_file_that_is_not_ours_is_not_overwritten(capsys, monkeypatch):
+def test_a_file_that_mlpbench_did_not_write_is_not_overwritten(capsys, monkeypatch):
     monkeypatch.setattr(suite, "measure_cases", None)
     Path("notes.txt").write_text("mine")
     for command in (("run",), ("compare", "numpy_plain", "python_loops"), ("backends",)):
@@ -351,7 +351,7 @@ def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
         os.killpg(process.pid, 0)
 
 
-def test_a_reader_that_leaves_is_no_error():
+def test_a_closed_output_pipe_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
     process = start("backends", stdout=writer)
@@ -360,7 +360,7 @@ def test_a_reader_that_leaves_is_no_error():
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_terminal_without_greek_still_gets_its_table():
+def test_a_terminal_encoding_without_greek_still_gets_the_table():
     done = subprocess.run(
         [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
@@ -371,7 +371,7 @@ def test_a_terminal_without_greek_still_gets_its_table():
     assert b"time of numpy_plain ? time of python_loops" in done.stdout
 
 
-def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
+def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch):
     monkeypatch.setattr(suite, "MUTANTS", MUTANTS[:3])
     assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
     out, _ = capsys.readouterr()
@@ -417,7 +417,7 @@ def test_results_are_stored_though_they_cannot_be_shown():
     assert len(list(Path("results").glob("run-*.json"))) == 1
 
 
-def test_json_does_not_overwrite_another_kind_of_document_nor_a_pipe(capsys):
+def test_json_overwrites_neither_another_kind_of_document_nor_a_pipe(capsys):
     files.write(Path("latest.json"), schema.Latest(file="run.json"))
     assert "it is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
     os.mkfifo("pipe")

@@ -57,19 +57,19 @@ class LastUpdateLeftOut(numpy_plain.Model):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_right_training_passes(case):
+def test_a_correct_training_passes(case):
     judged(numpy_plain.Model, case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
-def test_a_training_of_fewer_epochs_is_seen(case):
+def test_a_training_of_fewer_epochs_is_rejected(case):
     with pytest.raises(CheckFailed, match=r"^parameter after a timed training"):
         judged(LastEpochLeftOut, case)
 
 
 @pytest.mark.parametrize("model", [LargerBatches, LastUpdateLeftOut])
 @pytest.mark.parametrize("case", [case for case in CASES if case.batches], ids=str)
-def test_a_training_of_fewer_updates_is_seen(case, model):
+def test_a_training_of_fewer_updates_is_rejected(case, model):
     with pytest.raises(CheckFailed, match=r"^(loss of a timed epoch|parameter after a timed training)"):
         judged(model, case)
 
@@ -112,7 +112,7 @@ def spoiling(number, how):
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
-def test_right_results_pass(case):
+def test_correct_results_pass(case):
     judged(Spoiling, case)
     judged(Spoiling, case, spoiling(99, None))
 
@@ -135,7 +135,7 @@ WRONG_OUTPUTS = {
 
 @pytest.mark.parametrize("wrong", WRONG_OUTPUTS)
 @pytest.mark.parametrize("case", FORWARD, ids=str)
-def test_a_wrong_output_of_a_timed_call_is_seen(case, wrong):
+def test_a_wrong_output_of_a_timed_call_is_rejected(case, wrong):
     how, text = WRONG_OUTPUTS[wrong]
     with pytest.raises(CheckFailed, match=text.format(dtype=case.dtype)):
         judged(Spoiling, case, spoiling(1, how))
@@ -155,20 +155,20 @@ WRONG_GRADIENTS = {
 
 @pytest.mark.parametrize("wrong", WRONG_GRADIENTS)
 @pytest.mark.parametrize("case", GRADIENT, ids=str)
-def test_a_wrong_gradient_of_a_timed_call_is_seen(case, wrong):
+def test_a_wrong_gradient_of_a_timed_call_is_rejected(case, wrong):
     how, text = WRONG_GRADIENTS[wrong]
     with pytest.raises(CheckFailed, match=text):
         judged(Spoiling, case, spoiling(1, how))
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
-def test_a_model_that_is_right_in_the_timed_call_alone_is_seen(case):
+def test_a_model_that_is_right_only_in_the_timed_call_is_rejected(case):
     how, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["slope"]
     with pytest.raises(CheckFailed, match=text):
         judged(Spoiling, case, spoiling(2, how))
 
 
-def test_what_is_no_array_has_an_error_without_bound():
+def test_a_result_that_is_no_array_has_an_infinite_error():
     """It would stand in a table beside errors that are numbers."""
     case = FORWARD[0]
     found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
@@ -187,7 +187,7 @@ class Counted(numpy_plain.Model):
 
 
 @pytest.mark.parametrize("case", [*WITHOUT_TRAINING, *CASES[::4]], ids=str)
-def test_what_is_timed_is_warm_and_has_not_been_trained(case, monkeypatch):
+def test_the_timed_model_is_warm_and_untrained(case, monkeypatch):
     """The model that was checked, unless the check has changed it."""
     monkeypatch.setattr(Counted, "built", 0)
     expectation = expect_case(case)

@@ -47,7 +47,7 @@ def test_blocks_commands_and_links_are_right(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in text_of(page)], **ids)
-def test_python_blocks_print_what_they_show(page, tmp_path):
+def test_python_blocks_print_the_output_that_they_show(page, tmp_path):
     assert docs.run_python([one.text for one in docs.blocks(text_of(page)) if one.language == "python"], tmp_path) == []
 
 
@@ -57,12 +57,12 @@ def test_settings_are_those_of_the_code(page):
 
 
 @pytest.mark.parametrize("page", PAGES, **ids)
-def test_former_words_are_gone(page):
+def test_former_terms_are_gone(page):
     assert re.search(FORMER, text_of(page)) is None
 
 
 @pytest.mark.parametrize(("name", "most"), MOST_LINES.items())
-def test_a_page_that_is_to_be_short_is(name, most):
+def test_pages_with_a_length_limit_keep_to_it(name, most):
     assert len(text_of(ROOT / name).splitlines()) <= most
 
 
@@ -70,7 +70,7 @@ def test_the_glossary_is_complete():
     assert docs.check_glossary(text_of(GLOSSARY), TERMS) == []
 
 
-def test_the_changelog_leads_somewhere():
+def test_the_changelog_has_valid_links_and_module_names():
     assert docs.check_links(CHANGELOG, text_of(CHANGELOG)) == []
     unreleased = text_of(CHANGELOG).partition("## [Unreleased]")[2].partition("\n## ")[0]
     modules = re.findall(r"^\| `[\w/]+\.py` \| (.+) \|$", unreleased, re.MULTILINE)
@@ -78,7 +78,7 @@ def test_the_changelog_leads_somewhere():
     assert [path for path in new if not (ROOT / path).is_file()] == []
 
 
-def test_counts_are_those_of_the_proof():
+def test_documented_counts_are_those_of_the_proof():
     text = " ".join(text_of(ROOT / "docs" / "proof.md").split())
     assert f"`mutants: {len(MUTANTS)} of {len(MUTANTS)} killed`" in text
     assert len([*verify.NETWORKS, verify.LARGE]) == 13
@@ -267,5 +267,5 @@ def test_a_wrong_setting_is_rejected(row, reason):
 
 
 @pytest.mark.parametrize("text", ["a stretch of calls", "two crossings", "it ratchets", "mlpbench documents"])
-def test_a_former_word_is_found(text):
+def test_a_former_term_is_found(text):
     assert re.search(FORMER, text)

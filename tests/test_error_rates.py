@@ -43,7 +43,7 @@ def scores_of(name):
     )
 
 
-def test_a_pair_favours_no_side_where_times_have_a_tail():
+def test_round_changes_are_unbiased_for_skewed_times():
     rng = np.random.default_rng(1)
     pairs = [
         round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "control")}) for _ in range(3000)
@@ -73,7 +73,7 @@ def test_runs_are_disjoint():
     assert len(list(error_rates.ELSEWHERE["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
-def test_the_rules_on_a_recording_whose_truth_is_known():
+def test_the_rules_on_a_synthetic_recording():
     found = {(one.rule, one.planted): one.rates for one in scores_of("synthetic")}
     for rows in ("1 row", "of 24 rows"):
         assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
@@ -87,26 +87,26 @@ def test_the_rules_on_a_recording_whose_truth_is_known():
     assert found["asv Mann-Whitney, 1.1", 0.05]["PASS"].count > 200
 
 
-def test_a_planted_delay_is_measured_in_its_recording():
+def test_a_planted_delay_is_measured_from_the_recording():
     measured = {one.planted: one.measured for one in scores_of("synthetic")}
     assert measured[0.0] == 0
     for planted in PLANTED:
         assert measured[planted] == pytest.approx(planted, abs=0.003)
 
 
-def test_a_default_gate_has_the_rows_that_the_rates_are_of():
+def test_the_error_rates_assume_the_number_of_rows_of_a_default_gate():
     core = [name for name, origin in impls.origins().items() if origin == "core"]
     assert len(core) * len(select_cases(default=preparation.DEFAULT)) == error_rates.ROWS
 
 
-def test_a_budget_ends_a_run():
+def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
     runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten rounds
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 
 
-def test_a_recording_is_kept_as_it_was(tmp_path):
+def test_a_recording_is_read_back_and_a_damaged_one_is_refused(tmp_path):
     data, path = synthetic(5, 7), tmp_path / "idle.npz"
     recording.write_recording(path, data)
     kept = recording.read_recording(path)
@@ -139,7 +139,7 @@ def test_a_recording_is_kept_as_it_was(tmp_path):
         recording.read_recording(tmp_path / "nosuch.npz")
 
 
-def test_the_command_scores_what_is_recorded(tmp_path, capsys):
+def test_the_command_scores_the_recordings(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
     recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
     path = tmp_path / "rates.json"
@@ -176,12 +176,12 @@ def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     assert "was recorded with other sources" in capsys.readouterr().err
 
 
-def test_the_recordings_that_are_scored_here_are_those_that_are_kept():
+def test_the_tests_cover_every_stored_recording():
     assert {path.stem for path in KEPT.glob("*.npz")} == {"idle", "loaded"}
 
 
 @pytest.mark.parametrize("name", ["idle", "loaded"])
-def test_the_rates_on_the_recordings_that_are_kept(name):
+def test_the_error_rates_on_the_stored_recordings(name):
     """A change of the rule shows here at once."""
     found = {(one.rule, one.planted): one.rates for one in scores_of(name)}
     for rows in ("1 row", "of 24 rows"):
@@ -192,7 +192,7 @@ def test_the_rates_on_the_recordings_that_are_kept(name):
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
-def test_the_planted_delays_took_what_they_were_to_take(name, tolerance):
+def test_the_planted_delays_were_accurate(name, tolerance):
     """A delay that is longer than it says flatters the gate."""
     measured = {one.planted: one.measured for one in scores_of(name)}
     for planted in PLANTED:

@@ -78,7 +78,7 @@ def test_tanh_to_three_ulp_also_where_it_is_small(dtype):
 )
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("length", [1, 5, 40])
-def test_beyond_the_ends(compute, points, values, dtype, length):
+def test_arguments_beyond_the_range(compute, points, values, dtype, length):
     """Alone, where no vector is filled, and many times over."""
     for point, value in zip(points, values, strict=True):
         found = computed(compute, np.full(length, point), dtype)
@@ -103,7 +103,7 @@ def test_the_coefficients_are_those_of_the_interpolation(found):
 
 @pytest.mark.parametrize("compute", [exps, tanhs])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_llvm_makes_vectors_of_it(compute, dtype):
+def test_llvm_vectorizes_the_loop(compute, dtype):
     computed(compute, [0.0], dtype)
     kind = "double" if dtype == np.float64 else "float"
     code = compute.inspect_llvm()[next(s for s in compute.signatures if s[0].dtype.name == np.dtype(dtype).name)]

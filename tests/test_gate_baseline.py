@@ -69,7 +69,7 @@ def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None)
     return found
 
 
-def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch):
+def test_a_slowdown_is_a_regression_if_a_second_session_confirms_it(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2))
     assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
@@ -79,20 +79,20 @@ def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch
     assert (row.verdict, row.reason) == ("INCONCLUSIVE", "9 of the 10 sessions that a verdict takes")
 
 
-def test_a_reference_that_became_faster_is_no_regression(monkeypatch):
+def test_a_faster_reference_is_no_regression_of_the_backend(monkeypatch):
     row = judged(monkeypatch, history(12, reference=1.2))
     assert (row.verdict, row.changed_times) == ("INCONCLUSIVE", ["reference"])
     assert "because the reference became faster" in row.reason
 
 
-def test_what_fails_has_no_time(monkeypatch):
+def test_a_failed_row_has_no_time(monkeypatch):
     row = judged(
         monkeypatch, history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"}
     )
     assert (row.verdict, row.reason, row.head_seconds) == ("FAIL", "the head fails: wrong", None)
 
 
-def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothing(monkeypatch):
+def test_rows_of_an_interrupted_session_are_inconclusive(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
@@ -105,7 +105,7 @@ def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothin
     assert row.verdict == "INCONCLUSIVE"
 
 
-def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
+def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
     reference = ROW.of("python_loops").key
     seconds = {KEY: {"head": [4e-6, 5e-6, 6e-6]}, reference: {"head": [44e-6, 45e-6, 46e-6]}}
     answers = iter([rounds.RoundResult(seconds=seconds), KeyboardInterrupt()])
@@ -126,7 +126,7 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
 
-def test_a_library_that_differs_is_named(repository, capsys):
+def test_a_note_names_the_library_whose_version_differs(repository, capsys):
     Path("results").mkdir()
     assert run("baseline", "record") == 0
     path = Path("results/baseline.json")
@@ -140,7 +140,7 @@ def test_a_library_that_differs_is_named(repository, capsys):
     assert line in document.notes
 
 
-def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypatch):
+def test_an_accepted_gain_applies_to_the_next_session(monkeypatch):
     row = judged(monkeypatch, history(12, factor=0.8))
     assert row.verdict == "PASS"
     (factor,) = baseline.certain_gains([row], [KEY]).values()
@@ -172,7 +172,7 @@ def with_history(path, count, factor):
     files.write(path, Baseline(buckets=[known.buckets[0].model_copy(update={"sessions": sessions})]))
 
 
-def test_sessions_are_recorded_and_judged_by(repository, capsys):
+def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     path = Path("results/baseline.json")
     path.parent.mkdir()
     assert run("baseline", "record", "--json", "recorded.json") == 0
@@ -248,7 +248,7 @@ def test_a_baseline_is_shown(repository, capsys):
 
 
 @pytest.mark.parametrize("change", [{"speedup": 0.0}, {"speedup": 1e308}, {"seconds": -1.0}])
-def test_a_session_that_cannot_be_is_refused(tmp_path, change):
+def test_a_session_with_impossible_figures_is_refused(tmp_path, change):
     row = {"speedup": 1.0, "seconds": 1.0, "reference_seconds": 1.0}
     one = {"started": "", "head": "", "digest": "", "rows": {KEY: {**row, **change}}}
     path = tmp_path / "b.json"
@@ -258,7 +258,7 @@ def test_a_session_that_cannot_be_is_refused(tmp_path, change):
         files.read(path, Baseline)
 
 
-def test_moves_count_for_the_sessions_before_them():
+def test_accepted_gains_apply_to_earlier_sessions():
     rows = [
         Session(started="", head="", digest="", rows={KEY: SessionRow(speedup=s, seconds=1, reference_seconds=s)})
         for s in (2.0, 4.0)

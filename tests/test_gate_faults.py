@@ -23,7 +23,7 @@ from tests.helpers import ROOT
 pytestmark = pytest.mark.slow
 
 
-def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch):
+def test_faults_during_timing_are_reported(repository, monkeypatch):
     monkeypatch.setattr(rounds, "CALL_TIMEOUT", 3.0)
     plant(repository, "numpy_plain", "late and os._exit(3)")
     plant(repository, "numpy_vectorized", "out[:] = float('nan') if late else out")
@@ -39,7 +39,7 @@ def test_faults_that_show_only_when_the_timing_has_begun(repository, monkeypatch
 
 
 @pytest.mark.parametrize("child", ["subprocess.Popen(['sleep', '97'])", "os.fork() or (time.sleep(97), os._exit(0))"])
-def test_what_a_backend_starts_is_ended_and_holds_nothing_up(repository, child):
+def test_processes_that_a_backend_starts_are_ended(repository, child):
     path = repository / "impls" / "numpy_plain.py"
     path.write_text(f"{path.read_text()}\nimport os, subprocess, time\n{child}\n")
     begun = time.monotonic()
@@ -49,7 +49,7 @@ def test_what_a_backend_starts_is_ended_and_holds_nothing_up(repository, child):
     assert left_behind() == []
 
 
-def test_sources_that_vanish_are_not_replaced_by_others(repository):
+def test_vanished_sources_are_not_replaced_by_others(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -76,7 +76,7 @@ def test_standard_error_that_cannot_be_written_changes_no_status(repository):
     assert json.loads(done.stdout)["command"] == "gate"
 
 
-def test_a_process_that_others_kill_costs_a_round_and_no_verdict(repository):
+def test_a_killed_worker_costs_at_most_one_round(repository):
     process = start("--backend", "numpy_plain", "--budget", "15", "--json", "gate.json")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -92,7 +92,7 @@ def test_a_process_that_others_kill_costs_a_round_and_no_verdict(repository):
     assert document.rows[0].rounds >= 6
 
 
-def test_what_cannot_be_kept_is_shown(repository, capsys):
+def test_results_that_cannot_be_stored_are_shown(repository, capsys):
     Path("results").write_text("a file where the folder should be")
     status, rows, _ = gate("--backend", "numpy_plain")
     _, err = capsys.readouterr()
@@ -159,7 +159,7 @@ def test_bad_input_gets_one_line(repository, capsys, arguments, text):
         (("error-rates", "--resume"), "--resume goes with --rounds N"),
     ],
 )
-def test_bad_input_of_its_siblings_gets_one_line(repository, capsys, arguments, text):
+def test_bad_input_to_baseline_and_error_rates_gets_one_line(repository, capsys, arguments, text):
     assert_one_line(capsys, *arguments, text=text)
 
 

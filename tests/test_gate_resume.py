@@ -19,7 +19,7 @@ from tests.gates import QUICK, gate, left_behind, start
 pytestmark = pytest.mark.slow
 
 
-def test_an_interrupted_gate_reports_and_goes_on(repository):
+def test_an_interrupted_gate_reports_and_can_be_resumed(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%", "--json", "gate.json")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -71,7 +71,7 @@ def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
     assert len(worktrees.stdout.splitlines()) == 1
 
 
-def test_a_resumed_gate_must_be_the_same(repository, capsys):
+def test_a_resumed_gate_must_have_the_same_settings(repository, capsys):
     process = start("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "60")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -84,7 +84,7 @@ def test_a_resumed_gate_must_be_the_same(repository, capsys):
     assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_resume_without_an_unfinished_gate_begins_one_and_says_so(repository, capsys):
+def test_resume_without_an_unfinished_gate_begins_anew(repository, capsys):
     Path("results").mkdir()
     status, rows, _ = gate("--backend", "numpy_plain", "--resume")
     assert status in (0, 3)
@@ -114,7 +114,7 @@ def state_with(times):
         state_with({"head": [1e-6], "base": [1e-6]}),
     ],
 )
-def test_what_was_left_and_is_damaged_is_not_gone_on_with(repository, capsys, content):
+def test_a_damaged_checkpoint_is_not_resumed(repository, capsys, content):
     Path("results").mkdir()
     Path("results", "gate.partial.json").write_text(content)
     assert main(["gate", *QUICK, "--resume"]) == 2

@@ -137,7 +137,7 @@ def test_a_second_pass_does_not_add_to_the_first():
     assert (x.gradient, y.gradient) == (4, 3)
 
 
-def test_of_several_results_the_last_is_differentiated():
+def test_the_last_of_several_results_is_differentiated():
     x, y = inputs(3.0, 4.0)
     product, total = Mul(x, y), Add(x, Input("z", 1.0))
     order = topological_sort(product, total)
@@ -221,7 +221,7 @@ def test_a_cycle_is_named():
         topological_sort(beyond)
 
 
-def test_of_a_long_cycle_some_nodes_are_named():
+def test_the_error_for_a_long_cycle_names_some_nodes():
     nodes = [Input("x", 1.0)]
     for index in range(20_000):
         nodes.append(Sigmoid(nodes[-1], name=f"s{index}"))

@@ -20,7 +20,7 @@ def problem(network, seed=0):
 @pytest.mark.parametrize("network", [*NETWORKS, LARGE], ids=str)
 @pytest.mark.parametrize("batch", [1, 7, 64])
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_drawn_inputs_are_healthy_and_representable(network, batch, dtype):
+def test_drawn_inputs_are_fit_and_representable(network, batch, dtype):
     drawn = problems.draw_problem(network, batch, dtype)
     assert input_quality.find_fault(network, dtype, drawn.parameters, drawn.X, drawn.Y) == ""
     for array in (drawn.X, drawn.Y, *(part for pair in drawn.parameters for part in pair)):
@@ -47,7 +47,7 @@ SICK = {
 
 
 @pytest.mark.parametrize("case", SICK)
-def test_sick_inputs_are_refused(case):
+def test_unfit_inputs_are_refused(case):
     network, spoil, text = SICK[case]
     drawn = problem(network)
     parameters, X = spoil(drawn)

@@ -38,7 +38,7 @@ def test_orders_differ_from_square_to_square():
 
 
 @given(st.integers(1, 40), st.data())
-def test_a_slow_arm_takes_part_as_often_as_planned_and_evenly(total, data):
+def test_a_slow_arm_is_timed_in_evenly_spaced_blocks(total, data):
     count = data.draw(st.integers(1, total))
     present = [block for block in range(total) if interleave.takes_part(block, count, total)]
     assert len(present) == count
@@ -57,7 +57,7 @@ def test_plans_fill_a_sample_and_keep_to_the_budget(seconds):
         assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.seconds_per_arm
 
 
-def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
+def test_every_planned_call_is_made_without_garbage_collection():
     calls = []
 
     def function(argument):
@@ -82,7 +82,7 @@ def test_a_sample_gives_the_time_of_one_call():
     assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
 
 
-def test_an_estimate_leaves_the_first_call_out():
+def test_an_estimate_ignores_the_first_call():
     waits = iter([0.5])
     assert timer.estimate_seconds(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
 

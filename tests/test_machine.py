@@ -28,7 +28,7 @@ def test_the_machine_is_described_in_json():
     assert described["blas"]
 
 
-def test_times_of_two_machines_are_compared_if_what_they_depend_on_is_the_same():
+def test_machines_with_equal_cpu_and_libraries_share_a_bucket():
     described = machine.describe()
     bucket = machine.bucket(described)
     assert machine.bucket({**described, "memory_bytes": 1, "system": "Linux 7"}) == bucket
@@ -43,7 +43,7 @@ def test_an_unknown_library_has_no_version():
     assert machine.library_version("no-such-distribution") is None
 
 
-def test_conditions_are_those_since_the_start(monkeypatch):
+def test_conditions_are_counted_from_the_start(monkeypatch):
     now = {"wall": 100.0, "steal": 7.0, "switches": 40}
 
     class Times:
@@ -60,7 +60,7 @@ def test_conditions_are_those_since_the_start(monkeypatch):
     assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (10.0, 3)  # reading changes nothing
 
 
-def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
+def test_cpu_time_of_other_processes_excludes_our_own(monkeypatch):
     clock = {"now": 100.0, "all": 50.0, "own": 10.0}
 
     class Times:
@@ -74,7 +74,7 @@ def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
     assert meter.read().other_cpus == pytest.approx(1.3)
 
 
-def test_another_process_that_is_busy_is_noticed():
+def test_a_busy_other_process_is_measured():
     burn = "import time\nwhile time.process_time() < 1: pass"
     process = subprocess.Popen([sys.executable, "-c", burn])  # it is ours only when it has been waited for
     meter = machine.Meter.start()
@@ -85,7 +85,7 @@ def test_another_process_that_is_busy_is_noticed():
     assert conditions.other_cpus * conditions.wall_seconds > 0.8
 
 
-def test_a_system_that_does_not_say_is_no_error(monkeypatch):
+def test_unavailable_system_figures_are_none(monkeypatch):
     def silent(*_):
         raise NotImplementedError
 
@@ -110,7 +110,7 @@ def test_thread_variables_come_too_late_after_numpy():
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
-def test_thread_variables_that_are_right_already_are_never_too_late():
+def test_thread_variables_that_are_already_right_are_not_too_late():
     done = with_threads(
         "import numpy; from pairbench import threads; threads.limit_own_threads()", **threads.thread_environment({})
     )
@@ -133,23 +133,23 @@ def test_a_library_with_fewer_threads_is_noticed():
     assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
 
 
-def test_the_cpus_to_use_are_those_of_the_system():
+def test_usable_cpus_are_those_of_the_affinity():
     assert machine.cpus_usable() == len(os.sched_getaffinity(0))
 
 
-def test_cpus_are_counted_where_the_system_does_not_say_which(monkeypatch):
+def test_cpus_are_counted_if_the_affinity_is_unknown(monkeypatch):
     monkeypatch.delattr("psutil.Process.cpu_affinity")
     monkeypatch.setattr("psutil.cpu_count", lambda: 6)
     assert machine.cpus_usable() == 6
 
 
-def test_the_childs_environment_has_the_count_and_threads_that_rest_soon():
+def test_a_childs_environment_has_the_thread_count_and_short_spinning():
     one, two = threads.thread_environment({}), threads.thread_environment({"OMP_NUM_THREADS": "8"}, 2)
     assert {two[name] for name in threads.VARIABLES} == {"2"}
     assert two.keys() - one.keys() == threads.BRIEFLY.keys()
 
 
-def test_the_childs_environment_keeps_the_rest():
+def test_a_childs_environment_keeps_other_variables():
     environment = threads.thread_environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
     assert environment["HOME"] == "x"
     assert {environment[name] for name in threads.VARIABLES} == {"1"}

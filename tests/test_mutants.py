@@ -81,7 +81,7 @@ def test_every_mutant_has_its_evidence_stated_and_its_fault_described():
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_mutant_dies_of_its_own_fault(mutant):
+def test_a_mutant_is_killed_by_its_own_fault(mutant):
     row = verify.kill_mutant(mutant)
     assert row is not None, f"survives: {mutant.description}"
     operation, pattern = KILLED_BY[mutant.name]
@@ -95,7 +95,7 @@ def test_a_mutant_dies_of_its_own_fault(mutant):
 
 
 @pytest.mark.parametrize("name", PROMISE)
-def test_a_mutant_breaks_the_promise_that_is_about_its_fault(name, monkeypatch):
+def test_a_mutant_fails_the_contract_test_for_its_fault(name, monkeypatch):
     """That promise alone is tried, and rejects it."""
     (mutant,) = [one for one in MUTANTS if one.name == name]
     kept = tuple(one for one in verify.contract_tests.PROMISES if one.__name__ == PROMISE[name])
@@ -107,11 +107,11 @@ def test_a_mutant_breaks_the_promise_that_is_about_its_fault(name, monkeypatch):
     assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
 
 
-def test_the_model_that_the_mutants_are_made_of_survives():
+def test_the_original_of_the_mutants_passes():
     assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
 
 
-def test_a_mutant_of_an_older_contract_would_be_noticed():
+def test_a_mutant_of_an_older_contract_does_not_match_the_stated_reasons():
     """It is rejected, but not for its fault: the reasons above tell the two apart."""
 
     class LazyOnce(Model):

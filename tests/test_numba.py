@@ -49,7 +49,7 @@ def filled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign"])
-def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):
+def test_a_damaged_cache_file_is_recompiled_and_replaced(filled, suffix, damage):
     folder, cache = filled
     for file in cache.rglob(f"*{suffix}"):
         content = bytearray(file.read_bytes())
@@ -60,7 +60,7 @@ def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):
     assert run(folder, cache) == "loaded"
 
 
-def test_a_changed_source_is_compiled_anew_though_its_time_is_the_same(filled):
+def test_a_changed_source_with_the_same_modification_time_is_recompiled(filled):
     folder, cache = filled
     source = folder / "doubling.py"
     times = source.stat()
@@ -71,7 +71,7 @@ def test_a_changed_source_is_compiled_anew_though_its_time_is_the_same(filled):
     assert run(folder, cache) == "compiled"
 
 
-def test_a_cache_folder_that_cannot_be_made_is_done_without(filled):
+def test_without_a_cache_folder_the_function_is_compiled(filled):
     folder, _ = filled
     (folder / "file").write_text("in the way")
     assert run(folder, folder / "file" / "cache") == "compiled"

@@ -91,13 +91,13 @@ def test_tails_and_large_logits():
     assert trace.loss([1.0]) == mp.log1p(mp.exp(-1000))
 
 
-def test_slope_of_relu_at_zero_is_zero():
+def test_derivative_of_relu_at_zero_is_zero():
     network = Network((1, 1, 1), "relu", "identity")
     oracle = Oracle(network, [(np.zeros((1, 1)), np.zeros(1)), (np.ones((1, 1)), np.zeros(1))])
     assert oracle.trace([1.0]).derivative([1.0], Entry(0, 0, 0)) == 0
 
 
-def test_descent_lowers_the_loss_by_rate_times_squared_slope():
+def test_descent_lowers_the_loss_by_rate_times_squared_gradient():
     network = Network((2, 2, 1))
     oracle = Oracle(network, network.random_parameters())
     X, Y, rate = [[0.5, -1.0], [1.0, 0.25]], [[0.3], [0.9]], mp.mpf(10) ** -20

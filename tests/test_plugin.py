@@ -51,7 +51,7 @@ def sample(tmp_path):
         (("--benchmark", "-k", "ordinary"), None, None),
     ],
 )
-def test_what_runs(sample, options, ordinary, case):
+def test_which_tests_run_for_each_option(sample, options, ordinary, case):
     done = pytest_run(sample, *options, *QUICKLY, cwd=sample.parent)
     outcomes = dict(re.findall(r"::(\w+) (PASSED|SKIPPED|FAILED)", done.stdout))
     assert (outcomes.get("test_ordinary"), outcomes.get("test_case")) == (ordinary, case), done.stdout
@@ -77,7 +77,7 @@ def test_a_failed_case_has_no_speedup(sample):
     assert "speedups over" not in done.stdout
 
 
-def test_columns_groups_saving_and_comparing_go_on_working(sample):
+def test_columns_groups_saving_and_comparing_still_work(sample):
     options = ("--benchmark", *QUICKLY, "--benchmark-columns=min,rounds", "--benchmark-group-by=func")
     first = pytest_run(sample, *options, "--benchmark-autosave", "--benchmark-json=out.json", cwd=sample.parent)
     assert first.returncode == 0, first.stdout
@@ -91,7 +91,7 @@ def test_columns_groups_saving_and_comparing_go_on_working(sample):
 
 
 @pytest.mark.skipif(find_spec("pygal") is None, reason="pytest-benchmark draws with pygal")
-def test_histograms_go_on_working(sample):
+def test_histograms_still_work(sample):
     done = pytest_run(sample, "--benchmark", *QUICKLY, "--benchmark-histogram=plot", cwd=sample.parent)
     assert done.returncode == 0, done.stdout
     assert list(sample.parent.glob("plot*.svg"))

@@ -61,11 +61,11 @@ def test_exact_digits_are_all_digits(value):
         (0.375, "0.38", "rounded", True),
     ],
 )
-def test_forms(value, printed, form, same):
+def test_reproduction_of_every_form(value, printed, form, same):
     assert reproduces(value, printed, form) is same
 
 
-def test_what_is_shown():
+def test_shown_digits():
     assert shown(0.83545566, "0.8354", "truncated") == "0.8354"
     assert shown([0.83545566, 0.5], "0.8354 0.5") == "0.8354557 0.5"
     assert shown([87.34353, 90.5424, 88], "86", "below all") == "87.3435 to 90.5424"

@@ -89,7 +89,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_model_does_not_agree_with_hand(monkeypatch, name):
+def test_a_wrong_count_differs_from_the_counts_by_hand(monkeypatch, name):
     assert agrees_with_hand()
     monkeypatch.setattr(operation_counts, *WRONG[name])
     assert not agrees_with_hand()
@@ -106,13 +106,13 @@ def limits(**changes):
     return MachineLimits(**(fields | changes))
 
 
-def test_the_floor_is_a_call_and_the_arithmetic():
+def test_the_lower_bound_is_a_call_plus_the_arithmetic():
     # 20 operations of 1 ns and 4 exponentials of 10 ns, after a call of 1 µs.
     assert lower_bound(Case(SMALL, "forward", 1), limits()) == pytest.approx(1.06e-6, rel=1e-12)
     assert lower_bound(Case(SMALL, "forward", 1, "float32"), limits()) == pytest.approx(1.03e-6, rel=1e-12)
 
 
-def test_the_floor_is_a_call_and_the_reading_where_that_takes_longer():
+def test_the_lower_bound_is_a_call_plus_the_reading_if_that_takes_longer():
     case = Case(Network((100, 100, 50, 10)), "forward", 1)  # 126,080 bytes: beyond 4096, below 1 MB
     slow = limits(reading={1024: 1e12, 4096: 1e9, 1 << 20: 1e6})
     assert lower_bound(case, slow) == pytest.approx(1e-6 + 126_080e-9, rel=1e-12)
@@ -128,7 +128,7 @@ def test_the_bandwidth_is_that_of_the_last_size_measured_and_never_rises():
     ]
 
 
-def test_of_two_measurements_the_better_counts_one_by_one():
+def test_better_takes_each_rate_from_the_faster_measurement():
     first, second = limits(exponentials={"float64": 1.0, "float32": 4.0}), limits(reading={1024: 2e12, 4096: 1, 9: 9})
     best = first.better(
         limits(exponentials={"float64": 3.0, "float32": 2.0}, reading={**first.reading, 1024: 1.0}),
@@ -149,7 +149,7 @@ networks = st.builds(
 
 
 @given(networks, st.data(), st.sampled_from(["forward", "gradient", "train"]), st.integers(2, 2000))
-def test_the_floor_grows_with_every_size_and_with_the_work(network, data, operation, batch):
+def test_the_lower_bound_grows_with_every_size_and_operation(network, data, operation, batch):
     place = data.draw(st.integers(0, len(network.layer_sizes) - 1))
     sizes = list(network.layer_sizes)
     sizes[place] += 1
@@ -161,7 +161,7 @@ def test_the_floor_grows_with_every_size_and_with_the_work(network, data, operat
     assert kinds[0] < kinds[1] < kinds[2]
 
 
-def test_the_column_of_the_limit_fits_into_80_columns(capsys):
+def test_the_table_with_roofline_fits_into_80_columns(capsys):
     terminal.show(*tables.timings([row(floor_seconds=1.23e-7, limit_share=0.123, seconds=1e-6)]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "forward 3-3-1, 1 sample, float64 (≥ 123 ns)"
@@ -169,7 +169,7 @@ def test_the_column_of_the_limit_fits_into_80_columns(capsys):
     assert max(map(len, lines)) == 80
 
 
-def test_what_an_empty_call_depends_on():
+def test_the_kind_of_an_empty_call():
     cases = [Case(SMALL, "forward", 1), *(Case(SMALL, name, 64) for name in ("forward", "gradient", "train"))]
     assert tuple(map(call_kind, cases)) == KINDS
 
@@ -184,7 +184,7 @@ def test_the_shapes_are_those_of_a_gradient():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_what_is_timed_is_what_it_is_called(dtype):
+def test_the_probe_kernels_compute_what_they_are_named_for(dtype):
     rng = np.random.default_rng(0)
     A, B, z = (rng.normal(size=shape).astype(dtype) for shape in ((5, 4), (4, 3), 33))
     C, before = np.empty((5, 3), dtype), z.copy()

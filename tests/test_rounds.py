@@ -34,7 +34,7 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
 
 
-def test_what_the_budget_does_not_hold_is_timed_less():
+def test_rows_beyond_the_budget_get_fewer_blocks():
     quick, slow = with_effort(2.5 * 9, 0.5)
     assert (quick.blocks, slow.blocks) == (comparison.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)

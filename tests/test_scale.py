@@ -49,7 +49,7 @@ def test_predictions_by_hand():
 
 
 @given(POSITIVE, POWERS, POSITIVE, POWERS, SIZES)
-def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
+def test_the_crossover_of_two_power_laws_is_exact(a, p, b, q, sizes):
     ratios = [a * size**p / (b * size**q) for size in sizes]
     found, ties = crossovers.find_crossovers(
         [(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)]
@@ -68,7 +68,7 @@ def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(1, 3)), max_size=10))
-def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
+def test_every_crossover_lies_between_its_points_and_in_its_interval(drawn):
     given_points = [(2.0**k, Interval(ratio, ratio / wide, ratio * wide)) for k, (ratio, wide) in enumerate(drawn)]
     found, ties = crossovers.find_crossovers(given_points)
     for one in found:
@@ -82,7 +82,7 @@ def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
         assert not any(one.left < tie.left < one.right for one in found)
 
 
-def test_crossings_by_hand():
+def test_a_crossover_computed_by_hand():
     # Straight from 1/4 at 4 to 4 at 16: 1 at 8; the low end goes from 1/8 to 2, the high end from 1/2 to 8.
     (crossing,), ties = crossovers.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
     assert crossing.at == pytest.approx(8)
@@ -91,7 +91,7 @@ def test_crossings_by_hand():
     assert (crossing.left, crossing.right, crossing.rises, ties) == (4, 16, True, [])
 
 
-def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
+def test_undecided_ratios_are_a_tie_and_no_crossover():
     ratios = [Interval(2, 1.9, 2.1), Interval(1.1, 0.9, 1.3), Interval(0.9, 0.8, 1.2), Interval(2, 1.9, 2.1)]
     found, (tie,) = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert not found
@@ -99,7 +99,7 @@ def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
     assert tie.within == pytest.approx(1.3)
 
 
-def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
+def test_a_crossover_spans_the_undecided_points_beside_it():
     ratios = [exactly(0.5), Interval(1.05, 0.9, 1.2), Interval(0.95, 0.8, 1.1), exactly(2)]
     (crossing,), ties = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert (crossing.left, crossing.right, ties) == (1, 8, [])
@@ -108,13 +108,13 @@ def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
     assert 4 < crossing.high < 8
 
 
-def test_times_that_differ_by_less_than_the_method_sees_are_a_tie():
+def test_times_that_differ_by_less_than_the_margin_are_a_tie():
     found, (tie,) = crossovers.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
     assert not found
     assert tie.within == pytest.approx(1 / 0.99)
 
 
-def test_one_process_alone_tells_nothing_apart():
+def test_one_process_alone_gives_no_crossover():
     found, (tie,) = crossovers.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
     assert not found
     assert math.isinf(tie.within)
@@ -137,7 +137,7 @@ def test_one_dimension_grows_at_a_time_from_the_base():
     assert len(points.all_cases()) == len(set(points.all_cases())) == 2 + 11 + 8 + 13 - 2
 
 
-def test_a_backend_that_compiles_for_every_shape_is_timed_at_a_few():
+def test_a_backend_that_compiles_for_every_shape_is_timed_at_few_sizes():
     jit, plain = impls.load("numpy_vectorized"), impls.load("numpy_plain")
     shaped = replace(jit, model=type("Shaped", (jit.model,), {"compiles_shapes": True}))
     width = points.DIMENSIONS[0]
@@ -181,7 +181,7 @@ def seconds(arm, laws):
     return laws[arm.backend] * arm.case.batch * sum(n_in * n_out for n_in, n_out in arm.case.network.shapes)
 
 
-def test_what_would_take_over_a_second_is_not_run(monkeypatch):
+def test_calls_predicted_over_one_second_are_not_run(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     kept = []
     backends = [impls.load(name) for name in LAWS]
@@ -212,7 +212,7 @@ def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
     assert first[points.DIMENSIONS[0].case(2)] == "numpy_plain"
 
 
-def test_a_state_is_gone_on_with(monkeypatch):
+def test_growth_resumes_from_a_saved_state(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     backends, kept = [impls.load(name) for name in LAWS], []
     whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), kept.append)
@@ -285,7 +285,7 @@ def test_crossovers_and_break_even_of_a_whole_run():
     assert (paid.cold_calls, paid.cached_calls) == (1_000_000, 250_000)
 
 
-def test_findings_in_words():
+def test_findings_as_text():
     crossing = schema.CrossoverRow(
         dimension="width",
         faster_below="python_loops",
@@ -323,7 +323,7 @@ def test_findings_in_words():
     assert not any("told apart" in line for line in nothing)
 
 
-def test_settings_hold_what_the_times_depend_on():
+def test_settings_depend_on_backends_and_effort():
     backends = [impls.load("numpy_plain")]
     assert scale_settings(backends, growth.EFFORT) == scale_settings(backends, growth.EFFORT)
     assert scale_settings(backends, growth.EFFORT) != scale_settings([], growth.EFFORT)

@@ -85,7 +85,7 @@ def test_json_on_standard_output_stands_alone(capsys):
     assert {row["backend"] for row in document["rows"]} == {"python_loops"}
 
 
-def test_a_backend_that_lies_gets_no_time(capsys, third_party):
+def test_a_wrong_backend_is_not_timed(capsys, third_party):
     third_party("liar", OFF)
     assert main(["scale", "--backend", "liar", "--json", "scale.json"]) == 1
     out, _ = capsys.readouterr()
@@ -96,7 +96,7 @@ def test_a_backend_that_lies_gets_no_time(capsys, third_party):
     assert {row.reason for row in rows if row.ok} == {"not run: it has failed before"}
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was():
+def test_a_killed_run_resumes_from_its_checkpoint():
     chance = random.Random(os.getpid())
     finished = []
     for tries in range(20):
@@ -128,7 +128,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
     assert not PARTIAL.exists()
 
 
-def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
+def test_an_interrupted_run_can_be_resumed(capsys):
     process = start()
     while not PARTIAL.exists():
         time.sleep(0.02)
@@ -146,7 +146,7 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
     assert not PARTIAL.exists()
 
 
-def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
+def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(capsys):
     PARTIAL.parent.mkdir()
     left = schema.ScaleState(
         settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
@@ -158,7 +158,7 @@ def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
     assert not PARTIAL.exists()
 
 
-def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
+def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     PARTIAL.parent.mkdir()
     PARTIAL.write_text("{")
     for arguments in ((), ("--resume",)):

@@ -29,17 +29,17 @@ def verdict_of(pairs, threshold=0.05, rows=1):
     return judged
 
 
-def test_the_looks_are_each_a_third_more_than_the_one_before():
+def test_each_interim_analysis_has_a_third_more_rounds():
     assert list(islice(sequential_test.analysis_points(), 6)) == [6, 8, 11, 15, 20, 27]
 
 
-def test_nothing_is_decided_before_the_first_look():
+def test_nothing_is_decided_before_the_first_interim_analysis():
     for count in range(sequential_test.MIN_ROUNDS):
         judged = judge_rounds(simulated(0, count, change=1.0), 0.05, 1)
         assert (judged.verdict, judged.decided, judged.rounds) == ("INCONCLUSIVE", False, count)
 
 
-def test_the_interval_is_students_with_the_first_looks_share():
+def test_the_interval_is_students_with_the_alpha_of_the_first_analysis():
     changes = [0.01, -0.01, 0.02, 0.0, 0.01, -0.03]  # mean 0, standard deviation sqrt(0.0016 / 5)
     judged = judge_rounds([RoundChange(value, 0.0) for value in changes], 0.05, 1)
     half = 2.570582 * math.sqrt(0.0016 / 5 / 6)  # the 97.5 % quantile of 5 degrees of freedom, from a table
@@ -71,7 +71,7 @@ def test_a_regression_takes_later_rounds_that_confirm_it():
     assert (judged.verdict, judged.rounds, judged.confirming_rounds) == ("FAIL", 12, 6)
 
 
-def test_what_the_base_differs_from_itself_by_is_no_change():
+def test_the_offset_of_the_control_is_no_change():
     assert verdict_of(simulated(4, 40, change=0.08, offset=0.0, spread=0.005)).verdict == "FAIL"
     for offset in (0.08, -0.08):
         assert verdict_of(simulated(4, 40, change=0.08, offset=offset, spread=0.005)).verdict != "FAIL"
@@ -90,7 +90,7 @@ def suspicions(level_of_look, series):
     return found
 
 
-def test_all_looks_together_err_no_more_often_than_is_allowed():
+def test_the_interim_analyses_together_keep_the_error_rate():
     series = np.random.default_rng(5).normal(0, SPREAD, (2000, 36))
     alpha = sequential_test.FAIL_ALPHA
     ours = sum(
@@ -114,7 +114,7 @@ def test_more_rows_take_more_evidence():
     assert many < few
 
 
-def test_the_detectable_change_is_suspected_as_often_as_it_says():
+def test_the_detectable_effect_is_detected_in_about_80_percent():
     """Where the spread is known, for the quantity is computed from an estimate of it."""
     for spread in (0.005, 0.03):
         detectable = np.mean(
@@ -129,7 +129,7 @@ def test_the_detectable_change_is_suspected_as_often_as_it_says():
         assert 0.65 < share < 0.98
 
 
-def test_a_new_session_against_the_interval_that_others_predict():
+def test_a_session_is_judged_by_the_prediction_interval_of_the_history():
     history = [math.log(9.0) + value for value in (0.01, -0.01, 0.02, 0.0, 0.01, -0.03, 0.0, 0.01, -0.01, 0.0)]
     mean, spread = np.mean(history), np.std(history, ddof=1)
     judged = judge_session(history, mean - 0.2, 0.05, 0.01)
@@ -145,7 +145,7 @@ def test_a_new_session_against_the_interval_that_others_predict():
     assert judge_session(history[:1], mean, 0.05, 0.01).detectable is None
 
 
-def test_a_wild_history_decides_nothing():
+def test_a_widely_spread_history_is_inconclusive():
     history = [math.log(9.0) + value for value in np.random.default_rng(7).normal(0, 0.2, 12)]
     assert judge_session(history, float(np.mean(history)), 0.05, 0.01).verdict == "INCONCLUSIVE"
     assert judge_session(history, float(np.mean(history)) - 0.3, 0.05, 0.01).verdict == "INCONCLUSIVE"
@@ -171,7 +171,7 @@ def quantile(count, alpha):
 
 @pytest.mark.parametrize(("count", "number"), [(2, 1), (3, 1), (6, 1), (7, 1), (8, 2), (10, 2), (11, 3), (14, 3)])
 @pytest.mark.parametrize("rows", [1, 10])
-def test_the_figures_of_what_is_undecided(count, number, rows):
+def test_the_figures_of_an_undecided_row(count, number, rows):
     """The last interim analysis says how much of the errors is spent."""
     rounds = spread_evenly(count, 0.03, 0.4, offset=-0.02)
     error = standard_error(rounds)
@@ -189,14 +189,14 @@ def test_one_round_has_no_figures():
     assert astuple(judge_rounds([RoundChange(1.0, 1.0)], 0.05, 1)) == ("INCONCLUSIVE", False, 1, *[None] * 6)
 
 
-def test_where_times_hardly_differ_the_threshold_itself_is_detectable():
+def test_with_hardly_any_spread_the_threshold_itself_is_detectable():
     rounds = spread_evenly(6, 0.0, 1e-6)
     assert judge_rounds(rounds, 0.05, 1).detectable == pytest.approx(math.log1p(0.05), abs=1e-5)
 
 
 @pytest.mark.parametrize(("count", "number"), [(6, 1), (8, 2), (11, 3)])
 @pytest.mark.parametrize("rows", [1, 10])
-def test_a_row_passes_where_the_upper_end_falls_below_the_threshold(count, number, rows):
+def test_a_row_passes_if_the_upper_end_is_below_the_threshold(count, number, rows):
     limit, deviation = math.log1p(0.05), 0.02
     half = quantile(count, 0.05 / 2**number) * standard_error(spread_evenly(count, 0.0, deviation))
     for shift, expected in ((-1e-9, ("PASS", True, count)), (1e-9, ("INCONCLUSIVE", False, count))):
@@ -213,7 +213,7 @@ def test_a_row_passes_where_the_upper_end_falls_below_the_threshold(count, numbe
 
 
 @pytest.mark.parametrize("rows", [1, 10])
-def test_a_row_is_suspected_where_the_lower_end_less_the_offset_is_above_nothing(rows):
+def test_a_row_is_suspected_if_the_lower_end_minus_the_offset_is_above_zero(rows):
     deviation, offset = 0.1, 0.02
     half = quantile(6, 0.01 / rows / 2) * standard_error(spread_evenly(6, 0.0, deviation))
     assert half > math.log1p(0.05)
@@ -223,13 +223,13 @@ def test_a_row_is_suspected_where_the_lower_end_less_the_offset_is_above_nothing
             assert astuple(judge_rounds(rounds, 0.05, rows))[3] == confirming
 
 
-def test_a_change_of_exactly_the_threshold_is_neither():
+def test_a_change_of_exactly_the_threshold_is_inconclusive():
     threshold = math.expm1(1 / 16)
     assert math.log1p(threshold) == 1 / 16  # so that the mean is exactly that
     assert astuple(judge_rounds([RoundChange(1 / 16, 0.0)] * 6, threshold, 1))[:4] == ("INCONCLUSIVE", False, 6, None)
 
 
-def test_until_there_are_two_fresh_rounds_the_figures_are_those_of_the_suspicion():
+def test_before_two_confirming_rounds_the_figures_are_those_of_the_suspicion():
     suspicious, fresh = simulated(1, 6, change=0.2), spread_evenly(4, 0.1, 0.01, offset=0.03)
     expected = {0: suspicious, 1: suspicious, 2: fresh[:2], 3: fresh[:3]}
     for count, shown in expected.items():
@@ -266,7 +266,7 @@ def test_two_sessions_have_figures_and_one_has_none():
     assert judged[:7] == ("INCONCLUSIVE", False, 2, None, *(pytest.approx(v, abs=1e-9) for v in (0.0, -half, half)))
 
 
-def test_a_session_off_by_exactly_the_threshold_is_neither():
+def test_a_session_slower_by_exactly_the_threshold_is_inconclusive():
     threshold = math.expm1(1 / 16)
     assert judge_session([0.0] * 10, -1 / 16, threshold, 0.01).verdict == "INCONCLUSIVE"
 

@@ -109,7 +109,7 @@ def test_a_ratio_is_over_divided_by_under(over, under, value):
     assert not found.reached
 
 
-def test_what_is_not_there_or_not_supported_has_no_figure_and_says_why():
+def test_a_missing_or_unsupported_arm_has_no_figure_but_a_reason():
     found = goal_of(Goal("onnx_runtime", SIMD, SMALL, 2), state(TIMES))
     assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime is not there")
     times = {SIMD: TIMES[SIMD], "onnx_runtime": ("onnx_runtime", [[], []])}
@@ -118,7 +118,7 @@ def test_what_is_not_there_or_not_supported_has_no_figure_and_says_why():
 
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
-def test_c_is_to_be_slower(logarithms, reached):
+def test_the_goal_against_c_is_reached_if_c_is_slower(logarithms, reached):
     process = schema.CProcessRecord(seconds=1.6e-6, log_ratios=logarithms)
     c = schema.CComparisonRecord(processes=[process] * 2, reason="")
     found = goal_of(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), state({SIMD: TIMES[SIMD]}, c=c))
@@ -126,7 +126,7 @@ def test_c_is_to_be_slower(logarithms, reached):
     assert found.detail == "C takes 1.6 µs"
 
 
-def test_the_share_of_the_roofline_is_that_of_its_row():
+def test_the_goal_takes_the_share_of_the_roofline_from_its_row():
     found = state({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING, share=0.7)
     (share,) = [one for one in goal_rows.goal_rows(found) if one.what.endswith("the lower bound ÷ numba_simd")]
     assert share.measured.estimate == 0.7
@@ -141,7 +141,7 @@ def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
     assert MachineLimits.from_rows(timing_rows.roofline_rows(PROBED)) == PROBED
 
 
-def test_starts_are_medians_and_to_be_short():
+def test_start_times_are_medians_with_a_goal():
     starts = [
         schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
         schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
@@ -178,7 +178,7 @@ def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
     ("right", "wrong"),
     [("exp(-z[j])", "exp(-z[j] * 1.0001)"), ("z[j] = b[j]", "z[j] = 0"), ("t < times", "t < 0"), ("50, 10", "50, 9")],
 )
-def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong):
+def test_wrong_c_code_is_not_timed(tmp_path, monkeypatch, no_cc, right, wrong):
     source = c_comparison.SOURCE.read_text()
     assert right in source
     monkeypatch.setattr(c_comparison, "SOURCE", tmp_path / "forward.c")
@@ -188,7 +188,7 @@ def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong
 
 
 @needs_c
-def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
+def test_loading_c_does_not_flush_denormals(tmp_path, no_cc):
     code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); sys.exit(float(sys.argv[2]) * 0.5 == 0)"
     subprocess.run([sys.executable, "-c", code, str(c_comparison.compile_library(tmp_path)), "2.3e-308"], check=True)
 
@@ -197,14 +197,14 @@ def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
     ("command", "text"),
     [("a-compiler-that-is-not-there", "no C compiler is found as a-compiler"), ("false", "false cannot compile")],
 )
-def test_without_a_compiler_there_is_a_reason_in_one_line(tmp_path, monkeypatch, command, text):
+def test_a_missing_or_failing_compiler_is_a_one_line_reason(tmp_path, monkeypatch, command, text):
     monkeypatch.setenv("CC", command)
     with pytest.raises(c_comparison.NoCompiler, match=text) as caught:
         c_comparison.compile_library(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_page_does_not_overwrite_what_is_not_one(tmp_path):
+def test_the_page_does_not_overwrite_another_file(tmp_path):
     notes = tmp_path / "notes.md"
     notes.write_text("mine")
     for path, text in ((notes, "is no page of speed"), (tmp_path, "is a folder"), (tmp_path / "a" / "b", "no folder")):
@@ -277,6 +277,6 @@ class NO_PEERS:
         return ["left out: a peer"]
 
 
-def test_the_backends_beside_numba_simd():
+def test_numba_simd_is_compared_with_numpy_and_the_peers():
     peer = impls.load(PLAIN)
     assert [one.name for one in speed_run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]

@@ -56,7 +56,7 @@ def texts(path):
     return [" ".join("".join(one.itertext()).split()) for one in tree.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_every_backend_has_its_speedup_and_interval_beside_its_point(tmp_path):
+def test_every_backend_is_labelled_with_its_speedup_and_interval(tmp_path):
     shown = texts(speedup_picture.draw_speedups(run_of(all_rows()), tmp_path))
     for label in ("0.352 [0.350, 0.354]", "6.01 [5.98, 6.04]", "35.7 [35.3, 36.1]", "2.00"):
         assert label in shown
@@ -67,7 +67,7 @@ def test_every_backend_has_its_speedup_and_interval_beside_its_point(tmp_path):
     assert not any("9.99" in one for one in shown)
 
 
-def test_a_backend_without_a_time_is_shown_as_such(tmp_path):
+def test_a_failed_backend_is_shown_as_not_timed(tmp_path):
     rows = [*all_rows(), row("3-3-1", "broken", None, ok=False, seconds=None, reason="wrong")]
     shown = texts(speedup_picture.draw_speedups(run_of(rows), tmp_path))
     assert "broken" in shown

@@ -44,7 +44,7 @@ def test_interval_covers_the_ratio_as_often_as_it_says():
 @given(
     st.dictionaries(st.integers(0, 30), st.tuples(TIMES, TIMES, st.floats(1e-3, 1e3)), min_size=1),
 )
-def test_what_slows_both_arms_of_a_block_cancels(blocks):
+def test_a_slowdown_of_both_arms_of_a_block_cancels(blocks):
     steady = statistics.log_ratios(
         {block: a for block, (a, _, _) in blocks.items()}, {block: b for block, (_, b, _) in blocks.items()}
     )

@@ -28,7 +28,7 @@ def test_an_error_up_to_its_bound_passes_and_one_beyond_it_is_named():
     assert found.ok is False
 
 
-def test_ulps_are_those_of_the_dtype_and_the_largest_of_all():
+def test_ulps_are_the_largest_error_in_units_of_the_dtype():
     values = [0.0, 1.0, 4.0]
     double = exactly(values, [1e-3] * 3)
     assert double.judge([0.0, 1 + 3 * EPSILON, 4 + 8 * EPSILON]).ulps == 3
@@ -37,13 +37,13 @@ def test_ulps_are_those_of_the_dtype_and_the_largest_of_all():
     assert single.judge([2.0**-149, 1.0, 4.0]).ulps == 1  # near nothing the unit is that of the smallest normal number
 
 
-def test_what_the_exact_value_has_beyond_double_precision_counts():
+def test_exact_values_are_not_rounded_to_double_precision():
     target = exactly([mp.mpf(1) + mp.mpf(2) ** -60], [EPSILON])
     assert target.judge([1 + EPSILON]).ulps == 1 - 2.0**-8
     assert target.judge([1.0]).ulps == 2.0**-8
 
 
-def test_where_no_error_is_allowed_the_value_itself_passes_and_nothing_else():
+def test_with_a_bound_of_zero_only_the_exact_value_passes():
     """Without a warning, though nothing is divided by nothing."""
     target = exactly([0.0, 1.0], [0.0, 0.0])
     assert target.judge([0.0, 1.0]) == Evidence(True, 0.0, 0.0, "")
@@ -62,7 +62,7 @@ def test_nan_is_the_worst_error():
     assert target.judge([1.0, INF, np.nan]).reason == "output[1] is inf, not 2 ± 0.5"
 
 
-def test_another_shape_is_no_result():
+def test_a_result_of_another_shape_is_rejected():
     target = exactly([1.0, 2.0], [0.5, 0.5])
     found = target.judge([[1.0, 2.0]])
     assert found == Evidence(False, INF, INF, "output has shape (1, 2), not (2,)")
@@ -75,11 +75,11 @@ def test_numbers_of_any_kind_are_judged():
         assert target.judge(same).ok
 
 
-def test_a_single_number_has_no_place():
+def test_the_reason_for_a_scalar_has_no_index():
     assert exactly(1.0, 0.5, what="loss").judge(2.0).reason == "loss is 2, not 1 ± 0.5"
 
 
-def test_a_value_that_is_not_known_exactly_has_no_ulps_and_its_own_error_is_allowed():
+def test_a_bounded_target_has_no_ulps_and_adds_its_own_error():
     reference, bounded = (Bounded(np.array([1.0]), np.array([error])) for error in (0.25, 0.5))
     target = bounded_target("slope", "float64", reference, bounded)
     assert target.judge([1.75]) == Evidence(True, 0.0, 1.0, "")
@@ -105,20 +105,20 @@ def test_a_wrong_parameter_is_named(place):
     assert few.judge([0.0, 1.0]).reason == f"slope of {NAMES[place]} is 1, not 0 ± 0.5"
 
 
-def test_a_parameter_that_the_network_has_not_is_an_error_of_the_proof():
+def test_an_entry_beyond_the_parameters_raises_index_error():
     target = replace(exactly([0.0], [0.5]), network=NETWORK, entries=(15,))
     with pytest.raises(IndexError, match=r"^2$"):  # two places beyond the last
         target.judge([1.0])
 
 
-def test_of_several_the_first_failure_counts_or_the_worst_of_each_figure():
+def test_combined_evidence_is_the_first_failure_or_the_worst_figures():
     good = [Evidence(True, 1.0, 0.5, ""), Evidence(True, 3.0, 0.25, "")]
     bad = [Evidence(False, 9.0, 2.0, "one"), Evidence(False, 8.0, 3.0, "other")]
     assert combined(iter(good)) == Evidence(True, 3.0, 0.5, "")
     assert combined([good[0], *bad]) == bad[0]
 
 
-def test_a_flat_vector_is_layer_by_layer_and_double():
+def test_a_flat_vector_is_ordered_by_layer_and_in_double_precision():
     pairs = [(np.array([[1, 2], [3, 4]], np.float32), np.array([5, 6], np.float32)), ([[7], [8]], [9])]
     assert_array_equal(flat(pairs), np.arange(1.0, 10.0), strict=True)
     assert_array_equal(flat(pairs[:1]), np.arange(1.0, 7.0), strict=True)  # of float32 alone

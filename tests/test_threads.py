@@ -39,7 +39,7 @@ def test_numba_simd_on_several_threads(count, work):
     assert min(one["divided"].values()) > 10
 
 
-def test_one_thread_where_nothing_is_said(monkeypatch):
+def test_the_default_is_one_thread(monkeypatch):
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
     assert parallel.threads() == 1
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")

@@ -54,7 +54,7 @@ def test_every_printed_figure_is_reproduced(results, figure):
 
 
 @pytest.mark.slow
-def test_every_backend_states_what_it_can(results):
+def test_every_figure_has_rows_of_the_expected_backends(results):
     """Networks: all four; nodes: the graph alone; what needs whole runs or all seeds: those that had them."""
     stating = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in stating.items():
@@ -72,7 +72,7 @@ def test_every_backend_states_what_it_can(results):
 
 
 @pytest.mark.slow
-def test_backends_agree(results):
+def test_the_backends_agree_with_the_comparison_backend(results):
     rows = [row for row in results.rows if row.kind == "agreement"]
     assert {(row.document, row.backend) for row in rows} == {
         (key, name) for key in ("feedforward", "circles", "miniflow", "xor") for name in STATING
@@ -84,7 +84,7 @@ def test_backends_agree(results):
 
 
 @pytest.mark.slow
-def test_times_stand_beside_the_document(results):
+def test_times_are_compared_with_the_tutorials(results):
     times = [row for row in results.rows if row.part.startswith("one sample")]
     assert {row.backend for row in times} == {*STATING, "python_loops_ndarray"}
     printed = {(row.part, row.kind, row.backend): row for row in times if row.printed}
@@ -106,7 +106,7 @@ def test_times_stand_beside_the_document(results):
 
 
 @pytest.mark.slow
-def test_remarks_say_what_is_true(results):
+def test_remarks_state_the_computed_figures(results):
     assert "Seeds 0 to 10 give 87.3 to 90.5 %" in results.remarks["feedforward"][-1]
     assert "Of seeds 0 to 59, 2 predict 1" in results.remarks["xor"][-1]
     assert "is 0.01 for weights and 0.00001 for biases" in results.remarks["circles"][0]
@@ -242,7 +242,7 @@ TRAINED["feedforward"] = shortened(TRAINED["feedforward"], 20)
 @pytest.mark.slow
 @pytest.mark.parametrize("key", TRAINED)
 @pytest.mark.parametrize("model", PLANTED, ids=lambda model: model.__name__)
-def test_a_planted_error_breaks_a_row(key, model):
+def test_a_planted_error_fails_a_row_of_every_tutorial(key, model):
     left = reproduce.TutorialResults()
     sabotaged = Backend("sabotaged", "core", model)
     reproduce.reproduce_tutorial(
@@ -264,7 +264,7 @@ def test_a_planted_error_breaks_a_row(key, model):
 
 
 @pytest.mark.parametrize("model", [RateOff, BiasRateOff, Doubled, NoBiasUpdate], ids=lambda model: model.__name__)
-def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
+def test_a_planted_error_fails_a_printed_figure_of_circles(model):
     """Not only the agreement of backends, which a common error would leave whole."""
     left = reproduce.TutorialResults()
     reproduce.reproduce_tutorial(
@@ -283,7 +283,7 @@ def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_training_of_many_epochs_that_does_not_train_them(model, kind, text):
+def test_a_training_that_skips_epochs_fails(model, kind, text):
     left = reproduce.TutorialResults()
     backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("sabotaged", "core", model)]
     reproduce.reproduce_tutorial(TRAINED["xor"], backends, TINY, NoProgress(), left)
@@ -292,7 +292,7 @@ def test_a_training_of_many_epochs_that_does_not_train_them(model, kind, text):
     assert re.search(text, row.note)
 
 
-def test_without_a_seed_in_common_nothing_is_equal():
+def test_without_common_seeds_the_backends_do_not_agree():
     (program,) = TRAINED["xor"].parts
     apart = replace(TRAINED["xor"], parts=[replace(program, sensitive=program.seeds)])
     left = reproduce.TutorialResults()
@@ -301,7 +301,7 @@ def test_without_a_seed_in_common_nothing_is_equal():
 
 
 @pytest.mark.slow
-def test_the_right_backend_breaks_none():
+def test_a_right_backend_passes_every_tutorial():
     for document in TRAINED.values():
         left = reproduce.TutorialResults()
         backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("right", "core", numpy_plain.Model)]
@@ -336,7 +336,7 @@ def test_pictures(results, tmp_path):
     assert texts == {"X", "W1", "b1", "Linear 1", "Sigmoid", "W2", "b2", "Linear 2", "y", "MSE"}
 
 
-def test_the_committed_pictures_are_shown():
+def test_the_page_shows_every_committed_picture():
     pytest.importorskip("matplotlib")
     from bench.report import tutorial_pictures
 

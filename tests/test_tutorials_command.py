@@ -50,7 +50,7 @@ def test_the_table_and_the_json(capsys):
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_figure_that_is_missed(capsys, monkeypatch):
+def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
     (program,) = circles.DOCUMENT.parts
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
@@ -90,7 +90,7 @@ def test_bad_input_is_one_line(capsys, monkeypatch, arguments, text):
 
 
 @pytest.mark.usefixtures("quick")
-def test_boston_where_there_is_a_network(capsys, monkeypatch):
+def test_boston_house_prices_are_fetched(capsys, monkeypatch):
     random = np.random.default_rng(0)
     data = random.normal(size=(506, 13)), random.normal(22, 9, size=506)
     monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda name, **options: data)

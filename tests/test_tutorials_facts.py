@@ -12,7 +12,7 @@ from bench.tutorials import circles, datasets, miniflow, quartic, reproduce, xor
 from bench.tutorials.training import carry_out, difference
 
 
-def test_circles_with_the_rate_as_it_is_written():
+def test_circles_with_the_learning_rate_as_printed():
     """One rate of 0.005 for all, with correct gradients, gives another trace from iteration 1 on."""
     written = replace(circles.setting(circles.SEED), learning_rate=0.005, bias_learning_rate=None)
     losses = carry_out(written, impls.load("numpy_vectorized")).losses
@@ -55,7 +55,7 @@ def moved(setting, random):
 
 
 @pytest.mark.slow
-def test_the_seeds_at_which_rounding_decides():
+def test_the_seeds_whose_result_depends_on_rounding():
     backend = impls.load("numba_simd")
     random = np.random.default_rng(0)
     growth = {}
@@ -118,7 +118,7 @@ def test_a_budget_ends_a_training_early():
     assert difference(run, whole) == 0
 
 
-def test_difference_is_the_worst_and_nan_is_infinite():
+def test_difference_is_the_largest_and_infinite_for_nan():
     run, other = (carry_out(xor.setting(22), impls.load("numpy_vectorized")) for _ in range(2))
     other.losses[500] *= 1 + 1e-6
     assert difference(run, other) == pytest.approx(1e-6, rel=1e-5)

@@ -13,7 +13,7 @@ from pairbench.error_text import describe_error
 
 
 @pytest.mark.slow
-def test_a_backend_is_equal(backend):
+def test_every_check_of_a_core_backend_passes(backend):
     rows = list(verify.verify_backend(backend))
     assert len(rows) == verify.count_checks(backend)
     assert [
@@ -44,7 +44,7 @@ def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("batch", [1, 5])
-def test_a_case_expects_what_a_right_backend_gives_and_no_less(operation, batch):
+def test_a_case_accepts_a_right_model_and_rejects_one_wrong_parameter(operation, batch):
     case = Case(Network((3, 4, 2)), operation, batch)
     expected = verify.expect_case(case)
     problem = expected.problem
@@ -73,6 +73,6 @@ class Mute(Exception):
 
 
 @pytest.mark.parametrize(("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Mute(), "Mute: it")])
-def test_whatever_a_backend_raises_can_be_told(error, text):
+def test_any_exception_of_a_backend_can_be_described(error, text):
     describe_error(error).encode()
     assert describe_error(error).startswith(text)

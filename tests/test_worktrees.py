@@ -27,7 +27,7 @@ def repository(tmp_path, monkeypatch):
     return root
 
 
-def test_a_revision_and_the_working_tree_as_it_stands(repository):
+def test_the_working_tree_includes_uncommitted_changes(repository):
     assert Checkout.find("impls").root == repository
     base = Checkout(repository, "impls").revision("HEAD")
     assert base.files == {"impls/__init__.py": b"# one\n", "impls/backend.py": b"speed = 1\n"}
@@ -44,7 +44,7 @@ def test_a_revision_and_the_working_tree_as_it_stands(repository):
     assert Checkout(repository, "impls").revision("HEAD") == base
 
 
-def test_links_and_odd_names_are_the_same_committed_and_not(repository):
+def test_links_and_odd_names_have_the_same_digest_before_and_after_commit(repository):
     (repository / "impls" / "link.py").symlink_to("backend.py")
     (repository / "impls" / "b\u00e4ck end.py").write_text("speed = 3\n")
     Path(os.fsdecode(os.fsencode(str(repository / "impls")) + b"/\xff.py")).write_text("speed = 4\n")
@@ -55,7 +55,7 @@ def test_links_and_odd_names_are_the_same_committed_and_not(repository):
     assert len(Checkout(repository, "impls").working_tree().files) == 4
 
 
-def test_a_digest_knows_which_file_holds_what():
+def test_the_digest_depends_on_names_and_contents():
     contents = (
         {"a": b"12", "b": b"3"},
         {"a": b"1", "b": b"23"},
@@ -67,12 +67,12 @@ def test_a_digest_knows_which_file_holds_what():
 
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
-def test_no_revision(repository, name):
+def test_an_unknown_revision_is_an_error(repository, name):
     with pytest.raises(WorktreeError, match="git knows no revision"):
         Checkout(repository, "impls").revision(name)
 
 
-def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
+def test_a_revision_without_impls_is_an_error(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
     with pytest.raises(WorktreeError, match="HEAD has no impls/"):
@@ -88,7 +88,7 @@ def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
         Checkout.find("impls")
 
 
-def test_slots_are_equal_kept_and_mended(repository, tmp_path):
+def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_path):
     store, base = tmp_path / "store", Checkout(repository, "impls").revision("HEAD")
     places = [worktrees.lay_out(store, base, side).path for side in worktrees.SLOTS]
     assert len(set(places)) == 3
@@ -111,7 +111,7 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     ).exists()  # with what is compiled
 
 
-def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_path):
+def test_stale_worktrees_are_removed_and_the_latest_kept(repository, tmp_path):
     store = tmp_path / "store"
     left = store / f"{worktrees.UNFINISHED}abc"
     left.mkdir(parents=True)
@@ -126,13 +126,13 @@ def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_pa
     assert kept == list(range(3, worktrees.KEPT + 3))
 
 
-def test_a_folder_that_cannot_be_made(repository, tmp_path):
+def test_a_folder_that_cannot_be_created_is_an_error(repository, tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(WorktreeError, match="cannot lay out HEAD"):
         worktrees.lay_out(tmp_path / "store", Checkout(repository, "impls").revision("HEAD"), "base")
 
 
-def test_pins_that_differ(repository):
+def test_changed_pins_are_listed(repository):
     (repository / "constraints.txt").write_text("numpy==2.2.0\nscipy==1.14.0\nnumba==0.61.0\n")
     assert Checkout(repository, "impls").changed_pins("HEAD") == {
         "numba": (None, "0.61.0"),
