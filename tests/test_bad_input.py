@@ -1,4 +1,4 @@
-"""What a caller may get wrong: the same error and the same words from every backend, and no change to the model."""
+"""Wrong input: every backend raises the same error with the same text, and the model does not change."""
 
 import numpy as np
 import pytest
@@ -167,7 +167,7 @@ def test_inputs_that_numpy_converts_are_accepted(backend):
 
 def test_a_number_too_large_for_float32_is_infinite(backend):
     if "float32" not in backend.dtypes:
-        pytest.skip(f"{backend.name} has no float32")
+        pytest.skip(f"{backend.name} does not support float32")
     model = backend.build(network(), GOOD, "float32")
     assert np.isfinite(model.forward([1e300, 0, 0])).all()
     with pytest.raises(ValueError, match="X must be finite in float32, got -inf"):

@@ -132,11 +132,11 @@ def test_a_training_case_runs_its_epochs_and_batches():
     call = timed_call(case, timed, problem)
     losses = call.function(call.argument)
     expected = [
-        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in thirds]
-        for thirds in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
+        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in steps]
+        for steps in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
     ]
     np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)
-    # The same sums in another order, twice: a rounding or two of values of about 1, and some biases are smaller.
+    # Two sums in another order differ by a rounding or two of values near 1; some biases are smaller than that.
     np.testing.assert_allclose(flat(timed.parameters()), flat(by_hand.parameters()), rtol=1e-14, atol=1e-16)
 
 

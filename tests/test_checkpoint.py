@@ -1,4 +1,4 @@
-"""Checkpoints: gone on with, dropped, refused, and lost without harm."""
+"""Checkpoints: when they are resumed, dropped or refused, and what happens if they cannot be written."""
 
 import json
 
@@ -19,33 +19,35 @@ def a_state(*rows, settings=SETTINGS, started="first"):
 
 
 @pytest.fixture
-def said():
+def messages():
     return []
 
 
 @pytest.fixture
-def checkpoint(tmp_path, said):
-    return Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+def checkpoint(tmp_path, messages):
+    return Checkpoint(tmp_path / "results", "scale", ScaleState, messages.append)
 
 
-def test_without_a_checkpoint_a_run_begins_anew(checkpoint, said):
+def test_without_a_checkpoint_a_run_begins_anew(checkpoint, messages):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
-    assert said == []
+    assert messages == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
-    assert said == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
+    assert messages == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
 
 
-def test_resume_continues_from_the_saved_state(checkpoint, said):
+def test_resume_continues_from_the_saved_state(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
-    assert said == ["going on with the scale that was begun at first"]
+    assert messages == ["going on with the scale that was begun at first"]
     assert checkpoint.path.exists()
 
 
-def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, said):
+def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
-    assert said == [f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"]
+    assert messages == [
+        f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"
+    ]
     assert not checkpoint.path.exists()
 
 
@@ -66,7 +68,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_kept(checkpoint, content, r
     assert checkpoint.path.read_text() == content
 
 
-def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, said):
+def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, messages):
     checkpoint.save(a_state())
     damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
     checkpoint.path.write_text(json.dumps(damaged))
@@ -74,31 +76,31 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
-    assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
+    assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
 
 
-def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, said):
+def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, messages):
     (tmp_path / "results").write_text("a file")
-    checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+    checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, messages.append)
     for number in range(3):
         checkpoint.save(a_state(*[row()] * number))
     assert len(checkpoint.state.rows) == 2
-    (line,) = said
+    (line,) = messages
     assert line.endswith("the scale goes on, and cannot be resumed")
 
 
-def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, said):
+def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert said == []
+    assert messages == []
     checkpoint.save(a_state())
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert said == ["interrupted; the same command with --resume goes on"]
+    assert messages == ["interrupted; the same command with --resume goes on"]
 
 
-def test_every_command_has_its_own_checkpoint_file(tmp_path, said):
-    other = Checkpoint(tmp_path, "speed", SpeedState, said.append)
+def test_every_command_has_its_own_checkpoint_file(tmp_path, messages):
+    other = Checkpoint(tmp_path, "speed", SpeedState, messages.append)
     other.save(SpeedState(settings={}, started="", seed=1))
     assert other.path.name == "speed.partial.json"
     other.clear()

@@ -1,4 +1,4 @@
-"""The judgement of the calls that were timed, without processes."""
+"""The check of the timed calls, without worker processes."""
 
 import math
 
@@ -21,17 +21,17 @@ CASES = [
 ]
 
 
-def judged(model, case, meanwhile=lambda ready: None):
-    """Check, call and check again, as it is done around the timing; ``meanwhile`` gets the model that is timed."""
+def judged(model, case, between=lambda timed: None):
+    """Check a model before and after timing, as a worker does, and call ``between`` with the timed model in between."""
     backend, expectation = Backend("tried", "test", model), expect_case(case)
     call, evidence = correctness.build_verified(backend, case, expectation)
     require(evidence)
-    meanwhile(call.model)
+    between(call.model)
     require(correctness.verify_timed_call(backend, case, expectation, call))
 
 
 class LastEpochLeftOut(numpy_plain.Model):
-    """The losses are right, the parameters those of an epoch before."""
+    """Returns the right losses, but leaves the parameters one epoch behind."""
 
     def _train(self, X, Y, descent):
         if descent.epochs == 1:
@@ -84,37 +84,37 @@ FORWARD = [case for case in WITHOUT_TRAINING if case.operation == "forward"]
 GRADIENT = [case for case in WITHOUT_TRAINING if case.operation == "gradient"]
 
 
-class Spoiling(numpy_plain.Model):
-    """Right, but for the one result to come that it is told to spoil."""
+class Altering(numpy_plain.Model):
+    """Right, except for one coming result, which it alters."""
 
-    number, how = math.inf, None
+    countdown, alter = math.inf, None
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         compute = self.forward
-        self.forward = lambda x: self.passed_on(compute(x))
+        self.forward = lambda x: self.altered(compute(x))
 
     def gradient(self, *arguments, **options):
-        return self.passed_on(super().gradient(*arguments, **options))
+        return self.altered(super().gradient(*arguments, **options))
 
-    def passed_on(self, result):
-        self.number -= 1
-        return self.how(result) if self.number == 0 else result
+    def altered(self, result):
+        self.countdown -= 1
+        return self.alter(result) if self.countdown == 0 else result
 
 
-def spoiling(number, how):
-    """Tell a model to spoil the result of so many calls from now on."""
+def altering(number, alter):
+    """A function that makes a model alter the result of its ``number``-th call from now on."""
 
-    def tell(ready):
-        ready.number, ready.how = number, how
+    def schedule(model):
+        model.countdown, model.alter = number, alter
 
-    return tell
+    return schedule
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
 def test_correct_results_pass(case):
-    judged(Spoiling, case)
-    judged(Spoiling, case, spoiling(99, None))
+    judged(Altering, case)
+    judged(Altering, case, altering(99, None))
 
 
 def larger(result):
@@ -136,9 +136,9 @@ WRONG_OUTPUTS = {
 @pytest.mark.parametrize("wrong", WRONG_OUTPUTS)
 @pytest.mark.parametrize("case", FORWARD, ids=str)
 def test_a_wrong_output_of_a_timed_call_is_rejected(case, wrong):
-    how, text = WRONG_OUTPUTS[wrong]
+    alter, text = WRONG_OUTPUTS[wrong]
     with pytest.raises(CheckFailed, match=text.format(dtype=case.dtype)):
-        judged(Spoiling, case, spoiling(1, how))
+        judged(Altering, case, altering(1, alter))
 
 
 def last_bias_off(result):
@@ -149,27 +149,27 @@ def last_bias_off(result):
 
 WRONG_GRADIENTS = {
     "loss": (lambda result: (result[0] * 1.001, result[1]), "^loss is "),
-    "slope": (last_bias_off, r"^slope of b\[\d\] in layer 2 is "),
+    "derivative": (last_bias_off, r"^slope of b\[\d\] in layer 2 is "),
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG_GRADIENTS)
 @pytest.mark.parametrize("case", GRADIENT, ids=str)
 def test_a_wrong_gradient_of_a_timed_call_is_rejected(case, wrong):
-    how, text = WRONG_GRADIENTS[wrong]
+    alter, text = WRONG_GRADIENTS[wrong]
     with pytest.raises(CheckFailed, match=text):
-        judged(Spoiling, case, spoiling(1, how))
+        judged(Altering, case, altering(1, alter))
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
 def test_a_model_that_is_right_only_in_the_timed_call_is_rejected(case):
-    how, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["slope"]
+    alter, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["derivative"]
     with pytest.raises(CheckFailed, match=text):
-        judged(Spoiling, case, spoiling(2, how))
+        judged(Altering, case, altering(2, alter))
 
 
 def test_a_result_that_is_no_array_has_an_infinite_error():
-    """It would stand in a table beside errors that are numbers."""
+    """Infinity, unlike None, compares with the errors of other results."""
     case = FORWARD[0]
     found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
     assert found == Evidence(False, math.inf, math.inf, "forward returns no array of float64")
@@ -177,7 +177,7 @@ def test_a_result_that_is_no_array_has_an_infinite_error():
 
 
 class Counted(numpy_plain.Model):
-    """Counts the models."""
+    """Counts the models that are built."""
 
     built = 0
 
@@ -188,11 +188,11 @@ class Counted(numpy_plain.Model):
 
 @pytest.mark.parametrize("case", [*WITHOUT_TRAINING, *CASES[::4]], ids=str)
 def test_the_timed_model_is_warm_and_untrained(case, monkeypatch):
-    """The model that was checked, unless the check has changed it."""
+    """The checked model itself is timed, unless the check has trained it."""
     monkeypatch.setattr(Counted, "built", 0)
     expectation = expect_case(case)
     call, _ = correctness.build_verified(Backend("counted", "test", Counted), case, expectation)
-    ready = call.model
+    timed = call.model
     assert Counted.built == (2 if case.operation == "train" else 1)
-    assert ready.dtype == np.dtype(case.dtype)
-    np.testing.assert_array_equal(flat(ready.parameters()), flat(expectation.problem.parameters), strict=True)
+    assert timed.dtype == np.dtype(case.dtype)
+    np.testing.assert_array_equal(flat(timed.parameters()), flat(expectation.problem.parameters), strict=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.gates import BACKENDS, gate, git, left_behind, plant
-from tests.helpers import ROOT, alone_in_pytest
+from tests.helpers import ROOT, environment_without_xdist
 
 pytestmark = pytest.mark.slow
 
@@ -25,18 +25,18 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert document.head.digest == document.base.digest
     assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
     assert "Head and base are the same sources" in " ".join(out.split())
-    assert re_last(out).startswith(f"{document.verdict}: HEAD (")
+    assert last_line(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
-    for one in document.rounds:
-        for times in one.seconds.values():
+    for measured_round in document.rounds:
+        for times in measured_round.seconds.values():
             assert {*times} == {"head", "base", "control"}
             assert len({len(values) for values in times.values()}) == 1
     assert not Path("results", "gate.partial.json").exists()
     assert "results: results/gate-" in err
 
 
-def re_last(text):
+def last_line(text):
     return text.rstrip().splitlines()[-1]
 
 
@@ -136,7 +136,7 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "-rs", "--benchmark")
     cases = ("-k", "forward-3-3-1-1 and (numpy_plain or numpy_vectorized)", "--benchmark-max-time=0.01")
-    asked = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
+    gate_options = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
     done = subprocess.run(
         [
             sys.executable,
@@ -144,11 +144,11 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
             "pytest",
             *options,
             *cases,
-            *asked,
+            *gate_options,
             "--junitxml=junit.xml",
             ROOT / "tests/test_benchmarks.py",
         ],
-        env={**alone_in_pytest(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
+        env={**environment_without_xdist(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
         capture_output=True,
         text=True,
         check=False,
@@ -159,8 +159,8 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
     )
     assert "numpy_plain" in Path("junit.xml").read_text()
     gates = {
-        one["extra_info"]["backend"]: one["extra_info"]["gate"]
-        for one in json.loads(Path("pytest.json").read_text())["benchmarks"]
+        benchmark["extra_info"]["backend"]: benchmark["extra_info"]["gate"]
+        for benchmark in json.loads(Path("pytest.json").read_text())["benchmarks"]
     }
     assert gates["numpy_plain"]["verdict"] == "FAIL"
     assert gates["numpy_vectorized"]["verdict"] in ("PASS", "INCONCLUSIVE")

@@ -1,4 +1,4 @@
-"""The command ``gate`` where backends misbehave, sources vanish, files cannot be written or the input is bad."""
+"""The command ``gate`` with misbehaving backends, vanishing sources, unwritable files and bad input."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from bench.cli.main import main
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
-from tests.gates import QUICK, gate, left_behind, plant, sides, start
+from tests.gates import QUICK, gate, left_behind, plant, start, worker_pids
 from tests.helpers import ROOT
 
 pytestmark = pytest.mark.slow
@@ -56,10 +56,10 @@ def test_vanished_sources_are_not_replaced_by_others(repository):
         assert process.poll() is None, process.communicate()
     for tree in Path(".mlpbench", "gate").glob("*/[ab]"):
         tree.rename(tree.with_name(f"gone-{tree.name}"))
-    said = process.communicate()[1]
-    assert process.returncode in (2, 3)  # 3 where a process had been started and found them gone
+    err = process.communicate()[1]
+    assert process.returncode in (2, 3)  # 3 if a worker process was already starting
     if process.returncode == 2:
-        assert "the sources are gone from" in said.splitlines()[-1]
+        assert "the sources are gone from" in err.splitlines()[-1]
         status, _, _ = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "1")
         assert status in (0, 3)
 
@@ -81,14 +81,14 @@ def test_a_killed_worker_costs_at_most_one_round(repository):
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
-    while not (found := sides()):
+    while not (pids := worker_pids()):
         time.sleep(0.002)
-    with suppress(ProcessLookupError):  # it may be over
-        os.kill(found[0], signal.SIGKILL)
-    said = process.communicate()
-    assert process.returncode in (0, 3), said
+    with suppress(ProcessLookupError):  # the process may have ended
+        os.kill(pids[0], signal.SIGKILL)
+    output = process.communicate()
+    assert process.returncode in (0, 3), output
     document = files.read(Path("gate.json"), Gate)
-    assert sum(not one.seconds for one in document.rounds) <= 1
+    assert sum(not measured_round.seconds for measured_round in document.rounds) <= 1
     assert document.rows[0].rounds >= 6
 
 
@@ -154,9 +154,9 @@ def test_bad_input_gets_one_line(repository, capsys, arguments, text):
         (("baseline", "accept", "--budget", "-1"), "a budget is a number of seconds above 0"),
         (("baseline", "nosuch"), "No such command 'nosuch'; commands: accept, record, show"),
         (("error-rates",), "there is no recording in results/gate"),
-        (("error-rates", "--rounds", "-1"), "--rounds is a number of rounds"),
-        (("error-rates", "--loaded"), "--loaded goes with --rounds N"),
-        (("error-rates", "--resume"), "--resume goes with --rounds N"),
+        (("error-rates", "--rounds", "-1"), "--rounds must be 0 or more, got -1"),
+        (("error-rates", "--loaded"), "--loaded needs --rounds N"),
+        (("error-rates", "--resume"), "--resume needs --rounds N"),
     ],
 )
 def test_bad_input_to_baseline_and_error_rates_gets_one_line(repository, capsys, arguments, text):

@@ -1,4 +1,4 @@
-"""A gate that is interrupted or killed reports, leaves nothing behind, and is gone on with."""
+"""A gate that is interrupted or killed leaves nothing behind and can be resumed."""
 
 import json
 import os
@@ -32,37 +32,37 @@ def test_an_interrupted_gate_reports_and_can_be_resumed(repository):
     assert "it was interrupted" in document.rows[0].reason
     assert out.rstrip().splitlines()[-1].startswith("INCONCLUSIVE: ")
     assert left_behind() == []
-    kept = files.read(Path("results", "gate.partial.json"), GateState)
+    checkpoint = files.read(Path("results", "gate.partial.json"), GateState)
     _, _, document = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "0.1")
-    assert document.rounds == kept.rounds
-    assert document.started == kept.started
+    assert document.rounds == checkpoint.rounds
+    assert document.started == checkpoint.started
 
 
 KILLS = int(os.environ.get("MLPBENCH_KILLS", "2"))
 
 
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
-    """Killed at random moments; MLPBENCH_KILLS says how many."""
+    """The gate is killed at random times, MLPBENCH_KILLS times."""
     chance = random.Random(os.getpid())
     arguments = ("--backend", "numpy_plain", "--budget", "4", "--json", "gate.json", "--markdown", "gate.md")
     begun = time.monotonic()
     start(*arguments).communicate()
-    takes = time.monotonic() - begun
+    duration = time.monotonic() - begun
     for _ in range(KILLS):
         process = start(*arguments)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0, takes))
-        with suppress(ProcessLookupError):  # it may be over
+            process.wait(chance.uniform(0, duration))
+        with suppress(ProcessLookupError):  # the process may have ended
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert all(files.read(path, Gate).rows for path in [*Path("results").glob("gate-*.json"), Path("gate.json")])
-        kept = Path("results", "gate.partial.json")
-        had = len(files.read(kept, GateState).rounds) if kept.exists() else 0
+        checkpoint = Path("results", "gate.partial.json")
+        finished = len(files.read(checkpoint, GateState).rounds) if checkpoint.exists() else 0
         resumed = start(*arguments, "--resume")
-        said = resumed.communicate()
-        assert resumed.returncode in (0, 3), said
+        output = resumed.communicate()
+        assert resumed.returncode in (0, 3), output
         document = files.read(Path("gate.json"), Gate)
-        assert len(document.rounds) >= max(1, had)
+        assert len(document.rounds) >= max(1, finished)
         assert document.rows[0].verdict in ("PASS", "INCONCLUSIVE")
         assert left_behind() == []
         assert not [*Path(".mlpbench", "gate").glob(".*")]
@@ -96,10 +96,10 @@ TIMES = {"head": [1e-6], "base": [1e-6], "control": [1e-6]}
 
 
 def state_with(times):
-    """An unfinished gate whose one set has these times."""
-    one = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
-    known = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
-    return json.dumps({**known, "rounds": [one]})
+    """The checkpoint of a gate with one round, which has these times."""
+    measured_round = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
+    fields = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
+    return json.dumps({**fields, "rounds": [measured_round]})
 
 
 @pytest.mark.parametrize(

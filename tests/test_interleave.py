@@ -1,4 +1,4 @@
-"""The order of the arms, how often each is timed, and that exactly this is done."""
+"""Interleaving: the order of the arms, the number of samples of each, and the calls that are made."""
 
 import gc
 import time
@@ -70,7 +70,7 @@ def test_every_planned_call_is_made_without_garbage_collection():
     ]
     samples = interleave.time_interleaved(plans, Random(0))
     assert gc.isenabled()
-    # a is looped, so called once more before each sample; b is not.
+    # Arm a has several calls per sample, so one more call precedes each sample. Arm b has one.
     assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
     assert [sample.block for sample in samples[arms[0]]] == [0, 1, 2, 3]
     assert [sample.block for sample in samples[arms[1]]] == [1, 3]
@@ -78,7 +78,7 @@ def test_every_planned_call_is_made_without_garbage_collection():
 
 
 def test_a_sample_gives_the_time_of_one_call():
-    # A lower limit only: how much later a sleep ends is the system's affair.
+    # There is no upper limit, because a sleep may last longer than requested.
     assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
 
 

@@ -13,7 +13,7 @@ from tests.helpers import python
 
 
 def with_threads(code, **variables):
-    """The outcome of a fresh interpreter whose environment has none of the thread variables but these."""
+    """Run code in a fresh interpreter that has only the given ones of the thread variables."""
     clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
     return python("-c", code, env=clean | variables)
 
@@ -57,7 +57,10 @@ def test_conditions_are_counted_from_the_start(monkeypatch):
     now.update(wall=110.0, steal=7.5, switches=43)
     conditions = meter.read()
     assert (conditions.wall_seconds, conditions.steal_seconds, conditions.involuntary_switches) == (10.0, 0.5, 3)
-    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (10.0, 3)  # reading changes nothing
+    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (
+        10.0,
+        3,
+    )  # a second reading gives the same
 
 
 def test_cpu_time_of_other_processes_excludes_our_own(monkeypatch):
@@ -70,13 +73,15 @@ def test_cpu_time_of_other_processes_excludes_our_own(monkeypatch):
     monkeypatch.setattr("psutil.cpu_times", Times)
     monkeypatch.setattr("os.times", lambda: os.times_result((clock["own"] / 2, 1.0, clock["own"] / 2, 3.0, 4.0)))
     meter = machine.Meter.start()
-    clock.update(now=110.0, all=65.0, own=12.0)  # in 10 s 15 of CPU time, of which 2 here and in children
+    clock.update(
+        now=110.0, all=65.0, own=12.0
+    )  # 15 s of CPU time in 10 s, of which 2 s in this process and its children
     assert meter.read().other_cpus == pytest.approx(1.3)
 
 
 def test_a_busy_other_process_is_measured():
     burn = "import time\nwhile time.process_time() < 1: pass"
-    process = subprocess.Popen([sys.executable, "-c", burn])  # it is ours only when it has been waited for
+    process = subprocess.Popen([sys.executable, "-c", burn])  # its CPU time counts as ours only after wait()
     meter = machine.Meter.start()
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
@@ -86,11 +91,11 @@ def test_a_busy_other_process_is_measured():
 
 
 def test_unavailable_system_figures_are_none(monkeypatch):
-    def silent(*_):
+    def unavailable(*_):
         raise NotImplementedError
 
-    monkeypatch.setattr("psutil.cpu_freq", silent)
-    monkeypatch.setattr("psutil.Process.num_ctx_switches", silent)
+    monkeypatch.setattr("psutil.cpu_freq", unavailable)
+    monkeypatch.setattr("psutil.Process.num_ctx_switches", unavailable)
     conditions = machine.Meter.start().read()
     assert conditions.cpu_mhz is None
     assert conditions.involuntary_switches is None
@@ -119,7 +124,7 @@ def test_thread_variables_that_are_already_right_are_not_too_late():
 
 def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one CPU alone")
+        pytest.skip("needs two CPUs")
     done = with_threads(
         "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),

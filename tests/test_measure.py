@@ -1,4 +1,4 @@
-"""Runs in worker processes: what they give, and what happens when a backend misbehaves."""
+"""Measuring in worker processes: the results, and the treatment of misbehaving backends."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_a_run_has_a_valid_row_for_every_arm():
         assert row.ok
         assert row.seconds > 0
         assert row.speedup.low <= row.speedup.estimate <= row.speedup.high
-        assert row.ulps < 100  # the bound, with such sums
+        assert row.ulps < 100  # the order of the error bound for sums of this length
         assert row.backend == ("python_loops" if arm == "A/A" else arm)
     assert found["python_loops", "train"].speedup.estimate == 1
     assert len(measurement.processes) == 2
@@ -100,7 +100,7 @@ def test_a_backend_that_ends_its_process_is_named_and_the_others_are_timed(third
     assert found["deadly", "train"].reason == text
     assert found["deadly", "train"].seconds is None
     assert found["deadly", "train"].speedup is None
-    # Its forward is right, but it does not keep the contract, which is tried as a whole.
+    # Its forward pass is right, but the contract tests, which also need the gradient, fail.
     assert found["deadly", "forward"].reason == text
     assert found["numpy_plain", "train"].ok
     assert found["numpy_plain", "train"].speedup is not None
@@ -110,11 +110,11 @@ def test_a_backend_that_dies_during_timing_is_named(third_party):
     late = third_party(
         "late",
         """
-    calls = 0  # of the case; its own, for the contract is tried on other models
+    calls = 0  # of this model, because the contract tests use other models
 
     def _forward_batch(self, X):
         self.calls += len(X) == 64
-        time.sleep(0.001)  # so that one call is enough for an estimate, after the check and one that does not count
+        time.sleep(0.001)  # so that the estimate takes a single call after the check and a warm-up call
         if self.calls > 3:
             os._exit(0)
         return super()._forward_batch(X)
@@ -205,8 +205,8 @@ LATER = """
     ids=["wrong", "lazy", "raising"],
 )
 def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, method, call, then, case, text):
-    # Beyond the checks before, and within what is timed: a loop of two hundred calls at least. The count is the model's
-    # own, so that the contract, which is tried on others, is kept.
+    # The first checks take fewer than 100 calls, and a sample at least 200. Every model counts its own calls, so the
+    # contract tests pass, because they use other models.
     body = LATER.format(method=method, call=call, then=then, calls=100)
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
@@ -265,7 +265,7 @@ def test_compilation_is_finished_before_timing(third_party):
         if descent.epochs == 3 and not Model.compiled.setdefault("three epochs", False):
             time.sleep(1)
             Model.compiled["three epochs"] = True
-        time.sleep(0.01)  # so that a call fills its sample alone
+        time.sleep(0.01)  # so that a sample is a single call
         return super()._train(X, Y, descent)
 """,
     )
@@ -277,8 +277,8 @@ def test_compilation_is_finished_before_timing(third_party):
             assert max(sample.seconds for samples in timed.samples.values() for sample in samples) < 1
 
 
-LIARS = {
-    "zeros for an array that has come often": (
+WRONG_WHEN_TIMED = {
+    "zeros for an array that was passed often": (
         """
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -291,7 +291,7 @@ LIARS = {
         BATCH,
         r"^output\[\d+, 0\] is 0, not ",
     ),
-    "no training at a small rate, where it is large": (
+    "no update at a small learning rate on a large batch": (
         """
     def _train(self, X, Y, descent):
         before = self._layers
@@ -306,13 +306,13 @@ LIARS = {
 }
 
 
-@pytest.mark.parametrize("liar", LIARS)
-def test_the_result_of_the_timed_call_is_judged(third_party, liar):
-    body, case, text = LIARS[liar]
-    found, _ = measured([case], third_party("liar", body), impls.load("numpy_plain"))
-    assert not found["liar", case.operation].ok
-    assert found["liar", case.operation].seconds is None
-    assert re.search(text, found["liar", case.operation].reason)
+@pytest.mark.parametrize("name", WRONG_WHEN_TIMED)
+def test_the_result_of_the_timed_call_is_judged(third_party, name):
+    body, case, text = WRONG_WHEN_TIMED[name]
+    found, _ = measured([case], third_party("wrong", body), impls.load("numpy_plain"))
+    assert not found["wrong", case.operation].ok
+    assert found["wrong", case.operation].seconds is None
+    assert re.search(text, found["wrong", case.operation].reason)
     assert found["numpy_plain", case.operation].ok
 
 

@@ -1,4 +1,4 @@
-"""What a model promises beside its arithmetic: copies, interruptions, limits."""
+"""Behaviour of models other than their results: copying, interruption, size limits, warnings and error messages."""
 
 import copy
 import pickle

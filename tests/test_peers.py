@@ -1,4 +1,4 @@
-"""Peers: equal to the exact result in what they have, and plain about what they lack."""
+"""Peers: their supported operations are equal to the exact result, and unsupported ones are refused with a reason."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ FEW = (
     Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy"),
     Network((1, 5, 2), "relu", "identity", "mean_squared_error"),
 )
-"""As many as two of the peers compile in a minute or two."""
+"""Few networks, because two of the peers take long to compile."""
 
 
 def loaded(name: str) -> Backend:
@@ -47,7 +47,7 @@ def quick(empty_folder, monkeypatch):
 
 
 class Forward(numpy_plain.Model):
-    """NumPy that does not train."""
+    """A backend that supports the forward pass only."""
 
     @classmethod
     def lacks(cls, network):
@@ -100,17 +100,17 @@ def test_an_unsupported_operation_is_refused_in_one_line(operation, make, name, 
     model = make().build(SIGMOID, SIGMOID.random_parameters())
     X, Y = np.zeros((2, 3)), np.zeros((2, 1))
     how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
-    text = f"^{name} has no {operation} for this network: {reason}$"
+    text = f"^{name} does not support {operation} for this network: {reason}$"
     with pytest.raises(UnsupportedOperation, match=text):
         getattr(model, operation)(X, Y, **how)
-    with pytest.raises(NotImplementedError, match=text):  # which is what others expect
+    with pytest.raises(NotImplementedError, match=text):  # UnsupportedOperation is a NotImplementedError
         getattr(model, operation)(X, Y, **how)
 
 
 THREADS = {
     "torch_eager": "import torch; print(torch.get_num_threads())",
     "onnx_runtime": "print(model._session.get_session_options().intra_op_num_threads)",
-    # XLA says nothing of its threads, but the system knows their names.
+    # XLA does not report its threads, but the operating system knows their names.
     "jax_jit": """
 from pathlib import Path
 names = [file.read_text().strip() for file in Path("/proc/self/task").glob("*/comm")]
@@ -175,11 +175,13 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
     for name in ("sklearn_mlp", "sklearn_mlp float32"):
         assert len(re.findall(rf"^{name}  +[\d.]+ [µm]s +[\d.]+ \[", out, re.MULTILINE)) == 2
         assert len(re.findall(rf"^{name}  +- +- +- +-$", out, re.MULTILINE)) == 2
-    assert " ".join(out.split()).count("sklearn_mlp has no gradient, no train where there is a dash: scikit-learn") == 1
+    assert (
+        " ".join(out.split()).count("sklearn_mlp does not support gradient, train, shown as a dash: scikit-learn") == 1
+    )
     rows = files.read(Path("run.json"), schema.Run).rows
-    lacking = [row for row in rows if row.backend == "sklearn_mlp" and row.operation != "forward"]
-    assert {(row.seconds, row.ok) for row in lacking} == {(None, True)}
-    assert all("identity outputs" in row.reason for row in lacking)
+    unsupported = [row for row in rows if row.backend == "sklearn_mlp" and row.operation != "forward"]
+    assert {(row.seconds, row.ok) for row in unsupported} == {(None, True)}
+    assert all("identity outputs" in row.reason for row in unsupported)
 
 
 @pytest.mark.slow
@@ -187,7 +189,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
 def test_compare_with_an_unsupported_operation(capsys):
     for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
         assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
-        assert "sklearn_mlp has no train where" in capsys.readouterr().out
+        assert "sklearn_mlp does not support train, shown as a dash" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -204,12 +206,12 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 @pytest.mark.usefixtures("quick")
 def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypatch):
     monkeypatch.setattr(tutorials_command, "QUICK", TINY)
-    arguments = ["documents", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
+    arguments = ["tutorials", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
     rows = files.read(Path("all.json"), schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}
     assert not [row for row in rows if row.backend == "sklearn_mlp" and row.kind == "agreement"]
-    assert "left out: sklearn_mlp has no train for this network" in capsys.readouterr().out
+    assert "left out: sklearn_mlp does not support train for this network" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

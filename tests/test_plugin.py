@@ -1,4 +1,4 @@
-"""The pytest plugin, in pytest runs of its own."""
+"""The pytest plugin, tested in child processes with pytest."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from pairbench import threads
-from tests.helpers import ROOT, alone_in_pytest, python
+from tests.helpers import ROOT, environment_without_xdist, python
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
@@ -28,8 +28,8 @@ def test_case(benchmark, record_property):
 
 
 def pytest_run(*arguments, cwd):
-    """Outcome of pytest with the plugin, and nothing configured but that."""
-    environment = alone_in_pytest() | {"PYTHONPATH": str(ROOT)}
+    """Run pytest with the plugin and without any other configuration, and return the completed process."""
+    environment = environment_without_xdist() | {"PYTHONPATH": str(ROOT)}
     return python("-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *arguments, cwd=cwd, env=environment)
 
 

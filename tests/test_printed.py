@@ -1,4 +1,4 @@
-"""Printed digits beside values."""
+"""Comparison of computed values with printed digits."""
 
 import math
 
@@ -22,7 +22,7 @@ def test_a_value_reproduces_its_own_digits_and_no_others(value, digits):
 
 @given(ORDINARY, st.integers(1, 12))
 def test_powers_of_ten(value, digits):
-    assume(abs(value) > 1e-300)  # below, a value has not these digits
+    assume(abs(value) > 1e-300)  # a denormal number does not have that many digits
     assert reproduces(value, f"{value:.{digits}e}")
     assert not reproduces(value * (1 + 10 ** (1 - digits)), f"{value:.{digits}e}")
 

@@ -34,7 +34,7 @@ def a_run(*rows):
 
 
 RUN = a_run(row())
-NAMED_IN_THE_DESIGN = {
+REQUIRED_FIELDS = {
     *("backend", "layer_sizes", "hidden", "output", "loss", "operation", "batch", "dtype"),
     *("seconds", "speedup", "ulps", "ok"),
 }
@@ -60,7 +60,7 @@ def test_a_timing_row_has_the_required_fields():
     document = json.loads(files.dumps(RUN))
     assert next(iter(document)) == "schema"
     assert document["schema"] == "mlpbench.run/2"
-    assert document["rows"][0].keys() >= NAMED_IN_THE_DESIGN
+    assert document["rows"][0].keys() >= REQUIRED_FIELDS
     assert set(document["rows"][0]["speedup"]) == {"estimate", "low", "high"}
 
 
@@ -141,13 +141,13 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
 def test_unfinished_files_of_killed_processes_are_removed(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
+    stale = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
     (tmp_path / f"{files.UNFINISHED}{'9' * 30}-abc").touch()
     others = [tmp_path / f"{files.UNFINISHED}{os.getpid()}-abc", tmp_path / f"{files.UNFINISHED}x-abc"]
-    for path in (left, *others):
+    for path in (stale, *others):
         path.touch()
     files.remove_unfinished(tmp_path)
-    assert not left.exists()
+    assert not stale.exists()
     assert all(path.exists() for path in others)
     files.remove_unfinished(tmp_path / "nosuch")
 

@@ -9,8 +9,8 @@ from tests.third_party import install
 
 
 @pytest.fixture(autouse=True)
-def unknown(monkeypatch):
-    """Nobody has imported their module."""
+def not_imported(monkeypatch):
+    """The third party's module is not imported yet."""
     monkeypatch.delitem(sys.modules, "theirs_module", raising=False)
 
 

@@ -15,7 +15,7 @@ TIMES = st.floats(1e-9, 1e3)
 @given(st.lists(st.lists(st.floats(-3, 3), min_size=1, max_size=7), min_size=2, max_size=12))
 def test_interval_is_that_of_a_t_test_over_the_medians_of_the_processes(processes):
     medians = [float(np.median(blocks)) for blocks in processes]
-    assume(np.ptp(medians) >= 1e-9)  # below, the other implementation loses its digits
+    assume(np.ptp(medians) >= 1e-9)  # below, SciPy loses digits
     expected = ttest_1samp(medians, 0).confidence_interval(0.95)
     found = statistics.ratio_interval(processes)
     assert_allclose(

@@ -1,4 +1,4 @@
-"""The command ``documents``."""
+"""The command ``tutorials``."""
 
 import json
 import re
@@ -71,7 +71,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
-        (["xor", "--boston"], "--boston is for miniflow, which is not among the documents named"),
+        (["xor", "--boston"], "--boston needs miniflow, which is not among the named tutorials"),
         (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
         (
             ["miniflow", "--boston"],
@@ -101,13 +101,14 @@ def test_boston_house_prices_are_fetched(capsys, monkeypatch):
     datasets.boston.cache_clear()
 
 
-def in_a_module_without(missing):
+def main_without(missing):
+    """Python code that runs the command line as if the library were not installed."""
     return f"import sys; sys.modules[{missing!r}] = None; from bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.mark.slow
 def test_pictures_without_their_library(tmp_path):
-    done = python("-c", in_a_module_without("matplotlib"), "documents", "xor", "--pictures", tmp_path)
+    done = python("-c", main_without("matplotlib"), "tutorials", "xor", "--pictures", tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "mlpbench: pictures need matplotlib, which is not installed: pip install 'mlpbench[report]'"

@@ -1,4 +1,4 @@
-"""Every core backend is equal to the exact result; what is off is not. The sabotaged ones: test_mutants.py."""
+"""The proof: core backends pass, wrong models fail. The mutants are in test_mutants.py."""
 
 import numpy as np
 import pytest
@@ -55,8 +55,8 @@ def test_a_case_accepts_a_right_model_and_rejects_one_wrong_parameter(operation,
             parameters = [[W.copy(), b.copy()] for W, b in problem.parameters]
             array = parameters[layer][which]
             array.flat[-1] += 1e-10
-            off = Model(problem.network, parameters, np.dtype("float64"))
-            assert not expected.check(off).ok, f"a parameter of layer {layer + 1} is off by 1e-10"
+            wrong = Model(problem.network, parameters, np.dtype("float64"))
+            assert not expected.check(wrong).ok, f"a parameter of layer {layer + 1} is off by 1e-10"
 
 
 def test_the_example_of_the_first_tutorial(backend, example):
@@ -67,12 +67,14 @@ def test_the_example_of_the_first_tutorial(backend, example):
         assert str(float(model.forward(x)[0]))[:9] == "0.8354556"
 
 
-class Mute(Exception):
+class Unprintable(Exception):
     def __str__(self):
         raise ValueError
 
 
-@pytest.mark.parametrize(("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Mute(), "Mute: it")])
+@pytest.mark.parametrize(
+    ("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Unprintable(), "Unprintable: it")]
+)
 def test_any_exception_of_a_backend_can_be_described(error, text):
     describe_error(error).encode()
     assert describe_error(error).startswith(text)

@@ -1,4 +1,4 @@
-"""The sources of two revisions, laid side by side."""
+"""Worktrees with the sources of revisions and of the working tree."""
 
 import os
 import shutil
@@ -34,7 +34,7 @@ def test_the_working_tree_includes_uncommitted_changes(repository):
     clean = Checkout(repository, "impls").working_tree()
     assert (clean.digest, clean.commit) == (base.digest, base.commit)
     (repository / "impls" / "backend.py").write_text("speed = 2\n")  # not committed
-    (repository / "impls" / "new.py").write_text("")  # not even added
+    (repository / "impls" / "new.py").write_text("")  # not added to git
     (repository / "impls" / "noise.log").write_text("ignored")
     (repository / "impls" / "__init__.py").unlink()
     changed = Checkout(repository, "impls").working_tree()
@@ -98,7 +98,7 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     compiled = places[1] / "impls" / "__pycache__" / "kept.nbc"
     compiled.parent.mkdir()
     compiled.write_text("compiled")
-    (places[1] / "impls" / "backend.py").write_text("spoilt")
+    (places[1] / "impls" / "backend.py").write_text("changed")
     (places[1] / "impls" / "stray.py").write_text("stray")
     assert worktrees.lay_out(store, base, "base").path == places[1]
     assert compiled.read_text() == "compiled"
@@ -108,20 +108,20 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     shutil.rmtree(places[2])
     assert (
         worktrees.lay_out(store, base, "control").path / "impls" / "__pycache__" / "kept.nbc"
-    ).exists()  # with what is compiled
+    ).exists()  # copied from another worktree, with the compiled code
 
 
 def test_stale_worktrees_are_removed_and_the_latest_kept(repository, tmp_path):
     store = tmp_path / "store"
-    left = store / f"{worktrees.UNFINISHED}abc"
-    left.mkdir(parents=True)
+    stale = store / f"{worktrees.UNFINISHED}abc"
+    stale.mkdir(parents=True)
     for number in range(worktrees.KEPT + 3):
         place = worktrees.lay_out(
             store, Revision("", None, "impls", {"impls/__init__.py": b"%d" % number}), "head"
         ).path
         os.utime(place.parent, (number, number))
     worktrees.remove_stale(store)
-    assert not left.exists()
+    assert not stale.exists()
     kept = sorted(int((path / "h" / "impls" / "__init__.py").read_text()) for path in store.iterdir())
     assert kept == list(range(3, worktrees.KEPT + 3))
 
