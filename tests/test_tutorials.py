@@ -55,7 +55,7 @@ def test_every_printed_figure_is_reproduced(results, figure):
 
 @pytest.mark.slow
 def test_every_figure_has_rows_of_the_expected_backends(results):
-    """Figures of networks have rows of all backends, those of nodes of the graph, those of long runs of fast backends."""
+    """All backends have rows for figures of networks, the graph for those of nodes, fast backends for long runs."""
     backends_of = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in backends_of.items():
         has_network = "network 2-1" in part or part in ("Linear", "Sigmoid(Linear)") or "forward" in part

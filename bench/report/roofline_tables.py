@@ -48,11 +48,11 @@ def reading(rows: Sequence[RooflineRow]) -> str:
 
 
 def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
-    """The meaning of the roofline column, and a sentence for each share above 1."""
+    """The meaning of the column "share", and a sentence for each share above 1."""
     if all(row.roofline_share is None for row in rows):
         return
     yield "≥: lower bound of the time of a call, from the peak rates of this machine."
-    yield "roofline: share of the roofline, which is the lower bound ÷ the time; at most 1."
+    yield "share: share of the roofline, which is the lower bound ÷ the time; at most 1."
     for sentence in shares_above_one(rows):
         yield from tables.wrapped(sentence)
 

@@ -21,7 +21,7 @@ LEGEND = (
     "measured: ratio of two times, with its 95 % interval over fresh processes; both times are from the same blocks. "
     "The fastest peer is the fastest in the dtypes that the table of the case has",
     "lower bound: the time that a call takes at least, from the peak rates of this machine",
-    "roofline: share of the roofline, which is the lower bound ÷ the time",
+    "share: share of the roofline, which is the lower bound ÷ the time",
     "A/A: the A/A control, numba_simd timed against itself",
 )
 
@@ -120,7 +120,7 @@ def _times(rows: Sequence[TimingRow]) -> Section:
     ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
-        [["", "time", f"÷ {reference.arm}", "roofline"], *table],
+        [["", "time", f"÷ {reference.arm}", "share"], *table],
         [f"lower bound: {lower_bounds}", *reasons],
     )
 

@@ -82,7 +82,7 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     for title, members in by_case(rows):
         has_roofline = any(row.lower_bound_seconds is not None for row in members)
         speedup = "speedup" if has_roofline else f"speedup over {members[0].reference}"
-        table = plain("backend", "time", speedup, "ulps", "of bound", *(["roofline"] if has_roofline else []))
+        table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if has_roofline else []))
         widths = (20, 7, 20, 5, 8, 5) if has_roofline else (20, 7, 25, 6, 8)
         for column, width in zip(table.columns, widths, strict=True):
             column.min_width = width
