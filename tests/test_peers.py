@@ -100,7 +100,7 @@ def test_what_is_lacking_is_refused_in_one_line(operation, make, name, reason):
     model = make().build(SIGMOID, SIGMOID.random_parameters())
     X, Y = np.zeros((2, 3)), np.zeros((2, 1))
     how = {"epochs": 1, "learning_rate": 0.1} if operation == "train" else {}
-    text = f"^{name} has no {operation} for this network: {reason}$"
+    text = f"^{name} does not support {operation} for this network: {reason}$"
     with pytest.raises(UnsupportedOperation, match=text):
         getattr(model, operation)(X, Y, **how)
     with pytest.raises(NotImplementedError, match=text):  # which is what others expect
@@ -175,7 +175,10 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
     for name in ("sklearn_mlp", "sklearn_mlp float32"):
         assert len(re.findall(rf"^{name}  +[\d.]+ [µm]s +[\d.]+ \[", out, re.MULTILINE)) == 2
         assert len(re.findall(rf"^{name}  +- +- +- +-$", out, re.MULTILINE)) == 2
-    assert " ".join(out.split()).count("sklearn_mlp has no gradient, no train where there is a dash: scikit-learn") == 1
+    assert (
+        " ".join(out.split()).count("sklearn_mlp does not support gradient, train where there is a dash: scikit-learn")
+        == 1
+    )
     rows = files.read(Path("run.json"), schema.Run).rows
     lacking = [row for row in rows if row.backend == "sklearn_mlp" and row.operation != "forward"]
     assert {(row.seconds, row.ok) for row in lacking} == {(None, True)}
@@ -187,7 +190,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
 def test_compare_with_what_is_lacking(capsys):
     for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
         assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
-        assert "sklearn_mlp has no train where" in capsys.readouterr().out
+        assert "sklearn_mlp does not support train where" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -209,7 +212,7 @@ def test_documents_leave_out_the_figures_that_need_it(capsys, monkeypatch):
     rows = files.read(Path("all.json"), schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}
     assert not [row for row in rows if row.backend == "sklearn_mlp" and row.kind == "agreement"]
-    assert "left out: sklearn_mlp has no train for this network" in capsys.readouterr().out
+    assert "left out: sklearn_mlp does not support train for this network" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -162,7 +162,7 @@ def test_the_floor_grows_with_every_size_and_with_the_work(network, data, operat
 
 
 def test_the_column_of_the_limit_fits_into_80_columns(capsys):
-    terminal.show(*tables.timings([row(floor_seconds=1.23e-7, limit_share=0.123, seconds=1e-6)]))
+    terminal.show(*tables.timings([row(lower_bound_seconds=1.23e-7, roofline_share=0.123, seconds=1e-6)]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "forward 3-3-1, 1 sample, float64 (≥ 123 ns)"
     assert re.fullmatch(r"numpy_plain .* 0\.12", lines[3])

@@ -14,6 +14,7 @@ from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
 from tests.helpers import ROOT, TINY
 
+LAYERS = ("Linear", "Sigmoid(Linear)")
 STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 DOCUMENTS = library.select_tutorials()
 FIGURES = [
@@ -58,7 +59,7 @@ def test_every_backend_states_what_it_can(results):
     """Networks: all four; nodes: the graph alone; what needs whole runs or all seeds: those that had them."""
     stating = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in stating.items():
-        layers = "network 2-1" in part or part in ("Linear", "Sigmoid(Linear)") or "forward" in part
+        layers = "network 2-1" in part or part in (*LAYERS, "product of two matrices") or "forward" in part
         short = name == "seed 0: first cost" or (part == xor.TRAINING and "of 0 to 59" not in name)
         if key == "circles" or layers or short:
             assert backends == set(STATING)
@@ -66,8 +67,8 @@ def test_every_backend_states_what_it_can(results):
             assert backends == {"graph"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
-        else:  # what needs no network: the product of two matrices by a node, data and counts by themselves
-            assert backends == ({"graph"} if key == "miniflow" else {None})
+        else:  # what needs no network: data and counts
+            assert backends == {None}
     assert len([figure for figure in FIGURES if figure[0] == "circles"]) == 2 * 9
 
 

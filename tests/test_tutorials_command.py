@@ -71,7 +71,7 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
-        (["xor", "--boston"], "--boston is for miniflow, which is not among the documents named"),
+        (["xor", "--boston"], "--boston is for miniflow, which is not among the tutorials named"),
         (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
         (
             ["miniflow", "--boston"],

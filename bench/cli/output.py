@@ -35,7 +35,7 @@ def measuring() -> Iterator[None]:
     """A measurement that this machine or these inputs do not allow ends the command in one line."""
     try:
         yield
-    except (UnfitInputs, MemoryError, WorkerRefused) as error:  # MemoryError: a network beyond this machine
+    except (UnfitInputs, MemoryError) as error:  # MemoryError: a network beyond this machine
         raise click.ClickException(str(error)) from error
 
 

@@ -51,8 +51,8 @@ def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
     """What the column means, and where it cannot be right."""
     if all(row.roofline_share is None for row in rows):
         return
-    yield "≥: what such a call takes at least, by the limits of this machine;"
-    yield "limit: what part that is of the time, which cannot be above 1."
+    yield "≥: lower bound of the time of a call, by the roofline of this machine;"
+    yield "share: lower bound ÷ time, the share of the roofline, which cannot be above 1."
     for sentence in above(rows):
         yield from tables.wrapped(sentence)
 

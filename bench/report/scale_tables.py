@@ -51,9 +51,9 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
 
 def findings(document: Scale) -> Iterator[RenderableType]:
     """Where one backend overtakes another, and where two are about as fast as each other."""
-    yield Text("crossing points", style="bold")
+    yield Text("crossovers", style="bold")
     for row in document.crossovers:
-        yield from tables.item(_crossing(row))
+        yield from tables.item(_crossover(row))
     if not document.crossovers:
         yield "none: no backend overtakes another"
     yield "Between two points the ratio of the times goes straight in the logarithms; in"
@@ -129,7 +129,7 @@ def _intervals(rows: Sequence[ScaleRow]) -> Iterator[str]:
         yield f"the widest ±{most:.1%} ({row.backend} at {row.dimension} {row.value})"
 
 
-def _crossing(row: CrossoverRow) -> str:
+def _crossover(row: CrossoverRow) -> str:
     return (
         f"{row.faster_above} overtakes {row.faster_below} from {row.dimension} {ceil(row.at)}"
         f": {tables.number(row.at)} [{tables.number(row.low)}, {tables.number(row.high)}]"

@@ -20,7 +20,7 @@ GOALS = "", "measured", "goal", ""
 LEGEND = (
     "measured: a ratio of two times, over ÷ under, with its 95 % interval over fresh processes; both are timed in the "
     "same blocks. Of several peers it is the fastest, in the dtypes that stand in the table of its case",
-    "limit: the floor, which is what a call takes at least on this machine, ÷ the time",
+    "share: the lower bound of the time by the roofline of this machine ÷ the time",
     "A/A is numba_simd once more",
 )
 
@@ -119,7 +119,7 @@ def _times(rows: Sequence[TimingRow]) -> Section:
     ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
-        [["", "time", f"÷ {reference.arm}", "roofline"], *table],
+        [["", "time", f"÷ {reference.arm}", "share"], *table],
         [f"at least {floors}", *lacking],
     )
 

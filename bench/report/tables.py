@@ -82,7 +82,7 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     for title, members in by_case(rows):
         limited = any(row.lower_bound_seconds is not None for row in members)
         speedup = "speedup" if limited else f"speedup over {members[0].reference}"
-        table = plain("backend", "time", speedup, "ulps", "of bound", *(["roofline"] if limited else []))
+        table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if limited else []))
         for column, width in zip(table.columns, (20, 7, 20, 5, 8, 5) if limited else (20, 7, 25, 6, 8), strict=True):
             column.min_width = width
         for row in members:
