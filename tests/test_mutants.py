@@ -107,6 +107,7 @@ def test_a_mutant_breaks_the_promise_that_is_about_its_fault(name, monkeypatch):
     assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
 
 
+@pytest.mark.slow  # the whole proof
 def test_the_model_that_the_mutants_are_made_of_survives():
     assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
 
