@@ -116,12 +116,12 @@ def unsupported(found: Iterable[tuple[str, str, str]]) -> Iterator[str]:
 
 def wrapped(text: str) -> list[str]:
     """A sentence in lines of 80 columns."""
-    return textwrap.wrap(text, 80, subsequent_indent="  ")
+    return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def item(text: str) -> list[str]:
     """The same as an item of a list."""
-    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")
+    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
