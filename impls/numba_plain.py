@@ -1,6 +1,7 @@
-"""The loops of ``python_loops`` under ``@njit``, and nothing more: not a line of them is written again.
+"""The loops of ``python_loops`` compiled with ``@njit``, without any change to their code.
 
-The layers are passed as tuples of arrays. A tuple's length is part of its type, so each number of layers is compiled.
+The layers are tuples of arrays. The length of a tuple is part of its type, so Numba compiles the functions once for
+each number of layers.
 """
 
 from types import FunctionType, SimpleNamespace
@@ -13,7 +14,7 @@ from impls import python_loops, python_loops_ndarray
 from impls._network import Parameters
 from impls._numba import compile_cached
 
-# The functions of python_loops, bound to a namespace in which those that they call are compiled, too.
+# The compiled functions share a namespace in which the functions that they call are compiled, too.
 _compiled = dict(vars(python_loops))
 for _name, _function in vars(python_loops).items():
     if isinstance(_function, FunctionType) and _function.__module__ == python_loops.__name__:
@@ -21,7 +22,7 @@ for _name, _function in vars(python_loops).items():
 
 
 class Model(python_loops_ndarray.Model):
-    """The same loops under @njit, and nothing more."""
+    """The loops of python_loops compiled with Numba's @njit, otherwise unchanged."""
 
     compiles = True
 

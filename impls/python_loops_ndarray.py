@@ -1,4 +1,4 @@
-"""The loops of ``python_loops``, with every list an ndarray: each element is indexed out of an array and boxed."""
+"""The loops of ``python_loops`` on NumPy arrays instead of lists: every access creates a NumPy scalar object."""
 
 from functools import partial
 from typing import Any
@@ -9,7 +9,7 @@ from impls._network import Parameters
 
 
 class Model(python_loops.Model):
-    """The same loops, indexing NumPy arrays element by element."""
+    """The loops of python_loops, indexing NumPy arrays element by element."""
 
     dtypes = ("float64", "float32")
 

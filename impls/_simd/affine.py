@@ -1,7 +1,7 @@
-"""One layer for one sample, a W + b, with its sums in registers.
+"""One layer for one sample, a W + b, with the sums in registers.
 
-The compiler would keep them in memory, for it cannot know that z overlaps neither the weights nor a. So the vector
-instructions are written out here, in LLVM's language: up to MOST vectors of sums, in one pass over the rows of W.
+The compiler would keep the sums in memory, because it cannot know that z overlaps neither the weights nor a. So this
+module generates the LLVM vector instructions itself: up to MOST vectors of sums, in one pass over the rows of W.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 BYTES = 64
-"""Of a vector."""
+"""Size of a vector."""
 
 MOST = 16
-"""Vectors of sums that are held at once: half of the registers that a processor with AVX-512 has."""
+"""Largest number of vectors of sums at a time: half of the registers of a processor with AVX-512."""
 
 BUSY = 8
-"""Sums that keep the processor busy; where there are fewer vectors, some rows have sums of their own."""
+"""Number of independent vectors of sums that hides the latency of the multiply-add instruction.
+
+A layer with fewer vectors keeps several partial sums, for interleaved rows of W, and adds them at the end.
+"""
 
 
 def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
-    """A vector of one number."""
+    """Return a vector that has ``value`` in every lane."""
     first = builder.insert_element(
         ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
     )
@@ -32,15 +35,16 @@ def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
 
 
 def fused_multiply_add(builder: ir.IRBuilder, vector: Any) -> Any:
-    """LLVM's function of three such vectors."""
+    """Return LLVM's fused multiply-add function for three vectors of this type."""
     name = f"llvm.fma.v{vector.count}f{64 if isinstance(vector.element, ir.DoubleType) else 32}"
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
 def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
-    """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p].
+    """Write a W + b into z (m,), for a (n,) with any stride; b and then W, row by row, begin at P[p].
 
-    Rows take a whole number of vectors, and what follows z is overwritten as far as the last of them reaches.
+    m must fill at least one vector. Every row of W is padded to a whole number of vectors. The last vector also
+    overwrites the memory that follows z, up to the end of the vector.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -62,13 +66,13 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
         def input_at(i: Any) -> Any:
-            """a[i] in every lane."""
+            """Return a vector that has a[i] in every lane."""
             address = builder.add(builder.ptrtoint(inputs.data, intp), builder.mul(i, stride))
             value = builder.load(builder.inttoptr(address, real.as_pointer()), align=align)
             return in_every_lane(builder, value, lanes)
 
         def columns(offsets: list[Any]) -> None:
-            """Vectors of the sums, from each of these columns on."""
+            """Compute one vector of sums from each of these columns on."""
             totals = [
                 [cgutils.alloca_once(builder, vector) for _ in offsets] for _ in range(max(1, BUSY // len(offsets)))
             ]

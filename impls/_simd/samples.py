@@ -1,4 +1,4 @@
-"""One sample at a time: the innermost loop runs over the nodes of a layer, each of which has a sum of its own."""
+"""Forward pass and training for one sample at a time; the innermost loops run over the nodes of a layer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from impls._simd.parts import part
 
 @jit_inlined
 def affine(P: Array, p: int, a: Array, z: Array) -> None:
-    """Write a W + b into z, for the layer that begins at P[p]."""
+    """Write a W + b into z, for the layer whose parameters begin at P[p]."""
     m = len(z)
     if m * P.itemsize >= BYTES:
         affine_in_registers(P, p, a, z)
@@ -41,7 +41,7 @@ def affine(P: Array, p: int, a: Array, z: Array) -> None:
 
 @jit_inlined
 def activate_few(activation: int, z: Array) -> None:
-    """``activate_one``, without a call where z is short."""
+    """Replace z by its activation, like ``activate_one``; code for a short z is inlined."""
     if len(z) * z.itemsize >= BYTES:
         activate_one(activation, z)
         return
@@ -58,7 +58,7 @@ def activate_few(activation: int, z: Array) -> None:
 
 @jit_inlined
 def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activation: int) -> None:
-    """Compute the layer that begins at P[p] from values[w : w + n] into the m places after these."""
+    """Compute a layer from values[w : w + n] into values[w + n : w + n + m]; the parameters begin at P[p]."""
     z = part(values, w + n, m)
     affine(P, p, part(values, w, n), z)
     activate_few(activation, z)
@@ -83,7 +83,7 @@ def forward(P: Array, x: Array, out: Array) -> None:
 
 @jit_inlined
 def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
-    """Return a sample's loss; turn its logits z into outputs, and write its derivative by the logits into d."""
+    """Return the loss of one sample; replace its logits z by the outputs, and write dloss/dz into d."""
     output, loss, m = int(P[OUTPUT]), int(P[LOSS]), len(z)
     one = z.dtype.type(1)
     total = 0.0
@@ -111,7 +111,10 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
 def descend_singly(
     P: Array, p: int, hidden: int, a: Array, d: Array, e: Array, inner: bool, rate: float, bias_rate: float
 ) -> None:
-    """Update the layer that begins at P[p], whose input is a; if ``inner``, write what it passes back into e."""
+    """Update the layer whose parameters begin at P[p], for input a and derivatives d with respect to the logits.
+
+    If ``inner`` is true, also write the derivatives with respect to the logits of the layer below into e.
+    """
     m = len(d)
     b = part(P, p, m)
     for j in range(m):
@@ -138,7 +141,7 @@ def descend_singly(
 
 @jit
 def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learning_rate: float, losses: Array) -> None:
-    """Gradient descent with an update for each sample; write the summed loss of each epoch into losses."""
+    """Train by gradient descent with an update after each sample; write the summed loss of each epoch into losses."""
     layers, hidden = int(P[0]), int(P[HIDDEN])
     rate, bias_rate = P.dtype.type(learning_rate), P.dtype.type(bias_learning_rate)
     sizes = np.empty(layers + 1, np.int64)
