@@ -85,7 +85,7 @@ class Model(ABC):
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network
         self.dtype = dtype
-        self._lacking = self.lacks(network)
+        self._unsupported = self.lacks(network)
         self._forward_sample: Callable[[Array, Array], object]
         self._quietly = quietly()
         self._quietly(self._store, self._quietly(network.check_parameters, parameters, dtype))
@@ -198,7 +198,7 @@ class Model(ABC):
         return forward
 
     def _require(self, operation: str) -> None:
-        reason = self._lacking.get(operation)
+        reason = self._unsupported.get(operation)
         if reason is not None:
             name = type(self).__module__.rpartition(".")[2]
             raise UnsupportedOperation(f"{name} does not support {operation} for this network: {reason}")

@@ -12,14 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
-PIECE = 10_000
+CHUNK = 10_000
 """Length of the chunks in which squares are summed: OpenBLAS uses one thread for a dot product of this length.
 
 Waking other threads for a check would delay the computation that follows.
 """
 
 
-def shown(value: object) -> str:
+def abbreviated(value: object) -> str:
     """The value's ``repr`` for an error message: one line of at most 80 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -28,7 +28,7 @@ def shown(value: object) -> str:
 def choice(name: str, value: object, allowed: Collection[str]) -> None:
     """Raise ValueError unless ``value`` is one of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {abbreviated(value)}")
 
 
 def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
@@ -36,7 +36,7 @@ def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
     try:
         name = np.dtype(value).name if value is not None else "None"
     except (TypeError, ValueError, SyntaxError):
-        name = shown(value)
+        name = abbreviated(value)
     if name not in allowed:
         raise ValueError(f"dtype of {backend} must be one of {', '.join(allowed)}, got {name}")
     return np.dtype(name)
@@ -75,16 +75,16 @@ def finite(name: str, array: Array) -> None:
     """Raise ValueError if an entry is NaN or infinite."""
     # Fast path: one pass sums the squares. Only if the sum is infinite or NaN is each entry tested.
     flat = array.ravel()
-    if not _of_finite_square(flat) and not np.isfinite(flat).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} must be finite in {array.dtype}, got {array[place]} at {list(place)}")
+    if not _has_finite_square_sum(flat) and not np.isfinite(flat).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite in {array.dtype}, got {array[index]} at {list(index)}")
 
 
-def _of_finite_square(flat: Array) -> bool:
-    if len(flat) <= PIECE:
+def _has_finite_square_sum(flat: Array) -> bool:
+    if len(flat) <= CHUNK:
         return isfinite(flat.dot(flat))
-    pieces = (flat[start : start + PIECE] for start in range(0, len(flat), PIECE))
-    return all(isfinite(piece.dot(piece)) for piece in pieces)
+    chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
+    return all(isfinite(chunk.dot(chunk)) for chunk in chunks)
 
 
 def inputs(value: ArrayLike, n_in: int, model_dtype: np.dtype[Any]) -> Array:
@@ -143,7 +143,7 @@ def reduction(value: object) -> bool:
 
 def epochs(value: object) -> int:
     """Convert a number of epochs to an int. Raises TypeError if it is not an integer, ValueError if it is below 1."""
-    return _count("epochs", value)
+    return _positive_integer("epochs", value)
 
 
 def rate(name: str, value: Any) -> float:
@@ -153,13 +153,13 @@ def rate(name: str, value: Any) -> float:
     """
     # Exact types first: isinstance(value, Real) takes 0.5 µs.
     if type(value) not in (float, int) and (not isinstance(value, Real) or isinstance(value, (bool, np.bool_))):
-        raise TypeError(f"{name} must be a real number, got {shown(value)}")
+        raise TypeError(f"{name} must be a real number, got {abbreviated(value)}")
     try:
         result = float(value)
     except OverflowError:
         result = float("inf")
     if not isfinite(result) or result < 0:
-        raise ValueError(f"{name} must be finite and not negative, got {shown(value)}")
+        raise ValueError(f"{name} must be finite and not negative, got {abbreviated(value)}")
     return result
 
 
@@ -172,7 +172,7 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     if value is None:
         return None, n
     if type(value) is int or (np.ndim(value) == 0 and not isinstance(value, np.ndarray)):
-        size = _count("batches", value)
+        size = _positive_integer("batches", value)
         if size > n:
             raise ValueError(f"batches must be {n} or less, the number of samples, got {size}")
         return None, size
@@ -186,9 +186,9 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     return rows.astype(np.intp).reshape(-1), rows.shape[1]
 
 
-def _count(name: str, value: Any) -> int:
+def _positive_integer(name: str, value: Any) -> int:
     if type(value) is not int and (not isinstance(value, Integral) or isinstance(value, (bool, np.bool_))):
-        raise TypeError(f"{name} must be an integer, got {shown(value)}")
+        raise TypeError(f"{name} must be an integer, got {abbreviated(value)}")
     if value < 1:
         raise ValueError(f"{name} must be 1 or more, got {value}")
     return int(value)

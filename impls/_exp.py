@@ -77,9 +77,9 @@ def parts64(x: Any) -> Any:
     p = p * r + P64[9]
     bits = np.float64(shifted).view(np.int64)
     # The shift drops the bits above those of k. 1023 is the exponent bias of float64.
-    half = np.int64(((bits >> 1) + 1023) << 52).view(np.float64)
-    rest = np.int64((bits - (bits >> 1) + 1023) << 52).view(np.float64)
-    return p * (r * r) + r, half, rest
+    factor1 = np.int64(((bits >> 1) + 1023) << 52).view(np.float64)
+    factor2 = np.int64((bits - (bits >> 1) + 1023) << 52).view(np.float64)
+    return p * (r * r) + r, factor1, factor2
 
 
 @njit(**OPTIONS)
@@ -90,9 +90,9 @@ def parts32(x: Any) -> Any:
     r = (x - k * LN2_HIGH_32) - k * LN2_LOW_32
     p = (((P32[0] * r + P32[1]) * r + P32[2]) * r + P32[3]) * r + P32[4]
     bits = np.float32(shifted).view(np.int32)
-    half = np.int32(((bits >> 1) + 127) << 23).view(np.float32)
-    rest = np.int32((bits - (bits >> 1) + 127) << 23).view(np.float32)
-    return p * (r * r) + r, half, rest
+    factor1 = np.int32(((bits >> 1) + 127) << 23).view(np.float32)
+    factor2 = np.int32((bits - (bits >> 1) + 127) << 23).view(np.float32)
+    return p * (r * r) + r, factor1, factor2
 
 
 @overload(exp, jit_options=OPTIONS)
@@ -101,13 +101,13 @@ def _exp(x: Any) -> Any:
     # not replaced.
     def exp64(x: Any) -> Any:
         x = 710.0 if x > 710.0 else x
-        p, half, rest = parts64(-746.0 if x < -746.0 else x)
-        return (p * half + half) * rest
+        p, factor1, factor2 = parts64(-746.0 if x < -746.0 else x)
+        return (p * factor1 + factor1) * factor2
 
     def exp32(x: Any) -> Any:
         x = np.float32(89) if x > np.float32(89) else x
-        p, half, rest = parts32(np.float32(-104) if x < np.float32(-104) else x)
-        return (p * half + half) * rest
+        p, factor1, factor2 = parts32(np.float32(-104) if x < np.float32(-104) else x)
+        return (p * factor1 + factor1) * factor2
 
     return exp32 if x == types.float32 else exp64
 
@@ -117,13 +117,13 @@ def _tanh(x: Any) -> Any:
     # tanh |x| = −t / (t + 2) with t = exp(−2|x|) − 1, which is accurate for a small x. For |x| of 20 or more (10 or
     # more in float32), tanh |x| rounds to 1.
     def tanh64(x: Any) -> Any:
-        p, half, rest = parts64(-2.0 * (20.0 if abs(x) > 20.0 else abs(x)))
-        t = p * (half * rest) + (half * rest - 1.0)
+        p, factor1, factor2 = parts64(-2.0 * (20.0 if abs(x) > 20.0 else abs(x)))
+        t = p * (factor1 * factor2) + (factor1 * factor2 - 1.0)
         return math.copysign(-t / (t + 2.0), x)
 
     def tanh32(x: Any) -> Any:
-        p, half, rest = parts32(-TWO * (np.float32(10) if abs(x) > np.float32(10) else abs(x)))
-        t = p * (half * rest) + (half * rest - ONE)
+        p, factor1, factor2 = parts32(-TWO * (np.float32(10) if abs(x) > np.float32(10) else abs(x)))
+        t = p * (factor1 * factor2) + (factor1 * factor2 - ONE)
         return np.float32(math.copysign(-t / (t + TWO), x))
 
     return tanh32 if x == types.float32 else tanh64

@@ -148,7 +148,7 @@ def _layer_sizes(sizes: Any) -> tuple[int, ...]:
                 raise TypeError
             size = index(entry)
         except TypeError:
-            raise TypeError(f"a layer size must be an integer, got {_check.shown(entry)}") from None
+            raise TypeError(f"a layer size must be an integer, got {_check.abbreviated(entry)}") from None
         if size < 1:
             raise ValueError(f"a layer size must be 1 or more, got {size}")
         result.append(size)

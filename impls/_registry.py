@@ -121,8 +121,8 @@ def load(name: str) -> Backend:
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute or "Model")
-        model = found.Model if isinstance(found, ModuleType) else found
+        target = getattr(importlib.import_module(module), attribute or "Model")
+        model = target.Model if isinstance(target, ModuleType) else target
     except ModuleNotFoundError as error:
         extra = _missing_extra(error.name, source.distribution)
         if extra is None:
@@ -140,21 +140,25 @@ def load(name: str) -> Backend:
 
 def _sources() -> dict[str, _Source]:
     here = Path(__file__).parent
-    found: dict[str, _Source] = {}
+    sources: dict[str, _Source] = {}
     for folder, package, origin in ((here, "impls", "core"), (here / "peers", "impls.peers", "peer")):
         for file in sorted(folder.glob("[!_]*.py")):
-            _add(found, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
-    for point in metadata.entry_points(group=GROUP):
-        _add(found, point.name, _Source(point.value, "third party", point.dist.name if point.dist else ""))
-    order = [name for name in LEADING if name in found] + sorted(set(found) - set(LEADING))
-    return {name: found[name] for name in order}
+            _add_source(sources, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
+    for entry_point in metadata.entry_points(group=GROUP):
+        _add_source(
+            sources,
+            entry_point.name,
+            _Source(entry_point.value, "third party", entry_point.dist.name if entry_point.dist else ""),
+        )
+    order = [name for name in LEADING if name in sources] + sorted(set(sources) - set(LEADING))
+    return {name: sources[name] for name in order}
 
 
-def _add(found: dict[str, _Source], name: str, source: _Source) -> None:
-    other = found.setdefault(name, source)
-    if other != source:
+def _add_source(sources: dict[str, _Source], name: str, source: _Source) -> None:
+    existing = sources.setdefault(name, source)
+    if existing != source:
         raise DuplicateBackend(
-            f"two backends are named {name}: {other.target} ({other.distribution}) and {source.target} "
+            f"two backends are named {name}: {existing.target} ({existing.distribution}) and {source.target} "
             f"({source.distribution}); uninstall or rename one"
         )
 

@@ -107,8 +107,8 @@ class Mul(Node):
 
     def partials(self, gradient: Any, *values: Any) -> Iterable[Any]:
         for i, value in enumerate(values):
-            others = prod(values[:i] + values[i + 1 :])  # dividing the full product by value would fail for 0
-            yield _summed_to(np.shape(value), gradient * others)
+            other_factors = prod(values[:i] + values[i + 1 :])  # dividing the full product by value would fail for 0
+            yield _summed_to(np.shape(value), gradient * other_factors)
 
 
 class Linear(Node):
@@ -265,15 +265,15 @@ def topological_sort(*results: Node) -> list[Node]:
     """
     consumers: dict[Node, list[Node]] = {}
     waits_for: dict[Node, int] = {}
-    found = list(results)
-    while found:
-        node = found.pop()
+    unvisited = list(results)
+    while unvisited:
+        node = unvisited.pop()
         _check_node(node, "results must be nodes")
         if node not in waits_for:
             waits_for[node] = len(node.inputs)
             for source in node.inputs:
                 consumers.setdefault(source, []).append(node)
-                found.append(source)
+                unvisited.append(source)
     ready = [node for node, count in waits_for.items() if count == 0]
     order = []
     while ready:
@@ -296,10 +296,10 @@ def forward(order: Sequence[Node], feed: Mapping[Input, ArrayLike] | None = None
 
     Raises GraphError if an input has no value, or if a node cannot be computed from the values of its inputs.
     """
-    for fed, value in (feed or {}).items():
-        if not isinstance(fed, Input):
-            raise GraphError(f"cannot set the value of {_check.shown(fed)}: only Input nodes can be fed")
-        fed.feed(value)
+    for target, value in (feed or {}).items():
+        if not isinstance(target, Input):
+            raise GraphError(f"cannot set the value of {_check.abbreviated(target)}: only Input nodes can be fed")
+        target.feed(value)
     for node in order:
         try:
             node.value = node.compute(*[source.value for source in node.inputs])
@@ -328,8 +328,8 @@ def backward(order: Sequence[Node]) -> None:
             node.gradient = np.zeros_like(node.value)
             continue
         values = [source.value for source in node.inputs]
-        for source, passed in zip(node.inputs, node.partials(node.gradient, *values), strict=True):
-            source.gradient = passed if source.gradient is None else source.gradient + passed
+        for source, contribution in zip(node.inputs, node.partials(node.gradient, *values), strict=True):
+            source.gradient = contribution if source.gradient is None else source.gradient + contribution
 
 
 def sgd_update(trainables: Iterable[Node], learning_rate: float = 0.01) -> None:
@@ -339,7 +339,7 @@ def sgd_update(trainables: Iterable[Node], learning_rate: float = 0.01) -> None:
     """
     for node in trainables:
         if not isinstance(node, Input):
-            raise GraphError(f"cannot update the value of {_check.shown(node)}: only Input nodes can be updated")
+            raise GraphError(f"cannot update the value of {_check.abbreviated(node)}: only Input nodes can be updated")
         if node.gradient is None:
             raise GraphError(f"{node.name} has no gradient: run backward first")
         node.value = node.value - learning_rate * node.gradient
@@ -363,9 +363,9 @@ class Model(_backend.Model):
             logits = Linear(outputs, W, b, name=f"Linear{layer}")
             outputs = ACTIVATIONS[activation](logits) if activation in ACTIVATIONS else logits
         loss = LOSSES[self.network.loss]
-        compared = logits if issubclass(loss, BinaryCrossEntropy | CategoricalCrossEntropy) else outputs
+        prediction = logits if issubclass(loss, BinaryCrossEntropy | CategoricalCrossEntropy) else outputs
         self._to_outputs = topological_sort(outputs)
-        self._to_loss = topological_sort(loss(self._Y, compared, reduction="sum"))
+        self._to_loss = topological_sort(loss(self._Y, prediction, reduction="sum"))
         self._forward_sample = partial(self._quietly, self._sample)
 
     def _fetch(self) -> LayerArrays:
@@ -406,7 +406,7 @@ class Model(_backend.Model):
 
 def _check_node(value: Any, rule: str) -> None:
     if not isinstance(value, Node):
-        raise GraphError(f"{rule}, got {_check.shown(value)}; wrap a number or an array in Input(value=…)")
+        raise GraphError(f"{rule}, got {_check.abbreviated(value)}; wrap a number or an array in Input(value=…)")
 
 
 def _column(value: Array) -> Array:
@@ -422,17 +422,17 @@ def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
     """Sum a gradient to ``shape``, over the axes along which broadcasting had repeated the value."""
     if np.shape(gradient) == shape:
         return gradient
-    added = gradient.ndim - len(shape)
-    axes = tuple(axis for axis in range(gradient.ndim) if axis < added or shape[axis - added] == 1)
+    extra_axes = gradient.ndim - len(shape)
+    axes = tuple(axis for axis in range(gradient.ndim) if axis < extra_axes or shape[axis - extra_axes] == 1)
     return gradient.sum(axis=axes).reshape(shape)
 
 
 def _cycle(nodes: Iterable[Node]) -> list[Node]:
     """Find a cycle; each node is followed by one of its inputs. Every node of ``nodes`` needs an input in ``nodes``."""
-    among = set(nodes)
-    node = next(iter(among))
-    place: dict[Node, int] = {}
-    while node not in place:
-        place[node] = len(place)
-        node = next(source for source in node.inputs if source in among)
-    return [*list(place)[place[node] :], node]
+    candidates = set(nodes)
+    node = next(iter(candidates))
+    position: dict[Node, int] = {}
+    while node not in position:
+        position[node] = len(position)
+        node = next(source for source in node.inputs if source in candidates)
+    return [*list(position)[position[node] :], node]

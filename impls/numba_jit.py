@@ -121,10 +121,10 @@ def forward(P: Array, first: Array, codes: Array, x: Array, out: Array) -> None:
 
 
 @jit
-def backpropagate(P: Array, first: Array, codes: Array, X: Array, Y: Array, G: Array, work: Array, kept: bool) -> float:
+def backpropagate(P: Array, first: Array, codes: Array, X: Array, Y: Array, G: Array, work: Array, same: bool) -> float:
     """Return the summed loss of a batch; unless G is empty, write the summed gradient into G, laid out like P."""
     values, deltas = work.reshape(2, first[-1], len(X))[0], work.reshape(2, first[-1], len(X))[1]
-    if not kept:  # work does not contain X from the previous call
+    if not same:  # X differs from that of the previous call, which work still contains
         transpose(X, values[: X.shape[1]])
     Z, D, p = logits(P, first, codes, values), deltas[first[-2] : -1], len(P)
     squared = codes[LOSS] < _codes.BINARY_CROSS_ENTROPY
@@ -157,8 +157,8 @@ def descend(
     for epoch in range(len(losses)):
         for start in range(0, len(X), size):
             x, y = X[start : start + size], Y[start : start + size]
-            kept, room = epoch > 0 and size == len(X), work[: 2 * first[-1] * len(x)]
-            losses[epoch] += backpropagate(P, first, codes, x, y, G, room, kept)
+            same, space = epoch > 0 and size == len(X), work[: 2 * first[-1] * len(x)]
+            losses[epoch] += backpropagate(P, first, codes, x, y, G, space, same)
             scale, p = 1 / len(x) if mean else 1.0, 0
             for layer in range(len(first) - 2):
                 m = first[layer + 2] - first[layer + 1] - 1
@@ -180,15 +180,15 @@ class Model(_backend.Model):
         self._weights = np.concatenate([part.ravel() for pair in parameters for part in pair]).astype(self.dtype)
         self._first = np.cumsum([0, *(size + 1 for size in network.layer_sizes)])
         hidden, output = _codes.ACTIVATIONS[network.hidden], _codes.ACTIVATIONS[network.output]
-        self._held = self._weights, self._first, np.array([hidden, output, _codes.LOSSES[network.loss]])
-        vector, whole, numbers, flag = real[::1], types.int64, types.float64[::1], types.boolean
-        held, batch = (vector, whole[::1], whole[::1]), (real[:, ::1], real[:, ::1])
-        self._batch = compile_cached(forward, (*held, *batch)).entry_point
-        self._backpropagate = compile_cached(backpropagate, (*held, *batch, vector, vector, flag)).entry_point
-        self._descend = compile_cached(descend, (*held, *batch, whole, numbers, flag, numbers)).entry_point
-        self._forward_sample = partial(compile_cached(forward, (*held, real[:], vector)).entry_point, *self._held)
+        self._leading = self._weights, self._first, np.array([hidden, output, _codes.LOSSES[network.loss]])
+        vector, int64, floats, boolean = real[::1], types.int64, types.float64[::1], types.boolean
+        leading, batch = (vector, int64[::1], int64[::1]), (real[:, ::1], real[:, ::1])
+        self._batch = compile_cached(forward, (*leading, *batch)).entry_point
+        self._backpropagate = compile_cached(backpropagate, (*leading, *batch, vector, vector, boolean)).entry_point
+        self._descend = compile_cached(descend, (*leading, *batch, int64, floats, boolean, floats)).entry_point
+        self._forward_sample = partial(compile_cached(forward, (*leading, real[:], vector)).entry_point, *self._leading)
 
-    def _pairs(self, flat: Array) -> Gradient:
+    def _unpacked(self, flat: Array) -> Gradient:
         pairs, p = [], 0
         for n, m in self.network.shapes:
             W, p = flat[p : p + (n + 1) * m].reshape(n + 1, m), p + (n + 1) * m
@@ -196,11 +196,11 @@ class Model(_backend.Model):
         return pairs
 
     def _fetch(self) -> Gradient:
-        return self._pairs(self._weights)
+        return self._unpacked(self._weights)
 
     def _forward_batch(self, X: Array) -> Array:
         out = empty((len(X), self.network.n_out), self.dtype)
-        self._batch(*self._held, X, out)
+        self._batch(*self._leading, X, out)
         return out
 
     def _loss(self, X: Array, Y: Array) -> float:
@@ -208,13 +208,13 @@ class Model(_backend.Model):
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         G = empty_like(self._weights)
-        return self._gradient_into(G, X, Y), self._pairs(G)
+        return self._gradient_into(G, X, Y), self._unpacked(G)
 
     def _gradient_into(self, G: Array, X: Array, Y: Array) -> float:
         work = empty(2 * self._first[-1] * len(X), self.dtype)
-        return float(self._backpropagate(*self._held, X, Y, G, work, False))
+        return float(self._backpropagate(*self._leading, X, Y, G, work, False))
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses, rates = np.zeros(descent.epochs), np.array([descent.learning_rate, descent.bias_learning_rate])
-        self._descend(*self._held, X, Y, descent.size, rates, descent.mean, losses)
+        self._descend(*self._leading, X, Y, descent.size, rates, descent.mean, losses)
         return losses

@@ -28,22 +28,22 @@ class Model(python_loops_ndarray.Model):
 
     _loops = SimpleNamespace(**_compiled)
 
-    def _sequence(self, entries: list[Any]) -> Any:
+    def _per_layer(self, entries: list[Any]) -> Any:
         return tuple(entries)
 
     def _store(self, parameters: Parameters) -> None:
         super()._store(parameters)
-        layers, kinds = self._layers, self._kinds
-        x, z = self._hold(np.zeros(self.network.n_in)), layers.outputs
-        X, Y = self._hold(np.zeros((1, len(x)))), self._hold(np.zeros((1, len(z))))
+        layers, codes = self._layers, self._codes
+        x, z = self._to_storage(np.zeros(self.network.n_in)), layers.outputs
+        X, Y = self._to_storage(np.zeros((1, len(x)))), self._to_storage(np.zeros((1, len(z))))
         for function, arguments in (
-            (self._loops.forward, (layers.weights, layers.biases, layers.activations, *kinds[:2], x, z)),
-            (self._loops.forward_batch, (layers, *kinds[:2], X, Y)),
-            (self._loops.total_loss, (layers, *kinds, X, Y)),
-            (self._loops.gradient, (layers, *kinds, X, Y, 0, 1)),
-            (self._loops.train, (layers, *kinds, X, Y, 1, 0.0, 0.0, True, z)),
+            (self._loops.forward, (layers.weights, layers.biases, layers.activations, *codes[:2], x, z)),
+            (self._loops.forward_batch, (layers, *codes[:2], X, Y)),
+            (self._loops.total_loss, (layers, *codes, X, Y)),
+            (self._loops.gradient, (layers, *codes, X, Y, 0, 1)),
+            (self._loops.train, (layers, *codes, X, Y, 1, 0.0, 0.0, True, z)),
         ):
             compile_cached(function, tuple(typeof(argument) for argument in arguments))
 
     def _sample(self, x: Any, out: Any) -> None:
-        super()._sample(self._hold(x), out)
+        super()._sample(self._to_storage(x), out)

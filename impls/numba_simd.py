@@ -65,12 +65,12 @@ def _entry(function: Any, *signature: Any) -> Callable[..., Any]:
     return entry
 
 
-def _aligned(values: Array, place: int) -> Array:
-    """Copy values (n,) so that element ``place`` of the copy lies at a vector boundary in memory."""
+def _aligned(values: Array, index: int) -> Array:
+    """Copy values (n,) so that element ``index`` of the copy lies at a vector boundary in memory."""
     lanes = BYTES // values.itemsize
-    room = np.empty(len(values) + lanes, values.dtype)
-    start = -(room.ctypes.data // values.itemsize + place) % lanes
-    copy = room[start : start + len(values)]
+    buffer = np.empty(len(values) + lanes, values.dtype)
+    start = -(buffer.ctypes.data // values.itemsize + index) % lanes
+    copy = buffer[start : start + len(values)]
     copy[:] = values
     return copy
 
@@ -109,23 +109,23 @@ class Model(_backend.Model):
             train_singly=_entry(train_singly, vector, matrix, matrix, types.float64, types.float64, losses),
         )
         if parallel.threads() > 1:
-            self._kernels = self._divided(self._kernels, vector, matrix, scalars, losses)
+            self._kernels = self._multithreaded(self._kernels, vector, matrix, scalars, losses)
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
-    def _divided(self, alone: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
+    def _multithreaded(self, single: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
         """Replace the kernels for batches by kernels that divide large batches among threads."""
         divided, shares = partial(parallel.divided, network=self.network), types.int64
         least_forward, least_gradient = parallel.least_forward(self.network), parallel.least_gradient(self.network)
-        of_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
-        of_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
-        of_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
-        return alone._replace(
-            forward_batch=divided(alone.forward_batch, of_forward, parallel.samples, least_forward),
-            total_loss=divided(alone.total_loss, of_loss, parallel.samples, least_forward),
-            train=divided(alone.train, of_train, parallel.samples_of_step, least_gradient),
+        shared_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
+        shared_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
+        shared_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
+        return single._replace(
+            forward_batch=divided(single.forward_batch, shared_forward, parallel.samples, least_forward),
+            total_loss=divided(single.total_loss, shared_loss, parallel.samples, least_forward),
+            train=divided(single.train, shared_train, parallel.samples_of_step, least_gradient),
         )
 
-    def _width(self, m: int) -> int:
+    def _padded_width(self, m: int) -> int:
         """Number of elements that a row of m weights or biases takes in the packed array, padding included."""
         lanes = BYTES // self.dtype.itemsize
         return m if m < lanes else -(-m // lanes) * lanes
@@ -133,7 +133,7 @@ class Model(_backend.Model):
     def _padded(self, rows: Array) -> Array:
         """Flatten the rows of weights or biases, each padded with zeros."""
         m = rows.shape[-1]
-        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._width(m) - m)]).reshape(-1)
+        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._padded_width(m) - m)]).reshape(-1)
 
     def _unpacked(self, flat: Array, width: Callable[[int], int]) -> Gradient:
         pairs, p = [], 0
@@ -144,7 +144,7 @@ class Model(_backend.Model):
         return pairs
 
     def _fetch(self) -> LayerArrays:
-        return self._unpacked(self._packed[self._first :], self._width)
+        return self._unpacked(self._packed[self._first :], self._padded_width)
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)

@@ -99,13 +99,13 @@ class Model(_backend.Model):
         functions = activations(self.dtype)
         self._hidden, self._output = functions[self.network.hidden], functions[self.network.output]
         functions["sigmoid"] = functions["sigmoid of negated"]
-        chosen = [functions[name] for name in self.network.activations]
+        layer_activations = [functions[name] for name in self.network.activations]
         self._x = inputs[0][:-1]
         self._steps = [
-            (a, W, empty(W.shape[1], self.dtype), activate, following[:-1])
-            for a, W, activate, following in zip(inputs, self._operands, chosen, inputs[1:], strict=False)
+            (a, W, empty(W.shape[1], self.dtype), activate, next_input[:-1])
+            for a, W, activate, next_input in zip(inputs, self._operands, layer_activations, inputs[1:], strict=False)
         ]
-        self._last = inputs[-1], self._operands[-1], chosen[-1]
+        self._last = inputs[-1], self._operands[-1], layer_activations[-1]
         self._forward_sample = partial(self._quietly, self._sample)
 
     def _refresh(self) -> None:
@@ -118,9 +118,9 @@ class Model(_backend.Model):
 
     def _sample(self, x: Array, out: Array) -> None:
         self._x[:] = x
-        for a, W, z, activate, following in self._steps:
+        for a, W, z, activate, next_input in self._steps:
             dot(a, W, z)
-            activate(z, following)
+            activate(z, next_input)
         a, W, activate = self._last
         dot(a, W, out)
         activate(out, out)

@@ -255,54 +255,56 @@ class Model(_backend.Model):
         forward=forward, forward_batch=forward_batch, total_loss=total_loss, gradient=gradient, train=train
     )
 
-    def _sequence(self, entries: list[Any]) -> Any:
+    def _per_layer(self, entries: list[Any]) -> Any:
         return entries
 
-    def _hold(self, array: Array) -> Any:
+    def _to_storage(self, array: Array) -> Any:
         return array.tolist()
 
     def _store(self, parameters: Parameters) -> None:
         sizes = self.network.layer_sizes[1:]
-        self._parameters = [(self._hold(W.T), self._hold(b)) for W, b in parameters]
-        self._gradients = [(self._hold(np.zeros_like(W.T)), self._hold(np.zeros_like(b))) for W, b in parameters]
-        activations = [self._hold(np.zeros(size)) for size in sizes]
+        self._parameters = [(self._to_storage(W.T), self._to_storage(b)) for W, b in parameters]
+        self._gradients = [
+            (self._to_storage(np.zeros_like(W.T)), self._to_storage(np.zeros_like(b))) for W, b in parameters
+        ]
+        activations = [self._to_storage(np.zeros(size)) for size in sizes]
         self._layers = Layers(
-            weights=self._sequence([W for W, _ in self._parameters]),
-            biases=self._sequence([b for _, b in self._parameters]),
-            activations=self._sequence(activations),
+            weights=self._per_layer([W for W, _ in self._parameters]),
+            biases=self._per_layer([b for _, b in self._parameters]),
+            activations=self._per_layer(activations),
             outputs=activations[-1],
-            deltas=self._sequence([self._hold(np.zeros(size)) for size in sizes]),
-            dweights=self._sequence([dW for dW, _ in self._gradients]),
-            dbiases=self._sequence([db for _, db in self._gradients]),
+            deltas=self._per_layer([self._to_storage(np.zeros(size)) for size in sizes]),
+            dweights=self._per_layer([dW for dW, _ in self._gradients]),
+            dbiases=self._per_layer([db for _, db in self._gradients]),
         )
-        self._kinds = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
+        self._codes = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
         self._forward_sample = self._sample
 
     def _fetch(self) -> LayerArrays:
         return _untransposed(self._parameters)
 
     def _sample(self, x: Array, out: Array) -> None:
-        layers, (hidden, output, _) = self._layers, self._kinds
+        layers, (hidden, output, _) = self._layers, self._codes
         forward(layers.weights, layers.biases, layers.activations, hidden, output, x.tolist(), layers.outputs)
         out[:] = layers.outputs
 
     def _forward_batch(self, X: Array) -> Array:
-        Z = self._hold(np.zeros((len(X), self.network.n_out)))
-        self._loops.forward_batch(self._layers, *self._kinds[:2], self._hold(X), Z)
+        Z = self._to_storage(np.zeros((len(X), self.network.n_out)))
+        self._loops.forward_batch(self._layers, *self._codes[:2], self._to_storage(X), Z)
         return np.array(Z, self.dtype)
 
     def _loss(self, X: Array, Y: Array) -> float:
-        return float(self._loops.total_loss(self._layers, *self._kinds, self._hold(X), self._hold(Y)))
+        return float(self._loops.total_loss(self._layers, *self._codes, self._to_storage(X), self._to_storage(Y)))
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
-        total = self._loops.gradient(self._layers, *self._kinds, self._hold(X), self._hold(Y), 0, len(X))
+        total = self._loops.gradient(self._layers, *self._codes, self._to_storage(X), self._to_storage(Y), 0, len(X))
         return total, _untransposed(self._gradients)
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
-        losses = self._hold(np.zeros(descent.epochs))
+        losses = self._to_storage(np.zeros(descent.epochs))
         rates = descent.learning_rate, descent.bias_learning_rate
-        batch = self._hold(X), self._hold(Y)
-        self._loops.train(self._layers, *self._kinds, *batch, descent.size, *rates, descent.mean, losses)
+        batch = self._to_storage(X), self._to_storage(Y)
+        self._loops.train(self._layers, *self._codes, *batch, descent.size, *rates, descent.mean, losses)
         return losses
 
 

@@ -13,7 +13,7 @@ class Model(python_loops.Model):
 
     dtypes = ("float64", "float32")
 
-    def _hold(self, array: Array) -> Any:
+    def _to_storage(self, array: Array) -> Any:
         return array.astype(self.dtype, order="C")
 
     def _store(self, parameters: Parameters) -> None:
@@ -21,5 +21,5 @@ class Model(python_loops.Model):
         self._forward_sample = partial(self._quietly, self._sample)
 
     def _sample(self, x: Array, out: Array) -> None:
-        layers, (hidden, output, _) = self._layers, self._kinds
+        layers, (hidden, output, _) = self._layers, self._codes
         self._loops.forward(layers.weights, layers.biases, layers.activations, hidden, output, x, out)

@@ -76,36 +76,36 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             totals = [
                 [cgutils.alloca_once(builder, vector) for _ in offsets] for _ in range(max(1, BUSY // len(offsets)))
             ]
-            for stream, members in enumerate(totals):
-                for total, offset in zip(members, offsets, strict=True):
+            for stream, partial_sums in enumerate(totals):
+                for total, offset in zip(partial_sums, offsets, strict=True):
                     start = builder.load(at(bias, offset), align=align) if stream == 0 else ir.Constant(vector, None)
                     builder.store(start, total)
 
-            def add_row(i: Any, members: list[Any]) -> None:
+            def add_row(i: Any, partial_sums: list[Any]) -> None:
                 row, x = builder.gep(weights, [builder.mul(i, width)]), input_at(i)
-                for total, offset in zip(members, offsets, strict=True):
+                for total, offset in zip(partial_sums, offsets, strict=True):
                     w = builder.load(at(row, offset), align=align)
                     builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
 
             streams = intp(len(totals))
             whole = builder.sdiv(n, streams)
             with cgutils.for_range(builder, whole) as loop:
-                for stream, members in enumerate(totals):
-                    add_row(builder.add(builder.mul(loop.index, streams), intp(stream)), members)
+                for stream, partial_sums in enumerate(totals):
+                    add_row(builder.add(builder.mul(loop.index, streams), intp(stream)), partial_sums)
             with cgutils.for_range(builder, n, start=builder.mul(whole, streams)) as loop:
                 add_row(loop.index, totals[0])
             for k, offset in enumerate(offsets):
                 sum_of_streams = builder.load(totals[0][k])
-                for members in totals[1:]:
-                    sum_of_streams = builder.fadd(sum_of_streams, builder.load(members[k]))
+                for partial_sums in totals[1:]:
+                    sum_of_streams = builder.fadd(sum_of_streams, builder.load(partial_sums[k]))
                 builder.store(sum_of_streams, at(sums.data, offset), align=align)
 
-        def side_by_side(j: Any, vectors: int) -> list[Any]:
+        def vector_offsets(j: Any, vectors: int) -> list[Any]:
             return [builder.add(j, intp(k * lanes)) for k in range(vectors)]
 
         group = intp(MOST * lanes)
         with cgutils.for_range(builder, builder.sdiv(width, group)) as loop:
-            columns(side_by_side(builder.mul(loop.index, group), MOST))
+            columns(vector_offsets(builder.mul(loop.index, group), MOST))
         rest = builder.srem(width, group)
         begin = builder.sub(width, rest)
         end = builder.append_basic_block("end")
@@ -114,7 +114,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             block = builder.append_basic_block(f"rest.{count}")
             switch.add_case(intp(count), block)
             builder.position_at_end(block)
-            columns(side_by_side(begin, count))
+            columns(vector_offsets(begin, count))
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()

@@ -30,19 +30,19 @@ pointer_to_one: Any = intrinsic(_pointer_to_one)
 
 
 def add_product(
-    of_a: int, of_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
+    trans_a: int, trans_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
 ) -> None:
     """Add the product a b to c, for column-major matrices a (m, k), b (k, n) and c (m, n).
 
-    ``of_a`` and ``of_b`` are N or T: whether a and b are stored as they are or transposed. ``lda``, ``ldb`` and ``ldc``
-    are the lengths of the stored columns.
+    ``trans_a`` and ``trans_b`` are N or T: whether a and b are stored as they are or transposed. ``lda``, ``ldb`` and
+    ``ldc`` are the lengths of the stored columns.
     """
     raise NotImplementedError
 
 
 @overload(add_product, jit_options=OPTIONS)
 def _add_product(
-    of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+    trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
 ) -> Any:
     pointer, size, char = types.CPointer(c.dtype), types.intp, types.char
     # A function of Numba's helper library, declared as in numba.np.linalg. Unlike np.dot, it can add to the output.
@@ -53,9 +53,9 @@ def _add_product(
     kind = KINDS[c.dtype]
 
     def compute(
-        of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+        trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
     ) -> None:
         one = pointer_to_one(c)
-        gemm(kind, of_a, of_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
+        gemm(kind, trans_a, trans_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
 
     return compute

@@ -121,7 +121,7 @@ def add_outer(A: Array, D: Array, dW: Array) -> None:
 
 
 @jit_inner
-def back(W: Array, D: Array, A: Array) -> None:
+def propagate_back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
@@ -208,12 +208,12 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
 
 
 @jit_inlined
-def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array) -> float:
+def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array) -> float:
     """Add a block's summed gradient to G, laid out like the parameters but without padding; return its summed loss.
 
     A0 (n_in, samples) and X (samples, n_in) both hold the inputs. For a wide first layer, BLAS is twice as fast with X,
-    but computes the transposed product. So the gradient of such a layer's weights is added to ``first``, the flattened
-    rows of an (m, n_in) matrix.
+    but computes the transposed product. So the gradient of such a layer's weights is added to ``first_dW``, the
+    flattened rows of an (m, n_in) matrix.
     """
     layers, samples = int(P[0]), A0.shape[1]
     w = propagate(P, A0, work)
@@ -239,13 +239,13 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
         for j in range(m):
             G[g + j] += total_of(row(D, j))
         E = part(work, free, (n, samples))
-        back(part(P, p + wide, (n, wide)), D, E)
+        propagate_back(part(P, p + wide, (n, wide)), D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
     n, m = len(A0), len(D)
     if n * m > SMALL:
-        add_product(N, N, n, m, samples, X, n, D, samples, first, n)
+        add_product(N, N, n, m, samples, X, n, D, samples, first_dW, n)
     else:
         add_outer(A0, D, part(G, m, n * m))
     for j in range(m):
@@ -254,38 +254,38 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
 
 
 @jit_inner
-def side_by_side(X: Array, rows: int, size: int) -> Array:
+def transpose_in_blocks(X: Array, rows: int, size: int) -> Array:
     """Transpose X (samples, n) block by block, for batches of ``size`` samples in blocks of ``rows`` samples."""
     n = X.shape[1]
-    turned = np.empty(X.size, X.dtype)
+    transposed = np.empty(X.size, X.dtype)
     for start in range(0, len(X), size):
         stop = min(start + size, len(X))
         for first in range(start, stop, rows):
             last = min(first + rows, stop)
-            transpose(part(X, first * n, (last - first, n)), part(turned, first * n, (n, last - first)))
-    return turned
+            transpose(part(X, first * n, (last - first, n)), part(transposed, first * n, (n, last - first)))
+    return transposed
 
 
 @jit_inner
 def batch_gradient(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first_dW: Array, work: Array
 ) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
     clear(G)
-    clear(first)
+    clear(first_dW)
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
         A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first, work)
+        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work)
     if n * m > SMALL:
-        transpose(part(first, 0, (m, n)), part(G, m, (n, m)))
+        transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
     return total
 
 
 @jit_inner
-def room(P: Array, rows: int) -> Array:
+def workspace(P: Array, rows: int) -> Array:
     """Allocate the workspace for a block: the values of its layers, and their derivatives."""
     return np.empty(2 * nodes(P) * rows, P.dtype)
 
@@ -309,13 +309,13 @@ def train(
     would take as long to compile as this function.
     """
     rows = min(block_rows(P), batch)
-    first, work = np.empty(size(P, 0) * size(P, 1), P.dtype), room(P, rows)
-    At, Yt = side_by_side(X, rows, batch), side_by_side(Y, rows, batch)
+    first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
+    At, Yt = transpose_in_blocks(X, rows, batch), transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work)
+            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first_dW, work)
             if learning_rate > 0 or bias_learning_rate > 0:  # at rates of 0, an infinite gradient would give NaN
                 share = 1 / (stop - start) if mean else 1.0
                 descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
@@ -328,18 +328,18 @@ def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
     for layer in range(int(P[0])):
         n, m = size(P, layer), size(P, layer + 1)
         wide = width(P, m)
-        step(part(P, p, m), part(G, g, m), bias_rate)
+        subtract_scaled(part(P, p, m), part(G, g, m), bias_rate)
         p += wide
         g += m
         rows, columns = (1, n * m) if wide == m else (n, m)
         for i in range(rows):
-            step(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
+            subtract_scaled(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
         p += n * wide
         g += n * m
 
 
 @jit_inner
-def step(a: Array, b: Array, rate: float) -> None:
+def subtract_scaled(a: Array, b: Array, rate: float) -> None:
     """Subtract rate * b from a."""
     for i in range(len(a)):
         a[i] -= rate * b[i]
@@ -349,7 +349,7 @@ def step(a: Array, b: Array, rate: float) -> None:
 def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
     rows = min(block_rows(P), len(X))
-    work, n, k = room(P, rows), X.shape[1], Y.shape[1]
+    work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
     inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
     total = 0.0
     for begin in range(0, len(X), rows):
@@ -366,10 +366,10 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
 def forward_narrow(P: Array, X: Array, out: Array) -> None:
     """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (nodes, samples)."""
     n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
-    work, turned = room(P, rows), np.empty(n * rows, X.dtype)
+    work, transposed = workspace(P, rows), np.empty(n * rows, X.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A = part(turned, 0, (n, samples))
+        A = part(transposed, 0, (n, samples))
         transpose(part(X, begin * n, (samples, n)), A)
         w = propagate(P, A, work)
         Z = part(work, w - k * samples, (k, samples))

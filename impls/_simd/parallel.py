@@ -17,7 +17,16 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._network import Network
-from impls._simd.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
+from impls._simd.blocks import (
+    SMALL,
+    batch_gradient,
+    block_rows,
+    descend,
+    forward_batch,
+    total_loss,
+    transpose,
+    workspace,
+)
 from impls._simd.options import OPTIONS, jit, jit_inner
 from impls._simd.packed import size
 
@@ -38,7 +47,7 @@ PRODUCT = 2**19
 
 jit_parallel = njit(parallel=True, **OPTIONS)
 
-_one_at_a_time = Lock()
+_one_call_at_a_time = Lock()
 
 
 def threads() -> int:
@@ -82,8 +91,8 @@ def divided(
 
     The last argument of ``shared`` is the number of shares. BLAS runs on one thread during the call: otherwise each of
     Numba's threads would in turn occupy all of BLAS's threads, and if the threads of BLAS and of Numba wait for the
-    same processor, each turn takes milliseconds. The lock protects BLAS's thread count. It also serializes calls of
-    Numba's thread pool, which is not thread-safe without OpenMP.
+    same processor, each turn takes milliseconds. A lock protects BLAS's thread count. The lock also serializes the use
+    of Numba's thread pool, which is not thread-safe without OpenMP.
     """
     shares = threads()
     least, widest = max(least, shares), max(_weights(network))
@@ -94,7 +103,7 @@ def divided(
         n = samples(*arguments)
         if n < small:
             return alone(*arguments)
-        with _one_at_a_time:
+        with _one_call_at_a_time:
             counts = [library.get_num_threads() for library in libraries]
             try:
                 for library in libraries:
@@ -145,42 +154,51 @@ def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
 
 
 @jit_inner
-def turn(X: Array, first: int, last: int, rows: int, turned: Array) -> None:
-    """Transpose the samples first to last of X (samples, n), in blocks of ``rows`` samples, into ``turned``."""
+def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Array) -> None:
+    """Transpose the samples first to last of X (samples, n), in blocks of ``rows`` samples, into ``transposed``."""
     n = X.shape[1]
     for begin in range(first, last, rows):
         end = min(begin + rows, last)
-        transpose(X[begin:end], turned[begin * n : end * n].reshape(n, end - begin))
+        transpose(X[begin:end], transposed[begin * n : end * n].reshape(n, end - begin))
 
 
 @jit_parallel
-def side_by_side(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
+def transpose_in_blocks(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
     """Transpose X and Y block by block, for batches of ``batch`` samples in shares in blocks of ``rows`` samples."""
     At, Yt = np.empty(X.size, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-            turn(X, first, last, rows, At)
-            turn(Y, first, last, rows, Yt)
+            transpose_share(X, first, last, rows, At)
+            transpose_share(Y, first, last, rows, Yt)
     return At, Yt
 
 
 @jit_parallel
 def batch_gradients(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, firsts: Array, works: Array
+    P: Array,
+    X: Array,
+    At: Array,
+    Yt: Array,
+    start: int,
+    stop: int,
+    rows: int,
+    Gs: Array,
+    first_dWs: Array,
+    works: Array,
 ) -> Array:
     """``blocks.batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
     shares = len(Gs)
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-        losses[share] = batch_gradient(P, X, At, Yt, first, last, rows, Gs[share], firsts[share], works[share])
+        losses[share] = batch_gradient(P, X, At, Yt, first, last, rows, Gs[share], first_dWs[share], works[share])
     return losses
 
 
 @jit_inner
-def add_up(Gs: Array, losses: Array, G: Array) -> float:
+def add_shares(Gs: Array, losses: Array, G: Array) -> float:
     """Write the sum of the shares' gradients into G; return the sum of the shares' losses."""
     total = losses[0]
     G[:] = Gs[0]
@@ -191,10 +209,10 @@ def add_up(Gs: Array, losses: Array, G: Array) -> float:
 
 
 @jit_inner
-def rooms(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
+def workspaces(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
     """Allocate, for each share, a gradient, a transposed gradient of the first layer's weights, and a workspace."""
-    first, work = size(P, 0) * size(P, 1), len(room(P, rows))
-    return np.empty((shares, len(G)), P.dtype), np.empty((shares, first), P.dtype), np.empty((shares, work), P.dtype)
+    weights, work = size(P, 0) * size(P, 1), len(workspace(P, rows))
+    return np.empty((shares, len(G)), P.dtype), np.empty((shares, weights), P.dtype), np.empty((shares, work), P.dtype)
 
 
 @jit
@@ -212,13 +230,13 @@ def train_shared(
 ) -> None:
     """``blocks.train``, with every batch divided into shares."""
     rows = block_rows(P)
-    At, Yt = side_by_side(X, Y, batch, rows, shares)
-    Gs, firsts, works = rooms(P, rows, G, shares)
+    At, Yt = transpose_in_blocks(X, Y, batch, rows, shares)
+    Gs, first_dWs, works = workspaces(P, rows, G, shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += add_up(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, firsts, works), G)
+            losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, first_dWs, works), G)
             if learning_rate > 0 or bias_learning_rate > 0:
                 scale = 1 / (stop - start) if mean else 1.0
                 descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))

@@ -47,32 +47,32 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
 
         def compute(count: int) -> None:
             """Compute the tile for ``count`` vectors per sample; the last vector may be partly filled."""
-            left = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
+            lanes_of_last = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
             numbers = ir.Constant(ir.VectorType(int32, lanes), list(range(lanes)))
-            filled = builder.icmp_signed("<", numbers, in_every_lane(builder, left, lanes))
-            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), filled]
+            last_mask = builder.icmp_signed("<", numbers, in_every_lane(builder, lanes_of_last, lanes))
+            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), last_mask]
 
             def at(pointer: Any, k: int) -> Any:
                 return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
 
             def load(pointer: Any) -> list[Any]:
-                nothing = ir.Constant(vector, None)
+                zeros = ir.Constant(vector, None)
                 return [
-                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], nothing]) for k in range(count)
+                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zeros]) for k in range(count)
                 ]
 
             last = builder.sub(rows, intp(1))  # with fewer than ROWS rows, the last row is computed several times
-            places = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
-            samples = [builder.gep(inputs, [builder.mul(place, n)]) for place in places]
-            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in places]
+            row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
+            samples = [builder.gep(inputs, [builder.mul(row_index, n)]) for row_index in row_indices]
+            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in row_indices]
             with cgutils.for_range(builder, n) as loop:
                 row = load(builder.gep(weights, [builder.mul(loop.index, width)]))
                 for sample, sums in zip(samples, totals, strict=True):
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
                         builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
-            for place, sums in zip(places, totals, strict=True):
-                pointer = builder.gep(outputs, [builder.mul(place, m)])
+            for row_index, sums in zip(row_indices, totals, strict=True):
+                pointer = builder.gep(outputs, [builder.mul(row_index, m)])
                 for k, total in enumerate(sums):
                     builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
 

@@ -1,4 +1,4 @@
-"""JAX: functions compiled by XLA, gradients by automatic differentiation, a whole training in one call.
+"""JAX: functions compiled by XLA, gradients by automatic differentiation, all epochs of a training in one call.
 
 Design decisions, with times in float64 on one thread:
 
@@ -90,8 +90,8 @@ class Functions:
         which may be shorter.
         """
         steps, rest = divmod(len(X), size)
-        whole = steps * size
-        batches = X[:whole].reshape(steps, size, -1), Y[:whole].reshape(steps, size, -1)
+        n_full = steps * size
+        batches = X[:n_full].reshape(steps, size, -1), Y[:n_full].reshape(steps, size, -1)
 
         def step(parameters: Any, batch: Any, rates: Any = rates[0]) -> Any:
             loss, gradient = self._value_and_gradient(parameters, *batch)
@@ -101,10 +101,10 @@ class Functions:
 
         def epoch(number: Any, state: Any) -> Any:
             parameters, losses = state
-            parameters, of_steps = lax.scan(step, parameters, batches)
-            total = of_steps.sum()
+            parameters, step_losses = lax.scan(step, parameters, batches)
+            total = step_losses.sum()
             if rest:
-                parameters, last = step(parameters, (X[whole:], Y[whole:]), rates[1])
+                parameters, last = step(parameters, (X[n_full:], Y[n_full:]), rates[1])
                 total += last
             return parameters, losses.at[number].set(total)
 
@@ -115,7 +115,7 @@ functions = cache(Functions)
 
 
 class Model(_backend.Model):
-    """JAX with jit compilation; a whole training in one call."""
+    """JAX with jit compilation; all epochs of a training in one call."""
 
     dtypes = ("float64", "float32")
     compiles = True
@@ -145,12 +145,12 @@ class Model(_backend.Model):
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         rates = descent.learning_rate, descent.bias_learning_rate
-        lengths = (descent.size, len(X) % descent.size or 1) if descent.mean else (1, 1)
+        divisors = (descent.size, len(X) % descent.size or 1) if descent.mean else (1, 1)
         self._layers, losses = self._functions.train(
             self._layers,
             X,
             Y,
-            np.array([[rate / length for rate in rates] for length in lengths], self.dtype),
+            np.array([[rate / divisor for rate in rates] for divisor in divisors], self.dtype),
             descent.epochs,
             size=descent.size,
             capacity=max(16, 1 << (descent.epochs - 1).bit_length()),

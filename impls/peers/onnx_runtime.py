@@ -35,7 +35,7 @@ NODES = {
 """The operators of each activation. Those of the sigmoid start from −z, which Gemm computes at no extra cost."""
 
 TYPES = {"float64": TensorProto.DOUBLE, "float32": TensorProto.FLOAT}
-OPSET, FORMAT = 17, 9
+OPSET, IR_VERSION = 17, 9
 """Versions of the operator set and of the file format: old versions, which every ONNX Runtime reads."""
 
 
@@ -54,13 +54,13 @@ def serialized(network: Network, parameters: Parameters, dtype: str) -> bytes:
             inputs = [a, "one"] if operator == "Add" else [a]
             a = f"{operator}{layer}"
             nodes.append(helper.make_node(operator, inputs, [a]))
-    ends = [
+    value_infos = [
         helper.make_tensor_value_info(name, TYPES[dtype], ["batch", size])
         for name, size in (("X", network.n_in), (a, network.n_out))
     ]
-    graph = helper.make_graph(nodes, "network", ends[:1], ends[1:], constants)
+    graph = helper.make_graph(nodes, "network", value_infos[:1], value_infos[1:], constants)
     opset = helper.make_opsetid("", OPSET)
-    return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=FORMAT).SerializeToString())
+    return bytes(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION).SerializeToString())
 
 
 class Model(_backend.Model):

@@ -48,14 +48,14 @@ def sample(network: Network, weights: Tensors, biases: Tensors, x: Tensor) -> Te
 
 def gradient(network: Network, weights: Tensors, biases: Tensors, X: Tensor, Y: Tensor) -> Tensors:
     """Return the summed loss of a batch, then its gradients for the weights, then those for the biases, in one list."""
-    loss, slopes, bias_slopes = torch_eager.gradient(network, weights, biases, X, Y)
-    return [loss, *slopes, *bias_slopes]
+    loss, weight_gradients, bias_gradients = torch_eager.gradient(network, weights, biases, X, Y)
+    return [loss, *weight_gradients, *bias_gradients]
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"sample": sample, "forward": torch_eager.forward, "gradient": gradient}
 
 
-class Flat(torch.nn.Module):
+class FlatArguments(torch.nn.Module):
     """A function wrapped in a module, because torch.export exports modules.
 
     The module takes all weights, then all biases, then the data, as separate arguments.
@@ -78,8 +78,8 @@ def compiled(name: str, network: Network, dtype: str) -> Compiled:
     """Load the compiled form of FUNCTIONS[name] for a network; compile it if the cache folder does not hold it."""
     sources = [Path(file).read_bytes() for file in (__file__, torch_eager.__file__)]
     # The generated code depends on the number of threads and on the instruction set.
-    built = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    digest = hashlib.sha256(repr((name, network, dtype, built, sources)).encode()).hexdigest()
+    environment = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    digest = hashlib.sha256(repr((name, network, dtype, environment, sources)).encode()).hexdigest()
     path = Path(cache_dir()) / "mlpbench" / f"{digest[:32]}.pt2"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +106,7 @@ def exported(name: str, network: Network, dtype: str) -> Any:
     }[name]
     batch = {} if name == "sample" else {0: Dim("batch", min=1)}
     shapes = ((*({} for _ in parameters), *(batch for _ in data)),)
-    return torch.export.export(Flat(FUNCTIONS[name], network), (*parameters, *data), dynamic_shapes=shapes)
+    return torch.export.export(FlatArguments(FUNCTIONS[name], network), (*parameters, *data), dynamic_shapes=shapes)
 
 
 class Model(torch_eager.Model):
@@ -140,8 +140,8 @@ class Model(torch_eager.Model):
 
     def _backpropagate(self, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensors, Tensors]:
         layers = len(self._weights)
-        loss, *slopes = self._compiled_gradient([*self._weights, *self._biases, X, Y])
-        return loss, slopes[:layers], slopes[layers:]
+        loss, *gradients = self._compiled_gradient([*self._weights, *self._biases, X, Y])
+        return loss, gradients[:layers], gradients[layers:]
 
     def _loss(self, X: Array, Y: Array) -> float:
         return float(self._backpropagate(torch_eager.tensor(X), torch_eager.tensor(Y))[0])

@@ -85,15 +85,15 @@ def gradient(
     """Return the summed loss of a batch, its gradients for the weights, and its gradients for the biases."""
     inputs, z = logits(network, weights, biases, X)
     loss, delta = error(network, z, Y)
-    slopes, bias_slopes = [], []
+    weight_gradients, bias_gradients = [], []
     for layer in range(len(inputs) - 1, -1, -1):
         a = inputs[layer]
-        slopes.append(mm(a.T, delta))
-        bias_slopes.append(delta.sum(0))
+        weight_gradients.append(mm(a.T, delta))
+        bias_gradients.append(delta.sum(0))
         if layer > 0:
             delta = mm(delta, weights[layer].T)
             multiply_derivative(network.hidden, a, delta)
-    return loss, slopes[::-1], bias_slopes[::-1]
+    return loss, weight_gradients[::-1], bias_gradients[::-1]
 
 
 def tensor(array: Array) -> Tensor:
@@ -145,8 +145,8 @@ class Model(_backend.Model):
         return float(error(self.network, z, tensor(Y))[0])
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
-        loss, slopes, bias_slopes = self._backpropagate(tensor(X), tensor(Y))
-        return loss.item(), [(dW.numpy(), db.numpy()) for dW, db in zip(slopes, bias_slopes, strict=True)]
+        loss, weight_gradients, bias_gradients = self._backpropagate(tensor(X), tensor(Y))
+        return loss.item(), [(dW.numpy(), db.numpy()) for dW, db in zip(weight_gradients, bias_gradients, strict=True)]
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         batches = []
@@ -159,13 +159,13 @@ class Model(_backend.Model):
             batches.append((tensor(x), tensor(y), *map(float, rates)))
         losses = []
         for _ in range(descent.epochs):
-            of_steps = []
+            step_losses = []
             for x, y, rate, bias_rate in batches:
-                loss, slopes, bias_slopes = self._backpropagate(x, y)
+                loss, weight_gradients, bias_gradients = self._backpropagate(x, y)
                 # Not addmm_ into the weights: it would round the weights after every sample, and the error would exceed
                 # the bound of the proof.
-                torch._foreach_add_(self._weights, slopes, alpha=rate)
-                torch._foreach_add_(self._biases, bias_slopes, alpha=bias_rate)
-                of_steps.append(loss)
-            losses.append(of_steps[0] if len(of_steps) == 1 else torch.stack(of_steps).sum())
+                torch._foreach_add_(self._weights, weight_gradients, alpha=rate)
+                torch._foreach_add_(self._biases, bias_gradients, alpha=bias_rate)
+                step_losses.append(loss)
+            losses.append(step_losses[0] if len(step_losses) == 1 else torch.stack(step_losses).sum())
         return list(torch.stack(losses).tolist())
