@@ -280,7 +280,7 @@ def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
     ("model", "kind", "text"),
     [
         (KeepsItsParameters, "agreement", "^2 seeds, 1000 epochs$"),
-        (StopsEarly, "failure", r"a training of 1000 epochs gave losses of shape \(1,\)"),
+        (StopsEarly, "failure", r"training for 1000 epochs returned losses of shape \(1,\)"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
