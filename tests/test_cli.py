@@ -76,7 +76,7 @@ def test_the_roofline_stands_in_the_table_and_in_the_document(capsys, monkeypatc
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
-    assert "measuring the limits, process 1 of 1" in err
+    assert "measuring the roofline, process 1 of 1" in err
     document = files.read(Path("run.json"), schema.Run)
     assert {row.what for row in document.roofline} == {"products", "exponentials", "reading", "calls"}
     assert all(row.roofline_share == row.lower_bound_seconds / row.seconds for row in document.rows)

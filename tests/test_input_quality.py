@@ -59,7 +59,7 @@ def test_targets_that_are_the_outputs_are_refused():
     Y = drawn.X
     for W, b in drawn.parameters:
         Y = 1 / (1 + np.exp(-(Y @ W + b)))
-    assert input_quality.find_fault(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs are the targets"
+    assert input_quality.find_fault(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs equal the targets"
 
 
 def test_an_output_that_does_not_depend_on_the_sample_is_refused():
@@ -73,5 +73,5 @@ def test_an_output_that_does_not_depend_on_the_sample_is_refused():
 
 def test_a_network_too_deep_for_the_dtype_is_refused():
     # A sigmoid passes on a quarter of a difference at most: after 30 layers float32 sees none.
-    with pytest.raises(problems.UnfitInputs, match=r"no inputs for network 3-3-.* on which a wrong backend would show"):
+    with pytest.raises(problems.UnfitInputs, match=r"no inputs for network 3-3-.* that would reveal a wrong backend"):
         problems.draw_problem(Network((3,) * 31), 4, "float32")

@@ -93,7 +93,7 @@ def test_a_backend_that_lies_gets_no_time(capsys, third_party):
     rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "liar"]
     assert len(rows) == 3 + 2 + 2 + 2
     assert all(row.seconds is None and row.speedup is None for row in rows)
-    assert {row.reason for row in rows if row.ok} == {"not run: it has failed before"}
+    assert {row.reason for row in rows if row.ok} == {"not run: the backend failed at an earlier point"}
 
 
 def test_a_run_that_is_killed_goes_on_where_it_was():
@@ -124,7 +124,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
     assert len(timed) == 3 * 7
     for row in finished:
         assert timed[str(row.layer_sizes), row.batch, row.arm] == row.seconds
-    assert ("going on: " in err) == bool(finished)
+    assert ("resuming: " in err) == bool(finished)
     assert not PARTIAL.exists()
 
 
@@ -141,7 +141,7 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
     begun = files.read(PARTIAL, schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
-    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
+    assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
     assert f"going on with the scale that was begun at {begun.started}" in err
     assert not PARTIAL.exists()
 
