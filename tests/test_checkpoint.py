@@ -32,26 +32,28 @@ def test_without_a_file_a_run_begins(checkpoint, said):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
     assert said == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
-    assert said == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
+    assert said == [f"there is no unfinished scale in {checkpoint.path.parent} to resume; starting a new one"]
 
 
 def test_resume_goes_on_with_what_was_kept(checkpoint, said):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
-    assert said == ["going on with the scale that was begun at first"]
+    assert said == ["resuming the scale that was started at first"]
     assert checkpoint.path.exists()
 
 
 def test_without_resume_what_was_kept_is_dropped_and_that_is_said(checkpoint, said):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
-    assert said == [f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"]
+    assert said == [
+        f"dropping the unfinished scale in {checkpoint.path}, started at first; --resume would have continued it"
+    ]
     assert not checkpoint.path.exists()
 
 
 def test_other_settings_are_named_and_the_file_stays(checkpoint):
     checkpoint.save(a_state(row()))
-    with pytest.raises(RecordError, match="is of a scale with other backends; without --resume it begins anew"):
+    with pytest.raises(RecordError, match="it was written with other backends; start over without --resume"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
     assert files.read(checkpoint.path, ScaleState) == a_state(row())
 
@@ -74,7 +76,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
-    assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
+    assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would have continued it"]
 
 
 def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_path, said):
@@ -84,7 +86,7 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_pa
         checkpoint.save(a_state(*[row()] * number))
     assert len(checkpoint.state.rows) == 2
     (line,) = said
-    assert line.endswith("the scale goes on, and cannot be resumed")
+    assert line.endswith("the scale continues, but cannot be resumed")
 
 
 def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, said):
@@ -94,7 +96,7 @@ def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, sai
     checkpoint.save(a_state())
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert said == ["interrupted; the same command with --resume goes on"]
+    assert said == ["interrupted; to continue, repeat the command with --resume"]
 
 
 def test_commands_have_files_of_their_own(tmp_path, said):

@@ -220,7 +220,7 @@ def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, thi
     assert main(["run", "--threads", "2", *FEW, "--backend", "meek"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
-    assert "uses 1 threads where 2 was asked for" in err.splitlines()[-1]
+    assert "uses 1 threads instead of 2" in err.splitlines()[-1]
 
 
 MISSING = "import a_library_that_is_not_there\n"
@@ -256,7 +256,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--operation", "loss"), "choose from forward, gradient, train"),
         (("run", "--dtype", "int8"), "choose from float64, float32"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
-        (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
+        (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
         *((("run", "--threads", n), f"from 1 to {USABLE}, the CPUs that are there to use; got {n}") for n in WRONG),
         (("compare", "numba_simd", "numpy_plain", "--threads", "0"), "got 0"),
@@ -268,7 +268,7 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),
         (("compare", "numpy_plain", "numpy_plain"), "name two backends"),
         (("compare", "numpy_plain", "torchlight"), "numpy_vectorized"),
-        (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops has no float32"),
+        (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops does not support float32"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -419,7 +419,7 @@ def test_results_are_stored_though_they_cannot_be_shown():
 
 def test_json_does_not_overwrite_another_kind_of_document_nor_a_pipe(capsys):
     files.write(Path("latest.json"), schema.Latest(file="run.json"))
-    assert "it is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
+    assert "the file is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
     os.mkfifo("pipe")
     assert "no regular file" in one_line_error(capsys, "backends", "--json", "pipe")
     assert "File name too long" in one_line_error(capsys, "backends", "--json", "a" * 300)

@@ -74,9 +74,9 @@ def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch
     assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
     row = judged(monkeypatch, history(12, factor=1.2), again=session(9 * 1.2, 5e-6 / 1.2))
-    assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
+    assert (row.verdict, row.reason) == ("PASS", "a suspected regression was not confirmed")
     row = judged(monkeypatch, history(9, factor=1.2))
-    assert (row.verdict, row.reason) == ("INCONCLUSIVE", "9 of the 10 sessions that a verdict takes")
+    assert (row.verdict, row.reason) == ("INCONCLUSIVE", "only 9 of the 10 sessions that a verdict needs")
 
 
 def test_a_reference_that_became_faster_is_no_regression(monkeypatch):
@@ -96,7 +96,7 @@ def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothin
     row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
-    assert "it was interrupted" in row.reason
+    assert "interrupted before all" in row.reason
     row = judged(monkeypatch, history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
     assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
     row = judged(
@@ -136,7 +136,7 @@ def test_a_library_that_differs_is_named(repository, capsys):
     files.write(path, Baseline(buckets=[other, older]))
     _, _, document = answer(path)
     numpy = machine.library_version("numpy")
-    line = f"1 sessions are of a machine that differs in numpy (1.0 there, {numpy} here)."
+    line = f"The baseline has 1 sessions of a machine that differs in numpy (1.0 there, {numpy} here)."
     assert line in document.notes
 
 
@@ -183,7 +183,7 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):
     assert len(own.sessions) == 1
     assert own.machine["cpu"] == machine.describe()["cpu"]
     status, row, document = answer(path)
-    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "1 of the 10 sessions that a verdict takes")
+    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "only 1 of the 10 sessions that a verdict needs")
     assert any("mlpbench baseline record --baseline" in note for note in document.notes)
     with_history(path, 12, factor=0.5)
     _, _, document = answer(path)
@@ -209,7 +209,7 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     path.write_text("{}")
     git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
     assert run("gate", "--baseline", str(path), "--baseline-from", "HEAD") == 2
-    assert "baseline.json of HEAD is not an mlpbench document" in capsys.readouterr().err
+    assert "baseline.json at HEAD is not an mlpbench document" in capsys.readouterr().err
 
 
 def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):

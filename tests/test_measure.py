@@ -84,8 +84,8 @@ def test_a_backend_that_prints_does_not_corrupt_the_answers(third_party):
 @pytest.mark.parametrize(
     ("ending", "text"),
     [
-        ("os._exit(3)", "its process ended with status 3 while checking"),
-        ("os.kill(os.getpid(), 11)", "its process died of SIGSEGV while checking"),
+        ("os._exit(3)", "the worker process ended with status 3 while checking"),
+        ("os.kill(os.getpid(), 11)", "the worker process died of SIGSEGV while checking"),
     ],
 )
 def test_a_backend_that_ends_its_process_is_named_and_the_others_go_on(third_party, ending, text):
@@ -121,7 +121,7 @@ def test_a_backend_that_dies_while_it_is_timed_is_named(third_party):
 """,
     )
     found, measurement = measured([BATCH], late)
-    assert found["late", "forward"].reason == "its process ended with status 0 while timing"
+    assert found["late", "forward"].reason == "the worker process ended with status 0 while timing"
     assert found["python_loops", "forward"].ok
     assert found["A/A", "forward"].speedup is not None
     assert len(measurement.processes) == 2
@@ -218,7 +218,7 @@ def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, m
 
 def test_no_worker_at_all_is_said_in_one_line(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(WorkerRefused, match="ended with status 1 before it began") as caught:
+    with pytest.raises(WorkerRefused, match="ended with status 1 before its first step") as caught:
         list(run_job(CallJob(first_results, ("python_loops", (FORWARD,)))))
     assert len(str(caught.value).splitlines()) == 1
 

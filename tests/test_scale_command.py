@@ -135,14 +135,19 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     *_, how, last = process.communicate()[1].splitlines()
-    assert how == "mlpbench: interrupted; the same command with --resume goes on"
+    assert how == "mlpbench: interrupted; to continue, repeat the command with --resume"
     assert last == "mlpbench: interrupted"
     assert process.returncode == 130
     begun = files.read(PARTIAL, schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
+<<<<<<< HEAD
     assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
     assert f"going on with the scale that was begun at {begun.started}" in err
+=======
+    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
+    assert f"resuming the scale that was started at {begun.started}" in err
+>>>>>>> prose-b
     assert not PARTIAL.exists()
 
 
@@ -154,7 +159,7 @@ def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
     files.write(PARTIAL, left)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
-    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {left.started}" in err
+    assert f"dropping the unfinished scale in results/scale.partial.json, started at {left.started}" in err
     assert not PARTIAL.exists()
 
 
@@ -168,7 +173,9 @@ def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
     assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "scale", "--resume")
     other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
     files.write(PARTIAL, other)
-    assert "is of a scale with other machine and sources" in one_line_error(capsys, "scale", "--resume")
+    assert "scale.partial.json: it was written with other machine and sources" in one_line_error(
+        capsys, "scale", "--resume"
+    )
     assert files.read(PARTIAL, schema.ScaleState) == other
 
 

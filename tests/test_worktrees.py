@@ -68,17 +68,17 @@ def test_a_digest_knows_which_file_holds_what():
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
 def test_no_revision(repository, name):
-    with pytest.raises(WorktreeError, match="git knows no revision"):
+    with pytest.raises(WorktreeError, match="git does not know the revision"):
         Checkout(repository, "impls").revision(name)
 
 
 def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
-    with pytest.raises(WorktreeError, match="HEAD has no impls/"):
+    with pytest.raises(WorktreeError, match="HEAD does not contain impls/"):
         Checkout(repository, "impls").revision("HEAD")
     monkeypatch.chdir(repository)
-    with pytest.raises(WorktreeError, match="has no impls/"):
+    with pytest.raises(WorktreeError, match="does not contain impls/"):
         Checkout.find("impls")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorktreeError, match="needs a git checkout"):
