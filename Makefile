@@ -1,12 +1,12 @@
-# Every target sets up what it needs in .venv; a second call finds it there.
+# Every target that needs packages installs them into .venv first, unless they are already there.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-# The tests measure no speed, so that they may share the machine with each other.
-BOTH := --numprocesses 2 --dist worksteal
+# The tests measure no speed, so they may run at the same time.
+PARALLEL := --numprocesses 2 --dist worksteal
 
 .PHONY: install bench test test-fast mutation gate pictures lint clean
 
@@ -16,12 +16,12 @@ bench: $(VENV)/test
 	$(BIN)/mlpbench run
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest $(BOTH)
+	$(BIN)/python -m pytest $(PARALLEL)
 
 test-fast: $(VENV)/test
-	$(BIN)/python -m pytest $(BOTH) -m "not slow"
+	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-# docs/mutation-testing.md says what survives, and why. Begun anew, for the tests may have changed.
+# docs/mutation-testing.md explains the survivors. Earlier results are removed, because the tests may have changed.
 mutation: $(VENV)/mutation
 	rm -rf mutants
 	$(BIN)/mutmut run --max-children 2
@@ -42,7 +42,7 @@ clean:
 	rm -rf $(VENV) mutants
 
 $(VENV)/test: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name one: make PYTHON=python3.12")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name its command: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --editable '.[test]'
 	@touch $@

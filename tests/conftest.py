@@ -29,25 +29,28 @@ def example() -> tuple[Network, list[tuple[np.ndarray, np.ndarray]], list[float]
 
 @pytest.fixture
 def third_party(tmp_path, monkeypatch):
-    """Installs backends for child processes and this one, and loads what has a body: ``third_party(name, body)``."""
+    """A function that installs a backend for this process and its children: ``third_party(name, body)``.
+
+    It returns the loaded backend. With ``module``, the source of a whole module, it only installs the backend.
+    """
     folder = tmp_path / "packages"
     folder.mkdir()
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), path_with(folder)]))
     monkeypatch.syspath_prepend(folder)
 
-    def add(name, body="    pass", module=None):
-        monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)  # that of another test
-        if module is not None:  # it may be none that can be loaded
+    def install_backend(name, body="    pass", module=None):
+        monkeypatch.delitem(sys.modules, f"{name}_module", raising=False)  # the module of another test
+        if module is not None:  # it may be broken on purpose
             return install(folder, name, module=module)
         install(folder, name, body)
         return impls.load(name)
 
-    return add
+    return install_backend
 
 
 @pytest.fixture
 def empty_folder(tmp_path, monkeypatch):
-    """The test is in an empty folder, and its child processes find the project all the same."""
+    """Change into an empty folder; child processes still find the project through PYTHONPATH."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -57,10 +60,10 @@ def empty_folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
-    """A repository for the gate, in which the test is."""
+    """Change into a git repository that the gate can measure."""
     root = tmp_path / "repository"
     gates.lay_out(root)
     monkeypatch.chdir(root)
-    # A machine may be slow, and this one may be busy: a lock of the tests' own keeps other gates out of them.
+    # A lock of its own, so that the test does not wait for a gate outside the tests.
     monkeypatch.setattr(lock.tempfile, "gettempdir", lambda: str(tmp_path))
     return root

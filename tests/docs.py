@@ -1,4 +1,7 @@
-"""Checks of the documentation: blocks of code, command lines, links, glossary, settings. Each says what is wrong."""
+"""Checks of the documentation: code blocks, command lines, links, glossary and settings.
+
+Each check returns a list of errors, or a single error or None.
+"""
 
 import ast
 import importlib
@@ -23,14 +26,14 @@ from bench.cli.main import cli
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "mlpbench-example-backend"
 OTHERS = {"yours", "numpy_einsum"}
-"""Backends in command lines that this project does not hold: the reader's own, and that of the example package."""
+"""Backends in documented command lines that are not in this project: a placeholder and the example package's."""
 
 CASES = re.compile(r"\d+(-\d+)+")
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced code block: its language, its text, and the line of the file that it begins in."""
+    """A fenced code block: its language, its text, and the number of its first line in the file."""
 
     language: str
     text: str
@@ -39,10 +42,10 @@ class Block:
 
 def blocks(text: str) -> list[Block]:
     """The fenced code blocks of a page."""
-    found = []
+    fenced = []
     for match in re.finditer(r"^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        found.append(Block(match[1], match[2], text.count("\n", 0, match.start()) + 1))
-    return found
+        fenced.append(Block(match[1], match[2], text.count("\n", 0, match.start()) + 1))
+    return fenced
 
 
 def prose(text: str) -> str:
@@ -51,21 +54,23 @@ def prose(text: str) -> str:
 
 
 def check_page(path: Path, text: str | None = None) -> list[str]:
-    """What is wrong in a page: its blocks, but for what running them shows, its command lines and its links."""
+    """Errors in a page: in its code blocks, which are not run, its command lines and its links."""
     text = path.read_text(encoding="utf-8") if text is None else text
-    found = []
+    errors = []
     for block in blocks(text):
         check = CHECKS.get(block.language)
-        reasons = check(block.text) if check else [f"a block of {block.language or 'no language'} cannot be checked"]
-        found += [f"line {block.line}: {reason}" for reason in reasons]
+        block_errors = (
+            check(block.text) if check else [f"a block of {block.language or 'no language'} cannot be checked"]
+        )
+        errors += [f"line {block.line}: {error}" for error in block_errors]
     for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(text)):
         if span.split()[0] in ("mlpbench", "make", "pytest") and " " in span:
-            found += check_command(span)
-    return found + check_links(path, text)
+            errors += check_command(span)
+    return errors + check_links(path, text)
 
 
 def check_python(text: str) -> list[str]:
-    """A block of Python must at least be Python; ``run_python`` runs it."""
+    """A Python block must be valid syntax. ``run_python`` runs it."""
     try:
         ast.parse(text)
     except SyntaxError as error:
@@ -74,11 +79,11 @@ def check_python(text: str) -> list[str]:
 
 
 def run_python(block_texts: list[str], folder: Path) -> list[str]:
-    """Run the blocks of a page in order, in one process each with those before; what they print must be what is shown.
+    """Run each Python block of a page after the blocks before it, in a fresh process, and compare the output.
 
-    A block shows its output in the comments that are its last lines.
+    The comments in the last lines of a block show its expected output.
     """
-    found = []
+    errors = []
     for number, text in enumerate(block_texts):
         marker = "=== the block begins ==="
         source = "\n".join([*block_texts[:number], f"print({marker!r})", text])
@@ -87,17 +92,17 @@ def run_python(block_texts: list[str], folder: Path) -> list[str]:
             [sys.executable, "-c", source], cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            found.append(f"Python block {number + 1} fails: {done.stderr.strip().splitlines()[-1]}")
+            errors.append(f"Python block {number + 1} fails: {done.stderr.strip().splitlines()[-1]}")
             continue
         printed = done.stdout.partition(marker + "\n")[2].splitlines()
         shown = shown_output(text)
         if printed != shown:
-            found.append(f"Python block {number + 1} prints {printed}, and shows {shown}")
-    return found
+            errors.append(f"Python block {number + 1} prints {printed}, and shows {shown}")
+    return errors
 
 
 def shown_output(text: str) -> list[str]:
-    """The comments at the end of a block."""
+    """The expected output of a block: the comments in its last lines."""
     lines = text.rstrip().splitlines()
     first = len(lines)
     while first and lines[first - 1].startswith("#"):
@@ -107,11 +112,11 @@ def shown_output(text: str) -> list[str]:
 
 def check_shell(text: str) -> list[str]:
     """Every line of a shell block must be a command that exists, with options that exist."""
-    return [reason for line in commands(text) for reason in check_command(line)]
+    return [error for line in commands(text) for error in check_command(line)]
 
 
 def commands(text: str) -> Iterator[str]:
-    """The command lines of a block: all lines but comments; in a session with ``$``, those after a ``$``."""
+    """The command lines of a block: all lines except comments, or only the lines with a prompt if there is a ``$``."""
     joined = text.replace("\\\n", " ")
     lines = [line.strip() for line in joined.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if any(line.startswith("$ ") for line in lines):
@@ -120,16 +125,16 @@ def commands(text: str) -> Iterator[str]:
 
 
 def check_command(line: str) -> list[str]:
-    """What is wrong with a command line."""
+    """Errors in a command line."""
     words = shlex.split(line)
     program = words[0].removeprefix(".venv/bin/")
     check = PROGRAMS.get(program)
-    reason = f"{program} is no program that the documentation may use" if check is None else check(words[1:])
-    return [f"`{line}`: {reason}"] if reason else []
+    error = f"{program} is no program that the documentation may use" if check is None else check(words[1:])
+    return [f"`{line}`: {error}"] if error else []
 
 
 def check_mlpbench(words: list[str]) -> str | None:
-    """Parse a command line of mlpbench with the tree of its commands."""
+    """Parse a command line of mlpbench with its own parser."""
     command: click.Command = cli
     context = click.Context(cli, info_name="mlpbench")
     path = ["mlpbench"]
@@ -151,7 +156,7 @@ def check_mlpbench(words: list[str]) -> str | None:
 
 
 def check_values(options: dict) -> str | None:
-    """Backends and networks that are named must be such."""
+    """Backends must exist, and networks must be layer sizes."""
     named = [*(options.get("backend") or ()), *(options.get(key) for key in ("a", "b") if options.get(key))]
     named += options.get("names") or ()
     unknown = {name for name in named if name not in {*impls.names(), *OTHERS}}
@@ -163,14 +168,14 @@ def check_values(options: dict) -> str | None:
 
 @cache
 def pytest_options() -> set[str]:
-    """All options of pytest with the plugins of this project."""
+    """All options of pytest, with the plugins that this project uses."""
     command = [sys.executable, "-m", "pytest", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return set(re.findall(r"(?<![\w-])(--?[a-zA-Z][\w-]*)", done.stdout))
 
 
 def check_pytest(words: list[str]) -> str | None:
-    """Options must exist, and files."""
+    """Options and files must exist."""
     for word in words:
         if word.startswith("-"):
             if word.partition("=")[0] not in pytest_options():
@@ -181,7 +186,7 @@ def check_pytest(words: list[str]) -> str | None:
 
 
 def check_make(words: list[str]) -> str | None:
-    """Targets must exist."""
+    """Targets and variables must exist."""
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for word in words:
         if "=" in word:
@@ -193,7 +198,7 @@ def check_make(words: list[str]) -> str | None:
 
 
 def check_pip(words: list[str]) -> str | None:
-    """What is installed must be there: files, folders and extras of this project."""
+    """Only existing files, folders and extras of this project may be installed."""
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
     if words[:1] != ["install"]:
         return "is no installation"
@@ -207,33 +212,33 @@ def check_pip(words: list[str]) -> str | None:
 
 
 def check_source(words: list[str]) -> str | None:
-    """The one script that is sourced."""
+    """Only the activation script of the virtual environment may be sourced."""
     return None if words == [".venv/bin/activate"] else "is no script that make installs"
 
 
 def check_links(path: Path, text: str) -> list[str]:
     """Relative links and their anchors must resolve."""
-    found = []
+    errors = []
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(text)):
         if re.match(r"https?://", target):
             continue
         name, _, anchor = target.partition("#")
         file = (path.parent / name).resolve() if name else path
         if not file.exists():
-            found.append(f"the link {target} leads nowhere")
+            errors.append(f"the link {target} leads nowhere")
         elif anchor and anchor not in anchors(file.read_text(encoding="utf-8")):
-            found.append(f"the link {target}: {file.name} has no such heading")
-    return found
+            errors.append(f"the link {target}: {file.name} has no such heading")
+    return errors
 
 
 def anchors(text: str) -> set[str]:
-    """The anchors of a page's headings, as GitHub makes them."""
+    """The anchors that GitHub derives from a page's headings."""
     headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def check_toml(text: str) -> list[str]:
-    """A block of TOML must be a part of the example package's pyproject.toml."""
+    """A TOML block must be part of the example package's pyproject.toml."""
     try:
         shown = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -249,7 +254,7 @@ def _is_part(part: object, whole: object) -> bool:
 
 
 def check_mermaid(text: str) -> list[str]:
-    """Every node that an arrow names without a label has a label elsewhere."""
+    """Every node of a flowchart must have a label in one of its occurrences."""
     first, *lines = text.strip().splitlines()
     if not re.fullmatch(r"flowchart (TD|LR)", first):
         return [f"{first} is no kind of diagram that is used here"]
@@ -259,51 +264,51 @@ def check_mermaid(text: str) -> list[str]:
 
 
 def glossary(text: str) -> dict[str, tuple[str, str]]:
-    """Terms with their sentences and sources."""
+    """The terms of the glossary, each with its sentence and its source."""
     entries = re.findall(r"^- \*\*(.+?)\*\*: (.+?) Source:\s(.+?)(?=^- |^#|\Z)", text, re.MULTILINE | re.DOTALL)
     return {term: (" ".join(meaning.split()), " ".join(source.split())) for term, meaning, source in entries}
 
 
 def check_glossary(text: str, terms: set[str]) -> list[str]:
-    """Every term must be there, with one sentence and a source that can be looked up."""
+    """Every term must have one sentence, and a source with a year or an address."""
     entries = glossary(text)
-    found = [f"{term} is missing" for term in sorted(terms - {term.lower() for term in entries})]
+    errors = [f"{term} is missing" for term in sorted(terms - {term.lower() for term in entries})]
     for term, (meaning, source) in entries.items():
         if not re.fullmatch(r"[A-Z].*\.", meaning) or re.search(r"\.\s+[A-Z]", meaning):
-            found.append(f"{term} has not one sentence: {meaning}")
+            errors.append(f"{term} has not one sentence: {meaning}")
         if not re.search(r"\b(19|20)\d\d\b|https://", source):
-            found.append(f"{term} has no source that can be looked up: {source}")
-    return found
+            errors.append(f"{term} has no source that can be looked up: {source}")
+    return errors
 
 
 def check_settings(text: str) -> list[str]:
-    """Rows of tables that begin with the name of a constant must have its value next."""
-    found = []
+    """Table rows that begin with the dotted name of a constant must state its value in the next cell."""
+    errors = []
     for name, value in re.findall(r"^\| `((?:bench|pairbench|impls)(?:\.\w+)+)` \| ([^|]+) \|", text, re.MULTILINE):
         try:
             actual = resolve(name)
         except (ImportError, AttributeError) as error:
-            found.append(f"{name}: {error}")
+            errors.append(f"{name}: {error}")
             continue
         if actual != ast.literal_eval(value.strip()):
-            found.append(f"{name} is {actual}, not {value.strip()}")
-    return found
+            errors.append(f"{name} is {actual}, not {value.strip()}")
+    return errors
 
 
 def resolve(name: str) -> object:
-    """What a dotted name stands for: a module, and attributes of it."""
+    """The object that a dotted name refers to: a module or an attribute. Raises ImportError or AttributeError."""
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         module = ".".join(parts[:length])
         try:
-            found = importlib.import_module(module)
+            value: object = importlib.import_module(module)
         except ModuleNotFoundError as error:
             if error.name is None or not module.startswith(error.name):
                 raise
             continue
         for part in parts[length:]:
-            found = getattr(found, part)
-        return found
+            value = getattr(value, part)
+        return value
     raise ImportError(f"there is no {name}")
 
 

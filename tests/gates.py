@@ -1,4 +1,4 @@
-"""What the tests of the gate share: repositories that hold a few backends only, so that nothing is compiled."""
+"""Helpers for the tests of the gate. Their repositories have a few backends without Numba, so nothing is compiled."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ def git(*arguments, cwd):
 
 
 def lay_out(root):
-    """A git repository with these backends in it, all committed."""
+    """Create a git repository with BACKENDS, all committed."""
     package = root / "impls"
     package.mkdir(parents=True)
     for file in (ROOT / "impls").glob("*.py"):
@@ -66,7 +66,7 @@ class Model(_Model):
 
 
 def plant(root, backend, fault):
-    """Give a backend's forward of one sample a fault; ``late`` is true when the timing has begun."""
+    """Plant a fault in a backend's forward pass of one sample. In ``fault``, ``late`` is true once timing has begun."""
     path = root / "impls" / f"{backend}.py"
     path.write_text(path.read_text() + PLANT.format(fault=fault))
 
@@ -78,7 +78,7 @@ def gate(*arguments, name="gate.json"):
 
 
 def start(*arguments):
-    """A gate in a process group of its own."""
+    """Start a gate in a process group of its own."""
     command = [sys.executable, "-c", "import sys; from bench.cli.main import main; sys.exit(main())", "gate", *QUICK]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
     return subprocess.Popen(
@@ -91,19 +91,22 @@ def start(*arguments):
     )
 
 
-def sides():
-    """Processes that run sources of this repository."""
-    found = []
+def worker_pids():
+    """Ids of the processes that run sources of the current repository."""
+    pids = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             if str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
-                found.append(process.pid)
-    return found
+                pids.append(process.pid)
+    return pids
 
 
 def left_behind():
-    """Those that do not go by themselves: one that was being started finds its parent gone as soon as it looks."""
+    """Ids of worker processes that are still there after ten seconds.
+
+    A process that is just being started ends only when it notices that its parent is gone.
+    """
     deadline = time.monotonic() + 10
-    while (found := sides()) and time.monotonic() < deadline:
+    while (pids := worker_pids()) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return found
+    return pids

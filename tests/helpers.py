@@ -1,4 +1,4 @@
-"""What several test files use: where the project lies, an effort that measures next to nothing, other interpreters."""
+"""Helpers for several test files: the project's folder, a minimal effort, child processes, rows of tables."""
 
 import os
 import subprocess
@@ -11,11 +11,11 @@ from pairbench.worker_protocol import Effort
 
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
-"""So little that a command is through at once; its times mean nothing."""
+"""An effort so small that a command ends at once. The times mean nothing."""
 
 
 class CountedProgress:
-    """Progress that nobody sees, and that knows how far it is."""
+    """Progress that prints nothing and counts its steps."""
 
     steps = done = 0
 
@@ -30,18 +30,18 @@ class CountedProgress:
 
 
 def python(*arguments, **options):
-    """The outcome of a fresh interpreter with these arguments, in the project's folder unless ``cwd`` says another."""
+    """Run a fresh interpreter, in the project's folder unless ``cwd`` is given, and return the completed process."""
     captured = {"capture_output": True, "text": True, "check": False, "cwd": ROOT}
     return subprocess.run([sys.executable, *map(str, arguments)], **captured | options)
 
 
-def alone_in_pytest():
-    """The environment without what says that this is one of several processes, for those are not to measure."""
+def environment_without_xdist():
+    """The environment without the variables of pytest-xdist, under which pytest-benchmark does not measure."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
 
 
 def one_line_error(capsys, *arguments, status=2):
-    """The one line on standard error of a command line that ends with this status."""
+    """Run a command line that must fail with ``status`` and a one-line error, and return that line."""
     assert main(arguments) == status
     out, err = capsys.readouterr()
     assert out == ""
@@ -52,7 +52,7 @@ def one_line_error(capsys, *arguments, status=2):
 
 
 def timing_row(**changes):
-    """A row of a table of times, of numpy_plain unless it is said otherwise."""
+    """A row of a table of times, by default of numpy_plain, with changed fields."""
     fields = {
         "backend": "numpy_plain",
         "arm": "numpy_plain",

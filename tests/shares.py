@@ -1,6 +1,6 @@
-"""A process of its own for test_threads: numba_simd on the threads that the environment names, its findings as JSON.
+"""Child process of test_threads: checks numba_simd on the number of threads in the environment, prints JSON.
 
-``python -m tests.shares WORK``: from how many multiplications on a batch is divided; 0 leaves it as it is.
+``python -m tests.shares WORK``: batches are divided among threads from WORK multiplications on; 0 keeps the default.
 """
 
 import hashlib
@@ -39,12 +39,12 @@ shared_calls: dict[str, int] = {}
 blas_counts: set[int] = set()
 
 
-def blas() -> list[int]:
+def blas_thread_counts() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
-def watched(function, signature, entry=numba_simd._entry):
-    """The compiled function; of one that divides, calls are counted, and BLAS is asked for its threads meanwhile."""
+def instrumented(function, signature, entry=numba_simd._entry):
+    """Compile a function. For one that divides a batch, count its calls and record the number of BLAS threads."""
     compiled, name = entry(function, *signature), function.__name__
     if not name.endswith("_shared"):
         return compiled
@@ -52,7 +52,7 @@ def watched(function, signature, entry=numba_simd._entry):
     def call(*arguments):
         shared_calls[name] = shared_calls.get(name, 0) + 1
         if len(arguments[1]) == 1024 and arguments[1].shape[1] == WIDE.n_in:
-            blas_counts.update(blas())
+            blas_counts.update(blas_thread_counts())
         return compiled(*arguments)
 
     return call
@@ -63,7 +63,7 @@ def build(network, dtype="float64", parameters=None):
 
 
 def failures():
-    """What is not within the bound of the exact result."""
+    """Messages about results that are not within the bound of the exact result."""
     for network in NETWORKS:
         for dtype in ("float64", "float32"):
             for size in SIZES:
@@ -90,7 +90,7 @@ def failures():
 
 
 def results(network, dtype="float64", n=1079):
-    """The bits of all that a model computes."""
+    """The bytes of all results that a model computes."""
     problem = draw_problem(network, n, dtype)
     model = build(network, dtype, problem.parameters)
     X, Y = problem.X.astype(dtype), problem.Y.astype(dtype)
@@ -109,28 +109,28 @@ def nan_rows():
 def main() -> None:
     if int(sys.argv[1]):
         parallel.WORK, parallel.WEIGHT = int(sys.argv[1]), 0
-    numba_simd._entry = lambda function, *signature: watched(function, signature)
-    networks, before = (*NETWORKS, WIDE), blas()
+    numba_simd._entry = lambda function, *signature: instrumented(function, signature)
+    networks, blas_before = (*NETWORKS, WIDE), blas_thread_counts()
     first = [results(network) for network in networks] + [results(WIDE, "float32")]
-    moved = np.empty(12_345_677, np.uint8)  # so that the next arrays lie elsewhere
-    again = [results(network) for network in networks] + [results(WIDE, "float32")]
-    del moved
+    filler = np.empty(12_345_677, np.uint8)  # so that the next arrays have other addresses
+    second = [results(network) for network in networks] + [results(WIDE, "float32")]
+    del filler
     build(WIDE).forward(np.zeros((1024, WIDE.n_in)))
     with ThreadPoolExecutor(2) as pool:
-        at_once = list(pool.map(results, [NETWORKS[1], WIDE] * 5))
-    found = {
+        concurrent = list(pool.map(results, [NETWORKS[1], WIDE] * 5))
+    findings = {
         "digests": [hashlib.sha256(result).hexdigest() for result in first],
-        "the same again": first == again,
-        "the same at once": all(result == first[1 + i % 2] for i, result in enumerate(at_once)),
-        "NaN in rows": nan_rows(),
-        "BLAS meanwhile": sorted(blas_counts),
-        "BLAS as before": blas() == before,
+        "repeatable": first == second,
+        "repeatable in concurrent calls": all(result == first[1 + i % 2] for i, result in enumerate(concurrent)),
+        "rows with NaN": nan_rows(),
+        "BLAS threads during calls": sorted(blas_counts),
+        "BLAS threads restored": blas_thread_counts() == blas_before,
         "failures": list(failures()),
-        "divided": shared_calls,
+        "calls of dividing kernels": shared_calls,
     }
     numba.set_num_threads(1)
-    found["the same on one thread"] = [results(network) for network in networks] == first[:-1]
-    print(json.dumps(found))
+    findings["repeatable on one thread of Numba"] = [results(network) for network in networks] == first[:-1]
+    print(json.dumps(findings))
 
 
 if __name__ == "__main__":

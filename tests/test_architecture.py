@@ -1,4 +1,4 @@
-"""The direction of imports: no circle, no arrow upwards, and an instrument that knows nothing of what it times."""
+"""The direction of imports: no cycle, no import from a higher layer, and separate packages."""
 
 import ast
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("impls", "pairbench", "bench")
 
-ROOMS = (
+LAYERS = (
     ("impls", "pairbench"),
     ("bench.cases", "bench.selection"),
     ("bench.proof",),
@@ -27,29 +27,29 @@ ROOMS = (
 
 
 def modules(root=ROOT):
-    """The sources of all modules by name; a package is named as its folder."""
+    """The sources of all modules by dotted name. The name of a package is that of its folder."""
     files = [file for package in PACKAGES for file in (root / package).rglob("*.py")]
     names = {file: ".".join(file.relative_to(root).with_suffix("").parts) for file in files}
     return {name.removesuffix(".__init__"): file.read_text() for file, name in names.items()}
 
 
 def imports(sources, at_run_time=False):
-    """By module, the modules that it imports; with ``at_run_time`` those inside of functions count, too."""
+    """For each module, the modules that it imports; with ``at_run_time``, also those imported inside functions."""
     return {
-        name: {_module_of(one, sources) for one in _imported(source, at_run_time)} - {None, name}
+        name: {_module_of(imported, sources) for imported in _imported(source, at_run_time)} - {None, name}
         for name, source in sources.items()
     }
 
 
-def _module_of(found, sources):
-    """The module that an import names: that of a package, or the one that holds the name."""
-    return next((one for one in (found, found.rpartition(".")[0]) if one in sources), None)
+def _module_of(imported, sources):
+    """The module of an import: the imported name itself, or the module that defines the name; None for others."""
+    return next((name for name in (imported, imported.rpartition(".")[0]) if name in sources), None)
 
 
 @cache
 def _imported(source, at_run_time):
-    """All that a source imports: modules, and names in modules."""
-    found, nodes = set(), [ast.parse(source)]
+    """All names that a source imports: modules, and names in modules."""
+    names, nodes = set(), [ast.parse(source)]
     while nodes:
         node = nodes.pop()
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
@@ -58,30 +58,30 @@ def _imported(source, at_run_time):
             continue
         nodes += ast.iter_child_nodes(node)
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return found
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
 
 
 def rank(name):
-    """How high a module's room is; the longest name that fits counts."""
+    """The number of a module's layer, by the longest matching prefix; None if no prefix matches."""
     fitting = [
-        (len(room), place)
-        for place, rooms in enumerate(ROOMS)
-        for room in rooms
-        if name == room or name.startswith(f"{room}.")
+        (len(prefix), number)
+        for number, prefixes in enumerate(LAYERS)
+        for prefix in prefixes
+        if name == prefix or name.startswith(f"{prefix}.")
     ]
     return max(fitting)[1] if fitting else None
 
 
 def upward(graph):
-    """The imports from a lower room of a module in a higher one."""
+    """The imports from a lower layer of a module in a higher one."""
     return {(name, other) for name, others in graph.items() for other in others if rank(name) < rank(other)}
 
 
-def crossings(graph):
-    """The imports by the instrument and the subject of what they must not know."""
+def forbidden_imports(graph):
+    """The imports of pairbench and impls that are forbidden to them."""
     forbidden = {"pairbench": ("impls", "bench"), "impls": ("pairbench", "bench")}
     return {
         (name, other)
@@ -91,8 +91,8 @@ def crossings(graph):
     }
 
 
-def circle(graph):
-    """A circle of imports, None where there is none."""
+def cycle(graph):
+    """A cycle of imports, or None."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -100,12 +100,12 @@ def circle(graph):
     return None
 
 
-def test_every_module_has_a_room():
+def test_every_module_has_a_layer():
     assert [name for name in modules() if name != "bench" and rank(name) is None] == []
 
 
-def test_pairbench_and_impls_know_nothing_of_the_suite_nor_of_each_other():
-    assert crossings(imports(modules(), at_run_time=True)) == set()
+def test_pairbench_and_impls_import_neither_bench_nor_each_other():
+    assert forbidden_imports(imports(modules(), at_run_time=True)) == set()
 
 
 def test_no_import_goes_upwards():
@@ -113,40 +113,40 @@ def test_no_import_goes_upwards():
     assert upward({name: others - {"bench"} for name, others in graph.items()}) == set()
 
 
-def test_there_is_no_circle():
+def test_there_is_no_import_cycle():
     graph = imports(modules())
-    # A package's own __init__ names what its modules hold.
-    assert circle({name: others for name, others in graph.items() if name not in PACKAGES}) is None
+    # The __init__ of a package re-exports names from its modules.
+    assert cycle({name: others for name, others in graph.items() if name not in PACKAGES}) is None
 
 
 def test_the_plugin_imports_nothing_of_the_command_line():
-    (found,) = (others for name, others in imports(modules(), at_run_time=True).items() if name == "bench.plugin")
-    assert [name for name in found if name.startswith("bench.cli")] == []
+    (imported,) = (others for name, others in imports(modules(), at_run_time=True).items() if name == "bench.plugin")
+    assert [name for name in imported if name.startswith("bench.cli")] == []
 
 
 @pytest.mark.parametrize(
     ("module", "line", "finder"),
     [
-        ("pairbench.timer", "def f():\n    from impls import load", crossings),
-        ("impls._check", "import bench.cases", crossings),
+        ("pairbench.timer", "def f():\n    from impls import load", forbidden_imports),
+        ("impls._check", "import bench.cases", forbidden_imports),
         ("bench.cases", "from bench.proof import verify", upward),
         ("bench.records.schema", "from bench.cli import output", upward),
-        ("bench.gate.rows", "from bench.gate import revision", circle),
+        ("bench.gate.rows", "from bench.gate import revision", cycle),
     ],
 )
-def test_a_wrong_import_is_seen(module, line, finder):
+def test_a_forbidden_import_is_detected(module, line, finder):
     sources = modules()
-    at_run_time = finder is crossings
+    at_run_time = finder is forbidden_imports
     clean = {name: others for name, others in imports(sources, at_run_time).items() if name not in PACKAGES}
     sources[module] += f"\n{line}\n"
-    spoilt = {name: others for name, others in imports(sources, at_run_time).items() if name not in PACKAGES}
+    changed = {name: others for name, others in imports(sources, at_run_time).items() if name not in PACKAGES}
     drop = {"bench"}
     assert not finder({name: others - drop for name, others in clean.items()})
-    assert finder({name: others - drop for name, others in spoilt.items()})
+    assert finder({name: others - drop for name, others in changed.items()})
 
 
 def test_pairbench_imports_alone():
-    """The instrument is usable where neither the suite nor the subject is."""
+    """pairbench is usable without impls, bench and Numba."""
     names = [f"pairbench.{file.stem}" for file in (ROOT / "pairbench").glob("[!_]*.py")]
     code = (
         "import sys\n"

@@ -1,4 +1,4 @@
-"""What a caller may get wrong: the same error and the same words from every backend, and no change to the model."""
+"""Wrong input: every backend raises the same error with the same text, and the model does not change."""
 
 import numpy as np
 import pytest
@@ -85,12 +85,12 @@ def test_loss_gradient_and_train_refuse(backend, operation, case):
         ("categorical_cross_entropy", with_value(np.eye(2)[[0, 1, 0, 1]], 0.999), "got 0.999 in row 1"),
     ],
 )
-def test_targets_that_a_loss_does_not_take_are_refused(backend, loss, targets, text):
+def test_targets_that_a_loss_does_not_accept_are_refused(backend, loss, targets, text):
     with pytest.raises(ValueError, match=text):
         model_of(backend, loss).loss(X, targets)
 
 
-def test_targets_that_sum_to_one_within_rounding_are_taken(backend):
+def test_targets_that_sum_to_one_within_rounding_are_accepted(backend):
     targets = np.random.default_rng(0).dirichlet(np.ones(2), size=4)
     assert model_of(backend, "categorical_cross_entropy").loss(X, targets) > 0
 
@@ -157,7 +157,7 @@ def test_build_refuses_text_for_a_network(backend):
         backend.build("3-4-2", GOOD)
 
 
-def test_what_numpy_users_expect_is_taken(backend):
+def test_inputs_that_numpy_converts_are_accepted(backend):
     model = model_of(backend)
     expected = model.forward(np.array([1.0, 0.0, 2.0]))
     for x in ([1, 0, 2], (1, 0, 2), np.array([1, 0, 2], np.uint8), np.float32([1, 0, 2]), [True, False, 2]):
@@ -167,7 +167,7 @@ def test_what_numpy_users_expect_is_taken(backend):
 
 def test_a_number_too_large_for_float32_is_infinite(backend):
     if "float32" not in backend.dtypes:
-        pytest.skip(f"{backend.name} has no float32")
+        pytest.skip(f"{backend.name} does not support float32")
     model = backend.build(network(), GOOD, "float32")
     assert np.isfinite(model.forward([1e300, 0, 0])).all()
     with pytest.raises(ValueError, match="X must be finite in float32, got -inf"):

@@ -1,8 +1,8 @@
 """The benchmark cases for pytest-benchmark: ``pytest --benchmark``.
 
-One test for each case and core backend. What is timed is the call alone: the model is built, compiled, checked and
-thereby warm before pytest-benchmark calibrates. The speedup is measured apart from its rounds: the reference and the
-backend in turn, in a few blocks.
+There is a test for each case and core backend. Only the call is timed: the model is built, compiled and checked before
+pytest-benchmark calibrates. The speedup does not come from the rounds of pytest-benchmark: a few blocks time the
+reference and the backend in turn.
 """
 
 from functools import cache
@@ -40,7 +40,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         pytest.skip(str(error))
     call, evidence = correctness.build_verified(backend, case, expectation(case))
     require(evidence)
-    call.function(call.argument)  # the first call with these very arguments may load something
+    call.function(call.argument)  # the first call with these arguments may load code
 
     benchmark.group = str(case)
     benchmark.extra_info.update(
@@ -60,7 +60,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
 
 
 def paired_speedup(case, name, timed):
-    """Time of the reference ÷ time of the backend, from blocks that hold both."""
+    """Time of the reference ÷ time of the backend, paired within blocks."""
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
     estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
     samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random(0))

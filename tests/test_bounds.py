@@ -1,4 +1,4 @@
-"""The analysis: its values against the oracle, its bounds against what other roundings do, and not far above that."""
+"""The running error analysis: its values against the oracle, and its bounds against other orders of summation."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_values_are_within_their_own_bound_of_the_oracle(network):
     oracle = Oracle(network, problem.parameters)
     traces = [oracle.trace(x) for x in problem.X]
     entries = {(e.layer, e.i, e.j): e for e in oracle.entries()}
-    slopes = [
+    derivatives = [
         mp.fsum(t.derivative(y, entries[layer, i, j]) for t, y in zip(traces, problem.Y, strict=True))
         for layer, (n_in, n_out) in enumerate(network.shapes)
         for i in [*range(n_in), None]
@@ -43,7 +43,7 @@ def test_values_are_within_their_own_bound_of_the_oracle(network):
     for values, bounded in (
         ([t.outputs for t in traces], forward.outputs),
         (total, loss),
-        (slopes, flat_bounded(gradient)),
+        (derivatives, flat_bounded(gradient)),
     ):
         evidence = exact_target("value", "float64", values, bounded.error).judge(bounded.value)
         assert evidence.ok, evidence.reason
@@ -51,7 +51,7 @@ def test_values_are_within_their_own_bound_of_the_oracle(network):
 
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
 def test_training_is_within_its_bound_of_the_oracle(network):
-    # Two epochs of two batches, each step with the exact gradient at exact parameters.
+    # Two epochs of two batches; the oracle takes each step with the exact gradient at exact parameters.
     problem = draw_problem(network, 5)
     steps, rates = [slice(0, 3), slice(3, 5)], (0.3, 0.1)
     oracle, losses = Oracle(network, problem.parameters), []
@@ -73,14 +73,14 @@ def test_training_is_within_its_bound_of_the_oracle(network):
             mean=True,
         )
         parameters = [value for W, b in oracle.parameters() for value in [w for row in W for w in row] + b]
-        for exactly, bounded in ((losses, bounded_losses), (parameters, flat_bounded(pairs))):
-            evidence = exact_target("value", dtype, exactly, bounded.error).judge(bounded.value)
+        for exact_values, bounded in ((losses, bounded_losses), (parameters, flat_bounded(pairs))):
+            evidence = exact_target("value", dtype, exact_values, bounded.error).judge(bounded.value)
             assert evidence.ok, evidence.reason
 
 
 @pytest.mark.parametrize("network", SMALL, ids=IDS)
-def test_single_precision_is_within_its_bound_and_beyond_that_of_double(network):
-    # A float32 backend written out, with sums in a random order.
+def test_single_precision_is_within_its_own_bound_but_not_that_of_double(network):
+    # A forward pass in float32, with sums in a random order.
     problem = draw_problem(network, 4, "float32")
     rng = np.random.default_rng(0)
     a = problem.X.astype(np.float32)
@@ -103,12 +103,12 @@ def test_single_precision_is_within_its_bound_and_beyond_that_of_double(network)
     error = np.abs(a - narrow.outputs.value)
     assert (error <= wide.outputs.error + narrow.outputs.error).all()
     assert (error > narrow.outputs.error).any()
-    # The bound is of use: it stays within a thousand roundings of the values.
+    # The bound is not too loose: it is below a thousand roundings of the values.
     assert (wide.outputs.error <= 1000 * np.finfo(np.float32).eps * np.abs(wide.outputs.value).max()).all()
 
 
 def test_a_sum_of_n_products_costs_n_roundings():
-    # One linear layer of 1000 weights: γ(1001) Σ|w x|, and nothing else.
+    # The bound of one linear layer of 1000 weights is γ(1001) Σ|w x|.
     network = Network((1000, 1), output="identity")
     x = np.ones((1, 1000))
     W = np.ones((1000, 1))

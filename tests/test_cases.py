@@ -31,7 +31,7 @@ def test_default_cases():
     assert {case.dtype for case in select_cases()} == {"float64"}
 
 
-def test_another_network_gets_every_kind():
+def test_another_network_gets_every_operation():
     assert kinds(select_cases(["7-2"])) == {
         ("7-2", "forward", 1),
         ("7-2", "forward", 64),
@@ -40,12 +40,12 @@ def test_another_network_gets_every_kind():
     }
 
 
-def test_an_operation_that_the_default_list_lacks_is_still_had():
+def test_an_operation_outside_the_default_cases_can_be_selected():
     assert kinds(select_cases(["3-3-3-1"])) == {("3-3-3-1", "forward", 1)}
     assert kinds(select_cases(["3-3-3-1"], ["train"])) == {("3-3-3-1", "train", 64)}
 
 
-def test_batches_stand_in_for_those_of_the_list():
+def test_batch_sizes_replace_the_default_ones():
     assert kinds(select_cases(["3-3-3-1"], batches=[1024, 7])) == {
         ("3-3-3-1", "forward", 1024),
         ("3-3-3-1", "forward", 7),
@@ -55,12 +55,12 @@ def test_batches_stand_in_for_those_of_the_list():
         select_cases(batches=[0])
 
 
-def test_a_network_named_twice_is_one():
+def test_a_network_named_twice_counts_once():
     assert select_cases(["3-3-1", "3-3-1"]) == select_cases(["3-3-1"])
 
 
 @given(st.sets(st.sampled_from(["forward", "gradient", "train"]), min_size=1), st.sampled_from(["float64", "float32"]))
-def test_only_what_was_asked_for(operations, dtype):
+def test_only_requested_operations_and_dtypes_are_selected(operations, dtype):
     cases = select_cases((), sorted(operations), dtype)
     assert {case.operation for case in cases} == operations
     assert {case.dtype for case in cases} == {dtype}
@@ -75,13 +75,13 @@ def test_only_what_was_asked_for(operations, dtype):
         (((), (), "float16"), "float64, float32"),
     ],
 )
-def test_a_wrong_name_says_what_is_right(arguments, text):
+def test_the_error_for_a_wrong_name_lists_the_valid_ones(arguments, text):
     with pytest.raises(ValueError, match=text):
         select_cases(*arguments)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtype):
+def test_forward_is_timed_without_wrapper_or_conversion(dtype):
     for batch, shape in ((1, (3,)), (64, (64, 3))):
         case = Case(SMALL, "forward", batch, dtype)
         problem = pickle.loads(pickle.dumps(draw_problem(SMALL, batch, dtype)))
@@ -94,7 +94,7 @@ def test_forward_is_the_models_own_method_and_its_inputs_need_no_conversion(dtyp
         assert x.flags.c_contiguous
 
 
-def test_gradient_and_train_do_what_they_say():
+def test_gradient_and_train_cases_call_the_model():
     problem = draw_problem(SMALL, 64)
     build = impls.load("numpy_plain").build
     call = timed_call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
@@ -111,7 +111,7 @@ def test_gradient_and_train_do_what_they_say():
     np.testing.assert_allclose(model.parameters()[0][0], W - LEARNING_RATE / 64 * dW, rtol=1e-14)
 
 
-def test_the_name_of_a_case_says_all():
+def test_the_name_of_a_case_has_all_fields():
     assert str(Case(SMALL, "forward", 1)) == "forward 3-3-1, 1 sample, float64"
     assert str(Case(SMALL, "train", 64, "float32")) == "train 3-3-1, batch 64, float32"
     assert str(Case(SMALL, "train", 64, threads=2)) == "train 3-3-1, batch 64, float64, 2 threads"
@@ -125,18 +125,18 @@ def test_the_steps_of_an_epoch_are_all_samples_in_order():
     assert Case(SMALL, "train", 4, batches=2).steps == [slice(0, 2), slice(2, 4)]
 
 
-def test_a_training_goes_on_for_so_many_epochs_in_so_small_batches():
+def test_a_training_case_runs_its_epochs_and_batches():
     problem = draw_problem(SMALL, 5)
     case = Case(SMALL, "train", 5, epochs=3, batches=2)
     timed, by_hand = (impls.load("numpy_plain").build(SMALL, problem.parameters) for _ in range(2))
     call = timed_call(case, timed, problem)
     losses = call.function(call.argument)
     expected = [
-        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in thirds]
-        for thirds in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
+        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in steps]
+        for steps in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
     ]
     np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)
-    # The same sums in another order, twice: a rounding or two of values of about 1, and some biases are smaller.
+    # Two sums in another order differ by a rounding or two of values near 1; some biases are smaller than that.
     np.testing.assert_allclose(flat(timed.parameters()), flat(by_hand.parameters()), rtol=1e-14, atol=1e-16)
 
 

@@ -1,4 +1,4 @@
-"""Checkpoints: gone on with, dropped, refused, and lost without harm."""
+"""Checkpoints: when they are resumed, dropped or refused, and what happens if they cannot be written."""
 
 import json
 
@@ -19,39 +19,52 @@ def a_state(*rows, settings=SETTINGS, started="first"):
 
 
 @pytest.fixture
-def said():
+def messages():
     return []
 
 
 @pytest.fixture
-def checkpoint(tmp_path, said):
-    return Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+def checkpoint(tmp_path, messages):
+    return Checkpoint(tmp_path / "results", "scale", ScaleState, messages.append)
 
 
-def test_without_a_file_a_run_begins(checkpoint, said):
+def test_without_a_checkpoint_a_run_begins_anew(checkpoint, messages):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
-    assert said == []
+    assert messages == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
+<<<<<<< HEAD
     assert said == [f"there is no unfinished scale in {checkpoint.path.parent} to resume; starting a new one"]
+=======
+    assert messages == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
+>>>>>>> prose-d
 
 
-def test_resume_goes_on_with_what_was_kept(checkpoint, said):
+def test_resume_continues_from_the_saved_state(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
+<<<<<<< HEAD
     assert said == ["resuming the scale that was started at first"]
+=======
+    assert messages == ["going on with the scale that was begun at first"]
+>>>>>>> prose-d
     assert checkpoint.path.exists()
 
 
-def test_without_resume_what_was_kept_is_dropped_and_that_is_said(checkpoint, said):
+def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
+<<<<<<< HEAD
     assert said == [
         f"dropping the unfinished scale in {checkpoint.path}, started at first; --resume would have continued it"
+=======
+    assert messages == [
+        f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"
+>>>>>>> prose-d
     ]
     assert not checkpoint.path.exists()
 
 
-def test_other_settings_are_named_and_the_file_stays(checkpoint):
+def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
     checkpoint.save(a_state(row()))
     with pytest.raises(RecordError, match="it was written with other backends; start over without --resume"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
@@ -60,7 +73,7 @@ def test_other_settings_are_named_and_the_file_stays(checkpoint):
 
 @pytest.mark.parametrize("resume", [True, False])
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"schema": "mlpbench.run/2"}', '{"schema": "x"}'])
-def test_a_file_that_is_no_checkpoint_is_refused_and_stays(checkpoint, content, resume):
+def test_a_file_that_is_no_checkpoint_is_refused_and_kept(checkpoint, content, resume):
     checkpoint.path.parent.mkdir()
     checkpoint.path.write_text(content)
     with pytest.raises(RecordError, match=r"scale\.partial\.json"):
@@ -68,7 +81,7 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_stays(checkpoint, content, 
     assert checkpoint.path.read_text() == content
 
 
-def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, said):
+def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, messages):
     checkpoint.save(a_state())
     damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
     checkpoint.path.write_text(json.dumps(damaged))
@@ -76,38 +89,51 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
+<<<<<<< HEAD
     assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would have continued it"]
+=======
+    assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
+>>>>>>> prose-d
 
 
-def test_a_folder_that_cannot_be_written_is_said_once_and_the_run_goes_on(tmp_path, said):
+def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, messages):
     (tmp_path / "results").write_text("a file")
-    checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, said.append)
+    checkpoint = Checkpoint(tmp_path / "results", "scale", ScaleState, messages.append)
     for number in range(3):
         checkpoint.save(a_state(*[row()] * number))
     assert len(checkpoint.state.rows) == 2
+<<<<<<< HEAD
     (line,) = said
     assert line.endswith("the scale continues, but cannot be resumed")
+=======
+    (line,) = messages
+    assert line.endswith("the scale goes on, and cannot be resumed")
+>>>>>>> prose-d
 
 
-def test_an_interruption_says_how_to_go_on_if_something_was_kept(checkpoint, said):
+def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert said == []
+    assert messages == []
     checkpoint.save(a_state())
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
+<<<<<<< HEAD
     assert said == ["interrupted; to continue, repeat the command with --resume"]
+=======
+    assert messages == ["interrupted; the same command with --resume goes on"]
+>>>>>>> prose-d
 
 
-def test_commands_have_files_of_their_own(tmp_path, said):
-    other = Checkpoint(tmp_path, "speed", SpeedState, said.append)
+def test_every_command_has_its_own_checkpoint_file(tmp_path, messages):
+    other = Checkpoint(tmp_path, "speed", SpeedState, messages.append)
     other.save(SpeedState(settings={}, started="", seed=1))
     assert other.path.name == "speed.partial.json"
     other.clear()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_digest_of_the_sources_knows_a_third_partys_module(tmp_path, monkeypatch, third_party):
+def test_the_source_digest_covers_a_third_partys_module(tmp_path, monkeypatch, third_party):
     third_party("digested")
     backend = load("digested")
     before = source_digest([backend])

@@ -1,4 +1,4 @@
-"""The command line: what it prints, what it leaves behind, and with which status it ends."""
+"""The command line: its output, its files and its exit statuses."""
 
 import json
 import math
@@ -37,7 +37,7 @@ FAST = MachineLimits(
     reading={1: 1e12},
     calls={("float64", "forward, 1 sample"): 1.0, ("float64", "forward, a batch"): 1e12},
 )
-"""Limits of a machine that is quick, but for calls with one sample."""
+"""Peak rates of a fast machine on which an empty call with one sample takes a second."""
 
 USABLE = len(os.sched_getaffinity(0))
 WRONG = ("0", "-1", str(USABLE + 1), "1000")
@@ -72,7 +72,11 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
             assert len(samples.block) == len(samples.position) == len(samples.seconds) > 0
 
 
+<<<<<<< HEAD
 def test_the_roofline_stands_in_the_table_and_in_the_document(capsys, monkeypatch):
+=======
+def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
+>>>>>>> prose-d
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
@@ -81,14 +85,20 @@ def test_the_roofline_stands_in_the_table_and_in_the_document(capsys, monkeypatc
     assert {row.what for row in document.roofline} == {"products", "exponentials", "reading", "calls"}
     assert all(row.roofline_share == row.lower_bound_seconds / row.seconds for row in document.rows)
     by_title = {tables.case_title(row): row.lower_bound_seconds for row in document.rows}
+<<<<<<< HEAD
     for title, floor in by_title.items():
         assert f"{title}, float64 (≥ {tables.duration(floor)})" in out
+=======
+    for title, bound in by_title.items():
+        assert f"{title}, float64 (≥ {tables.duration(bound)})" in out
+>>>>>>> prose-d
     assert re.search(r"^exponential +[\d.]+ ns$", out, re.MULTILINE)
     assert len(re.findall(r"^numpy_plain .* % +[\d.]+$", out, re.MULTILINE)) == 2
 
 
-def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
+def test_a_roofline_share_above_one_is_reported(capsys, monkeypatch):
     monkeypatch.setattr(probes, "measure_limits", lambda cases, progress: FAST)
+<<<<<<< HEAD
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out = " ".join(capsys.readouterr().out.split())
     rows = files.read(Path("run.json"), schema.Run).rows
@@ -99,14 +109,32 @@ def test_a_share_above_one_is_said_and_not_hidden(capsys, monkeypatch):
 
 
 def test_without_roofline_there_is_none(capsys):
+=======
+    assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0  # the former name
+    out = " ".join(capsys.readouterr().out.split())
+    rows = files.read(Path("run.json"), schema.Run).rows
+    above = {(row.arm, row.batch) for row in rows if row.roofline_share > 1}
+    assert above == {
+        (arm, 1) for arm in ("python_loops", "numpy_plain", "A/A")
+    }  # an empty call has a lower bound of a second
+    assert out.count("(forward 3-3-1, 1 sample): the lower bound is wrong, or a measurement was disturbed.") == 3
+    assert "(forward 3-3-1, batch 64): the lower bound" not in out
+
+
+def test_without_the_option_there_is_no_roofline(capsys):
+>>>>>>> prose-d
     assert main(["run", *FEW, "--backend", "numpy_plain", "--json", "run.json"]) == 0
     document = files.read(Path("run.json"), schema.Run)
     assert document.roofline == []
     assert {(row.lower_bound_seconds, row.roofline_share) for row in document.rows} == {(None, None)}
+<<<<<<< HEAD
     assert "limit" not in capsys.readouterr().out
+=======
+    assert "roofline" not in capsys.readouterr().out
+>>>>>>> prose-d
 
 
-def test_the_table_tells_the_story_in_order(capsys):
+def test_the_table_lists_the_backends_in_order(capsys):
     assert main(["run", "--quick", "--network", "3-3-3-1"]) == 0
     out = capsys.readouterr().out
     names = re.findall(r"^(\w+|A/A) +[\d.]+ [nµm]?s", out, re.MULTILINE)
@@ -122,7 +150,7 @@ def test_json_on_standard_output_stands_alone(capsys):
     assert {row["backend"] for row in document["rows"]} == {"python_loops", "numpy_plain"}
 
 
-def test_json_into_a_file_and_over_an_earlier_one(capsys):
+def test_json_overwrites_an_earlier_document_of_the_same_kind(capsys):
     for _ in range(2):
         assert main(["backends", "--json", "listing.json"]) == 0
     listing = files.read(Path("listing.json"), schema.Listing)
@@ -132,7 +160,11 @@ def test_json_into_a_file_and_over_an_earlier_one(capsys):
 def test_float32_beside_a_reference_in_float64(capsys):
     assert main(["run", *FEW, "--dtype", "float32", "--backend", "numpy_plain", "--json", "run.json"]) == 0
     out = capsys.readouterr().out
+<<<<<<< HEAD
     assert out.count("python_loops does not support float32: the reference ran in float64") == 1
+=======
+    assert out.count("python_loops does not support float32: the reference ran in float64.") == 1
+>>>>>>> prose-d
     rows = files.read(Path("run.json"), schema.Run).rows
     assert {(row.arm, row.dtype) for row in rows} == {
         ("python_loops", "float64"),
@@ -142,12 +174,12 @@ def test_float32_beside_a_reference_in_float64(capsys):
     assert all(row.ok and row.speedup for row in rows)
 
 
-def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
+def test_a_backend_that_fails_is_not_timed_and_gives_status_1(capsys, third_party):
     third_party("wrong", OFF)
     assert main(["run", *FEW, "--backend", "wrong", "--json", "run.json"]) == 1
     out = capsys.readouterr().out
-    assert re.search(r"^wrong +no time", out, re.MULTILINE)
-    assert re.search(r"^wrong got no time: output.* is .*, not ", out, re.MULTILINE)
+    assert re.search(r"^wrong +failed", out, re.MULTILINE)
+    assert re.search(r"^wrong failed: output.* is .*, not ", out, re.MULTILINE)
     by_arm = {(row.arm, row.batch): row for row in files.read(Path("run.json"), schema.Run).rows}
     row = by_arm["wrong", 64]
     assert (row.ok, row.seconds, row.speedup) == (False, None, None)
@@ -156,22 +188,22 @@ def test_a_backend_that_fails_gets_no_time_and_status_1(capsys, third_party):
     assert by_arm["python_loops", 64].ok
 
 
-def test_compare_prints_the_ratio_and_what_it_says(capsys):
+def test_compare_prints_the_ratio_and_its_meaning(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
     assert len(re.findall(r"^forward 3-3-1, .* [mµn]s  .* [mµn]s  +[\d.]+ \[[\d.]+, [\d.]+\]", out, re.MULTILINE)) == 2
-    assert "The ratio is time of numpy_plain ÷ time of python_loops: above 1, python_loops is faster." in out
-    assert re.search(r"^python_loops is shown to be faster in [012] of 2 cases\.$", out, re.MULTILINE)
+    assert "ratio: time of numpy_plain ÷ time of python_loops; above 1, python_loops is faster." in out
+    assert re.search(r"^python_loops is faster, by the whole 95 % interval, in [012] of 2 cases\.$", out, re.MULTILINE)
     document = files.read(Path("both.json"), schema.Comparison)
     assert [row.arm for row in document.rows] == ["numpy_plain", "python_loops", "A/A"] * 2
     assert {row.reference for row in document.rows} == {"numpy_plain"}
     assert not Path("results").exists()
 
 
-TWO = pytest.mark.skipif(USABLE < 2, reason="one CPU alone")
+NEEDS_TWO_CPUS = pytest.mark.skipif(USABLE < 2, reason="needs two CPUs")
 
 
-@TWO
+@NEEDS_TWO_CPUS
 def test_run_on_two_threads(capsys):
     arguments = [
         "run",
@@ -193,11 +225,11 @@ def test_run_on_two_threads(capsys):
     assert {row.threads for row in run.rows} == {2}
     assert run.options["threads"] == 2
     for process in run.processes:
-        assert {pool.library for pool in process.pools} > {"numba"}  # and a BLAS
+        assert {pool.library for pool in process.pools} > {"numba"}  # BLAS has a pool, too
         assert {pool.num_threads for pool in process.pools} == {2}
 
 
-@TWO
+@NEEDS_TWO_CPUS
 def test_compare_on_two_threads(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--threads", "2", "--json", "both.json"]) == 0
     assert re.search(r"^case, 2 threads +numpy_plain", capsys.readouterr().out, re.MULTILINE)
@@ -206,10 +238,10 @@ def test_compare_on_two_threads(capsys):
     assert {pool.num_threads for process in document.processes for pool in process.pools} == {2}
 
 
-@TWO
-def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, third_party):
+@NEEDS_TWO_CPUS
+def test_a_library_with_another_thread_count_ends_the_run(capsys, third_party):
     third_party(
-        "meek",
+        "single_threaded",
         """
     def _store(self, parameters):
         import threadpoolctl
@@ -217,7 +249,7 @@ def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, thi
         super()._store(parameters)
 """,
     )
-    assert main(["run", "--threads", "2", *FEW, "--backend", "meek"]) == 4
+    assert main(["run", "--threads", "2", *FEW, "--backend", "single_threaded"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
     assert "uses 1 threads instead of 2" in err.splitlines()[-1]
@@ -226,7 +258,7 @@ def test_a_library_that_takes_another_number_of_threads_ends_the_run(capsys, thi
 MISSING = "import a_library_that_is_not_there\n"
 
 
-def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party):
+def test_backends_lists_installed_and_broken_backends(capsys, third_party):
     third_party("third")
     third_party("broken", module="1 / 0\n")
     third_party("unresolved", module=MISSING)
@@ -258,9 +290,13 @@ def test_backends_lists_what_is_there_and_what_does_not_work(capsys, third_party
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
-        *((("run", "--threads", n), f"from 1 to {USABLE}, the CPUs that are there to use; got {n}") for n in WRONG),
+        *((("run", "--threads", n), f"from 1 to {USABLE}, the number of usable CPUs; got {n}") for n in WRONG),
         (("compare", "numba_simd", "numpy_plain", "--threads", "0"), "got 0"),
+<<<<<<< HEAD
         *([(("run", "--limits", "--threads", "2"), "--roofline is that of one thread")] if USABLE > 1 else []),
+=======
+        *([(("run", "--roofline", "--threads", "2"), "--roofline is measured on one thread")] if USABLE > 1 else []),
+>>>>>>> prose-d
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),
         (("speed", "--markdown", "no/where.md"), "there is no folder no"),
@@ -277,13 +313,13 @@ def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
     assert not list(Path().iterdir())
 
 
-def test_a_backend_that_is_named_must_be_there(capsys, third_party):
+def test_a_named_backend_that_is_broken_is_an_error(capsys, third_party):
     third_party("broken", module="1 / 0\n")
     assert "ZeroDivisionError" in one_line_error(capsys, "run", "--backend", "broken")
 
 
 @pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": "mlpbench.latest/1", "file": 3}'])
-def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeypatch, content):
+def test_a_foreign_latest_json_is_refused_before_measuring(capsys, monkeypatch, content):
     monkeypatch.setattr(suite, "measure_cases", None)
     Path("results").mkdir()
     Path("results/latest.json").write_text(content)
@@ -291,7 +327,7 @@ def test_a_foreign_latest_is_refused_before_anything_is_measured(capsys, monkeyp
     assert Path("results/latest.json").read_text() == content
 
 
-def test_a_file_that_is_not_ours_is_not_overwritten(capsys, monkeypatch):
+def test_a_file_that_mlpbench_did_not_write_is_not_overwritten(capsys, monkeypatch):
     monkeypatch.setattr(suite, "measure_cases", None)
     Path("notes.txt").write_text("mine")
     for command in (("run",), ("compare", "numpy_plain", "python_loops"), ("backends",)):
@@ -351,7 +387,7 @@ def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
         os.killpg(process.pid, 0)
 
 
-def test_a_reader_that_leaves_is_no_error():
+def test_a_closed_output_pipe_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
     process = start("backends", stdout=writer)
@@ -360,7 +396,7 @@ def test_a_reader_that_leaves_is_no_error():
     assert (process.returncode, err) == (0, "")
 
 
-def test_a_terminal_without_greek_still_gets_its_table():
+def test_a_terminal_encoding_without_greek_still_gets_the_table():
     done = subprocess.run(
         [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
@@ -371,7 +407,7 @@ def test_a_terminal_without_greek_still_gets_its_table():
     assert b"time of numpy_plain ? time of python_loops" in done.stdout
 
 
-def test_verify_prints_every_network_and_the_kill_score(capsys, monkeypatch):
+def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch):
     monkeypatch.setattr(suite, "MUTANTS", MUTANTS[:3])
     assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
     out, _ = capsys.readouterr()
@@ -403,7 +439,7 @@ def test_the_bars_show_the_one_sample_case(capsys):
     rows = [line.split() for line in out.splitlines() if "█" in line and "factor" not in line]
     widths = {name: len(bar) for name, bar, *_ in rows}
     seconds = {name: float(value) for name, _, value, unit in rows if unit == "µs"}
-    # Within a factor of ten the whole width stands for ten, else for the factor.
+    # The width of the scale is the ratio of the longest to the shortest time, or ten if that is larger.
     ratio = seconds["numpy_plain"] / seconds["python_loops"]
     assert widths["python_loops"] == 1
     share = math.log10(ratio) / max(1, math.log10(ratio))
@@ -417,7 +453,7 @@ def test_results_are_stored_though_they_cannot_be_shown():
     assert len(list(Path("results").glob("run-*.json"))) == 1
 
 
-def test_json_does_not_overwrite_another_kind_of_document_nor_a_pipe(capsys):
+def test_json_overwrites_neither_another_kind_of_document_nor_a_pipe(capsys):
     files.write(Path("latest.json"), schema.Latest(file="run.json"))
     assert "the file is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
     os.mkfifo("pipe")

@@ -1,4 +1,4 @@
-"""The judgement of the calls that were timed, without processes."""
+"""The check of the timed calls, without worker processes."""
 
 import math
 
@@ -21,17 +21,17 @@ CASES = [
 ]
 
 
-def judged(model, case, meanwhile=lambda ready: None):
-    """Check, call and check again, as it is done around the timing; ``meanwhile`` gets the model that is timed."""
+def judged(model, case, between=lambda timed: None):
+    """Check a model before and after timing, as a worker does, and call ``between`` with the timed model in between."""
     backend, expectation = Backend("tried", "test", model), expect_case(case)
     call, evidence = correctness.build_verified(backend, case, expectation)
     require(evidence)
-    meanwhile(call.model)
+    between(call.model)
     require(correctness.verify_timed_call(backend, case, expectation, call))
 
 
 class LastEpochLeftOut(numpy_plain.Model):
-    """The losses are right, the parameters those of an epoch before."""
+    """Returns the right losses, but leaves the parameters one epoch behind."""
 
     def _train(self, X, Y, descent):
         if descent.epochs == 1:
@@ -57,19 +57,19 @@ class LastUpdateLeftOut(numpy_plain.Model):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_a_right_training_passes(case):
+def test_a_correct_training_passes(case):
     judged(numpy_plain.Model, case)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
-def test_a_training_of_fewer_epochs_is_seen(case):
+def test_a_training_of_fewer_epochs_is_rejected(case):
     with pytest.raises(CheckFailed, match=r"^parameter after a timed training"):
         judged(LastEpochLeftOut, case)
 
 
 @pytest.mark.parametrize("model", [LargerBatches, LastUpdateLeftOut])
 @pytest.mark.parametrize("case", [case for case in CASES if case.batches], ids=str)
-def test_a_training_of_fewer_updates_is_seen(case, model):
+def test_a_training_of_fewer_updates_is_rejected(case, model):
     with pytest.raises(CheckFailed, match=r"^(loss of a timed epoch|parameter after a timed training)"):
         judged(model, case)
 
@@ -84,37 +84,37 @@ FORWARD = [case for case in WITHOUT_TRAINING if case.operation == "forward"]
 GRADIENT = [case for case in WITHOUT_TRAINING if case.operation == "gradient"]
 
 
-class Spoiling(numpy_plain.Model):
-    """Right, but for the one result to come that it is told to spoil."""
+class Altering(numpy_plain.Model):
+    """Right, except for one coming result, which it alters."""
 
-    number, how = math.inf, None
+    countdown, alter = math.inf, None
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
         compute = self.forward
-        self.forward = lambda x: self.passed_on(compute(x))
+        self.forward = lambda x: self.altered(compute(x))
 
     def gradient(self, *arguments, **options):
-        return self.passed_on(super().gradient(*arguments, **options))
+        return self.altered(super().gradient(*arguments, **options))
 
-    def passed_on(self, result):
-        self.number -= 1
-        return self.how(result) if self.number == 0 else result
+    def altered(self, result):
+        self.countdown -= 1
+        return self.alter(result) if self.countdown == 0 else result
 
 
-def spoiling(number, how):
-    """Tell a model to spoil the result of so many calls from now on."""
+def altering(number, alter):
+    """A function that makes a model alter the result of its ``number``-th call from now on."""
 
-    def tell(ready):
-        ready.number, ready.how = number, how
+    def schedule(model):
+        model.countdown, model.alter = number, alter
 
-    return tell
+    return schedule
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
-def test_right_results_pass(case):
-    judged(Spoiling, case)
-    judged(Spoiling, case, spoiling(99, None))
+def test_correct_results_pass(case):
+    judged(Altering, case)
+    judged(Altering, case, altering(99, None))
 
 
 def larger(result):
@@ -135,10 +135,10 @@ WRONG_OUTPUTS = {
 
 @pytest.mark.parametrize("wrong", WRONG_OUTPUTS)
 @pytest.mark.parametrize("case", FORWARD, ids=str)
-def test_a_wrong_output_of_a_timed_call_is_seen(case, wrong):
-    how, text = WRONG_OUTPUTS[wrong]
+def test_a_wrong_output_of_a_timed_call_is_rejected(case, wrong):
+    alter, text = WRONG_OUTPUTS[wrong]
     with pytest.raises(CheckFailed, match=text.format(dtype=case.dtype)):
-        judged(Spoiling, case, spoiling(1, how))
+        judged(Altering, case, altering(1, alter))
 
 
 def last_bias_off(result):
@@ -149,27 +149,31 @@ def last_bias_off(result):
 
 WRONG_GRADIENTS = {
     "loss": (lambda result: (result[0] * 1.001, result[1]), "^loss is "),
+<<<<<<< HEAD
     "slope": (last_bias_off, r"^gradient of b\[\d\] in layer 2 is "),
+=======
+    "derivative": (last_bias_off, r"^slope of b\[\d\] in layer 2 is "),
+>>>>>>> prose-d
 }
 
 
 @pytest.mark.parametrize("wrong", WRONG_GRADIENTS)
 @pytest.mark.parametrize("case", GRADIENT, ids=str)
-def test_a_wrong_gradient_of_a_timed_call_is_seen(case, wrong):
-    how, text = WRONG_GRADIENTS[wrong]
+def test_a_wrong_gradient_of_a_timed_call_is_rejected(case, wrong):
+    alter, text = WRONG_GRADIENTS[wrong]
     with pytest.raises(CheckFailed, match=text):
-        judged(Spoiling, case, spoiling(1, how))
+        judged(Altering, case, altering(1, alter))
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
-def test_a_model_that_is_right_in_the_timed_call_alone_is_seen(case):
-    how, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["slope"]
+def test_a_model_that_is_right_only_in_the_timed_call_is_rejected(case):
+    alter, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["derivative"]
     with pytest.raises(CheckFailed, match=text):
-        judged(Spoiling, case, spoiling(2, how))
+        judged(Altering, case, altering(2, alter))
 
 
-def test_what_is_no_array_has_an_error_without_bound():
-    """It would stand in a table beside errors that are numbers."""
+def test_a_result_that_is_no_array_has_an_infinite_error():
+    """Infinity, unlike None, compares with the errors of other results."""
     case = FORWARD[0]
     found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
     assert found == Evidence(False, math.inf, math.inf, "forward does not return an array of float64")
@@ -177,7 +181,7 @@ def test_what_is_no_array_has_an_error_without_bound():
 
 
 class Counted(numpy_plain.Model):
-    """Counts the models."""
+    """Counts the models that are built."""
 
     built = 0
 
@@ -187,12 +191,12 @@ class Counted(numpy_plain.Model):
 
 
 @pytest.mark.parametrize("case", [*WITHOUT_TRAINING, *CASES[::4]], ids=str)
-def test_what_is_timed_is_warm_and_has_not_been_trained(case, monkeypatch):
-    """The model that was checked, unless the check has changed it."""
+def test_the_timed_model_is_warm_and_untrained(case, monkeypatch):
+    """The checked model itself is timed, unless the check has trained it."""
     monkeypatch.setattr(Counted, "built", 0)
     expectation = expect_case(case)
     call, _ = correctness.build_verified(Backend("counted", "test", Counted), case, expectation)
-    ready = call.model
+    timed = call.model
     assert Counted.built == (2 if case.operation == "train" else 1)
-    assert ready.dtype == np.dtype(case.dtype)
-    np.testing.assert_array_equal(flat(ready.parameters()), flat(expectation.problem.parameters), strict=True)
+    assert timed.dtype == np.dtype(case.dtype)
+    np.testing.assert_array_equal(flat(timed.parameters()), flat(expectation.problem.parameters), strict=True)

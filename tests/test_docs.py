@@ -1,4 +1,4 @@
-"""The documentation: what it shows is run or checked, and the checks reject what is wrong."""
+"""The documentation: its code and commands are run or checked, and the checks reject wrong ones."""
 
 import os
 import re
@@ -30,7 +30,7 @@ TERMS = {
 }
 
 FORMER = r"\b(stretch(es)?|ratchet\w*|characteris\w+|crossings?|has paid|mlpbench documents)\b"
-"""Words of former versions, which only the changelog has."""
+"""Terms of former versions, which only the changelog may use."""
 
 MOST_LINES = {"README.md": 150, "ARCHITECTURE.md": 120}
 
@@ -47,8 +47,11 @@ def test_blocks_commands_and_links_are_right(page):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in text_of(page)], **ids)
-def test_python_blocks_print_what_they_show(page, tmp_path):
-    assert docs.run_python([one.text for one in docs.blocks(text_of(page)) if one.language == "python"], tmp_path) == []
+def test_python_blocks_print_the_output_that_they_show(page, tmp_path):
+    assert (
+        docs.run_python([block.text for block in docs.blocks(text_of(page)) if block.language == "python"], tmp_path)
+        == []
+    )
 
 
 @pytest.mark.parametrize("page", PAGES, **ids)
@@ -57,12 +60,12 @@ def test_settings_are_those_of_the_code(page):
 
 
 @pytest.mark.parametrize("page", PAGES, **ids)
-def test_former_words_are_gone(page):
+def test_former_terms_are_gone(page):
     assert re.search(FORMER, text_of(page)) is None
 
 
 @pytest.mark.parametrize(("name", "most"), MOST_LINES.items())
-def test_a_page_that_is_to_be_short_is(name, most):
+def test_pages_with_a_length_limit_keep_to_it(name, most):
     assert len(text_of(ROOT / name).splitlines()) <= most
 
 
@@ -70,7 +73,7 @@ def test_the_glossary_is_complete():
     assert docs.check_glossary(text_of(GLOSSARY), TERMS) == []
 
 
-def test_the_changelog_leads_somewhere():
+def test_the_changelog_has_valid_links_and_module_names():
     assert docs.check_links(CHANGELOG, text_of(CHANGELOG)) == []
     unreleased = text_of(CHANGELOG).partition("## [Unreleased]")[2].partition("\n## ")[0]
     modules = re.findall(r"^\| `[\w/]+\.py` \| (.+) \|$", unreleased, re.MULTILINE)
@@ -78,7 +81,7 @@ def test_the_changelog_leads_somewhere():
     assert [path for path in new if not (ROOT / path).is_file()] == []
 
 
-def test_counts_are_those_of_the_proof():
+def test_documented_counts_are_those_of_the_proof():
     text = " ".join(text_of(ROOT / "docs" / "proof.md").split())
     assert f"`mutants: {len(MUTANTS)} of {len(MUTANTS)} killed`" in text
     assert len([*verify.NETWORKS, verify.LARGE]) == 13
@@ -92,22 +95,25 @@ def test_every_page_is_linked_from_the_readme():
 
 
 def quick_commands():
-    """Command lines of the documentation that take seconds: listings, helps, and comparisons of two backends."""
-    found = {"mlpbench --help": None}
+    """Documented command lines that take only seconds: listings, helps, and quick comparisons of two backends."""
+    lines_to_run = {"mlpbench --help": None}
     for page in PAGES:
         text = text_of(page)
         spans = re.findall(r"`(mlpbench [^`\n]+)`", docs.prose(text))
         lines = [
-            line for one in docs.blocks(text) if one.language in ("sh", "console") for line in docs.commands(one.text)
+            line
+            for block in docs.blocks(text)
+            if block.language in ("sh", "console")
+            for line in docs.commands(block.text)
         ]
         for line in [*lines, *spans]:
             words = shlex.split(line)
-            own = not docs.OTHERS & set(words)
-            if words[0] == "mlpbench" and own and ("--help" in words or words[1:] == ["backends"]):
-                found[line] = None
-            elif words[:2] == ["mlpbench", "compare"] and own and "--quick" in words and "--network" not in words:
-                found[f"{line} --network 3-3-1"] = None
-    return list(found)
+            known = not docs.OTHERS & set(words)
+            if words[0] == "mlpbench" and known and ("--help" in words or words[1:] == ["backends"]):
+                lines_to_run[line] = None
+            elif words[:2] == ["mlpbench", "compare"] and known and "--quick" in words and "--network" not in words:
+                lines_to_run[f"{line} --network 3-3-1"] = None
+    return list(lines_to_run)
 
 
 @pytest.mark.slow
@@ -126,7 +132,7 @@ def test_there_are_quick_commands():
     assert any(line.startswith("mlpbench compare ") for line in lines)
 
 
-# The checks themselves.
+# Tests of the checks.
 
 
 def page_with(*lines):
@@ -180,7 +186,7 @@ def test_a_wrong_command_line_is_rejected(wrong, reason):
 )
 def test_a_right_command_line_is_accepted(right):
     found = docs.check_shell(right)
-    assert [one for one in found if "there is no forward" not in one] == []
+    assert [error for error in found if "there is no forward" not in error] == []
 
 
 @pytest.mark.parametrize(
@@ -267,5 +273,5 @@ def test_a_wrong_setting_is_rejected(row, reason):
 
 
 @pytest.mark.parametrize("text", ["a stretch of calls", "two crossings", "it ratchets", "mlpbench documents"])
-def test_a_former_word_is_found(text):
+def test_a_former_term_is_found(text):
     assert re.search(FORMER, text)

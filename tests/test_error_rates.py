@@ -1,4 +1,4 @@
-"""The rates at which rules err: on synthetic recordings, and on those that the project keeps."""
+"""The error rates of the rules, on synthetic recordings and on those in results/gate/."""
 
 import json
 from functools import cache
@@ -21,12 +21,12 @@ from bench.records.gate_schema import ErrorRates
 from pairbench import sequential_test
 from tests.helpers import ROOT
 
-KEPT = ROOT / "results" / "gate"
+STORED = ROOT / "results" / "gate"
 CALIBRATION = Calibration(500, (9, 15, 30, 60))
 
 
 def synthetic(seed, count, spread=0.02, noise=0.01):
-    """Rounds whose processes differ by ``spread`` and whose blocks differ by more, with a tail."""
+    """A recording whose processes differ by ``spread``, with skewed noise between the blocks."""
     rng = np.random.default_rng(seed)
     process = rng.normal(0, spread, (count, 3))
     arms = np.concatenate([process, np.repeat(process[:, :1], len(PLANTED), axis=1)], axis=1)
@@ -37,22 +37,22 @@ def synthetic(seed, count, spread=0.02, noise=0.01):
 
 @cache
 def scores_of(name):
-    """Scores of a recording that the project keeps, or of a synthetic one."""
+    """The scores of a stored recording, or of the synthetic one."""
     return error_rates.score_rules(
-        synthetic(3, 480) if name == "synthetic" else recording.read_recording(KEPT / f"{name}.npz"), 120
+        synthetic(3, 480) if name == "synthetic" else recording.read_recording(STORED / f"{name}.npz"), 120
     )
 
 
-def test_a_pair_favours_no_side_where_times_have_a_tail():
+def test_round_changes_are_unbiased_for_skewed_times():
     rng = np.random.default_rng(1)
     pairs = [
         round_change({side: rng.exponential(1, 15) + 1 for side in ("head", "base", "control")}) for _ in range(3000)
     ]
-    changes = [one.change for one in pairs]
+    changes = [pair.change for pair in pairs]
     assert abs(np.mean(changes)) < 3 * stats.sem(changes)
-    # The mean of both bases' times would do so, and this test would see it.
-    favoured = [np.median(np.log(h) - (np.log(b) + np.log(a)) / 2) for h, b, a in rng.exponential(1, (3000, 3, 15)) + 1]
-    assert np.mean(favoured) < -5 * stats.sem(favoured)
+    # With the mean of base and control as the denominator, the change would be biased, and this test would fail.
+    biased = [np.median(np.log(h) - (np.log(b) + np.log(a)) / 2) for h, b, a in rng.exponential(1, (3000, 3, 15)) + 1]
+    assert np.mean(biased) < -5 * stats.sem(biased)
 
 
 def test_rates_have_the_interval_of_clopper_and_pearson():
@@ -65,7 +65,7 @@ def test_rates_have_the_interval_of_clopper_and_pearson():
 
 
 def test_runs_are_disjoint():
-    """Rounds that were used twice would give more runs than there are rounds for."""
+    """No two runs share a round, so the number of runs is bounded by the number of rounds."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
         runs = len(list(error_rates.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
@@ -73,45 +73,49 @@ def test_runs_are_disjoint():
     assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
-def test_the_rules_on_a_recording_whose_truth_is_known():
-    found = {(one.rule, one.planted): one.rates for one in scores_of("synthetic")}
+def test_the_rules_on_a_synthetic_recording():
+    found = {(score.rule, score.planted): score.rates for score in scores_of("synthetic")}
     for rows in ("1 row", "of 24 rows"):
         assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
         assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
         assert found[f"gate, 5%, {rows}", 0.20]["PASS"].count == 0
     assert found["gate, 5%, 1 row", 0.10]["FAIL"].count >= 35
     assert found["gate, 3%, 1 row", 0.05]["FAIL"].count >= 5
-    # Processes that differ by 2 % deceive rules that look at one or two of them.
+    # Rules that use one or two processes err, because processes differ by 2 %.
     assert found["pytest-benchmark min:5%", 0.0]["FAIL"].count > 5
     assert found["pytest-benchmark mean:10%", 0.05]["PASS"].count > 400
     assert found["asv Mann-Whitney, 1.1", 0.05]["PASS"].count > 200
 
 
-def test_a_planted_delay_is_measured_in_its_recording():
-    measured = {one.planted: one.measured for one in scores_of("synthetic")}
+def test_a_planted_delay_is_measured_from_the_recording():
+    measured = {score.planted: score.measured for score in scores_of("synthetic")}
     assert measured[0.0] == 0
     for planted in PLANTED:
         assert measured[planted] == pytest.approx(planted, abs=0.003)
 
 
-def test_a_default_gate_has_the_rows_that_the_rates_are_of():
+def test_the_error_rates_assume_the_number_of_rows_of_a_default_gate():
     core = [name for name, origin in impls.origins().items() if origin == "core"]
     assert len(core) * len(select_cases(default=preparation.DEFAULT)) == error_rates.ROWS
 
 
-def test_a_budget_ends_a_run():
+def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # ten rounds
+    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # enough for ten rounds
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 
 
-def test_a_recording_is_kept_as_it_was(tmp_path):
+def test_a_recording_is_read_back_and_a_damaged_one_is_refused(tmp_path):
     data, path = synthetic(5, 7), tmp_path / "idle.npz"
     recording.write_recording(path, data)
-    kept = recording.read_recording(path)
-    assert_array_equal(kept.seconds, data.seconds, strict=True)
-    assert (kept.settings, kept.calibration, kept.wall_seconds) == (data.settings, CALIBRATION, data.wall_seconds)
+    restored = recording.read_recording(path)
+    assert_array_equal(restored.seconds, data.seconds, strict=True)
+    assert (restored.settings, restored.calibration, restored.wall_seconds) == (
+        data.settings,
+        CALIBRATION,
+        data.wall_seconds,
+    )
     for content, text in (
         (b"", "is not a recording"),
         (b"PK\x03\x04 cut off", "is not a recording"),
@@ -139,7 +143,7 @@ def test_a_recording_is_kept_as_it_was(tmp_path):
         recording.read_recording(tmp_path / "nosuch.npz")
 
 
-def test_the_command_scores_what_is_recorded(tmp_path, capsys):
+def test_the_command_scores_the_recordings(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
     recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
     path = tmp_path / "rates.json"
@@ -154,12 +158,12 @@ def test_the_command_scores_what_is_recorded(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # which is not compiled
+    monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # numpy_plain is not compiled
     monkeypatch.setattr(recording, "PROBE_PROCESSES", 1)
     arguments = ["error-rates", "--results", str(tmp_path)]
     assert main([*arguments, "--rounds", "1", "--loaded"]) == 0
     first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
-    assert main([*arguments, "--rounds", "2", "--loaded"]) == 2  # what is finished is never dropped
+    assert main([*arguments, "--rounds", "2", "--loaded"]) == 2  # a finished recording is never dropped
     assert "holds 1 rounds; --resume adds to them" in capsys.readouterr().err
     assert main([*arguments, "--rounds", "2", "--loaded", "--resume"]) == 0
     both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
@@ -176,14 +180,14 @@ def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     assert "was recorded with other sources" in capsys.readouterr().err
 
 
-def test_the_recordings_that_are_scored_here_are_those_that_are_kept():
-    assert {path.stem for path in KEPT.glob("*.npz")} == {"idle", "loaded"}
+def test_the_tests_cover_every_stored_recording():
+    assert {path.stem for path in STORED.glob("*.npz")} == {"idle", "loaded"}
 
 
 @pytest.mark.parametrize("name", ["idle", "loaded"])
-def test_the_rates_on_the_recordings_that_are_kept(name):
-    """A change of the rule shows here at once."""
-    found = {(one.rule, one.planted): one.rates for one in scores_of(name)}
+def test_the_error_rates_on_the_stored_recordings(name):
+    """Guards against changes of the rule that raise the error rates."""
+    found = {(score.rule, score.planted): score.rates for score in scores_of(name)}
     for rows in ("1 row", "of 24 rows"):
         for threshold in ("3%", "5%"):
             assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
@@ -192,8 +196,8 @@ def test_the_rates_on_the_recordings_that_are_kept(name):
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
-def test_the_planted_delays_took_what_they_were_to_take(name, tolerance):
-    """A delay that is longer than it says flatters the gate."""
-    measured = {one.planted: one.measured for one in scores_of(name)}
+def test_the_planted_delays_were_accurate(name, tolerance):
+    """Longer delays than stated would make the gate look better than it is."""
+    measured = {score.planted: score.measured for score in scores_of(name)}
     for planted in PLANTED:
         assert measured[planted] == pytest.approx(planted, abs=tolerance)

@@ -1,4 +1,4 @@
-"""The example package in docs/: mlpbench finds its backend, proves it right, and rejects sabotaged copies of it."""
+"""The example package in docs/: mlpbench finds its backend, proves it right, and rejects copies with a fault."""
 
 import os
 import shutil
@@ -22,15 +22,19 @@ NAME = "numpy_einsum"
 
 SABOTAGE = {
     "a bias left out": (" + b\n        return inputs, z", "\n        return inputs, z", "forward: "),
-    "a slope left out": (" * DERIVATIVES[self.network.hidden](a)", "", "gradient: "),
-    "an update that climbs": ("W -= descent", "W += descent", "train: new value of W"),
-    "warnings that come through": ("partial(self._quietly, self._write_sample)", "self._write_sample", "contract: "),
+    "a derivative left out": (" * DERIVATIVES[self.network.hidden](a)", "", "gradient: "),
+    "an update in the wrong direction": ("W -= descent", "W += descent", "train: new value of W"),
+    "warnings that are not suppressed": (
+        "partial(self._quietly, self._write_sample)",
+        "self._write_sample",
+        "contract: ",
+    ),
 }
-"""What is replaced by what in a copy, and how the reason that the proof gives begins."""
+"""By name of the fault: the replaced code, its replacement, and the beginning of the reason that the proof gives."""
 
 
 def install(folder, *replacement):
-    """What pip would install, a replacement made: the module, and the metadata that pyproject.toml asks for."""
+    """Write the module and the metadata that pip would install into the folder, with code replaced in the module."""
     source = (EXAMPLE / MODULE).read_text(encoding="utf-8")
     if replacement:
         old, new = replacement
@@ -81,9 +85,9 @@ def test_the_backend_can_be_timed(tmp_path):
     assert f"time of numpy_plain ÷ time of {NAME}" in done.stdout
 
 
-@pytest.mark.skipif(find_spec("setuptools") is None, reason="building a package without isolation takes setuptools")
+@pytest.mark.skipif(find_spec("setuptools") is None, reason="building a package without isolation needs setuptools")
 def test_pip_installs_the_package(tmp_path):
-    source = shutil.copytree(EXAMPLE, tmp_path / "source")  # a build leaves files beside the sources
+    source = shutil.copytree(EXAMPLE, tmp_path / "source")  # because a build writes files next to the sources
     target = tmp_path / "packages"
     options = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
     pip = [sys.executable, "-m", "pip", "install", *options, "--target", target, source]

@@ -1,4 +1,4 @@
-"""The vectorizable exponential of numba_jit beside 40 digits, at the ends of its range, and beyond them."""
+"""The vectorizable exponential of numba_jit against 40 digits, inside and outside its range."""
 
 import re
 
@@ -12,7 +12,7 @@ from impls import _exp
 RANDOM = np.random.default_rng(0)
 DTYPES = (np.float64, np.float32)
 ENDS = {np.float64: (-745.0, 709.7), np.float32: (-103.2, 88.7)}
-"""exp is a denormal number at the one, and still finite at the other."""
+"""By dtype: the ends of the range. exp is denormal at the first, and still finite at the second."""
 
 
 @njit(**_exp.OPTIONS)
@@ -34,13 +34,13 @@ def computed(compute, points, dtype):
     return values
 
 
-def worst(exact, points, values, dtype):
-    """The largest error in units in the last place; those of denormal numbers are all alike."""
+def largest_error(exact, points, values, dtype):
+    """The largest error in units in the last place; for denormal numbers, the unit is the smallest denormal."""
     with mpmath.workdps(40):
-        rights = [exact(mpmath.mpf(float(x))) for x in points]
+        exact_values = [exact(mpmath.mpf(float(x))) for x in points]
         return max(
-            float(abs(mpmath.mpf(float(value)) - right) / float(np.spacing(abs(dtype(right)))))
-            for value, right in zip(values, rights, strict=True)
+            float(abs(mpmath.mpf(float(value)) - exact_value) / float(np.spacing(abs(dtype(exact_value)))))
+            for value, exact_value in zip(values, exact_values, strict=True)
         )
 
 
@@ -48,7 +48,7 @@ def worst(exact, points, values, dtype):
 def test_exp_to_one_ulp(dtype):
     points = np.concatenate([RANDOM.uniform(*ENDS[dtype], 4000), RANDOM.normal(size=2000), [0, *ENDS[dtype]]])
     points = points.astype(dtype)
-    assert worst(mpmath.exp, points, computed(exps, points, dtype), dtype) <= 1
+    assert largest_error(mpmath.exp, points, computed(exps, points, dtype), dtype) <= 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -58,14 +58,14 @@ def test_exp_to_one_ulp_where_it_is_denormal(dtype):
     values = computed(exps, points, dtype)
     assert (values < np.finfo(dtype).tiny).all()
     assert len(set(values)) > 500  # they are not all flushed to zero
-    assert worst(mpmath.exp, points, values, dtype) <= 1
+    assert largest_error(mpmath.exp, points, values, dtype) <= 1
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tanh_to_three_ulp_also_where_it_is_small(dtype):
     small = 10.0 ** RANDOM.uniform(-30, 0, 1000)
     points = np.concatenate([RANDOM.normal(size=3000), RANDOM.uniform(-25, 25, 1000), small, -small]).astype(dtype)
-    assert worst(mpmath.tanh, points, computed(tanhs, points, dtype), dtype) <= 3
+    assert largest_error(mpmath.tanh, points, computed(tanhs, points, dtype), dtype) <= 3
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_tanh_to_three_ulp_also_where_it_is_small(dtype):
 )
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("length", [1, 5, 40])
-def test_beyond_the_ends(compute, points, values, dtype, length):
-    """Alone, where no vector is filled, and many times over."""
+def test_arguments_beyond_the_range(compute, points, values, dtype, length):
+    """With one value, which does not fill a vector, and with several vectors."""
     for point, value in zip(points, values, strict=True):
-        found = computed(compute, np.full(length, point), dtype)
-        np.testing.assert_array_equal(found, np.full(length, value, dtype))
-        np.testing.assert_array_equal(np.signbit(found), np.signbit(np.full(length, value, dtype)))
+        result = computed(compute, np.full(length, point), dtype)
+        np.testing.assert_array_equal(result, np.full(length, value, dtype))
+        np.testing.assert_array_equal(np.signbit(result), np.signbit(np.full(length, value, dtype)))
 
 
 @pytest.mark.parametrize(("dtype", "finite", "overflowing"), [(np.float64, 709.78, 709.79), (np.float32, 88.72, 88.73)])
@@ -93,17 +93,18 @@ def test_exp_overflows_where_it_should(dtype, finite, overflowing):
     assert values[1] == np.inf
 
 
-@pytest.mark.parametrize("found", [_exp.P64, _exp.P32], ids=["float64", "float32"])
-def test_the_coefficients_are_those_of_the_interpolation(found):
+@pytest.mark.parametrize("coefficients", [_exp.P64, _exp.P32], ids=["float64", "float32"])
+def test_the_coefficients_are_those_of_the_interpolation(coefficients):
     with mpmath.workdps(40):
         reach = mpmath.log(2) / 2
-        right = mpmath.chebyfit(lambda r: (mpmath.expm1(r) - r) / r**2 if r else 0.5, [-reach, reach], len(found))
-        assert [type(found[0])(c) for c in right] == list(found)
+        count = len(coefficients)
+        expected = mpmath.chebyfit(lambda r: (mpmath.expm1(r) - r) / r**2 if r else 0.5, [-reach, reach], count)
+        assert [type(coefficients[0])(c) for c in expected] == list(coefficients)
 
 
 @pytest.mark.parametrize("compute", [exps, tanhs])
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_llvm_makes_vectors_of_it(compute, dtype):
+def test_llvm_vectorizes_the_loop(compute, dtype):
     computed(compute, [0.0], dtype)
     kind = "double" if dtype == np.float64 else "float"
     code = compute.inspect_llvm()[next(s for s in compute.signatures if s[0].dtype.name == np.dtype(dtype).name)]

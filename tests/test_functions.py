@@ -1,4 +1,4 @@
-"""The mathematical functions of numba_simd beside 40 digits, and its blocks beside NumPy."""
+"""The mathematical functions of numba_simd against 40 digits, and its blocks against NumPy."""
 
 import mpmath
 import numpy as np
@@ -17,7 +17,7 @@ DTYPES = (np.float64, np.float32)
 
 @njit
 def call(function, argument):
-    """The functions are made to be called by kernels, not by Python."""
+    """Call a function from compiled code, as the kernels do."""
     return function(argument)
 
 
@@ -70,8 +70,8 @@ def test_three_ulp(name, dtype):
 )
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("length", [1, 5, 40])
-def test_the_ends(compute, points, values, dtype, length):
-    """Alone, where no vector is filled, and many times over."""
+def test_arguments_at_the_ends_of_the_range(compute, points, values, dtype, length):
+    """With one value, which does not fill a vector, and with several vectors."""
     for point, value in zip(points, values, strict=True):
         z = np.full(length, point, dtype)
         call(compute, z)
@@ -84,8 +84,8 @@ def test_the_sigmoid_keeps_its_small_tail():
     assert_allclose(z[0], float(mpmath.exp(-700)), rtol=1e-15)
 
 
-def test_the_exponential_less_one_keeps_its_digits():
-    """exp r - 1 = r + r² p(r) to 2 ulp wherever no power of 2 is taken out, also for the smallest r."""
+def test_the_exponential_minus_one_keeps_its_digits():
+    """exp r - 1 is right to 2 ulp for all |r| up to ln 2 / 2, where no power of 2 is factored out."""
     with mpmath.workdps(40):
         reach = mpmath.log(2) / 2
         for r in np.linspace(-float(reach), float(reach), 101):
@@ -103,8 +103,8 @@ NARROW_SOFTMAX = Network((3, 4, 3), "tanh", "softmax", "categorical_cross_entrop
 @pytest.mark.parametrize("network", [WIDE, NARROW, SOFTMAX, NARROW_SOFTMAX], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch", [1, 63, 64, 65, 128, 511, 512, 513, 1100])
-def test_batches_of_any_number_of_blocks(network, dtype, batch):
-    """At the edges of a block, for layers by BLAS and by loops, beside the matrix form."""
+def test_batches_of_any_number_of_blocks_match_the_matrix_form(network, dtype, batch):
+    """At the edges of a block, for layers that BLAS computes and layers that loops compute."""
     parameters = network.random_parameters()
     X, Y = RANDOM.normal(size=(batch, network.n_in)), RANDOM.uniform(size=(batch, network.n_out))
     if network.output == "softmax":
@@ -140,6 +140,6 @@ def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
         assert_allclose(model.forward(X), matrix.forward(X), **near)
 
 
-def test_the_networks_above_are_wide_and_narrow():
+def test_the_networks_above_cover_every_kernel():
     products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
     assert products[1] <= blocks.SMALL < products[0] < blocks.NEAR < 400 * 400

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.gates import BACKENDS, gate, git, left_behind, plant
-from tests.helpers import ROOT, alone_in_pytest
+from tests.helpers import ROOT, environment_without_xdist
 
 pytestmark = pytest.mark.slow
 
 
-def test_nothing_has_changed(repository, capsys):
+def test_equal_sources_do_not_fail(repository, capsys):
     status, rows, document = gate("--markdown", "summary.md")
     out, err = capsys.readouterr()
     assert document.verdict in ("PASS", "INCONCLUSIVE")
@@ -25,22 +25,22 @@ def test_nothing_has_changed(repository, capsys):
     assert document.head.digest == document.base.digest
     assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
     assert "Head and base are the same sources" in " ".join(out.split())
-    assert re_last(out).startswith(f"{document.verdict}: HEAD (")
+    assert last_line(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
-    for one in document.rounds:
-        for times in one.seconds.values():
+    for measured_round in document.rounds:
+        for times in measured_round.seconds.values():
             assert {*times} == {"head", "base", "control"}
             assert len({len(values) for values in times.values()}) == 1
     assert not Path("results", "gate.partial.json").exists()
     assert "results: results/gate-" in err
 
 
-def re_last(text):
+def last_line(text):
     return text.rstrip().splitlines()[-1]
 
 
-def test_one_is_slower_one_is_wrong_one_crashes_one_is_new(repository, capsys):
+def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     plant(repository, "numpy_vectorized", "out *= 1 + 1e-9")
     plant(repository, "python_loops_ndarray", "os.kill(os.getpid(), signal.SIGSEGV)")
@@ -76,7 +76,7 @@ def append(root, backend, line):
     path.write_text(f"{path.read_text()}\n{line}\n")
 
 
-def test_what_cannot_be_imported_fails_and_the_others_stand(repository):
+def test_backends_that_cannot_be_imported_fail_and_others_are_judged(repository):
     append(repository, "numpy_plain", "this is no Python")
     append(repository, "numpy_vectorized", "import os; os._exit(0)")
     append(repository, "python_loops_ndarray", "Model.dtypes = 5")
@@ -94,7 +94,7 @@ def test_what_cannot_be_imported_fails_and_the_others_stand(repository):
     assert rows["python_loops"].rounds >= 6
 
 
-def test_a_head_that_is_all_wrong_fails(repository):
+def test_a_head_whose_backends_are_all_wrong_fails(repository):
     plant(repository, "numpy_plain", "out *= 1 + 1e-9")
     append(repository, "numpy_vectorized", "this is no Python")
     status, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized")
@@ -103,7 +103,7 @@ def test_a_head_that_is_all_wrong_fails(repository):
     assert "SyntaxError" in rows["numpy_vectorized"].reason
 
 
-def test_a_base_that_is_wrong_is_not_compared_with(repository):
+def test_a_wrong_base_makes_the_row_inconclusive(repository):
     source = (repository / "impls" / "numpy_plain.py").read_text()
     plant(repository, "numpy_plain", "out *= 1 + 1e-9")
     git("commit", "--quiet", "--all", "--message", "wrong", cwd=repository)
@@ -115,7 +115,7 @@ def test_a_base_that_is_wrong_is_not_compared_with(repository):
     assert any("The pinned version of numpy changes from none to 1.0" in note for note in document.notes)
 
 
-def test_a_gain_passes_and_is_said(repository, capsys):
+def test_an_improvement_passes_and_is_reported(repository, capsys):
     source = (repository / "impls" / "numpy_plain.py").read_text()
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     git("commit", "--quiet", "--all", "--message", "slow", cwd=repository)
@@ -126,17 +126,17 @@ def test_a_gain_passes_and_is_said(repository, capsys):
     assert "PASS: faster by more than 5.0%" in " ".join(capsys.readouterr().out.split())
 
 
-def test_a_budget_too_small_for_a_verdict(repository):
+def test_a_budget_too_small_for_a_verdict_is_inconclusive(repository):
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
     assert status == 3
     assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 rounds that a verdict needs"
 
 
-def test_in_pytest_a_verdict_is_that_of_its_test(repository):
+def test_in_pytest_a_verdict_decides_its_test(repository):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "-rs", "--benchmark")
     cases = ("-k", "forward-3-3-1-1 and (numpy_plain or numpy_vectorized)", "--benchmark-max-time=0.01")
-    asked = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
+    gate_options = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
     done = subprocess.run(
         [
             sys.executable,
@@ -144,11 +144,11 @@ def test_in_pytest_a_verdict_is_that_of_its_test(repository):
             "pytest",
             *options,
             *cases,
-            *asked,
+            *gate_options,
             "--junitxml=junit.xml",
             ROOT / "tests/test_benchmarks.py",
         ],
-        env={**alone_in_pytest(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
+        env={**environment_without_xdist(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
         capture_output=True,
         text=True,
         check=False,
@@ -159,8 +159,8 @@ def test_in_pytest_a_verdict_is_that_of_its_test(repository):
     )
     assert "numpy_plain" in Path("junit.xml").read_text()
     gates = {
-        one["extra_info"]["backend"]: one["extra_info"]["gate"]
-        for one in json.loads(Path("pytest.json").read_text())["benchmarks"]
+        benchmark["extra_info"]["backend"]: benchmark["extra_info"]["gate"]
+        for benchmark in json.loads(Path("pytest.json").read_text())["benchmarks"]
     }
     assert gates["numpy_plain"]["verdict"] == "FAIL"
     assert gates["numpy_vectorized"]["verdict"] in ("PASS", "INCONCLUSIVE")

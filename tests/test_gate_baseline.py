@@ -1,4 +1,4 @@
-"""``baseline`` and ``gate --baseline``: sessions recorded, judged by, moved, and read from a revision."""
+"""``baseline`` and ``gate --baseline``: recording, judging, accepting gains, reading from a revision."""
 
 import json
 import math
@@ -49,7 +49,7 @@ def session(speedup=9.0, seconds=5e-6, reference=45e-6):
 
 
 def history(count, factor=1.0, reference=1.0):
-    """Sessions in which the backend was so many times as fast as now, and its reference took so many times as long."""
+    """Sessions with the backend ``factor`` times as fast as now, and the reference ``reference`` times as slow."""
     noise = np.exp(np.random.default_rng(1).normal(0, 0.01, (count, 3)))
     return [session(9 * factor * reference * a, 5e-6 / factor * b, 45e-6 * reference * c) for a, b, c in noise.tolist()]
 
@@ -58,9 +58,11 @@ ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
 HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0), {}, ())
 
 
-def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None):
-    """The row that judges a session by others; ``again`` is what is measured where it is suspected."""
-    second = again if isinstance(again, MeasuredSession) else MeasuredSession(again or now or session(), {})
+def judged(monkeypatch, sessions, now=None, confirmation=None, moves=(), failures=None):
+    """The verdict on session ``now`` by recorded sessions. A suspected row is measured again in ``confirmation``."""
+    second = confirmation
+    if not isinstance(confirmation, MeasuredSession):
+        second = MeasuredSession(confirmation or now or session(), {})
     monkeypatch.setattr(baseline_verdict, "measure_session", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
     first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
@@ -69,30 +71,35 @@ def judged(monkeypatch, sessions, now=None, again=None, moves=(), failures=None)
     return found
 
 
-def test_a_backend_that_was_faster_is_a_regression_if_it_shows_again(monkeypatch):
+def test_a_slowdown_is_a_regression_if_a_second_session_confirms_it(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2))
     assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
+<<<<<<< HEAD
     row = judged(monkeypatch, history(12, factor=1.2), again=session(9 * 1.2, 5e-6 / 1.2))
     assert (row.verdict, row.reason) == ("PASS", "a suspected regression was not confirmed")
+=======
+    row = judged(monkeypatch, history(12, factor=1.2), confirmation=session(9 * 1.2, 5e-6 / 1.2))
+    assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
+>>>>>>> prose-d
     row = judged(monkeypatch, history(9, factor=1.2))
     assert (row.verdict, row.reason) == ("INCONCLUSIVE", "only 9 of the 10 sessions that a verdict needs")
 
 
-def test_a_reference_that_became_faster_is_no_regression(monkeypatch):
+def test_a_faster_reference_is_no_regression_of_the_backend(monkeypatch):
     row = judged(monkeypatch, history(12, reference=1.2))
     assert (row.verdict, row.changed_times) == ("INCONCLUSIVE", ["reference"])
     assert "because the reference became faster" in row.reason
 
 
-def test_what_fails_has_no_time(monkeypatch):
+def test_a_failed_row_has_no_time(monkeypatch):
     row = judged(
         monkeypatch, history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"}
     )
     assert (row.verdict, row.reason, row.head_seconds) == ("FAIL", "the head fails: wrong", None)
 
 
-def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothing(monkeypatch):
+def test_rows_of_an_interrupted_session_are_inconclusive(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
@@ -100,21 +107,21 @@ def test_what_was_measured_before_an_interruption_is_reported_and_decides_nothin
     row = judged(monkeypatch, history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
     assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
     row = judged(
-        monkeypatch, history(12, factor=1.2), again=MeasuredSession(session(), {}, 1)
-    )  # while it was suspected
+        monkeypatch, history(12, factor=1.2), confirmation=MeasuredSession(session(), {}, 1)
+    )  # interrupted during the confirmation
     assert row.verdict == "INCONCLUSIVE"
 
 
-def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
+def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
     reference = ROW.of("python_loops").key
     seconds = {KEY: {"head": [4e-6, 5e-6, 6e-6]}, reference: {"head": [44e-6, 45e-6, 46e-6]}}
     answers = iter([rounds.RoundResult(seconds=seconds), KeyboardInterrupt()])
 
     def measure(*_):
-        one = next(answers)
-        if isinstance(one, BaseException):
-            raise one
-        return one
+        answer = next(answers)
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
 
     monkeypatch.setattr(rounds, "measure_round", measure)
     plans = {
@@ -126,7 +133,7 @@ def test_an_interrupted_session_holds_what_was_measured(monkeypatch):
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
 
-def test_a_library_that_differs_is_named(repository, capsys):
+def test_a_note_names_the_library_whose_version_differs(repository, capsys):
     Path("results").mkdir()
     assert run("baseline", "record") == 0
     path = Path("results/baseline.json")
@@ -134,13 +141,13 @@ def test_a_library_that_differs_is_named(repository, capsys):
     older = own.model_copy(update={"machine": {**own.machine, "numpy": "1.0"}})
     other = own.model_copy(update={"machine": {**older.machine, "cpu": "another", "blas": None}})
     files.write(path, Baseline(buckets=[other, older]))
-    _, _, document = answer(path)
+    _, _, document = gate_row(path)
     numpy = machine.library_version("numpy")
     line = f"The baseline has 1 sessions of a machine that differs in numpy (1.0 there, {numpy} here)."
     assert line in document.notes
 
 
-def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypatch):
+def test_an_accepted_gain_applies_to_the_next_session(monkeypatch):
     row = judged(monkeypatch, history(12, factor=0.8))
     assert row.verdict == "PASS"
     (factor,) = baseline.certain_gains([row], [KEY]).values()
@@ -148,7 +155,7 @@ def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypa
     row = judged(monkeypatch, history(12, factor=0.8), moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)])
     assert row.change.estimate == pytest.approx(1, abs=1e-9)
     assert baseline.certain_gains([row], [KEY]) == {}
-    lost = session(9 * 0.8, 5e-6 / 0.8)  # what was gained is lost again
+    lost = session(9 * 0.8, 5e-6 / 0.8)  # the accepted gain is lost
     row = judged(
         monkeypatch, history(12, factor=0.8), now=lost, moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)]
     )
@@ -156,7 +163,7 @@ def test_a_gain_moves_the_baseline_and_the_next_session_is_judged_by_it(monkeypa
     assert baseline.certain_gains([judged(monkeypatch, history(5, factor=0.5))], [KEY]) == {}
 
 
-def answer(path, *arguments):
+def gate_row(path, *arguments):
     status = run("gate", "--baseline", str(path), "--json", "gate.json", *arguments)
     document = files.read(Path("gate.json"), Gate)
     (row,) = document.rows
@@ -164,15 +171,15 @@ def answer(path, *arguments):
 
 
 def with_history(path, count, factor):
-    """The file with sessions in which the backend was so many times as fast as in the one that it holds."""
+    """Replace the file's sessions by ``count`` sessions with the backend ``factor`` times as fast as in the first."""
     known = files.read(path, Baseline)
     row = known.buckets[0].sessions[0].rows[KEY]
     noise = np.exp(np.random.default_rng(1).normal(0, 0.01, count)).tolist()
-    sessions = [session(row.speedup * factor * one, row.seconds / factor, row.reference_seconds) for one in noise]
+    sessions = [session(row.speedup * factor * error, row.seconds / factor, row.reference_seconds) for error in noise]
     files.write(path, Baseline(buckets=[known.buckets[0].model_copy(update={"sessions": sessions})]))
 
 
-def test_sessions_are_recorded_and_judged_by(repository, capsys):
+def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     path = Path("results/baseline.json")
     path.parent.mkdir()
     assert run("baseline", "record", "--json", "recorded.json") == 0
@@ -182,11 +189,16 @@ def test_sessions_are_recorded_and_judged_by(repository, capsys):
     (own,) = files.read(path, Baseline).buckets
     assert len(own.sessions) == 1
     assert own.machine["cpu"] == machine.describe()["cpu"]
+<<<<<<< HEAD
     status, row, document = answer(path)
     assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "only 1 of the 10 sessions that a verdict needs")
+=======
+    status, row, document = gate_row(path)
+    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "1 of the 10 sessions that a verdict takes")
+>>>>>>> prose-d
     assert any("mlpbench baseline record --baseline" in note for note in document.notes)
     with_history(path, 12, factor=0.5)
-    _, _, document = answer(path)
+    _, _, document = gate_row(path)
     assert any("mlpbench baseline accept" in note for note in document.notes)
     assert run("baseline", "accept", "--baseline", str(path), "--json", "accepted.json") == 0
     (gain,) = files.read(Path("accepted.json"), BaselineAcceptance).rows
@@ -203,8 +215,8 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     with_history(path, 12, factor=2)
     git("add", "baseline.json", cwd=repository)
     git("commit", "--quiet", "--message", "baseline", cwd=repository)
-    with_history(path, 12, factor=0.5)  # an edit that makes it easy
-    status, row, _ = answer(path, "--baseline-from", "HEAD")
+    with_history(path, 12, factor=0.5)  # an edit under which every head would pass
+    status, row, _ = gate_row(path, "--baseline-from", "HEAD")
     assert (status, row.verdict) == (1, "FAIL")
     path.write_text("{}")
     git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
@@ -217,11 +229,11 @@ def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):
     assert run("baseline", "record") == 0
     before = Path("results/baseline.json").read_bytes()
     plant(repository, "numpy_plain", "out *= 1 + 1e-9")
-    status, row, _ = answer(Path("results/baseline.json"))
+    status, row, _ = gate_row(Path("results/baseline.json"))
     assert (status, row.verdict, row.head_seconds) == (1, "FAIL", None)
     assert row.reason.startswith("the head fails: output")
     assert run("baseline", "record") == 2
-    assert "nothing is recorded, for numpy_plain" in capsys.readouterr().err
+    assert "nothing is recorded, because rows failed: numpy_plain" in capsys.readouterr().err
     assert Path("results/baseline.json").read_bytes() == before
 
 
@@ -240,7 +252,7 @@ def test_a_baseline_is_shown(repository, capsys):
     assert "another machine, 11 sessions: another" in out
     document = files.read(Path("shown.json"), BaselineSummary)
     (row,) = document.rows
-    known = np.log([one.rows[KEY].speedup for one in own.sessions])
+    known = np.log([recorded.rows[KEY].speedup for recorded in own.sessions])
     assert (row.row, row.sessions, row.accepted) == (KEY, 11, 1)
     assert row.speedup.estimate == pytest.approx(np.exp(known.mean()))
     half = 2.228139 * known.std(ddof=1) * math.sqrt(1 + 1 / 11)  # the 97.5 % quantile of 10 degrees of freedom
@@ -248,25 +260,25 @@ def test_a_baseline_is_shown(repository, capsys):
 
 
 @pytest.mark.parametrize("change", [{"speedup": 0.0}, {"speedup": 1e308}, {"seconds": -1.0}])
-def test_a_session_that_cannot_be_is_refused(tmp_path, change):
+def test_a_session_with_impossible_figures_is_refused(tmp_path, change):
     row = {"speedup": 1.0, "seconds": 1.0, "reference_seconds": 1.0}
-    one = {"started": "", "head": "", "digest": "", "rows": {KEY: {**row, **change}}}
+    recorded = {"started": "", "head": "", "digest": "", "rows": {KEY: {**row, **change}}}
     path = tmp_path / "b.json"
-    document = {"schema": "mlpbench.baseline/1", "buckets": [{"machine": {}, "sessions": [one], "moves": []}]}
+    document = {"schema": "mlpbench.baseline/1", "buckets": [{"machine": {}, "sessions": [recorded], "moves": []}]}
     path.write_text(json.dumps(document))
     with pytest.raises(files.RecordError, match="is not a valid"):
         files.read(path, Baseline)
 
 
-def test_moves_count_for_the_sessions_before_them():
-    rows = [
+def test_accepted_gains_apply_to_earlier_sessions():
+    recorded = [
         Session(started="", head="", digest="", rows={KEY: SessionRow(speedup=s, seconds=1, reference_seconds=s)})
         for s in (2.0, 4.0)
     ]
-    known = baseline.add_session(Baseline(buckets=[]), {"cpu": "a"}, rows[0])
+    known = baseline.add_session(Baseline(buckets=[]), {"cpu": "a"}, recorded[0])
     known = baseline.accept_gains(known, {"cpu": "a"}, {KEY: 2.0})
-    known = baseline.add_session(known, {"cpu": "a"}, rows[1])
+    known = baseline.add_session(known, {"cpu": "a"}, recorded[1])
     own = baseline.find_bucket(known, {"cpu": "a"})
     assert baseline.speedups(own, KEY) == pytest.approx([math.log(4), math.log(4)])
     assert baseline.find_bucket(known, {"cpu": "b"}).sessions == []
-    assert len(baseline.add_session(known, {"cpu": "b"}, rows[0]).buckets) == 2
+    assert len(baseline.add_session(known, {"cpu": "b"}, recorded[0]).buckets) == 2

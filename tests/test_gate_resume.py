@@ -1,4 +1,4 @@
-"""A gate that is interrupted or killed reports, leaves nothing behind, and is gone on with."""
+"""A gate that is interrupted or killed leaves nothing behind and can be resumed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.gates import QUICK, gate, left_behind, start
 pytestmark = pytest.mark.slow
 
 
-def test_an_interrupted_gate_reports_and_goes_on(repository):
+def test_an_interrupted_gate_reports_and_can_be_resumed(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%", "--json", "gate.json")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -32,37 +32,37 @@ def test_an_interrupted_gate_reports_and_goes_on(repository):
     assert "the measurement was interrupted" in document.rows[0].reason
     assert out.rstrip().splitlines()[-1].startswith("INCONCLUSIVE: ")
     assert left_behind() == []
-    kept = files.read(Path("results", "gate.partial.json"), GateState)
+    checkpoint = files.read(Path("results", "gate.partial.json"), GateState)
     _, _, document = gate("--backend", "numpy_plain", "--threshold", "0.01%", "--resume", "--budget", "0.1")
-    assert document.rounds == kept.rounds
-    assert document.started == kept.started
+    assert document.rounds == checkpoint.rounds
+    assert document.started == checkpoint.started
 
 
 KILLS = int(os.environ.get("MLPBENCH_KILLS", "2"))
 
 
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
-    """Killed at random moments; MLPBENCH_KILLS says how many."""
+    """The gate is killed at random times, MLPBENCH_KILLS times."""
     chance = random.Random(os.getpid())
     arguments = ("--backend", "numpy_plain", "--budget", "4", "--json", "gate.json", "--markdown", "gate.md")
     begun = time.monotonic()
     start(*arguments).communicate()
-    takes = time.monotonic() - begun
+    duration = time.monotonic() - begun
     for _ in range(KILLS):
         process = start(*arguments)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(chance.uniform(0, takes))
-        with suppress(ProcessLookupError):  # it may be over
+            process.wait(chance.uniform(0, duration))
+        with suppress(ProcessLookupError):  # the process may have ended
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         assert all(files.read(path, Gate).rows for path in [*Path("results").glob("gate-*.json"), Path("gate.json")])
-        kept = Path("results", "gate.partial.json")
-        had = len(files.read(kept, GateState).rounds) if kept.exists() else 0
+        checkpoint = Path("results", "gate.partial.json")
+        finished = len(files.read(checkpoint, GateState).rounds) if checkpoint.exists() else 0
         resumed = start(*arguments, "--resume")
-        said = resumed.communicate()
-        assert resumed.returncode in (0, 3), said
+        output = resumed.communicate()
+        assert resumed.returncode in (0, 3), output
         document = files.read(Path("gate.json"), Gate)
-        assert len(document.rounds) >= max(1, had)
+        assert len(document.rounds) >= max(1, finished)
         assert document.rows[0].verdict in ("PASS", "INCONCLUSIVE")
         assert left_behind() == []
         assert not [*Path(".mlpbench", "gate").glob(".*")]
@@ -71,7 +71,7 @@ def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
     assert len(worktrees.stdout.splitlines()) == 1
 
 
-def test_a_resumed_gate_must_be_the_same(repository, capsys):
+def test_a_resumed_gate_must_have_the_same_settings(repository, capsys):
     process = start("--backend", "numpy_plain", "--threshold", "0.01%", "--budget", "60")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
@@ -84,7 +84,7 @@ def test_a_resumed_gate_must_be_the_same(repository, capsys):
     assert "gate.partial.json: it was written with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
 
 
-def test_resume_without_an_unfinished_gate_begins_one_and_says_so(repository, capsys):
+def test_resume_without_an_unfinished_gate_begins_anew(repository, capsys):
     Path("results").mkdir()
     status, rows, _ = gate("--backend", "numpy_plain", "--resume")
     assert status in (0, 3)
@@ -96,10 +96,10 @@ TIMES = {"head": [1e-6], "base": [1e-6], "control": [1e-6]}
 
 
 def state_with(times):
-    """An unfinished gate whose one set has these times."""
-    one = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
-    known = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
-    return json.dumps({**known, "rounds": [one]})
+    """The checkpoint of a gate with one round, which has these times."""
+    measured_round = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
+    fields = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
+    return json.dumps({**fields, "rounds": [measured_round]})
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def state_with(times):
         state_with({"head": [1e-6], "base": [1e-6]}),
     ],
 )
-def test_what_was_left_and_is_damaged_is_not_gone_on_with(repository, capsys, content):
+def test_a_damaged_checkpoint_is_not_resumed(repository, capsys, content):
     Path("results").mkdir()
     Path("results", "gate.partial.json").write_text(content)
     assert main(["gate", *QUICK, "--resume"]) == 2

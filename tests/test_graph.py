@@ -89,7 +89,7 @@ def test_gradients_are_the_central_differences(build, values):
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_categorical_cross_entropy(reduction):
-    """By formula: its gradient holds for rows that sum to 1, and moving one target breaks that."""
+    """Against the formula: central differences would break the rule that targets sum to 1."""
     y, z = inputs(ONE_HOT, draw(4, 3))
     loss = CategoricalCrossEntropy(y, z, reduction)
     run(loss)
@@ -137,7 +137,7 @@ def test_a_second_pass_does_not_add_to_the_first():
     assert (x.gradient, y.gradient) == (4, 3)
 
 
-def test_of_several_results_the_last_is_differentiated():
+def test_the_last_of_several_results_is_differentiated():
     x, y = inputs(3.0, 4.0)
     product, total = Mul(x, y), Add(x, Input("z", 1.0))
     order = topological_sort(product, total)
@@ -150,7 +150,7 @@ def test_of_several_results_the_last_is_differentiated():
 
 
 def test_a_large_argument_overflows_nowhere():
-    """Warnings are errors here."""
+    """pytest turns warnings into errors."""
     (z,) = inputs([-1000.0, -700.0, 0.0, 1000.0])
     assert_allclose(forward(topological_sort(Sigmoid(z))), [0, np.exp(-700), 0.5, 1], rtol=1e-15)
     run(BinaryCrossEntropy(Input("y", [0.0, 0.0, 1.0, 1.0]), z))
@@ -179,7 +179,7 @@ def test_integers_become_floats_and_float32_stays():
 
 @st.composite
 def graphs(draw_one):
-    """Nodes of a random graph, each a sum of earlier ones, some of them twice."""
+    """Nodes of a random graph. Each is a sum of earlier nodes, which may occur twice."""
     nodes = [Input("x0", 1.0)]
     for index in range(1, draw_one(st.integers(2, 12))):
         chosen = draw_one(st.lists(st.sampled_from(nodes), max_size=4))
@@ -202,9 +202,9 @@ def test_the_order_and_the_derivatives_are_those_of_networkx(nodes):
     assert all(place[source] < place[node] for source, node in edges.edges() if node in place)
     forward(order)
     backward(order)
-    for node in order[:-1]:  # a sum's derivative by a node is the number of ways from that node to it
-        ways = networkx.adjacency_matrix(edges, order).toarray()
-        total = np.linalg.inv(np.eye(len(order)) - ways)[place[node], place[result]]
+    for node in order[:-1]:  # the derivative of a sum with respect to a node is the number of paths between them
+        paths = networkx.adjacency_matrix(edges, order).toarray()
+        total = np.linalg.inv(np.eye(len(order)) - paths)[place[node], place[result]]
         assert node.gradient == pytest.approx(total)
 
 
@@ -221,7 +221,7 @@ def test_a_cycle_is_named():
         topological_sort(beyond)
 
 
-def test_of_a_long_cycle_some_nodes_are_named():
+def test_the_error_for_a_long_cycle_names_some_nodes():
     nodes = [Input("x", 1.0)]
     for index in range(20_000):
         nodes.append(Sigmoid(nodes[-1], name=f"s{index}"))
@@ -289,7 +289,7 @@ def test_values_are_real_numbers(value):
 
 
 def test_the_check_of_several_consumers_can_fail(monkeypatch):
-    """A backward pass that keeps the last consumer alone fails the tests above."""
+    """A backward pass that ignores all consumers except the last fails the tests above."""
 
     def forgetful(order):
         for node in order:
@@ -307,7 +307,7 @@ def test_the_check_of_several_consumers_can_fail(monkeypatch):
 
 
 def test_the_backend_has_its_gradient_from_the_nodes(monkeypatch):
-    """With the derivative of one node doubled, the gradient of the layer before it doubles, and that behind stays."""
+    """Doubling the derivative of a node doubles the gradient of the layer before it, but not of the layer after it."""
     network = Network((3, 4, 2))
     model = graph.Model(network, network.random_parameters(), np.dtype(np.float64))
     X, Y = draw(5, 3), draw(5, 2)

@@ -1,4 +1,4 @@
-"""The order of the arms, how often each is timed, and that exactly this is done."""
+"""Interleaving: the order of the arms, the number of samples of each, and the calls that are made."""
 
 import gc
 import time
@@ -38,7 +38,7 @@ def test_orders_differ_from_square_to_square():
 
 
 @given(st.integers(1, 40), st.data())
-def test_a_slow_arm_takes_part_as_often_as_planned_and_evenly(total, data):
+def test_a_slow_arm_is_timed_in_evenly_spaced_blocks(total, data):
     count = data.draw(st.integers(1, total))
     present = [block for block in range(total) if interleave.takes_part(block, count, total)]
     assert len(present) == count
@@ -57,7 +57,7 @@ def test_plans_fill_a_sample_and_keep_to_the_budget(seconds):
         assert plan.blocks == 1 or plan.blocks * plan.loops * duration <= TINY.seconds_per_arm
 
 
-def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
+def test_every_planned_call_is_made_without_garbage_collection():
     calls = []
 
     def function(argument):
@@ -70,7 +70,7 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
     ]
     samples = interleave.time_interleaved(plans, Random(0))
     assert gc.isenabled()
-    # a is looped, so called once more before each sample; b is not.
+    # Arm a has several calls per sample, so one more call precedes each sample. Arm b has one.
     assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
     assert [sample.block for sample in samples[arms[0]]] == [0, 1, 2, 3]
     assert [sample.block for sample in samples[arms[1]]] == [1, 3]
@@ -78,11 +78,11 @@ def test_every_call_is_made_and_the_garbage_collector_rests_meanwhile():
 
 
 def test_a_sample_gives_the_time_of_one_call():
-    # A lower limit only: how much later a sleep ends is the system's affair.
+    # There is no upper limit, because a sleep may last longer than requested.
     assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
 
 
-def test_an_estimate_leaves_the_first_call_out():
+def test_an_estimate_ignores_the_first_call():
     waits = iter([0.5])
     assert timer.estimate_seconds(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
 

@@ -13,7 +13,7 @@ from tests.helpers import python
 
 
 def with_threads(code, **variables):
-    """The outcome of a fresh interpreter whose environment has none of the thread variables but these."""
+    """Run code in a fresh interpreter that has only the given ones of the thread variables."""
     clean = {name: value for name, value in os.environ.items() if name not in threads.VARIABLES}
     return python("-c", code, env=clean | variables)
 
@@ -28,7 +28,7 @@ def test_the_machine_is_described_in_json():
     assert described["blas"]
 
 
-def test_times_of_two_machines_are_compared_if_what_they_depend_on_is_the_same():
+def test_machines_with_equal_cpu_and_libraries_share_a_bucket():
     described = machine.describe()
     bucket = machine.bucket(described)
     assert machine.bucket({**described, "memory_bytes": 1, "system": "Linux 7"}) == bucket
@@ -43,7 +43,7 @@ def test_an_unknown_library_has_no_version():
     assert machine.library_version("no-such-distribution") is None
 
 
-def test_conditions_are_those_since_the_start(monkeypatch):
+def test_conditions_are_counted_from_the_start(monkeypatch):
     now = {"wall": 100.0, "steal": 7.0, "switches": 40}
 
     class Times:
@@ -57,10 +57,13 @@ def test_conditions_are_those_since_the_start(monkeypatch):
     now.update(wall=110.0, steal=7.5, switches=43)
     conditions = meter.read()
     assert (conditions.wall_seconds, conditions.steal_seconds, conditions.involuntary_switches) == (10.0, 0.5, 3)
-    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (10.0, 3)  # reading changes nothing
+    assert (meter.read().wall_seconds, meter.read().involuntary_switches) == (
+        10.0,
+        3,
+    )  # a second reading gives the same
 
 
-def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
+def test_cpu_time_of_other_processes_excludes_our_own(monkeypatch):
     clock = {"now": 100.0, "all": 50.0, "own": 10.0}
 
     class Times:
@@ -70,13 +73,15 @@ def test_what_others_do_is_told_from_what_is_done_here(monkeypatch):
     monkeypatch.setattr("psutil.cpu_times", Times)
     monkeypatch.setattr("os.times", lambda: os.times_result((clock["own"] / 2, 1.0, clock["own"] / 2, 3.0, 4.0)))
     meter = machine.Meter.start()
-    clock.update(now=110.0, all=65.0, own=12.0)  # in 10 s 15 of CPU time, of which 2 here and in children
+    clock.update(
+        now=110.0, all=65.0, own=12.0
+    )  # 15 s of CPU time in 10 s, of which 2 s in this process and its children
     assert meter.read().other_cpus == pytest.approx(1.3)
 
 
-def test_another_process_that_is_busy_is_noticed():
+def test_a_busy_other_process_is_measured():
     burn = "import time\nwhile time.process_time() < 1: pass"
-    process = subprocess.Popen([sys.executable, "-c", burn])  # it is ours only when it has been waited for
+    process = subprocess.Popen([sys.executable, "-c", burn])  # its CPU time counts as ours only after wait()
     meter = machine.Meter.start()
     while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
         time.sleep(0.01)
@@ -85,12 +90,12 @@ def test_another_process_that_is_busy_is_noticed():
     assert conditions.other_cpus * conditions.wall_seconds > 0.8
 
 
-def test_a_system_that_does_not_say_is_no_error(monkeypatch):
-    def silent(*_):
+def test_unavailable_system_figures_are_none(monkeypatch):
+    def unavailable(*_):
         raise NotImplementedError
 
-    monkeypatch.setattr("psutil.cpu_freq", silent)
-    monkeypatch.setattr("psutil.Process.num_ctx_switches", silent)
+    monkeypatch.setattr("psutil.cpu_freq", unavailable)
+    monkeypatch.setattr("psutil.Process.num_ctx_switches", unavailable)
     conditions = machine.Meter.start().read()
     assert conditions.cpu_mhz is None
     assert conditions.involuntary_switches is None
@@ -110,7 +115,7 @@ def test_thread_variables_come_too_late_after_numpy():
     assert "must be set before NumPy is imported" in done.stderr.splitlines()[-1]
 
 
-def test_thread_variables_that_are_right_already_are_never_too_late():
+def test_thread_variables_that_are_already_right_are_not_too_late():
     done = with_threads(
         "import numpy; from pairbench import threads; threads.limit_own_threads()", **threads.thread_environment({})
     )
@@ -119,7 +124,7 @@ def test_thread_variables_that_are_right_already_are_never_too_late():
 
 def test_numba_with_more_threads_is_noticed():
     if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one CPU alone")
+        pytest.skip("needs two CPUs")
     done = with_threads(
         "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
@@ -133,23 +138,23 @@ def test_a_library_with_fewer_threads_is_noticed():
     assert "threads instead of 2" in done.stderr.splitlines()[-1]
 
 
-def test_the_cpus_to_use_are_those_of_the_system():
+def test_usable_cpus_are_those_of_the_affinity():
     assert machine.cpus_usable() == len(os.sched_getaffinity(0))
 
 
-def test_cpus_are_counted_where_the_system_does_not_say_which(monkeypatch):
+def test_cpus_are_counted_if_the_affinity_is_unknown(monkeypatch):
     monkeypatch.delattr("psutil.Process.cpu_affinity")
     monkeypatch.setattr("psutil.cpu_count", lambda: 6)
     assert machine.cpus_usable() == 6
 
 
-def test_the_childs_environment_has_the_count_and_threads_that_rest_soon():
+def test_a_childs_environment_has_the_thread_count_and_short_spinning():
     one, two = threads.thread_environment({}), threads.thread_environment({"OMP_NUM_THREADS": "8"}, 2)
     assert {two[name] for name in threads.VARIABLES} == {"2"}
     assert two.keys() - one.keys() == threads.SPIN_BRIEFLY.keys()
 
 
-def test_the_childs_environment_keeps_the_rest():
+def test_a_childs_environment_keeps_other_variables():
     environment = threads.thread_environment({"HOME": "x", "OMP_NUM_THREADS": "8"})
     assert environment["HOME"] == "x"
     assert {environment[name] for name in threads.VARIABLES} == {"1"}

@@ -1,4 +1,4 @@
-"""What a model promises beside its arithmetic: copies, interruptions, limits."""
+"""Behaviour of models other than their results: copying, interruption, size limits, warnings and error messages."""
 
 import copy
 import pickle
@@ -15,13 +15,13 @@ Y = np.linspace(0.1, 0.9, 8).reshape(4, 2)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_a_model_is_not_copied_by_halves(backend, copied):
+def test_a_model_cannot_be_copied_or_pickled(backend, copied):
     model = backend.build(NETWORK, NETWORK.random_parameters())
     with pytest.raises(TypeError, match="can be neither copied nor pickled; build another from its parameters"):
         copied(model)
 
 
-def test_an_interrupted_training_leaves_one_model_and_not_two(monkeypatch):
+def test_an_interrupted_training_leaves_a_consistent_model(monkeypatch):
     model = impls.load("numpy_vectorized").build(NETWORK, NETWORK.random_parameters())
     calls = []
 

@@ -1,4 +1,4 @@
-"""Numba's cache: a damaged or missing folder costs a compilation, never the run."""
+"""Numba's cache: with damaged files or without a folder, the function is compiled again and the run succeeds."""
 
 import os
 import subprocess
@@ -36,8 +36,8 @@ def run(folder, cache):
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    """A module and a cache that holds its function; every test leaves them so."""
+def filled_cache(tmp_path_factory):
+    """A folder with a module, and a cache with its compiled function. Every test must leave both intact."""
     folder = tmp_path_factory.mktemp("module")
     (folder / "doubling.py").write_text(MODULE)
     cache = folder / "cache"
@@ -49,8 +49,8 @@ def filled(tmp_path_factory):
 @pytest.mark.slow
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "foreign"])
-def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):
-    folder, cache = filled
+def test_a_damaged_cache_file_is_recompiled_and_replaced(filled_cache, suffix, damage):
+    folder, cache = filled_cache
     for file in cache.rglob(f"*{suffix}"):
         content = bytearray(file.read_bytes())
         if damage == "flipped":
@@ -60,8 +60,8 @@ def test_a_damaged_file_is_compiled_anew_and_mended(filled, suffix, damage):
     assert run(folder, cache) == "loaded"
 
 
-def test_a_changed_source_is_compiled_anew_though_its_time_is_the_same(filled):
-    folder, cache = filled
+def test_a_changed_source_with_the_same_modification_time_is_recompiled(filled_cache):
+    folder, cache = filled_cache
     source = folder / "doubling.py"
     times = source.stat()
     source.write_text(MODULE.replace("2 * x", "x + x"))
@@ -71,7 +71,7 @@ def test_a_changed_source_is_compiled_anew_though_its_time_is_the_same(filled):
     assert run(folder, cache) == "compiled"
 
 
-def test_a_cache_folder_that_cannot_be_made_is_done_without(filled):
-    folder, _ = filled
+def test_without_a_cache_folder_the_function_is_compiled(filled_cache):
+    folder, _ = filled_cache
     (folder / "file").write_text("in the way")
     assert run(folder, folder / "file" / "cache") == "compiled"

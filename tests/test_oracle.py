@@ -1,4 +1,4 @@
-"""The oracle against arithmetic that it does not do itself: fractions, numerical differentiation, closed forms."""
+"""The oracle against other arithmetic: fractions, numerical differentiation and closed forms."""
 
 from fractions import Fraction
 
@@ -56,15 +56,15 @@ def test_every_derivative_against_central_differences(network):
     for entry in oracle.entries():
         losses = []
         for sign in (1, -1):
-            moved = [(W, list(b)) for W, b in oracle.parameters()]
-            W, b = moved[entry.layer]
+            changed = [(W, list(b)) for W, b in oracle.parameters()]
+            W, b = changed[entry.layer]
             if entry.i is None:
                 b[entry.j] += sign * step
             else:
                 W[entry.i][entry.j] += sign * step
-            losses.append(Oracle(network, moved).trace(x).loss(y))
-        slope = (losses[0] - losses[1]) / (2 * step)
-        assert abs(trace.derivative(y, entry) - slope) < 1e-25
+            losses.append(Oracle(network, changed).trace(x).loss(y))
+        quotient = (losses[0] - losses[1]) / (2 * step)
+        assert abs(trace.derivative(y, entry) - quotient) < 1e-25
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=IDS)
@@ -91,18 +91,18 @@ def test_tails_and_large_logits():
     assert trace.loss([1.0]) == mp.log1p(mp.exp(-1000))
 
 
-def test_slope_of_relu_at_zero_is_zero():
+def test_derivative_of_relu_at_zero_is_zero():
     network = Network((1, 1, 1), "relu", "identity")
     oracle = Oracle(network, [(np.zeros((1, 1)), np.zeros(1)), (np.ones((1, 1)), np.zeros(1))])
     assert oracle.trace([1.0]).derivative([1.0], Entry(0, 0, 0)) == 0
 
 
-def test_descent_lowers_the_loss_by_rate_times_squared_slope():
+def test_descent_lowers_the_loss_by_rate_times_squared_gradient():
     network = Network((2, 2, 1))
     oracle = Oracle(network, network.random_parameters())
     X, Y, rate = [[0.5, -1.0], [1.0, 0.25]], [[0.3], [0.9]], mp.mpf(10) ** -20
-    before, moved = oracle.descended(X, Y, rate, rate, mean=False)
-    after, _ = moved.descended(X, Y, rate, rate, mean=False)
+    before, updated = oracle.descended(X, Y, rate, rate, mean=False)
+    after, _ = updated.descended(X, Y, rate, rate, mean=False)
     traces = [oracle.trace(x) for x in X]
     square = mp.fsum(
         mp.fsum(t.derivative(y, entry) for t, y in zip(traces, Y, strict=True)) ** 2 for entry in oracle.entries()

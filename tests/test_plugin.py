@@ -1,4 +1,4 @@
-"""The pytest plugin, in pytest runs of its own."""
+"""The pytest plugin, tested in child processes with pytest."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from importlib.util import find_spec
 import pytest
 
 from pairbench import threads
-from tests.helpers import ROOT, alone_in_pytest, python
+from tests.helpers import ROOT, environment_without_xdist, python
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
@@ -28,8 +28,8 @@ def test_case(benchmark, record_property):
 
 
 def pytest_run(*arguments, cwd):
-    """Outcome of pytest with the plugin, and nothing configured but that."""
-    environment = alone_in_pytest() | {"PYTHONPATH": str(ROOT)}
+    """Run pytest with the plugin and without any other configuration, and return the completed process."""
+    environment = environment_without_xdist() | {"PYTHONPATH": str(ROOT)}
     return python("-m", "pytest", *OPTIONS, f"--rootdir={cwd}", *arguments, cwd=cwd, env=environment)
 
 
@@ -51,7 +51,7 @@ def sample(tmp_path):
         (("--benchmark", "-k", "ordinary"), None, None),
     ],
 )
-def test_what_runs(sample, options, ordinary, case):
+def test_which_tests_run_for_each_option(sample, options, ordinary, case):
     done = pytest_run(sample, *options, *QUICKLY, cwd=sample.parent)
     outcomes = dict(re.findall(r"::(\w+) (PASSED|SKIPPED|FAILED)", done.stdout))
     assert (outcomes.get("test_ordinary"), outcomes.get("test_case")) == (ordinary, case), done.stdout
@@ -77,7 +77,7 @@ def test_a_failed_case_has_no_speedup(sample):
     assert "speedups over" not in done.stdout
 
 
-def test_columns_groups_saving_and_comparing_go_on_working(sample):
+def test_columns_groups_saving_and_comparing_still_work(sample):
     options = ("--benchmark", *QUICKLY, "--benchmark-columns=min,rounds", "--benchmark-group-by=func")
     first = pytest_run(sample, *options, "--benchmark-autosave", "--benchmark-json=out.json", cwd=sample.parent)
     assert first.returncode == 0, first.stdout
@@ -91,7 +91,7 @@ def test_columns_groups_saving_and_comparing_go_on_working(sample):
 
 
 @pytest.mark.skipif(find_spec("pygal") is None, reason="pytest-benchmark draws with pygal")
-def test_histograms_go_on_working(sample):
+def test_histograms_still_work(sample):
     done = pytest_run(sample, "--benchmark", *QUICKLY, "--benchmark-histogram=plot", cwd=sample.parent)
     assert done.returncode == 0, done.stdout
     assert list(sample.parent.glob("plot*.svg"))

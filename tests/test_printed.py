@@ -1,4 +1,4 @@
-"""Printed digits beside values."""
+"""Comparison of computed values with printed digits."""
 
 import math
 
@@ -22,7 +22,7 @@ def test_a_value_reproduces_its_own_digits_and_no_others(value, digits):
 
 @given(ORDINARY, st.integers(1, 12))
 def test_powers_of_ten(value, digits):
-    assume(abs(value) > 1e-300)  # below, a value has not these digits
+    assume(abs(value) > 1e-300)  # a denormal number does not have that many digits
     assert reproduces(value, f"{value:.{digits}e}")
     assert not reproduces(value * (1 + 10 ** (1 - digits)), f"{value:.{digits}e}")
 
@@ -61,11 +61,11 @@ def test_exact_digits_are_all_digits(value):
         (0.375, "0.38", "rounded", True),
     ],
 )
-def test_forms(value, printed, form, same):
+def test_reproduction_of_every_form(value, printed, form, same):
     assert reproduces(value, printed, form) is same
 
 
-def test_what_is_shown():
+def test_shown_digits():
     assert shown(0.83545566, "0.8354", "truncated") == "0.8354"
     assert shown([0.83545566, 0.5], "0.8354 0.5") == "0.8354557 0.5"
     assert shown([87.34353, 90.5424, 88], "86", "below all") == "87.3435 to 90.5424"

@@ -1,4 +1,4 @@
-"""Random networks, parameters and inputs, mild and extreme: every backend is within its bound."""
+"""Random networks, parameters and inputs, mild and extreme: the results of every backend are within their bounds."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from impls import Network
 from impls._network import HIDDEN, OUTPUTS
 from tests.conftest import CORE
 
-# Hypothesis writes out the arrays of an example that fails.
+# Hypothesis prints the arrays of a failing example.
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 
 BACKENDS = [impls.load(name) for name in CORE]
 PAIRS = [(output, loss) for loss, outputs in OUTPUTS.items() for output in outputs]
 
-# Deadlines measure the clock, and the shrinker would call the oracle hundreds of times.
+# No deadline, because a busy machine is slow. No shrinking, because it would compute hundreds of exact results.
 common = settings(
     deadline=None,
     max_examples=100,
@@ -49,7 +49,7 @@ def problems(draw, dtypes=("float64", "float32")):
     dtype = draw(st.sampled_from(dtypes))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     batch = draw(st.one_of(st.integers(1, 6), st.integers(1, 50)))
-    # Powers of ten for every layer's weights: products of them stay within the range of the dtype, and so do squares.
+    # A power of ten scales each layer's weights; their products and squares stay within the range of the dtype.
     span = (125 if dtype == "float64" else 8) // len(network.shapes)
     mild = st.floats(-1, 1)
     powers = draw(
@@ -112,7 +112,7 @@ def test_a_batch_is_the_sum_of_its_samples_and_the_same_from_every_backend(probl
     X, Y, n = problem.X, problem.Y, len(problem.X)
     analysis, pairs = Analysis(problem.network, problem.dtype), exact_pairs(problem.parameters)
     forward = analysis.forward(pairs, exact(X))
-    # Both sides of a comparison may be off by the bound.
+    # Both sides of a comparison may have an error of up to the bound.
     allowed = 2 * flat_bounded(analysis.gradient(pairs, forward, exact(Y))).error
     results = {}
     for name, model in models(problem):
@@ -132,9 +132,9 @@ def laid_out(draw, array):
     """The same values in another layout: order, strides, direction, writeability."""
     array = np.array(array, order=draw(st.sampled_from("CF")))
     for axis in range(array.ndim):
-        if draw(st.booleans()):  # backwards in memory
+        if draw(st.booleans()):  # reversed in memory
             array = np.flip(np.flip(array, axis).copy(order="K"), axis)
-        if draw(st.booleans()):  # every other element of something wider
+        if draw(st.booleans()):  # every other element of a larger array
             wide = np.full([2 * n if a == axis else n for a, n in enumerate(array.shape)], np.nan)
             view = wide[tuple(slice(None, None, 2 if a == axis else 1) for a in range(array.ndim))]
             view[...] = array
@@ -152,14 +152,14 @@ def test_the_layout_of_an_array_does_not_matter(data):
     x = data.draw(laid_out(problem.X[0]))
     analysis, pairs = Analysis(problem.network, problem.dtype), exact_pairs(problem.parameters)
     outputs = analysis.forward(pairs, exact(problem.X)).outputs
-    slopes = flat_bounded(analysis.gradient(pairs, analysis.forward(pairs, exact(problem.X)), exact(problem.Y)))
+    gradient = flat_bounded(analysis.gradient(pairs, analysis.forward(pairs, exact(problem.X)), exact(problem.Y)))
     for backend in BACKENDS:
         model = backend.build(problem.network, parameters)
-        # Where an array lies in memory may change the order of a sum, so equal means twice the bound.
+        # The layout may change the order of a sum, so two results may differ by twice the bound.
         for computed, bounded in (
             (model.forward(x), outputs[0]),
             (model.forward(X), outputs),
-            (flat(model.gradient(X, Y, reduction="sum")[1]), slopes),
+            (flat(model.gradient(X, Y, reduction="sum")[1]), gradient),
         ):
             assert (np.abs(computed - bounded.value) <= 2 * bounded.error).all(), backend.name
         np.testing.assert_array_equal(flat(model.parameters()), flat(problem.parameters))

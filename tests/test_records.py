@@ -34,21 +34,21 @@ def a_run(*rows):
 
 
 RUN = a_run(row())
-NAMED_IN_THE_DESIGN = {
+REQUIRED_FIELDS = {
     *("backend", "layer_sizes", "hidden", "output", "loss", "operation", "batch", "dtype"),
     *("seconds", "speedup", "ulps", "ok"),
 }
 
 
 @given(st.floats(1e-12, 1e9), st.one_of(st.none(), st.floats(0, 1e300)))
-def test_what_is_stored_is_read_back(tmp_path_factory, seconds, ulps):
+def test_a_stored_document_is_read_back(tmp_path_factory, seconds, ulps):
     folder = tmp_path_factory.mktemp("results")
     run = a_run(row(seconds=seconds, ulps=ulps))
     path = files.store(folder, run)
     assert files.read(path, schema.Run) == run
 
 
-def test_latest_names_the_last_and_both_stay(tmp_path):
+def test_latest_json_names_the_last_of_two_kept_files(tmp_path):
     first, second = files.store(tmp_path, RUN), files.store(tmp_path, RUN)
     latest = json.loads((tmp_path / "latest.json").read_text())
     assert latest == {"schema": "mlpbench.latest/1", "file": second.name}
@@ -56,11 +56,11 @@ def test_latest_names_the_last_and_both_stay(tmp_path):
     assert re.fullmatch(r"run-\d{8}T\d{6}Z-[0-9a-f]{6}\.json", first.name)
 
 
-def test_a_timing_row_has_what_the_design_names():
+def test_a_timing_row_has_the_required_fields():
     document = json.loads(files.dumps(RUN))
     assert next(iter(document)) == "schema"
     assert document["schema"] == "mlpbench.run/2"
-    assert document["rows"][0].keys() >= NAMED_IN_THE_DESIGN
+    assert document["rows"][0].keys() >= REQUIRED_FIELDS
     assert set(document["rows"][0]["speedup"]) == {"estimate", "low", "high"}
 
 
@@ -98,7 +98,7 @@ def changed(**changes):
         (changed(extra=1), "extra: Extra inputs are not permitted"),
     ],
 )
-def test_a_corrupt_or_foreign_file_is_named_with_what_is_wrong(tmp_path, content, text):
+def test_the_error_names_a_corrupt_or_foreign_file_and_the_reason(tmp_path, content, text):
     path = tmp_path / "file.json"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(RecordError) as caught:
@@ -138,16 +138,16 @@ def test_an_interrupt_while_writing_leaves_nothing(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_killed_process_was_writing_goes_and_what_is_being_written_stays(tmp_path):
+def test_unfinished_files_of_killed_processes_are_removed(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    left = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
+    stale = tmp_path / f"{files.UNFINISHED}{ended.pid}-abc"
     (tmp_path / f"{files.UNFINISHED}{'9' * 30}-abc").touch()
     others = [tmp_path / f"{files.UNFINISHED}{os.getpid()}-abc", tmp_path / f"{files.UNFINISHED}x-abc"]
-    for path in (left, *others):
+    for path in (stale, *others):
         path.touch()
     files.remove_unfinished(tmp_path)
-    assert not left.exists()
+    assert not stale.exists()
     assert all(path.exists() for path in others)
     files.remove_unfinished(tmp_path / "nosuch")
 
@@ -165,7 +165,7 @@ def test_the_results_folder_is_made(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"schema": "mlpbench.latest/1"}', files.dumps(RUN)])
-def test_a_latest_that_is_not_ours_is_refused(tmp_path, content):
+def test_a_foreign_latest_json_is_refused(tmp_path, content):
     latest = tmp_path / "latest.json"
     latest.write_text(content)
     with pytest.raises(RecordError, match=re.escape(str(latest))):
@@ -173,7 +173,7 @@ def test_a_latest_that_is_not_ours_is_refused(tmp_path, content):
     assert latest.read_text() == content
 
 
-def test_a_results_folder_that_cannot_be_is_refused(tmp_path):
+def test_a_results_folder_that_cannot_be_created_is_refused(tmp_path):
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "results"):
         with pytest.raises(RecordError, match="cannot make the folder"):
@@ -189,14 +189,14 @@ def test_a_folder_without_permission_is_refused(tmp_path, monkeypatch):
         files.check_folder(tmp_path)
 
 
-def test_a_destination_may_be_new_or_ours(tmp_path):
+def test_a_destination_may_be_new_or_a_document_of_the_same_kind(tmp_path):
     files.check_destination(tmp_path / "new.json", schema.Run)
     files.write(tmp_path / "old.json", RUN)
     files.check_destination(tmp_path / "old.json", schema.Run)
     files.check_destination(Path("new.json"), schema.Run)
 
 
-def test_a_destination_that_is_something_else_is_refused(tmp_path):
+def test_a_destination_that_is_no_document_is_refused(tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("mine")
     for path, text in (

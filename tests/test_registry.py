@@ -9,12 +9,12 @@ from tests.third_party import install
 
 
 @pytest.fixture(autouse=True)
-def unknown(monkeypatch):
-    """Nobody has imported their module."""
+def not_imported(monkeypatch):
+    """The third party's module is not imported yet."""
     monkeypatch.delitem(sys.modules, "theirs_module", raising=False)
 
 
-def test_names_begin_with_the_story():
+def test_names_begin_with_the_core_backends_in_table_order():
     names = impls.names()
     assert names[:4] == ["python_loops", "numpy_vectorized", "numba_jit", "numba_simd"]
     assert {"python_loops_ndarray", "numpy_plain", "numba_plain"} <= set(names)
@@ -82,5 +82,5 @@ def test_only_a_missing_optional_library_counts_as_not_installed(tmp_path, monke
     assert "theirs" in impls.names()
 
 
-def test_a_missing_library_of_the_core_is_no_extra():
+def test_a_missing_library_of_the_core_names_no_extra():
     assert _registry._missing_extra("no_such_library", "mlpbench") is None

@@ -1,4 +1,4 @@
-"""A round of processes, and how much of each row it times."""
+"""A round of processes, and the number of samples that it takes of each row."""
 
 from random import Random
 
@@ -34,24 +34,24 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
 
 
-def test_what_the_budget_does_not_hold_is_timed_less():
+def test_rows_beyond_the_budget_get_fewer_blocks():
     quick, slow = with_effort(2.5 * 9, 0.5)
     assert (quick.blocks, slow.blocks) == (comparison.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
     assert (quick.blocks, slow.blocks) == (comparison.MIN_BLOCKS, 1)
 
 
-@pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system holds no process to a CPU")
+@pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system cannot pin a process to a CPU")
 def test_a_round_stays_on_one_cpu_and_rounds_use_all():
-    mine, used = set(psutil.Process().cpu_affinity()), set()
+    usable, used = set(psutil.Process().cpu_affinity()), set()
     for seed in range(4):
         with rounds.open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
             sides.pin_to_one_cpu("", Random(seed))
-            held = {
+            pinned = {
                 tuple(child.cpu_affinity()) for child in psutil.Process().children() if rounds.MODULE in child.cmdline()
             }
-        (cpus,) = held
+        (cpus,) = pinned
         assert len(cpus) == 1
         used.update(cpus)
-    assert used <= mine
-    assert len(used) >= min(2, len(mine))
+    assert used <= usable
+    assert len(used) >= min(2, len(usable))

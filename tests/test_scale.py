@@ -1,4 +1,4 @@
-"""What ``scale`` computes from times: predictions, crossings, and which points are timed."""
+"""The computations of ``scale``: predicted times, crossovers, and the choice of the points that are timed."""
 
 import math
 from dataclasses import replace
@@ -35,32 +35,32 @@ def exactly(ratio):
 
 @given(POSITIVE, POWERS, SIZES, st.integers(4097, 10**6))
 def test_a_power_law_is_predicted(seconds, power, sizes, size):
-    timed = [(one, seconds * one**power) for one in sizes]
+    timed = [(timed_size, seconds * timed_size**power) for timed_size in sizes]
     assert extrapolate_seconds(timed, size, 1) == pytest.approx(seconds * size**power, rel=1e-6)
 
 
 def test_predictions_by_hand():
     assert extrapolate_seconds([], 4, 2) is None
-    assert extrapolate_seconds([(1, 0.5)], 2, 2) == 2  # one pair: as the multiplications grow
+    assert extrapolate_seconds([(1, 0.5)], 2, 2) == 2  # one timed size: in proportion to the multiplications
     assert extrapolate_seconds([(1, 5.0), (2, 0.5), (4, 1.0)], 16, 2) == pytest.approx(
         4
-    )  # the first pair no longer counts
-    assert extrapolate_seconds([(1, 0.3), (2, 0.2)], 4, 2) == 0.2  # never shorter than before
+    )  # the last two timed sizes count
+    assert extrapolate_seconds([(1, 0.3), (2, 0.2)], 4, 2) == 0.2  # never below the last timed size
 
 
 @given(POSITIVE, POWERS, POSITIVE, POWERS, SIZES)
-def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
+def test_the_crossover_of_two_power_laws_is_exact(a, p, b, q, sizes):
     ratios = [a * size**p / (b * size**q) for size in sizes]
     found, ties = crossovers.find_crossovers(
         [(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)]
     )
     sides = [(ratio > 1.02) - (ratio < 1 / 1.02) for ratio in ratios]
     if {1, -1} <= set(sides):
-        (crossing,) = found
-        assert crossing.at == pytest.approx((b / a) ** (1 / (p - q)), rel=1e-6)
-        assert crossing.low == crossing.at == crossing.high
-        assert crossing.rises == (p > q)
-        assert crossing.left < crossing.at < crossing.right
+        (crossover,) = found
+        assert crossover.at == pytest.approx((b / a) ** (1 / (p - q)), rel=1e-6)
+        assert crossover.low == crossover.at == crossover.high
+        assert crossover.rises == (p > q)
+        assert crossover.left < crossover.at < crossover.right
         assert not ties
     else:
         assert not found
@@ -68,30 +68,31 @@ def test_the_crossing_of_two_power_laws_is_found_exactly(a, p, b, q, sizes):
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(1, 3)), max_size=10))
-def test_every_crossing_lies_between_its_points_and_within_its_interval(drawn):
+def test_every_crossover_lies_between_its_points_and_in_its_interval(drawn):
     given_points = [(2.0**k, Interval(ratio, ratio / wide, ratio * wide)) for k, (ratio, wide) in enumerate(drawn)]
     found, ties = crossovers.find_crossovers(given_points)
-    for one in found:
-        assert one.left <= one.low <= one.at <= one.high <= one.right
-    for one, other in pairwise(found):
-        assert one.right <= other.left
-        assert one.rises != other.rises
+    for crossover in found:
+        assert crossover.left <= crossover.low <= crossover.at <= crossover.high <= crossover.right
+    for first, second in pairwise(found):
+        assert first.right <= second.left
+        assert first.rises != second.rises
     for tie in ties:
         assert tie.left <= tie.right
         assert tie.within >= 1
-        assert not any(one.left < tie.left < one.right for one in found)
+        assert not any(crossover.left < tie.left < crossover.right for crossover in found)
 
 
-def test_crossings_by_hand():
-    # Straight from 1/4 at 4 to 4 at 16: 1 at 8; the low end goes from 1/8 to 2, the high end from 1/2 to 8.
-    (crossing,), ties = crossovers.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
-    assert crossing.at == pytest.approx(8)
-    assert crossing.low == pytest.approx(4 * 4 ** (1 / 4))
-    assert crossing.high == pytest.approx(4 * 4 ** (3 / 4))
-    assert (crossing.left, crossing.right, crossing.rises, ties) == (4, 16, True, [])
+def test_a_crossover_computed_by_hand():
+    # In logarithms, the ratio is linear from 1/4 at 4 to 4 at 16, so it is 1 at 8. The low end of its interval goes
+    # from 1/8 to 2, and the high end from 1/2 to 8.
+    (crossover,), ties = crossovers.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
+    assert crossover.at == pytest.approx(8)
+    assert crossover.low == pytest.approx(4 * 4 ** (1 / 4))
+    assert crossover.high == pytest.approx(4 * 4 ** (3 / 4))
+    assert (crossover.left, crossover.right, crossover.rises, ties) == (4, 16, True, [])
 
 
-def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
+def test_undecided_ratios_are_a_tie_and_no_crossover():
     ratios = [Interval(2, 1.9, 2.1), Interval(1.1, 0.9, 1.3), Interval(0.9, 0.8, 1.2), Interval(2, 1.9, 2.1)]
     found, (tie,) = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
     assert not found
@@ -99,22 +100,22 @@ def test_what_is_not_told_apart_is_a_tie_and_no_crossing():
     assert tie.within == pytest.approx(1.3)
 
 
-def test_a_crossing_takes_in_what_is_not_told_apart_beside_it():
+def test_a_crossover_spans_the_undecided_points_beside_it():
     ratios = [exactly(0.5), Interval(1.05, 0.9, 1.2), Interval(0.95, 0.8, 1.1), exactly(2)]
-    (crossing,), ties = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
-    assert (crossing.left, crossing.right, ties) == (1, 8, [])
-    assert 2 < crossing.at < 4  # the one in the middle of three
-    assert 1 < crossing.low < 2
-    assert 4 < crossing.high < 8
+    (crossover,), ties = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
+    assert (crossover.left, crossover.right, ties) == (1, 8, [])
+    assert 2 < crossover.at < 4  # the middle one of the three places where the ratio is 1
+    assert 1 < crossover.low < 2
+    assert 4 < crossover.high < 8
 
 
-def test_times_that_differ_by_less_than_the_method_sees_are_a_tie():
+def test_times_that_differ_by_less_than_the_margin_are_a_tie():
     found, (tie,) = crossovers.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
     assert not found
     assert tie.within == pytest.approx(1 / 0.99)
 
 
-def test_one_process_alone_tells_nothing_apart():
+def test_one_process_alone_gives_no_crossover():
     found, (tie,) = crossovers.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
     assert not found
     assert math.isinf(tie.within)
@@ -133,16 +134,20 @@ def test_one_dimension_grows_at_a_time_from_the_base():
                 "batch": case.batch != 1,
             }
             assert [name for name, differs in changed.items() if differs] in ([], [dimension.name])
-    assert [(one.values[0], one.values[-1]) for one in points.DIMENSIONS] == [(1, 1024), (1, 16), (1, 4096)]
+    assert [(dimension.values[0], dimension.values[-1]) for dimension in points.DIMENSIONS] == [
+        (1, 1024),
+        (1, 16),
+        (1, 4096),
+    ]
     assert len(points.all_cases()) == len(set(points.all_cases())) == 2 + 11 + 8 + 13 - 2
 
 
-def test_a_backend_that_compiles_for_every_shape_is_timed_at_a_few():
-    jit, plain = impls.load("numpy_vectorized"), impls.load("numpy_plain")
-    shaped = replace(jit, model=type("Shaped", (jit.model,), {"compiles_shapes": True}))
+def test_a_backend_that_compiles_for_every_shape_is_timed_at_few_sizes():
+    vectorized, plain = impls.load("numpy_vectorized"), impls.load("numpy_plain")
+    shaped = replace(vectorized, model=type("Shaped", (vectorized.model,), {"compiles_shapes": True}))
     width = points.DIMENSIONS[0]
     timed = [value for value in width.values if shaped in points.at(width.case(value), [shaped, plain])]
-    # The base is the first value of the batch.
+    # 32 is timed because it is the base, which is also the first batch size.
     assert timed == [1, 8, 32, 64, 512]
     assert all(plain in points.at(case, [shaped, plain]) for case in points.all_cases())
 
@@ -162,7 +167,7 @@ LAWS = {"python_loops": 1e-6, "numpy_plain": 1e-8}
 
 
 def simulated(monkeypatch, laws):
-    """Measuring as if a call took a law's seconds for each multiplication; returns the groups that are measured."""
+    """Simulate times: ``laws`` gives a backend's seconds per multiplication. Returns the list of measured groups."""
     groups = []
 
     def measure(given, effort, seed, progress, compiling=()):
@@ -181,21 +186,26 @@ def seconds(arm, laws):
     return laws[arm.backend] * arm.case.batch * sum(n_in * n_out for n_in, n_out in arm.case.network.shapes)
 
 
-def test_what_would_take_over_a_second_is_not_run(monkeypatch):
+def test_calls_predicted_over_one_second_are_not_run(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
-    kept = []
+    saved = []
     backends = [impls.load(name) for name in LAWS]
-    done = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), kept.append)
-    assert kept[-1] == done
+    done = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append)
+    assert saved[-1] == done
     slowest = {name: max(seconds(arm, LAWS) for group in groups for arm in group if arm.name == name) for name in LAWS}
     assert slowest["python_loops"] == pytest.approx(2048 * 256 * 1e-6)  # at batch 512 it would be 1.05 s
     assert slowest["numpy_plain"] == pytest.approx(2048 * 4096 * 1e-8)
-    left_out = {(one.layer_sizes[0], one.batch): one.predicted_seconds for one in done.not_run}
-    assert left_out == pytest.approx(
+    not_run = {(row.layer_sizes[0], row.batch): row.predicted_seconds for row in done.not_run}
+    assert not_run == pytest.approx(
         {(1024, 1): 2.097152} | {(32, batch): 2048 * batch * 1e-6 for batch in (512, 1024, 2048, 4096)}
     )
+<<<<<<< HEAD
     rows = {(one.dimension, one.value, one.arm): one for one in ScaleResult(done, list(LAWS)).scale_rows()}
     assert rows["width", 1024, "python_loops"].reason == "not run: a call would take too long"
+=======
+    rows = {(row.dimension, row.value, row.arm): row for row in ScaleResult(done, list(LAWS)).scale_rows()}
+    assert rows["width", 1024, "python_loops"].reason == "not run: it would take too long"
+>>>>>>> prose-d
     assert rows["width", 1024, "python_loops"].ok
     assert rows["width", 1024, "numpy_plain"].speedup is None
     assert rows["width", 512, "numpy_plain"].speedup.estimate == pytest.approx(100)
@@ -212,14 +222,14 @@ def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
     assert first[points.DIMENSIONS[0].case(2)] == "numpy_plain"
 
 
-def test_a_state_is_gone_on_with(monkeypatch):
+def test_growth_resumes_from_a_saved_state(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
-    backends, kept = [impls.load(name) for name in LAWS], []
-    whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), kept.append)
+    backends, saved = [impls.load(name) for name in LAWS], []
+    whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append)
     groups.clear()
-    resumed = growth.measure_growth(kept[4], backends, growth.EFFORT, NoProgress(), lambda state: None)
+    resumed = growth.measure_growth(saved[4], backends, growth.EFFORT, NoProgress(), lambda state: None)
     assert (resumed.rows, resumed.not_run) == (whole.rows, whole.not_run)
-    before = {one.case for one in kept[4].rows}
+    before = {row.case for row in saved[4].rows}
     assert before.isdisjoint(group[0].case for group in groups)
     assert len(before) + len(groups) == len(points.all_cases())
 
@@ -246,17 +256,17 @@ def test_ratios_are_paired_within_blocks_and_processes():
     rows.append(row(**case.fields(), backend="numba_simd", arm="numba_simd", ok=False, seconds=None))
     processes = [
         process(
-            samples(case, "python_loops", {1: 2.0 * mood, 3: 4.0 * mood}),
-            samples(case, "numpy_plain", {0: 9.0, 1: 1.0 * mood, 2: 9.0, 3: 2.0 * mood}),
+            samples(case, "python_loops", {1: 2.0 * slowdown, 3: 4.0 * slowdown}),
+            samples(case, "numpy_plain", {0: 9.0, 1: 1.0 * slowdown, 2: 9.0, 3: 2.0 * slowdown}),
             samples(case, "numba_simd", {1: 1.0}),
         )
-        for mood in (1, 5)
+        for slowdown in (1, 5)
     ]
     outcome = ScaleResult(a_state(rows, processes=processes), names)
     ratio = outcome.samples.ratio((case, "python_loops"), (case, "numpy_plain"))
     assert (ratio.estimate, ratio.low, ratio.high) == pytest.approx((2, 2, 2))
-    assert outcome.samples.ratio((case, "python_loops"), (case, "numba_simd")) is None  # it failed
-    found = {one.arm: one for one in outcome.scale_rows()}
+    assert outcome.samples.ratio((case, "python_loops"), (case, "numba_simd")) is None  # numba_simd failed
+    found = {scale_row.arm: scale_row for scale_row in outcome.scale_rows()}
     assert found["numpy_plain"].speedup.estimate == pytest.approx(2)
     assert (found["numpy_plain"].dimension, found["numpy_plain"].value) == ("width", 4)
     assert found["numba_simd"].speedup is None
@@ -270,23 +280,23 @@ def test_crossovers_and_break_even_of_a_whole_run():
         case = width.case(value)
         rows += [row(**case.fields(), backend=name, arm=name) for name in laws]
         processes += [process(*(samples(case, name, {0: law(value)}) for name, law in laws.items()))] * 2
-    payback = points.break_even_cases()[0]
+    break_even_case = points.break_even_cases()[0]
     rows += [
-        row(**payback.fields(), backend="python_loops", arm="python_loops", seconds=3e-6),
-        row(**payback.fields(), backend="numba_simd", arm="numba_simd", seconds=1e-6),
+        row(**break_even_case.fields(), backend="python_loops", arm="python_loops", seconds=3e-6),
+        row(**break_even_case.fields(), backend="numba_simd", arm="numba_simd", seconds=1e-6),
     ]
     compiled = schema.CompileRow(backend="numba_simd", network="3-3-1", cold_seconds=2.0, cached_seconds=0.5)
     outcome = ScaleResult(a_state(rows, compiled=[compiled], processes=processes), list(laws))
-    (crossing,), ties = outcome.crossover_rows()
-    assert (crossing.faster_below, crossing.faster_above) == ("python_loops", "numpy_plain")
-    assert crossing.at == pytest.approx(6)
-    assert (crossing.dimension, crossing.left, crossing.right, ties) == ("width", 4, 8, [])
-    (paid,) = outcome.break_even_rows()
-    assert (paid.cold_calls, paid.cached_calls) == (1_000_000, 250_000)
+    (crossover,), ties = outcome.crossover_rows()
+    assert (crossover.faster_below, crossover.faster_above) == ("python_loops", "numpy_plain")
+    assert crossover.at == pytest.approx(6)
+    assert (crossover.dimension, crossover.left, crossover.right, ties) == ("width", 4, 8, [])
+    (break_even,) = outcome.break_even_rows()
+    assert (break_even.cold_calls, break_even.cached_calls) == (1_000_000, 250_000)
 
 
-def test_findings_in_words():
-    crossing = schema.CrossoverRow(
+def test_findings_as_text():
+    crossover = schema.CrossoverRow(
         dimension="width",
         faster_below="python_loops",
         faster_above="numpy_plain",
@@ -309,7 +319,7 @@ def test_findings_in_words():
         options={},
         effort={},
         rows=[],
-        crossovers=[crossing],
+        crossovers=[crossover],
         ties=ties,
         break_even=[],
         processes=[],
@@ -317,13 +327,13 @@ def test_findings_in_words():
     lines = [str(line) for line in scale_tables.findings(document)]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
-    assert any("told apart" in line for line in lines)
-    nothing = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
-    assert "none: no backend overtakes another" in nothing
-    assert not any("told apart" in line for line in nothing)
+    assert "no difference detected" in lines
+    without = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
+    assert "none: no backend overtakes another" in without
+    assert not any("no difference detected" in line for line in without)
 
 
-def test_settings_hold_what_the_times_depend_on():
+def test_settings_depend_on_backends_and_effort():
     backends = [impls.load("numpy_plain")]
     assert scale_settings(backends, growth.EFFORT) == scale_settings(backends, growth.EFFORT)
     assert scale_settings(backends, growth.EFFORT) != scale_settings([], growth.EFFORT)

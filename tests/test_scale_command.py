@@ -1,4 +1,4 @@
-"""The command ``scale``: its answer, its statuses, and a run that is killed and goes on."""
+"""The command ``scale``: its output, its exit statuses, and resuming after a kill."""
 
 import json
 import os
@@ -59,13 +59,13 @@ def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
     assert main([*arguments, "--json", "scale.json", "--pictures", "drawn"]) == 0
     out, err = capsys.readouterr()
     assert max(map(len, out.splitlines())) <= 80
-    assert "width; depth 2, 1 sample: time of a call" in out
+    assert "width; depth 2, 1 sample: time per call" in out
     assert re.search(r"^ +32 +[\d.]+ µs +[\d.]+ µs +[\d.]+ (ns|µs)", out, re.MULTILINE)
     assert "crossovers" in out
     assert re.search(
         r"^compiling +100-100-50-10 +[\d.]+ (s|ms|µs) +[\d.]+ (s|ms|µs) +[\d,]+ +[\d,]+", out, re.MULTILINE
     )
-    assert "A/A arm" in out
+    assert "A/A control" in out
     assert "mlpbench: 3-3-1, 100-100-50-10, width 1, depth 1, width 32" in err
     document = files.read(Path("scale.json"), schema.Scale)
     assert all(row.ok and row.seconds and row.speedup for row in document.rows)
@@ -85,18 +85,18 @@ def test_json_on_standard_output_stands_alone(capsys):
     assert {row["backend"] for row in document["rows"]} == {"python_loops"}
 
 
-def test_a_backend_that_lies_gets_no_time(capsys, third_party):
-    third_party("liar", OFF)
-    assert main(["scale", "--backend", "liar", "--json", "scale.json"]) == 1
+def test_a_wrong_backend_is_not_timed(capsys, third_party):
+    third_party("wrong", OFF)
+    assert main(["scale", "--backend", "wrong", "--json", "scale.json"]) == 1
     out, _ = capsys.readouterr()
-    assert re.search(r"^liar got no time at .*: output.* is .*, not ", out, re.MULTILINE)
-    rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "liar"]
+    assert re.search(r"^wrong failed at .*: output.* is .*, not ", out, re.MULTILINE)
+    rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "wrong"]
     assert len(rows) == 3 + 2 + 2 + 2
     assert all(row.seconds is None and row.speedup is None for row in rows)
     assert {row.reason for row in rows if row.ok} == {"not run: the backend failed at an earlier point"}
 
 
-def test_a_run_that_is_killed_goes_on_where_it_was():
+def test_a_killed_run_resumes_from_its_checkpoint():
     chance = random.Random(os.getpid())
     finished = []
     for tries in range(20):
@@ -110,13 +110,13 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
             break
         assert process.returncode == -signal.SIGKILL, err
         if PARTIAL.exists():
-            now = files.read(PARTIAL, schema.ScaleState)
-            assert now.rows[: len(finished)] == finished  # what was finished has not been timed again
-            finished = now.rows
-        elif finished:  # killed on its way out: the whole is stored, and only the answer is missing
+            state = files.read(PARTIAL, schema.ScaleState)
+            assert state.rows[: len(finished)] == finished  # finished rows are not timed again
+            finished = state.rows
+        elif finished:  # killed after storing the results, before printing them
             out = max(Path("results").glob("scale-*.json"), key=os.path.getmtime).read_text()
             break
-    else:  # on a slow machine every try was killed
+    else:  # on a slow machine, every process was killed
         out, err = start("--resume", "--json", "-").communicate()
     document = schema.Scale.model_validate_json(out)
     assert document.rows
@@ -128,19 +128,25 @@ def test_a_run_that_is_killed_goes_on_where_it_was():
     assert not PARTIAL.exists()
 
 
-def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
+def test_an_interrupted_run_can_be_resumed(capsys):
     process = start()
     while not PARTIAL.exists():
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
+<<<<<<< HEAD
     *_, how, last = process.communicate()[1].splitlines()
     assert how == "mlpbench: interrupted; to continue, repeat the command with --resume"
+=======
+    *_, hint, last = process.communicate()[1].splitlines()
+    assert hint == "mlpbench: interrupted; the same command with --resume goes on"
+>>>>>>> prose-d
     assert last == "mlpbench: interrupted"
     assert process.returncode == 130
-    begun = files.read(PARTIAL, schema.ScaleState)
+    state = files.read(PARTIAL, schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
+<<<<<<< HEAD
 <<<<<<< HEAD
     assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
     assert f"going on with the scale that was begun at {begun.started}" in err
@@ -148,22 +154,30 @@ def test_an_interrupted_run_says_so_and_the_next_goes_on(capsys):
     assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
     assert f"resuming the scale that was started at {begun.started}" in err
 >>>>>>> prose-b
+=======
+    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
+    assert f"going on with the scale that was begun at {state.started}" in err
+>>>>>>> prose-d
     assert not PARTIAL.exists()
 
 
-def test_without_resume_a_run_begins_anew_and_says_what_it_drops(capsys):
+def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(capsys):
     PARTIAL.parent.mkdir()
-    left = schema.ScaleState(
+    state = schema.ScaleState(
         settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
     )
-    files.write(PARTIAL, left)
+    files.write(PARTIAL, state)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
+<<<<<<< HEAD
     assert f"dropping the unfinished scale in results/scale.partial.json, started at {left.started}" in err
+=======
+    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {state.started}" in err
+>>>>>>> prose-d
     assert not PARTIAL.exists()
 
 
-def test_a_state_that_is_corrupt_or_another_run_s_is_refused(capsys):
+def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     PARTIAL.parent.mkdir()
     PARTIAL.write_text("{")
     for arguments in ((), ("--resume",)):

@@ -1,4 +1,4 @@
-"""The table of speed: what it says of times that are made up, the comparison with C, the page, the command."""
+"""``speed``: goals computed from invented times, the comparison with C, the page, and the command."""
 
 import re
 import shutil
@@ -37,7 +37,7 @@ PROBED = replace(FAST, reading={1: 1e15, 4096: 2.5e11})
 
 
 def state(seconds, case=SMALL, reasons=(), **parts):
-    """A measurement of numba_simd and others at a case: by arm, backend and its seconds in the blocks of processes."""
+    """A finished measurement of one case. ``seconds`` maps an arm to its backend and its times by process and block."""
     names = [*seconds, AA_CONTROL]
     rows = [
         row_of(
@@ -73,7 +73,7 @@ def state(seconds, case=SMALL, reasons=(), **parts):
 
 
 def goal_of(goal, found):
-    (row,) = [one for one in goals_of(found, [goal]) if one.unit == ""]
+    (row,) = [row for row in goals_of(found, [goal]) if row.unit == ""]
     return row
 
 
@@ -81,7 +81,7 @@ def goals_of(found, ratios=(), share=None):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(goal_rows, "RATIOS", ratios)
         patch.setattr(goal_rows, "_share_row", lambda *_: share)
-        return [one for one in goal_rows.goal_rows(found) if one is not None]
+        return [row for row in goal_rows.goal_rows(found) if row is not None]
 
 
 TIMES = {
@@ -109,7 +109,7 @@ def test_a_ratio_is_over_divided_by_under(over, under, value):
     assert not found.reached
 
 
-def test_what_is_not_there_or_not_supported_has_no_figure_and_says_why():
+def test_a_missing_or_unsupported_arm_has_no_figure_but_a_reason():
     found = goal_of(Goal("onnx_runtime", SIMD, SMALL, 2), state(TIMES))
     assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime was not measured")
     times = {SIMD: TIMES[SIMD], "onnx_runtime": ("onnx_runtime", [[], []])}
@@ -118,7 +118,7 @@ def test_what_is_not_there_or_not_supported_has_no_figure_and_says_why():
 
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
-def test_c_is_to_be_slower(logarithms, reached):
+def test_the_goal_against_c_is_reached_if_c_is_slower(logarithms, reached):
     process = schema.CProcessRecord(seconds=1.6e-6, log_ratios=logarithms)
     c = schema.CComparisonRecord(processes=[process] * 2, reason="")
     found = goal_of(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), state({SIMD: TIMES[SIMD]}, c=c))
@@ -126,14 +126,14 @@ def test_c_is_to_be_slower(logarithms, reached):
     assert found.detail == "C takes 1.6 µs"
 
 
-def test_the_share_of_the_roofline_is_that_of_its_row():
+def test_the_goal_takes_the_share_of_the_roofline_from_its_row():
     found = state({SIMD: (SIMD, [[2e-4], [2e-4]])}, DIGITS_TRAINING, share=0.7)
-    (share,) = [one for one in goal_rows.goal_rows(found) if one.what.endswith("the lower bound ÷ numba_simd")]
+    (share,) = [row for row in goal_rows.goal_rows(found) if row.what.endswith("the lower bound ÷ numba_simd")]
     assert share.measured.estimate == 0.7
 
 
 def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
-    # For 20 epochs of 1078 samples and 2220 weights, at 10¹² of all in a second, after 1 µs.
+    # 20 epochs of 1078 samples and 2220 weights, at 10¹² operations and exponentials a second, and a call of 1 µs.
     forward = 1078 * (2220 + 2 * 40)
     back = 1078 * (2220 + 300 + 2 * 30 + 4 * 10) + 1077 * 40
     bound = 1e-6 + 20 * (forward + back + 2260 + 1078 * 40) / 1e12
@@ -141,13 +141,13 @@ def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
     assert MachineLimits.from_rows(timing_rows.roofline_rows(PROBED)) == PROBED
 
 
-def test_starts_are_medians_and_to_be_short():
+def test_start_times_are_medians_with_a_goal():
     starts = [
         schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
         schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
     ]
-    rows = [one for one in goals_of(state({SIMD: TIMES[SIMD]}, starts=starts)) if one.unit == "s"]
-    assert [one.reached for one in rows] == [True, False, True, False]
+    rows = [row for row in goals_of(state({SIMD: TIMES[SIMD]}, starts=starts)) if row.unit == "s"]
+    assert [row.reached for row in rows] == [True, False, True, False]
     assert (rows[2].measured.low, rows[2].measured.estimate, rows[2].measured.high) == (0.5, 0.55, 0.9)
 
 
@@ -178,7 +178,7 @@ def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
     ("right", "wrong"),
     [("exp(-z[j])", "exp(-z[j] * 1.0001)"), ("z[j] = b[j]", "z[j] = 0"), ("t < times", "t < 0"), ("50, 10", "50, 9")],
 )
-def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong):
+def test_wrong_c_code_is_not_timed(tmp_path, monkeypatch, no_cc, right, wrong):
     source = c_comparison.SOURCE.read_text()
     assert right in source
     monkeypatch.setattr(c_comparison, "SOURCE", tmp_path / "forward.c")
@@ -188,7 +188,7 @@ def test_c_that_is_wrong_gets_no_time(tmp_path, monkeypatch, no_cc, right, wrong
 
 
 @needs_c
-def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
+def test_loading_c_does_not_flush_denormals(tmp_path, no_cc):
     code = "import ctypes, sys; ctypes.CDLL(sys.argv[1]); sys.exit(float(sys.argv[2]) * 0.5 == 0)"
     subprocess.run([sys.executable, "-c", code, str(c_comparison.compile_library(tmp_path)), "2.3e-308"], check=True)
 
@@ -197,17 +197,21 @@ def test_loading_c_leaves_small_numbers_alone(tmp_path, no_cc):
     ("command", "text"),
     [("a-compiler-that-is-not-there", "no C compiler found as a-compiler"), ("false", "false cannot compile")],
 )
-def test_without_a_compiler_there_is_a_reason_in_one_line(tmp_path, monkeypatch, command, text):
+def test_a_missing_or_failing_compiler_is_a_one_line_reason(tmp_path, monkeypatch, command, text):
     monkeypatch.setenv("CC", command)
     with pytest.raises(c_comparison.NoCompiler, match=text) as caught:
         c_comparison.compile_library(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_a_page_does_not_overwrite_what_is_not_one(tmp_path):
+def test_the_page_does_not_overwrite_another_file(tmp_path):
     notes = tmp_path / "notes.md"
     notes.write_text("mine")
-    for path, text in ((notes, "is no page of speed"), (tmp_path, "is a folder"), (tmp_path / "a" / "b", "no folder")):
+    for path, text in (
+        (notes, "is not a page of mlpbench speed"),
+        (tmp_path, "is a folder"),
+        (tmp_path / "a" / "b", "no folder"),
+    ):
         with pytest.raises(RecordError, match=text):
             speed_page.check_destination(path)
     notes.write_text(speed_page.TITLE + "\n")
@@ -242,7 +246,7 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     plain = next(row for row in document.goals if "numpy_plain ÷ numpy_vectorized" in row.what)
     assert plain.measured.estimate == pytest.approx(from_samples(document, "3-3-1"), rel=1e-12)
     assert len(document.c.processes) == 2
-    assert [one.dtype for one in document.starts] == ["float64", "float32"]
+    assert [start.dtype for start in document.starts] == ["float64", "float32"]
     page = Path("speed.md").read_text()
     for text in (out, page):
         assert "left out: a peer" in text
@@ -252,20 +256,22 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     assert f"Python {document.machine['python']}" in page
     for goal in document.goals:
         assert f"| {goal.what} | " in page
-    # The page says how much longer another takes, the rows how much faster it is.
+    # The page shows the ratio of the times, which is the inverse of the speedup in the rows.
     inverse = 1 / document.rows[0].speedup.estimate
     (cell,) = re.findall(r"^\| numpy_plain \| [^|]+ \| ([\d.]+) \[", page, re.MULTILINE)[:1]
     assert float(cell) == pytest.approx(inverse, rel=0.01)
 
 
 def from_samples(document, network):
-    """numpy_plain ÷ numpy_vectorized, from the samples that were stored."""
-    found = []
+    """Time of numpy_plain ÷ time of numpy_vectorized, computed from the stored samples."""
+    medians = []
     for process in document.processes:
-        of = {one.arm: one for one in process.samples if "-".join(map(str, one.layer_sizes)) == network}
-        over, under = (dict(zip(of[arm].block, of[arm].seconds, strict=True)) for arm in (PLAIN, VECTORIZED))
-        found.append(np.median([np.log(over[block] / under[block]) for block in over if block in under]))
-    return np.exp(np.mean(found))
+        samples = {
+            record.arm: record for record in process.samples if "-".join(map(str, record.layer_sizes)) == network
+        }
+        over, under = (dict(zip(samples[arm].block, samples[arm].seconds, strict=True)) for arm in (PLAIN, VECTORIZED))
+        medians.append(np.median([np.log(over[block] / under[block]) for block in over if block in under]))
+    return np.exp(np.mean(medians))
 
 
 class NO_PEERS:
@@ -277,6 +283,6 @@ class NO_PEERS:
         return ["left out: a peer"]
 
 
-def test_the_backends_beside_numba_simd():
+def test_numba_simd_is_compared_with_numpy_and_the_peers():
     peer = impls.load(PLAIN)
-    assert [one.name for one in speed_run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]
+    assert [backend.name for backend in speed_run.compared_backends([peer])] == [PLAIN, VECTORIZED, PLAIN]

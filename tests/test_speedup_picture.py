@@ -1,4 +1,4 @@
-"""The picture of the speedups: what it shows of a run, and which files it refuses."""
+"""The picture of the speedups: its labels, and the files that it refuses."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -47,31 +47,31 @@ def run_of(rows):
 
 
 def all_rows():
-    found = [row(network, arm, ratio) for network, arms in SPEEDUPS.items() for arm, ratio in arms.items()]
-    return [*found, row("3-3-1", "A/A", (1.01, 0.99, 1.02)), row("3-3-1", "numpy_plain", (9.99, 9.9, 10.1), batch=64)]
+    rows = [row(network, arm, ratio) for network, arms in SPEEDUPS.items() for arm, ratio in arms.items()]
+    return [*rows, row("3-3-1", "A/A", (1.01, 0.99, 1.02)), row("3-3-1", "numpy_plain", (9.99, 9.9, 10.1), batch=64)]
 
 
 def texts(path):
     tree = ElementTree.parse(path)
-    return [" ".join("".join(one.itertext()).split()) for one in tree.iter("{http://www.w3.org/2000/svg}text")]
+    return [" ".join("".join(element.itertext()).split()) for element in tree.iter("{http://www.w3.org/2000/svg}text")]
 
 
-def test_every_backend_has_its_speedup_and_interval_beside_its_point(tmp_path):
+def test_every_backend_is_labelled_with_its_speedup_and_interval(tmp_path):
     shown = texts(speedup_picture.draw_speedups(run_of(all_rows()), tmp_path))
     for label in ("0.352 [0.350, 0.354]", "6.01 [5.98, 6.04]", "35.7 [35.3, 36.1]", "2.00"):
         assert label in shown
     assert shown.count("1, the reference") == 2
     assert {"forward 3-3-1, 1 sample, float64", "forward 100-100-50-10, 1 sample, float64"} <= set(shown)
-    assert any("logarithmic axis" in one for one in shown)
+    assert any("logarithmic axis" in text for text in shown)
     assert "A/A" not in shown
-    assert not any("9.99" in one for one in shown)
+    assert not any("9.99" in text for text in shown)
 
 
-def test_a_backend_without_a_time_is_shown_as_such(tmp_path):
+def test_a_failed_backend_is_shown_as_not_timed(tmp_path):
     rows = [*all_rows(), row("3-3-1", "broken", None, ok=False, seconds=None, reason="wrong")]
     shown = texts(speedup_picture.draw_speedups(run_of(rows), tmp_path))
     assert "broken" in shown
-    assert "no time" in shown
+    assert "not timed" in shown
 
 
 def test_the_picture_is_transparent_and_the_same_run_gives_the_same_bytes(tmp_path):
@@ -102,4 +102,4 @@ def test_a_file_that_is_no_run_is_refused_in_one_line(tmp_path, capsys):
 
 def test_a_run_without_both_networks_is_refused(tmp_path):
     with pytest.raises(RecordError, match="one sample on 100-100-50-10"):
-        speedup_picture.draw_speedups(run_of([one for one in all_rows() if len(one.layer_sizes) == 3]), tmp_path)
+        speedup_picture.draw_speedups(run_of([small for small in all_rows() if len(small.layer_sizes) == 3]), tmp_path)

@@ -15,7 +15,7 @@ TIMES = st.floats(1e-9, 1e3)
 @given(st.lists(st.lists(st.floats(-3, 3), min_size=1, max_size=7), min_size=2, max_size=12))
 def test_interval_is_that_of_a_t_test_over_the_medians_of_the_processes(processes):
     medians = [float(np.median(blocks)) for blocks in processes]
-    assume(np.ptp(medians) >= 1e-9)  # below, the other implementation loses its digits
+    assume(np.ptp(medians) >= 1e-9)  # below, SciPy loses digits
     expected = ttest_1samp(medians, 0).confidence_interval(0.95)
     found = statistics.ratio_interval(processes)
     assert_allclose(
@@ -44,7 +44,7 @@ def test_interval_covers_the_ratio_as_often_as_it_says():
 @given(
     st.dictionaries(st.integers(0, 30), st.tuples(TIMES, TIMES, st.floats(1e-3, 1e3)), min_size=1),
 )
-def test_what_slows_both_arms_of_a_block_cancels(blocks):
+def test_a_slowdown_of_both_arms_of_a_block_cancels(blocks):
     steady = statistics.log_ratios(
         {block: a for block, (a, _, _) in blocks.items()}, {block: b for block, (_, b, _) in blocks.items()}
     )

@@ -1,4 +1,4 @@
-"""The judgement of computed arrays: what is within its bound passes, and what is not is named with its place."""
+"""The judgement of computed arrays: values within the bound pass, and the reason names the first wrong one."""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -28,29 +28,29 @@ def test_an_error_up_to_its_bound_passes_and_one_beyond_it_is_named():
     assert found.ok is False
 
 
-def test_ulps_are_those_of_the_dtype_and_the_largest_of_all():
+def test_ulps_are_the_largest_error_in_units_of_the_dtype():
     values = [0.0, 1.0, 4.0]
     double = exactly(values, [1e-3] * 3)
     assert double.judge([0.0, 1 + 3 * EPSILON, 4 + 8 * EPSILON]).ulps == 3
     single = exactly(values, [1e-3] * 3, "float32")
     assert single.judge([0.0, 1 + 3 * 2.0**-23, 4 + 8 * 2.0**-23]).ulps == 3
-    assert single.judge([2.0**-149, 1.0, 4.0]).ulps == 1  # near nothing the unit is that of the smallest normal number
+    assert single.judge([2.0**-149, 1.0, 4.0]).ulps == 1  # near zero, the unit is that of the smallest normal number
 
 
-def test_what_the_exact_value_has_beyond_double_precision_counts():
+def test_exact_values_are_not_rounded_to_double_precision():
     target = exactly([mp.mpf(1) + mp.mpf(2) ** -60], [EPSILON])
     assert target.judge([1 + EPSILON]).ulps == 1 - 2.0**-8
     assert target.judge([1.0]).ulps == 2.0**-8
 
 
-def test_where_no_error_is_allowed_the_value_itself_passes_and_nothing_else():
-    """Without a warning, though nothing is divided by nothing."""
+def test_with_a_bound_of_zero_only_the_exact_value_passes():
+    """The division of zero by zero causes no warning."""
     target = exactly([0.0, 1.0], [0.0, 0.0])
     assert target.judge([0.0, 1.0]) == Evidence(True, 0.0, 0.0, "")
     off = target.judge([0.0, 1 + EPSILON])
     assert off == Evidence(False, 1.0, INF, "output[1] is 1, not 1 ± 0")
     assert target.judge([1e-300, 1.0]).share == INF
-    # An error of 1 is one, too.
+    # An error of exactly 1 is rejected, too.
     assert target.judge([1.0, 1.0]).reason == "output[0] is 1, not 0 ± 0"
 
 
@@ -58,11 +58,11 @@ def test_nan_is_the_worst_error():
     target = exactly([1.0, 2.0, 3.0], [0.5] * 3)
     found = target.judge([9.0, np.nan, 3.0])
     assert (found.ok, found.reason) == (False, "output[1] is nan, not 2 ± 0.5")
-    # So is infinity: of both, the first is named.
+    # Infinity is as bad as NaN; the reason names the first of both.
     assert target.judge([1.0, INF, np.nan]).reason == "output[1] is inf, not 2 ± 0.5"
 
 
-def test_another_shape_is_no_result():
+def test_a_result_of_another_shape_is_rejected():
     target = exactly([1.0, 2.0], [0.5, 0.5])
     found = target.judge([[1.0, 2.0]])
     assert found == Evidence(False, INF, INF, "output has shape (1, 2), not (2,)")
@@ -75,15 +75,15 @@ def test_numbers_of_any_kind_are_judged():
         assert target.judge(same).ok
 
 
-def test_a_single_number_has_no_place():
+def test_the_reason_for_a_scalar_has_no_index():
     assert exactly(1.0, 0.5, what="loss").judge(2.0).reason == "loss is 2, not 1 ± 0.5"
 
 
-def test_a_value_that_is_not_known_exactly_has_no_ulps_and_its_own_error_is_allowed():
+def test_a_bounded_target_has_no_ulps_and_adds_its_own_error():
     reference, bounded = (Bounded(np.array([1.0]), np.array([error])) for error in (0.25, 0.5))
-    target = bounded_target("slope", "float64", reference, bounded)
+    target = bounded_target("derivative", "float64", reference, bounded)
     assert target.judge([1.75]) == Evidence(True, 0.0, 1.0, "")
-    assert target.judge([2.5]).reason == "slope[0] is 2.5, not 1 ± 0.75"
+    assert target.judge([2.5]).reason == "derivative[0] is 2.5, not 1 ± 0.75"
 
 
 NETWORK = Network((2, 3, 1))
@@ -99,26 +99,26 @@ NAMES = [
 def test_a_wrong_parameter_is_named(place):
     values = np.zeros(13)
     values[place] = 1
-    everything = replace(exactly([0.0] * 13, [0.5] * 13, what="slope"), network=NETWORK)
-    assert everything.judge(values).reason == f"slope of {NAMES[place]} is 1, not 0 ± 0.5"
-    few = replace(exactly([0.0] * 2, [0.5] * 2, what="slope"), network=NETWORK, entries=(99, place))
-    assert few.judge([0.0, 1.0]).reason == f"slope of {NAMES[place]} is 1, not 0 ± 0.5"
+    all_entries = replace(exactly([0.0] * 13, [0.5] * 13, what="derivative"), network=NETWORK)
+    assert all_entries.judge(values).reason == f"derivative of {NAMES[place]} is 1, not 0 ± 0.5"
+    two_entries = replace(exactly([0.0] * 2, [0.5] * 2, what="derivative"), network=NETWORK, entries=(99, place))
+    assert two_entries.judge([0.0, 1.0]).reason == f"derivative of {NAMES[place]} is 1, not 0 ± 0.5"
 
 
-def test_a_parameter_that_the_network_has_not_is_an_error_of_the_proof():
+def test_an_entry_beyond_the_parameters_raises_index_error():
     target = replace(exactly([0.0], [0.5]), network=NETWORK, entries=(15,))
-    with pytest.raises(IndexError, match=r"^2$"):  # two places beyond the last
+    with pytest.raises(IndexError, match=r"^2$"):  # the index relative to the last parameter
         target.judge([1.0])
 
 
-def test_of_several_the_first_failure_counts_or_the_worst_of_each_figure():
+def test_combined_evidence_is_the_first_failure_or_the_worst_figures():
     good = [Evidence(True, 1.0, 0.5, ""), Evidence(True, 3.0, 0.25, "")]
     bad = [Evidence(False, 9.0, 2.0, "one"), Evidence(False, 8.0, 3.0, "other")]
     assert combined(iter(good)) == Evidence(True, 3.0, 0.5, "")
     assert combined([good[0], *bad]) == bad[0]
 
 
-def test_a_flat_vector_is_layer_by_layer_and_double():
+def test_a_flat_vector_is_ordered_by_layer_and_in_double_precision():
     pairs = [(np.array([[1, 2], [3, 4]], np.float32), np.array([5, 6], np.float32)), ([[7], [8]], [9])]
     assert_array_equal(flat(pairs), np.arange(1.0, 10.0), strict=True)
-    assert_array_equal(flat(pairs[:1]), np.arange(1.0, 7.0), strict=True)  # of float32 alone
+    assert_array_equal(flat(pairs[:1]), np.arange(1.0, 7.0), strict=True)  # from float32 arrays only

@@ -14,32 +14,32 @@ from pairbench import threads
 from tests.helpers import python
 
 
-def found(count, work):
-    """What tests/shares.py finds on so many threads."""
+def findings_on(count, work):
+    """The findings of tests/shares.py on ``count`` threads."""
     done = python("-m", "tests.shares", work, env=threads.thread_environment(os.environ, count))
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 3])  # two shares have the same sum in either order
-@pytest.mark.parametrize("work", [0, 1], ids=["as it is", "whatever can be divided"])
+@pytest.mark.parametrize("count", [2, 3])  # only with three shares does the order of summation matter
+@pytest.mark.parametrize("work", [0, 1], ids=["default", "divide every batch"])
 def test_numba_simd_on_several_threads(count, work):
-    one, other = found(count, work), found(count, work)
-    assert one["failures"] == []
-    assert one["digests"] == other["digests"]
-    assert one["the same again"]
-    assert one["the same at once"]
-    assert one["the same on one thread"]  # of Numba's, for what a share is does not depend on it
-    assert one["NaN in rows"] == [0, 700]
-    assert one["BLAS meanwhile"] == [1]
-    assert one["BLAS as before"]
+    first, second = findings_on(count, work), findings_on(count, work)
+    assert first["failures"] == []
+    assert first["digests"] == second["digests"]
+    assert first["repeatable"]
+    assert first["repeatable in concurrent calls"]
+    assert first["repeatable on one thread of Numba"]  # the shares depend on the environment variable alone
+    assert first["rows with NaN"] == [0, 700]
+    assert first["BLAS threads during calls"] == [1]
+    assert first["BLAS threads restored"]
     kernels = {"forward_batch_shared", "total_loss_shared", "train_shared"}
-    assert one["divided"].keys() == kernels
-    assert min(one["divided"].values()) > 10
+    assert first["calls of dividing kernels"].keys() == kernels
+    assert min(first["calls of dividing kernels"].values()) > 10
 
 
-def test_one_thread_where_nothing_is_said(monkeypatch):
+def test_the_default_is_one_thread(monkeypatch):
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
     assert parallel.threads() == 1
     monkeypatch.setenv("NUMBA_NUM_THREADS", "2")
@@ -80,12 +80,12 @@ def test_larger_networks_are_divided_from_fewer_samples_on():
         for network in (Network((3, 3, 1)), Network((64, 30, 10)), Network((512, 512, 512)))
     ]
     assert least == sorted(least, reverse=True)
-    assert least[0][0] > 1024  # there the threads' meeting would take longer than what it saves
+    assert least[0][0] > 1024  # below, synchronizing the threads would take longer than the saved time
     assert max(least[1]) < 1078
 
 
 class Library:
-    """A BLAS with a number of threads."""
+    """A stand-in for a BLAS, with a number of threads."""
 
     count = 5
 
@@ -113,7 +113,7 @@ def test_blas_is_on_one_thread_during_overlapping_calls_and_set_back_after(libra
     kernel = parallel.divided(sleep, sleep, parallel.samples, 1, Network((1024, 1024)))
     with ThreadPoolExecutor(2) as pool:
         pool.submit(kernel, None, [0] * 2000)
-        time.sleep(0.05)  # the second begins within the first, and would end after it
+        time.sleep(0.05)  # the second call begins during the first and ends after it
         pool.submit(kernel, None, [0] * 2000)
     assert during == [1, 1]
     assert library.count == 5
@@ -126,7 +126,7 @@ def test_blas_is_set_back_though_a_kernel_fails(library):
 
     during = []
     kernel = parallel.divided(fail, fail, parallel.samples, 100, Network((1024, 1024)))
-    for size in (99, 100):  # of the first, too, BLAS would divide a product by itself
+    for size in (99, 100):  # 99 samples are not divided, but BLAS could use several threads for them
         with pytest.raises(KeyboardInterrupt):
             kernel(None, [0] * size)
     assert during == [1, 1]

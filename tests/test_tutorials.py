@@ -1,4 +1,4 @@
-"""The documents' programs: every printed figure, and planted errors that must break one."""
+"""The programs of the tutorials: every printed figure is reproduced, and planted errors are detected."""
 
 import math
 import re
@@ -14,32 +14,37 @@ from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
 from tests.helpers import ROOT, TINY
 
+<<<<<<< HEAD
 LAYERS = ("Linear", "Sigmoid(Linear)")
 STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 DOCUMENTS = library.select_tutorials()
+=======
+BACKENDS = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
+TUTORIALS = library.select_tutorials()
+>>>>>>> prose-d
 FIGURES = [
-    (document.key, part.name, figure.name, figure.source)
-    for document in DOCUMENTS
-    for part in document.parts
+    (tutorial.key, part.name, figure.name, figure.source)
+    for tutorial in TUTORIALS
+    for part in tutorial.parts
     for figure in part.figures
 ]
 
 
-def hurried(document, seconds=4.0):
-    """The document, with less time for the backends that are slow."""
-    parts = [replace(part, seconds=seconds) if getattr(part, "seconds", None) else part for part in document.parts]
-    return replace(document, parts=parts)
+def with_short_budget(tutorial, seconds=4.0):
+    """The tutorial with less time for slow backends."""
+    parts = [replace(part, seconds=seconds) if getattr(part, "seconds", None) else part for part in tutorial.parts]
+    return replace(tutorial, parts=parts)
 
 
 @pytest.fixture(scope="module")
 def results():
-    """All documents, run on the backends that state their figures."""
-    left = reproduce.TutorialResults()
-    for document in DOCUMENTS:
+    """The results of all tutorials on BACKENDS."""
+    results = reproduce.TutorialResults()
+    for tutorial in TUTORIALS:
         reproduce.reproduce_tutorial(
-            hurried(document), [impls.load(name) for name in STATING], TINY, NoProgress(), left
+            with_short_budget(tutorial), [impls.load(name) for name in BACKENDS], TINY, NoProgress(), results
         )
-    return left
+    return results
 
 
 def rows_of(results, figure):
@@ -55,28 +60,41 @@ def test_every_printed_figure_is_reproduced(results, figure):
 
 
 @pytest.mark.slow
+<<<<<<< HEAD
 def test_every_backend_states_what_it_can(results):
     """Networks: all four; nodes: the graph alone; what needs whole runs or all seeds: those that had them."""
     stating = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in stating.items():
         layers = "network 2-1" in part or part in (*LAYERS, "product of two matrices") or "forward" in part
+=======
+def test_every_figure_has_rows_of_the_expected_backends(results):
+    """Figures of networks have rows of all backends, those of nodes of the graph, those of long runs of fast backends."""
+    backends_of = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
+    for (key, part, name, _), backends in backends_of.items():
+        has_network = "network 2-1" in part or part in ("Linear", "Sigmoid(Linear)") or "forward" in part
+>>>>>>> prose-d
         short = name == "seed 0: first cost" or (part == xor.TRAINING and "of 0 to 59" not in name)
-        if key == "circles" or layers or short:
-            assert backends == set(STATING)
+        if key == "circles" or has_network or short:
+            assert backends == set(BACKENDS)
         elif "node" in part or part == quartic.COMPUTATION.name or part.startswith("(x + y)"):
             assert backends == {"graph"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
+<<<<<<< HEAD
         else:  # what needs no network: data and counts
             assert backends == {None}
+=======
+        else:  # figures without a network: a product of matrices in the graph, data and counts without a backend
+            assert backends == ({"graph"} if key == "miniflow" else {None})
+>>>>>>> prose-d
     assert len([figure for figure in FIGURES if figure[0] == "circles"]) == 2 * 9
 
 
 @pytest.mark.slow
-def test_backends_agree(results):
+def test_the_backends_agree_with_the_comparison_backend(results):
     rows = [row for row in results.rows if row.kind == "agreement"]
     assert {(row.document, row.backend) for row in rows} == {
-        (key, name) for key in ("feedforward", "circles", "miniflow", "xor") for name in STATING
+        (key, name) for key in ("feedforward", "circles", "miniflow", "xor") for name in BACKENDS
     }
     assert all(row.ok and row.value < 1e-10 for row in rows)
     compared = {row.backend: row.note for row in rows if row.document == "xor"}
@@ -85,9 +103,9 @@ def test_backends_agree(results):
 
 
 @pytest.mark.slow
-def test_times_stand_beside_the_document(results):
+def test_times_are_compared_with_the_tutorials(results):
     times = [row for row in results.rows if row.part.startswith("one sample")]
-    assert {row.backend for row in times} == {*STATING, "python_loops_ndarray"}
+    assert {row.backend for row in times} == {*BACKENDS, "python_loops_ndarray"}
     printed = {(row.part, row.kind, row.backend): row for row in times if row.printed}
     assert {(part.split()[-1], kind, backend): row.printed for (part, kind, backend), row in printed.items()} == {
         ("3-3-1", "time", "python_loops_ndarray"): "4e-05",
@@ -107,73 +125,73 @@ def test_times_stand_beside_the_document(results):
 
 
 @pytest.mark.slow
-def test_remarks_say_what_is_true(results):
+def test_remarks_state_the_computed_figures(results):
     assert "Seeds 0 to 10 give 87.3 to 90.5 %" in results.remarks["feedforward"][-1]
     assert "Of seeds 0 to 59, 2 predict 1" in results.remarks["xor"][-1]
     assert "is 0.01 for weights and 0.00001 for biases" in results.remarks["circles"][0]
 
 
-# Planted errors: each a backend that is wrong in one place.
+# Planted errors: backends with one fault each.
 
 
 class RateOff(numpy_plain.Model):
-    """A learning rate off by 1 %."""
+    """The learning rate is off by 1 %."""
 
     def _train(self, X, Y, descent):
         return super()._train(X, Y, descent._replace(learning_rate=descent.learning_rate * 1.01))
 
 
 class BiasRateOff(numpy_plain.Model):
-    """The learning rate of the biases off by 1 %."""
+    """The learning rate of the biases is off by 1 %."""
 
     def _train(self, X, Y, descent):
         return super()._train(X, Y, descent._replace(bias_learning_rate=descent.bias_learning_rate * 1.01))
 
 
 class Doubled(numpy_plain.Model):
-    """The doubled derivative of the circles' program left in, in the output layer."""
+    """The derivative of the output layer is doubled, as in the original program of circles."""
 
     def _output_delta(self, a, Y):
         return 2 * super()._output_delta(a, Y)
 
 
 class NoBiasUpdate(numpy_plain.Model):
-    """The update of the biases dropped."""
+    """The biases are not updated."""
 
     def _train(self, X, Y, descent):
         return super()._train(X, Y, descent._replace(bias_learning_rate=0.0))
 
 
 class NotANumber(numpy_plain.Model):
-    """Losses that are NaN."""
+    """All losses are NaN."""
 
     def _train(self, X, Y, descent):
         return [math.nan] * len(super()._train(X, Y, descent))
 
 
 class Raises(numpy_plain.Model):
-    """A training that raises."""
+    """Training raises an error."""
 
     def _train(self, X, Y, descent):
         raise RuntimeError("no training today")
 
 
 class StopsEarly(numpy_plain.Model):
-    """A training of one epoch, whatever is asked for."""
+    """Training ends after one epoch."""
 
     def _train(self, X, Y, descent):
         return super()._train(X, Y, descent._replace(epochs=1))
 
 
 class Exits(numpy_plain.Model):
-    """A training that would end the program."""
+    """Training raises SystemExit."""
 
     def _train(self, X, Y, descent):
         raise SystemExit(0)
 
 
 class WritesIntoTheData(numpy_plain.Model):
-    """A training that changes the data for those that come after it."""
+    """Training changes the data that later backends use."""
 
     def _train(self, X, Y, descent):
         X *= 1.001
@@ -181,7 +199,7 @@ class WritesIntoTheData(numpy_plain.Model):
 
 
 class KeepsItsParameters(numpy_plain.Model):
-    """The right losses, and not the parameters that they come from."""
+    """The losses are right, but the parameters stay the same."""
 
     def _train(self, X, Y, descent):
         before = self._layers
@@ -192,7 +210,7 @@ class KeepsItsParameters(numpy_plain.Model):
 
 
 class SlightlyOff(numpy_plain.Model):
-    """A learning rate off by a millionth."""
+    """The learning rate is off by a millionth."""
 
     def _train(self, X, Y, descent):
         return super()._train(X, Y, descent._replace(learning_rate=descent.learning_rate * (1 + 1e-6)))
@@ -216,62 +234,62 @@ RAISED = {
     WritesIntoTheData: "ValueError: output array is read-only",
     Raises: "RuntimeError: no training today",
 }
-"""Of those that raise, what they raise; the others must not."""
+"""By planted error: the exception that it raises. The other planted errors raise none."""
 
 
-def trained(document):
-    """Its training alone, from the few seeds, and not for long."""
-    (program,) = [part for part in document.parts if isinstance(part, Program) and part.setting(part.few[0]).epochs]
-    figures = [one for one in program.figures if set(one.seeds) <= set(program.few)]
-    return replace(document, parts=[replace(program, figures=figures, seeds=program.few[:2], remark=None)], times=())
+def only_training(tutorial):
+    """The tutorial with its training program alone, from two seeds."""
+    (program,) = [part for part in tutorial.parts if isinstance(part, Program) and part.setting(part.few[0]).epochs]
+    figures = [figure for figure in program.figures if set(figure.seeds) <= set(program.few)]
+    return replace(tutorial, parts=[replace(program, figures=figures, seeds=program.few[:2], remark=None)], times=())
 
 
-def shortened(document, epochs):
-    """With so many epochs: enough for the backends to part."""
-    (program,) = document.parts
+def shortened(tutorial, epochs):
+    """The tutorial with fewer epochs, which suffice to show a planted error."""
+    (program,) = tutorial.parts
 
     def short(seed):
         return replace(program.setting(seed), epochs=epochs, stops=range(epochs))
 
-    return replace(document, parts=[replace(program, setting=short, figures=[], seconds=None)])
+    return replace(tutorial, parts=[replace(program, setting=short, figures=[], seconds=None)])
 
 
-TRAINED = {document.key: trained(document) for document in DOCUMENTS}
-TRAINED["feedforward"] = shortened(TRAINED["feedforward"], 20)
+TRAININGS = {tutorial.key: only_training(tutorial) for tutorial in TUTORIALS}
+TRAININGS["feedforward"] = shortened(TRAININGS["feedforward"], 20)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("key", TRAINED)
+@pytest.mark.parametrize("key", TRAININGS)
 @pytest.mark.parametrize("model", PLANTED, ids=lambda model: model.__name__)
-def test_a_planted_error_breaks_a_row(key, model):
-    left = reproduce.TutorialResults()
+def test_a_planted_error_fails_a_row_of_every_tutorial(key, model):
+    results = reproduce.TutorialResults()
     sabotaged = Backend("sabotaged", "core", model)
     reproduce.reproduce_tutorial(
-        TRAINED[key], [impls.load(reproduce.COMPARISON_BACKEND), sabotaged], TINY, NoProgress(), left
+        TRAININGS[key], [impls.load(reproduce.COMPARISON_BACKEND), sabotaged], TINY, NoProgress(), results
     )
-    others = [row for row in left.rows if row.backend != "sabotaged"]
+    others = [row for row in results.rows if row.backend != "sabotaged"]
     assert others
     assert all(row.ok for row in others)
-    broken = [row for row in left.rows if row.backend == "sabotaged" and not row.ok]
+    broken = [row for row in results.rows if row.backend == "sabotaged" and not row.ok]
     raised = RAISED.get(model)
-    if raised and (key, model) != ("miniflow", WritesIntoTheData):  # there it is given copies of the rows of a batch
+    if raised and (key, model) != ("miniflow", WritesIntoTheData):  # miniflow passes copies of the rows of a batch
         (row,) = broken
         assert (row.kind, row.note) == (
             "failure",
             f"{raised} (test_tutorials.py, line {model._train.__code__.co_firstlineno + 1})",
         )
-    else:  # it trains, and otherwise
+    else:  # it trains, with a wrong result
         assert "agreement" in {row.kind for row in broken} <= {"agreement", "figure"}
 
 
 @pytest.mark.parametrize("model", [RateOff, BiasRateOff, Doubled, NoBiasUpdate], ids=lambda model: model.__name__)
-def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
-    """Not only the agreement of backends, which a common error would leave whole."""
-    left = reproduce.TutorialResults()
+def test_a_planted_error_fails_a_printed_figure_of_circles(model):
+    """An error that all backends share would not show in their agreement, but in a printed figure."""
+    results = reproduce.TutorialResults()
     reproduce.reproduce_tutorial(
-        TRAINED["circles"], [Backend(reproduce.COMPARISON_BACKEND, "core", model)], TINY, NoProgress(), left
+        TRAININGS["circles"], [Backend(reproduce.COMPARISON_BACKEND, "core", model)], TINY, NoProgress(), results
     )
-    broken = {row.figure for row in left.rows if row.kind == "figure" and not row.ok}
+    broken = {row.figure for row in results.rows if row.kind == "figure" and not row.ok}
     assert "iteration 149: loss" in broken
 
 
@@ -284,31 +302,33 @@ def test_a_planted_error_breaks_a_printed_figure_of_the_circles(model):
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_training_of_many_epochs_that_does_not_train_them(model, kind, text):
-    left = reproduce.TutorialResults()
+def test_a_training_that_skips_epochs_fails(model, kind, text):
+    results = reproduce.TutorialResults()
     backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("sabotaged", "core", model)]
-    reproduce.reproduce_tutorial(TRAINED["xor"], backends, TINY, NoProgress(), left)
-    (row,) = [row for row in left.rows if (row.backend, row.kind) == ("sabotaged", kind)]
+    reproduce.reproduce_tutorial(TRAININGS["xor"], backends, TINY, NoProgress(), results)
+    (row,) = [row for row in results.rows if (row.backend, row.kind) == ("sabotaged", kind)]
     assert not row.ok
     assert re.search(text, row.note)
 
 
-def test_without_a_seed_in_common_nothing_is_equal():
-    (program,) = TRAINED["xor"].parts
-    apart = replace(TRAINED["xor"], parts=[replace(program, sensitive=program.seeds)])
-    left = reproduce.TutorialResults()
-    reproduce.reproduce_tutorial(apart, [impls.load(reproduce.COMPARISON_BACKEND)], TINY, NoProgress(), left)
-    assert [row.ok for row in left.rows if row.kind == "agreement"] == [False]
+def test_without_common_seeds_the_backends_do_not_agree():
+    (program,) = TRAININGS["xor"].parts
+    without_common_seeds = replace(TRAININGS["xor"], parts=[replace(program, sensitive=program.seeds)])
+    results = reproduce.TutorialResults()
+    reproduce.reproduce_tutorial(
+        without_common_seeds, [impls.load(reproduce.COMPARISON_BACKEND)], TINY, NoProgress(), results
+    )
+    assert [row.ok for row in results.rows if row.kind == "agreement"] == [False]
 
 
 @pytest.mark.slow
-def test_the_right_backend_breaks_none():
-    for document in TRAINED.values():
-        left = reproduce.TutorialResults()
+def test_a_right_backend_passes_every_tutorial():
+    for tutorial in TRAININGS.values():
+        results = reproduce.TutorialResults()
         backends = [impls.load(reproduce.COMPARISON_BACKEND), Backend("right", "core", numpy_plain.Model)]
-        reproduce.reproduce_tutorial(document, backends, TINY, NoProgress(), left)
-        assert {row.backend for row in left.rows} == {backend.name for backend in backends}
-        assert all(row.ok for row in left.rows)
+        reproduce.reproduce_tutorial(tutorial, backends, TINY, NoProgress(), results)
+        assert {row.backend for row in results.rows} == {backend.name for backend in backends}
+        assert all(row.ok for row in results.rows)
 
 
 # The pictures.
@@ -327,17 +347,17 @@ def test_pictures(results, tmp_path):
         folder.mkdir()
         drawn = tutorial_pictures.draw(results.runs, folder)
         assert [path.stem for path in drawn] == list(tutorial_pictures.PICTURES)
-    for one in folders[0].iterdir():
-        assert one.read_bytes() == (folders[1] / one.name).read_bytes()
-        assert one.stat().st_size < 100_000
-        root = ElementTree.parse(one).getroot()
+    for path in folders[0].iterdir():
+        assert path.read_bytes() == (folders[1] / path.name).read_bytes()
+        assert path.stat().st_size < 100_000
+        root = ElementTree.parse(path).getroot()
         assert root.tag == f"{SVG}svg"
         assert [text.text for text in root.iter(f"{SVG}text")]
     texts = {text.text for text in ElementTree.parse(folders[0] / "miniflow-graph.svg").iter(f"{SVG}text")}
     assert texts == {"X", "W1", "b1", "Linear 1", "Sigmoid", "W2", "b2", "Linear 2", "y", "MSE"}
 
 
-def test_the_committed_pictures_are_shown():
+def test_the_page_shows_every_committed_picture():
     pytest.importorskip("matplotlib")
     from bench.report import tutorial_pictures
 

@@ -1,4 +1,4 @@
-"""The command ``documents``."""
+"""The command ``tutorials``."""
 
 import json
 import re
@@ -50,8 +50,13 @@ def test_the_table_and_the_json(capsys):
 
 
 @pytest.mark.usefixtures("quick")
+<<<<<<< HEAD
 def test_a_figure_that_is_missed(capsys, monkeypatch):
     (program,) = circles.TUTORIAL.parts
+=======
+def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
+    (program,) = circles.DOCUMENT.parts
+>>>>>>> prose-d
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
         library, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]
@@ -71,7 +76,11 @@ def test_a_figure_that_is_missed(capsys, monkeypatch):
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
+<<<<<<< HEAD
         (["xor", "--boston"], "--boston is for miniflow, which is not among the tutorials named"),
+=======
+        (["xor", "--boston"], "--boston needs miniflow, which is not among the named tutorials"),
+>>>>>>> prose-d
         (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
         (
             ["miniflow", "--boston"],
@@ -90,7 +99,7 @@ def test_bad_input_is_one_line(capsys, monkeypatch, arguments, text):
 
 
 @pytest.mark.usefixtures("quick")
-def test_boston_where_there_is_a_network(capsys, monkeypatch):
+def test_boston_house_prices_are_fetched(capsys, monkeypatch):
     random = np.random.default_rng(0)
     data = random.normal(size=(506, 13)), random.normal(22, 9, size=506)
     monkeypatch.setattr("sklearn.datasets.fetch_openml", lambda name, **options: data)
@@ -101,13 +110,14 @@ def test_boston_where_there_is_a_network(capsys, monkeypatch):
     datasets.boston.cache_clear()
 
 
-def in_a_module_without(missing):
+def main_without(missing):
+    """Python code that runs the command line as if the library were not installed."""
     return f"import sys; sys.modules[{missing!r}] = None; from bench.cli.main import main; sys.exit(main(sys.argv[1:]))"
 
 
 @pytest.mark.slow
 def test_pictures_without_their_library(tmp_path):
-    done = python("-c", in_a_module_without("matplotlib"), "documents", "xor", "--pictures", tmp_path)
+    done = python("-c", main_without("matplotlib"), "tutorials", "xor", "--pictures", tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "mlpbench: pictures need matplotlib, which is not installed: pip install 'mlpbench[report]'"

@@ -1,4 +1,4 @@
-"""What the documents' explanations rest on, and the training loop that runs them all."""
+"""The facts that the explanations of the tutorials state, and the training loop of the tutorials."""
 
 import math
 from dataclasses import replace
@@ -12,19 +12,19 @@ from bench.tutorials import circles, datasets, miniflow, quartic, reproduce, xor
 from bench.tutorials.training import carry_out, difference
 
 
-def test_circles_with_the_rate_as_it_is_written():
-    """One rate of 0.005 for all, with correct gradients, gives another trace from iteration 1 on."""
-    written = replace(circles.setting(circles.SEED), learning_rate=0.005, bias_learning_rate=None)
-    losses = carry_out(written, impls.load("numpy_vectorized")).losses
+def test_circles_with_the_learning_rate_as_printed():
+    """With correct gradients, a learning rate of 0.005 for all parameters gives other losses from iteration 1 on."""
+    as_printed = replace(circles.setting(circles.SEED), learning_rate=0.005, bias_learning_rate=None)
+    losses = carry_out(as_printed, impls.load("numpy_vectorized")).losses
     assert f"{losses[0]:.8f}" == "693.62972747"
     assert f"{losses[1]:.8f}" != "693.62166655"
 
 
 def exact_error(seed):
-    """Error of the last epoch of the XOR program in 60 digits; shares no code with the backends."""
+    """Error of the last epoch of the XOR program, in 60 digits and without code of the backends."""
     with mpmath.workdps(60):
         (W1, b1), (W2, b2) = [
-            ([[mpmath.mpf(float(w)) for w in row] for row in W], [mpmath.mpf(float(one)) for one in b])
+            ([[mpmath.mpf(float(w)) for w in row] for row in W], [mpmath.mpf(float(bias)) for bias in b])
             for W, b in xor.setting(seed).parameters
         ]
         rate = mpmath.mpf(0.1)
@@ -45,24 +45,24 @@ def exact_error(seed):
         return float(total / 4)
 
 
-def moved(setting, random):
-    """The setting with every first parameter moved by one unit in its last place, up or down."""
+def perturbed(setting, random):
+    """The setting with every initial parameter changed by one unit in the last place, up or down."""
     parameters = [
-        tuple(np.nextafter(one, random.choice([-np.inf, np.inf], one.shape)) for one in pair)
+        tuple(np.nextafter(array, random.choice([-np.inf, np.inf], array.shape)) for array in pair)
         for pair in setting.parameters
     ]
     return replace(setting, parameters=parameters)
 
 
 @pytest.mark.slow
-def test_the_seeds_at_which_rounding_decides():
+def test_the_seeds_whose_result_depends_on_rounding():
     backend = impls.load("numba_simd")
     random = np.random.default_rng(0)
     growth = {}
     for seed in xor.SEEDS:
         setting = xor.setting(seed)
         run = carry_out(setting, backend)
-        growth[seed] = max(difference(carry_out(moved(setting, random), backend), run) for _ in range(3))
+        growth[seed] = max(difference(carry_out(perturbed(setting, random), backend), run) for _ in range(3))
     assert {seed for seed, grown in growth.items() if grown > reproduce.AGREEMENT} == set(xor.SENSITIVE)
     assert set(xor.UNDECIDED) <= set(xor.SENSITIVE)
 
@@ -93,7 +93,7 @@ def test_sgd_draws_its_batches_anew_in_every_epoch():
     assert str(setting.network) == "10-10-1"
     run = carry_out(replace(setting, epochs=2), impls.load("numpy_vectorized"))
     model = impls.load("numpy_plain").build(setting.network, setting.parameters)
-    for epoch in range(2):  # step by step
+    for epoch in range(2):  # one update at a time
         losses = []
         for rows in setting.batches[epoch]:
             losses += model.train(setting.X[rows], setting.Y[rows], epochs=1, learning_rate=0.01).tolist()
@@ -118,7 +118,7 @@ def test_a_budget_ends_a_training_early():
     assert difference(run, whole) == 0
 
 
-def test_difference_is_the_worst_and_nan_is_infinite():
+def test_difference_is_the_largest_and_infinite_for_nan():
     run, other = (carry_out(xor.setting(22), impls.load("numpy_vectorized")) for _ in range(2))
     other.losses[500] *= 1 + 1e-6
     assert difference(run, other) == pytest.approx(1e-6, rel=1e-5)

@@ -1,4 +1,4 @@
-"""Every core backend is equal to the exact result; what is off is not. The sabotaged ones: test_mutants.py."""
+"""The proof: core backends pass, wrong models fail. The mutants are in test_mutants.py."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from pairbench.error_text import describe_error
 
 
 @pytest.mark.slow
-def test_a_backend_is_equal(backend):
+def test_every_check_of_a_core_backend_passes(backend):
     rows = list(verify.verify_backend(backend))
     assert len(rows) == verify.count_checks(backend)
     assert [
@@ -44,7 +44,7 @@ def test_a_backend_that_raises_is_rejected_by_name_of_the_error():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("batch", [1, 5])
-def test_a_case_expects_what_a_right_backend_gives_and_no_less(operation, batch):
+def test_a_case_accepts_a_right_model_and_rejects_one_wrong_parameter(operation, batch):
     case = Case(Network((3, 4, 2)), operation, batch)
     expected = verify.expect_case(case)
     problem = expected.problem
@@ -55,8 +55,8 @@ def test_a_case_expects_what_a_right_backend_gives_and_no_less(operation, batch)
             parameters = [[W.copy(), b.copy()] for W, b in problem.parameters]
             array = parameters[layer][which]
             array.flat[-1] += 1e-10
-            off = Model(problem.network, parameters, np.dtype("float64"))
-            assert not expected.check(off).ok, f"a parameter of layer {layer + 1} is off by 1e-10"
+            wrong = Model(problem.network, parameters, np.dtype("float64"))
+            assert not expected.check(wrong).ok, f"a parameter of layer {layer + 1} is off by 1e-10"
 
 
 def test_the_example_of_the_first_tutorial(backend, example):
@@ -67,12 +67,14 @@ def test_the_example_of_the_first_tutorial(backend, example):
         assert str(float(model.forward(x)[0]))[:9] == "0.8354556"
 
 
-class Mute(Exception):
+class Unprintable(Exception):
     def __str__(self):
         raise ValueError
 
 
-@pytest.mark.parametrize(("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Mute(), "Mute: it")])
-def test_whatever_a_backend_raises_can_be_told(error, text):
+@pytest.mark.parametrize(
+    ("error", "text"), [(RuntimeError("a\ud800\nb"), "RuntimeError: a? b"), (Unprintable(), "Unprintable: it")]
+)
+def test_any_exception_of_a_backend_can_be_described(error, text):
     describe_error(error).encode()
     assert describe_error(error).startswith(text)

@@ -1,4 +1,4 @@
-"""The sources of two revisions, laid side by side."""
+"""Worktrees with the sources of revisions and of the working tree."""
 
 import os
 import shutil
@@ -27,14 +27,14 @@ def repository(tmp_path, monkeypatch):
     return root
 
 
-def test_a_revision_and_the_working_tree_as_it_stands(repository):
+def test_the_working_tree_includes_uncommitted_changes(repository):
     assert Checkout.find("impls").root == repository
     base = Checkout(repository, "impls").revision("HEAD")
     assert base.files == {"impls/__init__.py": b"# one\n", "impls/backend.py": b"speed = 1\n"}
     clean = Checkout(repository, "impls").working_tree()
     assert (clean.digest, clean.commit) == (base.digest, base.commit)
     (repository / "impls" / "backend.py").write_text("speed = 2\n")  # not committed
-    (repository / "impls" / "new.py").write_text("")  # not even added
+    (repository / "impls" / "new.py").write_text("")  # not added to git
     (repository / "impls" / "noise.log").write_text("ignored")
     (repository / "impls" / "__init__.py").unlink()
     changed = Checkout(repository, "impls").working_tree()
@@ -44,7 +44,7 @@ def test_a_revision_and_the_working_tree_as_it_stands(repository):
     assert Checkout(repository, "impls").revision("HEAD") == base
 
 
-def test_links_and_odd_names_are_the_same_committed_and_not(repository):
+def test_links_and_odd_names_have_the_same_digest_before_and_after_commit(repository):
     (repository / "impls" / "link.py").symlink_to("backend.py")
     (repository / "impls" / "b\u00e4ck end.py").write_text("speed = 3\n")
     Path(os.fsdecode(os.fsencode(str(repository / "impls")) + b"/\xff.py")).write_text("speed = 4\n")
@@ -55,7 +55,7 @@ def test_links_and_odd_names_are_the_same_committed_and_not(repository):
     assert len(Checkout(repository, "impls").working_tree().files) == 4
 
 
-def test_a_digest_knows_which_file_holds_what():
+def test_the_digest_depends_on_names_and_contents():
     contents = (
         {"a": b"12", "b": b"3"},
         {"a": b"1", "b": b"23"},
@@ -67,12 +67,17 @@ def test_a_digest_knows_which_file_holds_what():
 
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
+<<<<<<< HEAD
 def test_no_revision(repository, name):
     with pytest.raises(WorktreeError, match="git does not know the revision"):
+=======
+def test_an_unknown_revision_is_an_error(repository, name):
+    with pytest.raises(WorktreeError, match="git knows no revision"):
+>>>>>>> prose-d
         Checkout(repository, "impls").revision(name)
 
 
-def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
+def test_a_revision_without_impls_is_an_error(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
     with pytest.raises(WorktreeError, match="HEAD does not contain impls/"):
@@ -88,7 +93,7 @@ def test_where_there_is_nothing_to_compare(repository, tmp_path, monkeypatch):
         Checkout.find("impls")
 
 
-def test_slots_are_equal_kept_and_mended(repository, tmp_path):
+def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_path):
     store, base = tmp_path / "store", Checkout(repository, "impls").revision("HEAD")
     places = [worktrees.lay_out(store, base, side).path for side in worktrees.SLOTS]
     assert len(set(places)) == 3
@@ -98,7 +103,7 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     compiled = places[1] / "impls" / "__pycache__" / "kept.nbc"
     compiled.parent.mkdir()
     compiled.write_text("compiled")
-    (places[1] / "impls" / "backend.py").write_text("spoilt")
+    (places[1] / "impls" / "backend.py").write_text("changed")
     (places[1] / "impls" / "stray.py").write_text("stray")
     assert worktrees.lay_out(store, base, "base").path == places[1]
     assert compiled.read_text() == "compiled"
@@ -108,31 +113,31 @@ def test_slots_are_equal_kept_and_mended(repository, tmp_path):
     shutil.rmtree(places[2])
     assert (
         worktrees.lay_out(store, base, "control").path / "impls" / "__pycache__" / "kept.nbc"
-    ).exists()  # with what is compiled
+    ).exists()  # copied from another worktree, with the compiled code
 
 
-def test_what_a_killed_gate_left_goes_and_the_last_trees_stay(repository, tmp_path):
+def test_stale_worktrees_are_removed_and_the_latest_kept(repository, tmp_path):
     store = tmp_path / "store"
-    left = store / f"{worktrees.UNFINISHED}abc"
-    left.mkdir(parents=True)
+    stale = store / f"{worktrees.UNFINISHED}abc"
+    stale.mkdir(parents=True)
     for number in range(worktrees.KEPT + 3):
         place = worktrees.lay_out(
             store, Revision("", None, "impls", {"impls/__init__.py": b"%d" % number}), "head"
         ).path
         os.utime(place.parent, (number, number))
     worktrees.remove_stale(store)
-    assert not left.exists()
+    assert not stale.exists()
     kept = sorted(int((path / "h" / "impls" / "__init__.py").read_text()) for path in store.iterdir())
     assert kept == list(range(3, worktrees.KEPT + 3))
 
 
-def test_a_folder_that_cannot_be_made(repository, tmp_path):
+def test_a_folder_that_cannot_be_created_is_an_error(repository, tmp_path):
     (tmp_path / "store").write_text("a file")
     with pytest.raises(WorktreeError, match="cannot lay out HEAD"):
         worktrees.lay_out(tmp_path / "store", Checkout(repository, "impls").revision("HEAD"), "base")
 
 
-def test_pins_that_differ(repository):
+def test_changed_pins_are_listed(repository):
     (repository / "constraints.txt").write_text("numpy==2.2.0\nscipy==1.14.0\nnumba==0.61.0\n")
     assert Checkout(repository, "impls").changed_pins("HEAD") == {
         "numba": (None, "0.61.0"),

@@ -1,4 +1,4 @@
-"""A third party's backend for the tests: a module and the metadata of a package that names it as an entry point."""
+"""A third party's backend for the tests: a module, and the metadata of a package with an entry point for it."""
 
 import os
 from pathlib import Path
@@ -14,11 +14,11 @@ class Model(NumPy):
 """
 
 OFF = "    def _forward_batch(self, X): return super()._forward_batch(X) + 1e-9"
-"""A body that makes the outputs of a batch wrong by little, but by more than the bound."""
+"""A class body whose outputs of a batch are slightly wrong, by more than the error bound."""
 
 
 def install(folder: Path, name: str, body: str = "    pass", module: str = MODULE) -> None:
-    """Write a backend into the folder, which is to be on the path; ``body`` goes into its class."""
+    """Write a backend into a folder on the path. ``body`` is the body of its class."""
     (folder / f"{name}_module.py").write_text(module.format(body=body))
     info = folder / f"{name}_package-1.0.dist-info"
     info.mkdir()
@@ -27,5 +27,5 @@ def install(folder: Path, name: str, body: str = "    pass", module: str = MODUL
 
 
 def path_with(folder: Path) -> str:
-    """PYTHONPATH for a child process that finds what is in the folder."""
+    """PYTHONPATH for a child process that can import from the folder."""
     return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))

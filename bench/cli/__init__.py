@@ -1,1 +1,1 @@
-"""The command line: one function for each command, and what a terminal shows."""
+"""The command line: a function for each command, and the options."""

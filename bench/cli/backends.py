@@ -11,7 +11,7 @@ from pairbench import machine
 
 
 def backends(*, json_path: str | None) -> int:
-    """List the backends: what is installed, what is missing, and how to get it."""
+    """List the backends: their status, and how to install what is missing."""
     with output.caller_input():
         output.check_json_path(json_path, schema.Listing)
         rows = backend_listing.rows()

@@ -32,7 +32,7 @@ from pairbench.lock import machine_lock
 from pairbench.progress import Progress
 
 ANY_SLOWDOWN = 1.0
-"""Threshold under which no row is measured again: here only gains count."""
+"""A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
 
 
 def record(
@@ -45,7 +45,7 @@ def record(
     budget: float,
     json_path: str | None,
 ) -> int:
-    """Measure a session and append it to the file, which is made if it is missing."""
+    """Measure a session and append it to the baseline file, which is created if it is missing."""
     started = now()
     with output.caller_input():
         chosen, most = select_rows(network, operation, batch), check_budget(budget)
@@ -77,7 +77,7 @@ def record(
 
 
 def show(*, baseline: Path, json_path: str | None) -> int:
-    """Show what the file holds of machines like this one, and how many sessions of others."""
+    """Show the sessions of machines like this one, and the number of sessions of other machines."""
     with output.caller_input():
         output.check_json_path(json_path, BaselineSummary)
         known = files.read(baseline, Baseline)
@@ -108,7 +108,7 @@ def accept(
     budget: float,
     json_path: str | None,
 ) -> int:
-    """Measure a session, and move the baseline of the rows that became faster."""
+    """Measure a session, and accept the gains of the rows that became faster into the baseline."""
     started = now()
     with output.caller_input():
         chosen, most = select_rows(network, operation, batch), check_budget(budget)
@@ -147,18 +147,18 @@ def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record
     """Raise ValueError unless both files can be written."""
     output.check_json_path(json_path, kind)
     files.check_destination(baseline, Baseline)
-    check_apart(baseline, *(Path(one) for one in (json_path,) if one is not None))
+    check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))
     remove_unfinished(baseline.parent, json_path)
 
 
 def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:
-    """A session in which nothing failed. Raises KeyboardInterrupt."""
+    """Measure a session. Raises ClickException if a row fails, and KeyboardInterrupt if it is interrupted."""
     measured = measure_session(head, progress, head.task.judged)
     if measured.interrupted is not None:
         raise KeyboardInterrupt
-    wrong = {**head.wrong, **measured.failures}
-    if wrong:
+    failures = {**head.wrong, **measured.failures}
+    if failures:
         raise click.ClickException(
-            f"nothing is recorded, for {'; '.join(f'{key}: {why}' for key, why in wrong.items())}"
+            f"nothing is recorded, because rows failed: {'; '.join(f'{key}: {why}' for key, why in failures.items())}"
         )
     return measured

@@ -1,6 +1,7 @@
 """The commands and their options.
 
-What a command needs is imported when it runs, so that ``--help`` is quick and threads are counted before NumPy comes.
+A command imports its modules when it runs, so that ``--help`` is quick and the thread counts are set before NumPy is
+imported.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _json_option = click.option(
     "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
 )
-_peers_option = click.option("--peers", is_flag=True, help="The peers: libraries that one could use instead.")
+_peers_option = click.option("--peers", is_flag=True, help="Include the peers: libraries that could be used instead.")
 _backend_option = click.option(
     "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
 )
-_quick_option = click.option("--quick", is_flag=True, help="4 processes instead of 10, and fewer samples.")
+_quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processes instead of 10, with fewer samples.")
 
 _results_option = click.option(
     "--results",
@@ -33,11 +34,11 @@ _results_option = click.option(
 )
 
 _resume_option = click.option(
-    "--resume", is_flag=True, help="Go on with an interrupted run. Without it, the command begins anew."
+    "--resume", is_flag=True, help="Go on with an interrupted run. Without this option, the command begins anew."
 )
 
 _budget_option = click.option(
-    "--budget", default=120.0, metavar="SECONDS", help="Seconds of measuring at most. Default: 120."
+    "--budget", default=120.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 120."
 )
 
 _baseline_option = click.option(
@@ -45,7 +46,7 @@ _baseline_option = click.option(
     type=click.Path(path_type=Path),
     default=Path("results/baseline.json"),
     metavar="FILE",
-    help="The file of sessions, by default results/baseline.json.",
+    help="File with the recorded sessions, by default results/baseline.json.",
 )
 
 _threads_option = click.option(
@@ -53,12 +54,12 @@ _threads_option = click.option(
     type=int,
     default=1,
     metavar="N",
-    help="Threads of BLAS, numba_simd and the peers, up to the number of CPUs. Default: 1.",
+    help="Number of threads for BLAS, numba_simd and the peers, up to the number of CPUs. Default: 1.",
 )
 
 
 def _case_options(default: str) -> Callable[[Command], Command]:
-    """Options that choose the cases, but for the dtype."""
+    """Add the options that select the cases, other than the dtype."""
 
     def decorate(command: Command) -> Command:
         operation = click.option(
@@ -69,7 +70,7 @@ def _case_options(default: str) -> Callable[[Command], Command]:
             multiple=True,
             type=int,
             metavar="N",
-            help="Samples of a batch; may be repeated. Default: 1 and 64.",
+            help="Number of samples in a batch; may be repeated. Default: 1 and 64.",
         )
         network = click.option(
             "--network",
@@ -85,9 +86,9 @@ def _case_options(default: str) -> Callable[[Command], Command]:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
 @click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
 def cli() -> None:
-    """One neural network written several ways: proved equal, then timed.
+    """Prove several implementations of one neural network equal, and time them.
 
-    Exit status: 0 all is well, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error, 130
+    Exit status: 0 success, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error, 130
     interrupted.
     """
 
@@ -98,15 +99,20 @@ def cli() -> None:
 @_backend_option
 @_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
 @_threads_option
-@click.option("--dtype", metavar="D", help="float64 or float32. Default: float64, and beside peers both.")
-@click.option("--roofline", "--limits", is_flag=True, help="Measure what this machine could do at best, as well.")
+@click.option("--dtype", metavar="D", help="float64 or float32. Default: float64; with --peers, both.")
+@click.option(
+    "--roofline",
+    "--limits",
+    is_flag=True,
+    help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
+)
 @_json_option
 @_results_option
 def run(**options: Any) -> int:
-    """Verify, time, print the speedups, store the results.
+    """Verify and time backends, print the speedups, and store the results.
 
     Without --backend and --peers: the core backends. The reference, python_loops, is always timed. A default run takes
-    two minutes; --quick takes half a minute, and leaves out the compile times.
+    two minutes; --quick takes half a minute and leaves out the compile times.
     """
     from bench.cli import run as command
 
@@ -124,7 +130,7 @@ def run(**options: Any) -> int:
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.
 
-    For each case: time of A ÷ time of B, with its interval. Nothing is stored but what --json asks for.
+    For each case: time of A ÷ time of B, with its interval. Results are stored only with --json.
     """
     from bench.cli import run as command
 
@@ -138,8 +144,8 @@ def compare(a: str, b: str, **options: Any) -> int:
 def verify(names: tuple[str, ...], **options: Any) -> int:
     """Prove backends equal to exact results.
 
-    B are names as `mlpbench backends` lists them, by default the core. The proof is then tried on sabotaged backends,
-    each of which it must reject.
+    B is a name that `mlpbench backends` lists; by default, the core backends are proved. Then the proof is tried on
+    mutants, which are backends with a deliberate fault: it must reject each of them.
     """
     from bench.cli import verify as command
 
@@ -158,16 +164,16 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
 def tutorials(keys: tuple[str, ...], **options: Any) -> int:
     """Reproduce the figures that public tutorials print.
 
-    KEY is feedforward, circles, miniflow or xor; by default all of them. Each printed figure stands beside what the
-    backends give, and each printed time beside this machine's. numpy_vectorized always runs: the others are compared
-    with it.
+    KEY is feedforward, circles, miniflow or xor; by default all of them. The tables compare each printed figure with
+    the values that the backends compute, and each printed time with the time on this machine. numpy_vectorized always
+    runs, because the other backends are compared with it.
     """
     from bench.cli import tutorials as command
 
     return command.tutorials(keys, **options)
 
 
-# The command's former name goes on working.
+# The command's former name still works.
 cli.add_command(click.Command("documents", params=tutorials.params, callback=tutorials.callback, hidden=True))
 
 
@@ -179,11 +185,12 @@ cli.add_command(click.Command("documents", params=tutorials.params, callback=tut
 @_json_option
 @_results_option
 def scale(**options: Any) -> int:
-    """Show how time grows with width, depth and batch.
+    """Show how time grows with width, depth and batch size.
 
-    One of them grows at a time, from a base of 32-32-32 and one sample. Below the tables: the crossovers, at which one
-    backend overtakes another, and the break-even points of compiling. Without --backend and --peers: the core backends;
-    python_loops is always timed. A call that is predicted to take over a second is not run. The run takes four minutes.
+    One of the three grows at a time, from a base of 32-32-32 and one sample. Below the tables: the crossovers, which
+    are the sizes from which one backend is faster than another, and the break-even points of compiling. Without
+    --backend and --peers: the core backends; python_loops is always timed. Calls that are predicted to take over a
+    second are not run. The command takes four minutes.
     """
     from bench.cli import scale as command
 
@@ -196,23 +203,23 @@ def scale(**options: Any) -> int:
     "--baseline",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Judge it by the sessions that FILE holds of machines like this one.",
+    help="Measure the working tree against the sessions in FILE of machines like this one.",
 )
-@click.option("--baseline-from", metavar="REV", help="Read the baseline's file as REV has it.")
+@click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
 @_backend_option
 @_case_options("3-3-1 and 100-100-50-10")
-@click.option("--threshold", default="5%", metavar="T", help="The slowdown that is a regression. Default: 5%.")
+@click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
 @_budget_option
 @_resume_option
 @click.option("--markdown", metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
 @_json_option
 @_results_option
 def gate(**options: Any) -> int:
-    """Say whether a backend has become slower.
+    """Test whether a backend has become slower.
 
-    Each row is a backend at a case: one sample forward on both networks and the gradient of a batch of 64 on
-    100-100-50-10, for the core backends. FAIL: the head is slower, at a family-wise error rate of 1 %, and the
-    estimated slowdown is above the threshold. Measuring ends when every row has a verdict. Exit status: 0 PASS,
+    Each row is a backend and a case. Default: the core backends, with the forward pass of one sample on both networks
+    and the gradient of a batch of 64 on 100-100-50-10. FAIL: the head is slower, at a family-wise error rate of 1 %,
+    and the estimated slowdown is above the threshold. Measuring ends when every row has a verdict. Exit status: 0 PASS,
     1 FAIL, 3 INCONCLUSIVE.
     """
     from bench.cli import gate as command
@@ -222,7 +229,7 @@ def gate(**options: Any) -> int:
 
 @cli.group()
 def baseline() -> None:
-    """Record, show or move the sessions that `gate --baseline` judges by."""
+    """Record, show or update the baseline of `mlpbench gate --baseline`."""
 
 
 @baseline.command()
@@ -234,7 +241,7 @@ def baseline() -> None:
 def record(**options: Any) -> int:
     """Measure a session, and append it to the baseline.
 
-    The rows are those of `mlpbench gate`. Ten sessions of machines like this one are needed before there is a verdict.
+    The rows are those of `mlpbench gate`. A verdict needs ten sessions of machines like this one.
     """
     from bench.cli import baseline as command
 
@@ -245,7 +252,7 @@ def record(**options: Any) -> int:
 @_baseline_option
 @_json_option
 def show(**options: Any) -> int:
-    """Show the sessions that the baseline holds, and what they predict."""
+    """Show the recorded sessions, and the speedups that they predict."""
     from bench.cli import baseline as command
 
     return command.show(**options)
@@ -258,24 +265,24 @@ def show(**options: Any) -> int:
 @_budget_option
 @_json_option
 def accept(**options: Any) -> int:
-    """Measure a session, and move the baseline of the rows that became faster."""
+    """Measure a session, and accept the gains of the rows that became faster."""
     from bench.cli import baseline as command
 
     return command.accept(**options)
 
 
 @cli.command("error-rates")
-@click.option("--rounds", default=0, metavar="N", help="First make a recording of N rounds.")
-@click.option("--loaded", is_flag=True, help="Record beside two busy processes.")
+@click.option("--rounds", default=0, metavar="N", help="Record N rounds first.")
+@click.option("--loaded", is_flag=True, help="Record while two other processes keep the CPUs busy.")
 @_budget_option
 @_resume_option
 @_json_option
 @_results_option
 def error_rates(**options: Any) -> int:
-    """Show how often the gate errs, and how often other rules do.
+    """Show the error rates of the gate and of other rules.
 
-    The rates are computed from the recordings in results/gate/: rounds of one revision, with delays planted in calls of
-    the head.
+    The rates are computed from the recordings in results/gate/. A recording holds rounds of one revision against
+    itself, with delays planted in calls of the head.
     """
     from bench.cli import error_rates as command
 
@@ -284,17 +291,17 @@ def error_rates(**options: Any) -> int:
 
 @cli.command()
 @_quick_option
-@click.option("--markdown", metavar="PATH", help="Write the tables as a page of Markdown.")
+@click.option("--markdown", metavar="PATH", help="Write the tables to PATH, as Markdown.")
 @_resume_option
 @_json_option
 @_results_option
 def speed(**options: Any) -> int:
-    """Show how fast numba_simd and numpy_vectorized are, beside what they are to reach.
+    """Compare the speed of numba_simd and numpy_vectorized with goals.
 
-    numba_simd is timed beside numpy_plain, numpy_vectorized and all peers that are installed, in both dtypes, on fixed
-    cases; beside the same arithmetic in C, where there is a C compiler; and beside the limits of this machine. A figure
-    that is not reached is no error. It takes ten minutes, and some more where the peers have yet to
-    compile; --quick takes five.
+    numba_simd is timed against numpy_plain, numpy_vectorized and all installed peers, in both dtypes, on fixed cases;
+    against the same arithmetic in C, if there is a C compiler; and against the roofline of this machine. A goal that is
+    missed does not change the exit status. The command takes ten minutes, and longer if the peers have to compile;
+    --quick takes five.
     """
     from bench.cli import speed as command
 
@@ -304,7 +311,7 @@ def speed(**options: Any) -> int:
 @cli.command()
 @_json_option
 def backends(**options: Any) -> int:
-    """List the backends, installed or not."""
+    """List the backends, installed and missing."""
     from bench.cli import backends as command
 
     return command.backends(**options)

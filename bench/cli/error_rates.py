@@ -30,12 +30,12 @@ CONDITIONS = ("idle", "loaded")
 
 
 def error_rates(*, rounds: int, loaded: bool, budget: float, resume: bool, json_path: str | None, results: Path) -> int:
-    """Make a recording if rounds are asked for, then compute the error rates from all recordings."""
+    """Record rounds if ``rounds`` is above 0, then compute the error rates from all recordings."""
     with output.caller_input():
         if rounds < 0:
-            raise ValueError(f"--rounds is a number of rounds, not {rounds}")
+            raise ValueError(f"--rounds must be 0 or more, got {rounds}")
         if (resume or loaded) and not rounds:
-            raise ValueError(f"{'--resume' if resume else '--loaded'} goes with --rounds N, which makes a recording")
+            raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
         most = check_budget(budget)
         output.check_json_path(json_path, ErrorRates)
     with output.caller_input():
@@ -44,20 +44,23 @@ def error_rates(*, rounds: int, loaded: bool, budget: float, resume: bool, json_
         recordings = _recordings(results / FOLDER)
         if not recordings:
             raise ValueError(f"there is no recording in {results / FOLDER}; --rounds 60 makes one")
-    scores = {name: rates.score_rules(one, most) for name, one in recordings.items()}
+    scores = {name: rates.score_rules(recorded, most) for name, recorded in recordings.items()}
     document = ErrorRates(
         command="error-rates",
         version=version(),
         machine=machine.describe(),
         budget=most,
-        rows=[_row(name, one) for name, found in scores.items() for one in found],
+        rows=[_row(name, score) for name, of_recording in scores.items() for score in of_recording],
     )
     output.show(document, json_path, *error_rate_tables.rates(recordings, scores))
     return OK
 
 
 def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) -> None:
-    """Make a recording of so many rounds. Without an unfinished one, ``resume`` adds to the last that was finished."""
+    """Record ``count`` rounds.
+
+    With ``resume``, the rounds are added to the unfinished recording, or to the finished one if none is unfinished.
+    """
     checkout = Checkout.find(preparation.PACKAGE)
     head, store = checkout.working_tree(), checkout.root / preparation.STORE
     path = results / FOLDER / f"{name}.npz"
@@ -78,7 +81,7 @@ def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) ->
         with checkpoint.resumable(), terminal.progress() as progress:
             worktrees.remove_stale(store)
             worktree = worktrees.lay_out(store, head, "head")
-            # The worktrees that are laid out later are copies, with what is compiled here.
+            # Worktrees that are laid out later are copies of this one, with its compiled code.
             preparation.run_trial_round({"head": worktree}, {recording.ROW.key: recording.recorded_plan()})
             places = {side: worktrees.lay_out(store, head, side) for side in SIDES}
             try:
@@ -90,7 +93,10 @@ def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) ->
 
 
 def _finished_recording(path: Path, settings: dict[str, Any], resume: bool) -> Recording:
-    """A finished recording to which rounds are added. Raises ValueError: it is never dropped."""
+    """Read a finished recording, to which rounds are added.
+
+    Raises ValueError without ``resume`` or with other settings, because a finished recording is never dropped.
+    """
     finished = recording.read_recording(path)
     different = [key for key in settings if finished.settings.get(key) != settings[key]]
     if different:
@@ -107,6 +113,6 @@ def _recordings(folder: Path) -> dict[str, Recording]:
     return {name: recording.read_recording(path) for name, path in paths.items() if path.exists()}
 
 
-def _row(name: str, one: RuleScore) -> ErrorRateRow:
-    shares = {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in one.rates.items()}
-    return ErrorRateRow(recording=name, rule=one.rule, planted=one.planted, measured=one.measured, rates=shares)
+def _row(name: str, score: RuleScore) -> ErrorRateRow:
+    shares = {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in score.rates.items()}
+    return ErrorRateRow(recording=name, rule=score.rule, planted=score.planted, measured=score.measured, rates=shares)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 OK = 0
 FINDING = 1
-"""Something is not equal, a figure is missed, a backend is broken, or a verdict is FAIL."""
+"""A backend is wrong or broken, a printed figure is not reproduced, a mutant survives, or the verdict is FAIL."""
 USAGE_ERROR = 2
 INCONCLUSIVE = 3
 INTERNAL_ERROR = 4

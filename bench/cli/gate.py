@@ -47,58 +47,58 @@ def gate(
         if (against is None) == (baseline is None):
             raise ValueError("name what to measure against: either --against REV, such as main, or --baseline FILE")
         if baseline_from is not None and baseline is None:
-            raise ValueError("--baseline-from says which revision's --baseline is read: name the file, too")
+            raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
         if resume and against is None:
-            raise ValueError("--resume goes on with a gate --against a revision; a --baseline is measured in one go")
+            raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
         limit, most = parse_threshold(threshold), check_budget(budget)
         chosen = select_rows(network, operation, batch)
         output.check_json_path(json_path, Gate)
         if markdown is not None:
             files.check_place(Path(markdown))
-        check_apart(checkpoint.path, *(Path(one) for one in (baseline, json_path, markdown) if one is not None))
+        check_apart(checkpoint.path, *(Path(path) for path in (baseline, json_path, markdown) if path is not None))
     remove_unfinished(results, baseline, json_path)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
-                request = RevisionRequest(against, chosen, tuple(backend), limit, most)
-                document, interrupted = judge_revision(request, checkpoint, resume, progress, terminal.say)
+                revision_request = RevisionRequest(against, chosen, tuple(backend), limit, most)
+                document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
             else:
                 assert baseline is not None
-                asked = BaselineRequest(baseline, baseline_from, chosen, tuple(backend), limit, most)
-                document, interrupted = judge_against_baseline(asked, progress)
+                request = BaselineRequest(baseline, baseline_from, chosen, tuple(backend), limit, most)
+                document, interrupted = judge_against_baseline(request, progress)
         _store(results, document)
         try:
             output.show(document, json_path, *gate_tables.text(document))
         finally:
             if markdown is not None:
                 _append(Path(markdown), gate_tables.markdown(document))
-        if against is not None and not interrupted:  # now that nothing of it can be lost
+        if against is not None and not interrupted:  # the results are stored and shown
             checkpoint.clear()
     return INTERRUPTED if interrupted else OF_VERDICT[document.verdict]
 
 
 def select_rows(network: Sequence[str], operation: Sequence[str], batch: Sequence[int]) -> tuple[Case, ...]:
-    """The cases of the gate's rows, by default forward and gradient. Raises ValueError."""
+    """The cases of the gate's rows; the default operations are forward and gradient. Raises ValueError."""
     operations = operation or ("forward", "gradient")
     return tuple(cases.select_cases(network, operations, default=preparation.DEFAULT, batches=batch))
 
 
 def check_apart(*paths: Path) -> None:
-    """Raise ValueError where a file would be written twice."""
+    """Raise ValueError if two of the paths are the same file."""
     for place, path in enumerate(paths):
         if path.resolve() in [other.resolve() for other in paths[:place]]:
             raise ValueError(f"{path} would be written twice; name another file")
 
 
 def remove_unfinished(results: Path, *written: Path | str | None) -> None:
-    """Remove what killed processes had begun to write, from the folders that are written to."""
+    """Remove unfinished files of killed processes from the results folder and the folders of the written files."""
     for folder in {results, *(Path(name).parent for name in written if name is not None and name != "-")}:
         files.remove_unfinished(folder)
 
 
 @contextmanager
 def sources_present() -> Iterator[None]:
-    """Sources that are removed while they are measured end the command in one line."""
+    """End the command with a one-line error if the measured sources are removed meanwhile."""
     try:
         yield
     except WorktreeError as error:
@@ -106,7 +106,7 @@ def sources_present() -> Iterator[None]:
 
 
 def _store(results: Path, document: Gate) -> None:
-    """Store the document. Where that is impossible, the figures are still shown."""
+    """Store the document. An error is only reported, so that the figures are still shown."""
     try:
         files.make_folder(results)
         terminal.say(f"results: {files.keep(results, document)}")
@@ -116,7 +116,7 @@ def _store(results: Path, document: Gate) -> None:
 
 def _append(path: Path, text: str) -> None:
     try:
-        with path.open("a", encoding="utf-8") as file:  # a job's summary may hold other things
+        with path.open("a", encoding="utf-8") as file:  # the summary of a CI job may hold other text
             file.write(text)
     except OSError as error:
         terminal.say(f"cannot write {path}: {error.strerror}")

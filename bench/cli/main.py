@@ -1,4 +1,4 @@
-"""The command line: ``mlpbench``, and how every command ends."""
+"""Entry point of ``mlpbench``: runs a command, and turns errors into messages and exit statuses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(_usage(error), USAGE_ERROR)
     except KeyboardInterrupt:
         return _fail("interrupted", INTERRUPTED)
-    except OSError as error:  # what this machine cannot do
+    except OSError as error:  # the system refused something, such as a new process
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE_ERROR)
     except Exception as error:
         if os.environ.get("MLPBENCH_TRACEBACK") == "1":
@@ -40,7 +40,7 @@ def console() -> None:
     """Entry point of the console script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without µ still gets its table
+            stream.reconfigure(errors="replace")  # an encoding without µ must not lose the table
     sys.exit(main())
 
 
@@ -52,7 +52,7 @@ def _fail(text: str, status: int) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """What click says, in one line, and where to look for what is right."""
+    """An error of click as one line, with a hint: the commands, or the command for help."""
     text = error.format_message().rstrip(".")
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is None:

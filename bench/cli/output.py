@@ -1,4 +1,4 @@
-"""What the commands share: how bad input is reported, and where the results go."""
+"""Functions shared by the commands: reporting wrong input, checking destinations, showing and storing results."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STANDARD_OUTPUT = "-"
 
 @contextmanager
 def caller_input() -> Iterator[None]:
-    """What goes wrong in here is the caller's input, or what this machine cannot hold or run."""
+    """Report errors caused by the caller's input, or by the limits of this machine, as wrong usage."""
     try:
         yield
     except (BackendError, MemoryError, TypeError, ValueError, WorkerRefused) as error:  # RecordError is a ValueError
@@ -32,21 +32,25 @@ def caller_input() -> Iterator[None]:
 
 @contextmanager
 def measuring() -> Iterator[None]:
-    """A measurement that this machine or these inputs do not allow ends the command in one line."""
+    """Report a measurement that the inputs or this machine make impossible as wrong usage."""
     try:
         yield
+<<<<<<< HEAD
     except (UnfitInputs, MemoryError) as error:  # MemoryError: a network beyond this machine
+=======
+    except (UnfitInputs, MemoryError) as error:  # MemoryError: the network is too large
+>>>>>>> prose-d
         raise click.ClickException(str(error)) from error
 
 
 def check_json_path(json_path: str | None, kind: type[schema.Record]) -> None:
-    """Raise RecordError where ``--json`` could not write at the end."""
+    """Raise RecordError if ``--json`` cannot write a document of this kind to the path."""
     if json_path is not None and json_path != STANDARD_OUTPUT:
         files.check_destination(Path(json_path), kind)
 
 
 def picture_module(name: str) -> ModuleType:
-    """A module that draws. Raises ValueError where its libraries are not installed."""
+    """Import a module that draws pictures. Raises ValueError if its libraries are not installed."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -56,7 +60,7 @@ def picture_module(name: str) -> ModuleType:
 
 
 def pictures_folder(name: str) -> Path:
-    """The folder for pictures, made if it is missing. Raises ValueError where it cannot be."""
+    """The folder for pictures, created if it is missing. Raises ValueError if that fails."""
     if not name:
         raise ValueError("--pictures needs the name of a folder")
     files.make_folder(Path(name))
@@ -64,13 +68,13 @@ def pictures_folder(name: str) -> Path:
 
 
 def show(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
-    """Print the tables, and write the document where ``--json`` says; on standard output it stands alone."""
+    """Print the tables and write the document to ``json_path``. With "-", print the document alone."""
     if json_path == STANDARD_OUTPUT:
         terminal.write(files.dumps(document) + "\n")
         return
     try:
         terminal.show(*renderables)
-    finally:  # what cannot be shown is written, and what cannot be written was shown
+    finally:  # an error while printing does not lose the document
         if json_path is not None:
             with caller_input():
                 files.write(Path(json_path), document)
@@ -83,10 +87,7 @@ def store_and_show(
     shown: Sequence[RenderableType],
     notes: Sequence[str],
 ) -> None:
-    """Store results and show them. ``store`` returns lines that are shown last.
-
-    What cannot be stored is shown all the same, and what cannot be shown is stored.
-    """
+    """Store the results with ``store``, whose lines are shown last, and show them even if storing fails."""
     more_notes: Sequence[str] = []
     try:
         more_notes = store()
@@ -97,5 +98,5 @@ def store_and_show(
 def status(
     rows: Sequence[schema.TimingRow | schema.ProofRow | schema.TutorialRow | schema.ScaleRow],
 ) -> int:
-    """Exit status: a finding where a row is not right."""
+    """Exit status: FINDING if a row is not ok, else OK."""
     return OK if all(row.ok for row in rows) else FINDING

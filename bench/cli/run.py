@@ -1,4 +1,4 @@
-"""The commands ``run`` and ``compare``; each returns its exit status."""
+"""The commands ``run`` and ``compare``."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def run(
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
-    # Some libraries are made for float32: beside peers, both dtypes stand in the table.
+    # Some peers are made for float32, so a comparison with peers covers both dtypes.
     more_dtypes = cases.DTYPES if peers and dtype is None else ()
     with output.caller_input():
         _check_threads(threads)
         if roofline and threads > 1:
-            raise ValueError("--roofline is that of one thread; leave out --threads")
+            raise ValueError("--roofline is measured on one thread; leave out --threads")
         chosen_cases = cases.select_cases(
             network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
         )
@@ -54,7 +54,7 @@ def run(
         "threads": threads,
         "roofline": roofline,
     }
-    others = [one for one in chosen.backends if one.name != reference.name]
+    others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
     with output.measuring(), terminal.progress() as progress:
         document = suite.run_suite(
             chosen_cases, reference, others, more_dtypes, QUICK if quick else DEFAULT, roofline, options, progress
@@ -116,7 +116,7 @@ def compare(
 
 
 def _check_threads(threads: int) -> None:
-    """Raise ValueError unless every thread has a CPU."""
+    """Raise ValueError unless there is a usable CPU for every thread."""
     most = machine.cpus_usable()
     if not 1 <= threads <= most:
-        raise ValueError(f"--threads must be from 1 to {most}, the CPUs that are there to use; got {threads}")
+        raise ValueError(f"--threads must be from 1 to {most}, the number of usable CPUs; got {threads}")

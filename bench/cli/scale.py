@@ -28,7 +28,7 @@ def scale(
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Time the backends at growing sizes, print times, speedups and crossovers, store the results."""
+    """Time the backends at growing sizes, print times, speedups and crossovers, and store the results."""
     checkpoint = Checkpoint(results, "scale", ScaleState, terminal.say)
     with output.caller_input():
         chosen = selection.select_backends(backend, peers, "float64")
@@ -38,7 +38,7 @@ def scale(
             drawing = output.picture_module("bench.report.scale_picture")
             folder = output.pictures_folder(pictures)
         backends = chosen.including(selection.REFERENCE)
-        names = [one.name for one in backends]
+        names = [chosen_backend.name for chosen_backend in backends]
         checkpoint.check(resume)
         fresh = ScaleState(
             settings=settings(backends, growth.EFFORT), started=now(), rows=[], not_run=[], compile=[], processes=[]

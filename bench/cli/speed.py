@@ -19,7 +19,7 @@ from bench.speed import goal_rows, speed_run
 
 
 def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | None, results: Path) -> int:
-    """Measure, print the goals and the times, store the results, write the page."""
+    """Time the backends, print goals and times, store the results, and write the page."""
     checkpoint = Checkpoint(results, "speed", SpeedState, terminal.say)
     effort = QUICK if quick else DEFAULT
     with output.caller_input():
@@ -56,6 +56,6 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | N
             lines.append(f"page: {markdown}")
         return lines
 
-    shown = [*speed_page.shown(document), tables.aa_line(document.rows)]
+    shown = [*speed_page.renderables(document), tables.aa_line(document.rows)]
     output.store_and_show(store, document, json_path, shown, chosen.notes())
     return FINDING if chosen.broken else output.status(document.rows)

@@ -29,7 +29,7 @@ def tutorials(
     json_path: str | None,
     results: Path,
 ) -> int:
-    """Run the tutorials, and set every figure that they print beside what the backends give."""
+    """Run the tutorials, and compare every printed figure with the values that the backends compute."""
     checkpoint = Checkpoint(results, "tutorials", TutorialsState, terminal.say)
     drawn: list[Path] = []
 
@@ -45,7 +45,7 @@ def tutorials(
             drawing = output.picture_module("bench.report.tutorial_pictures")
             folder = output.pictures_folder(pictures)
         if boston and all(tutorial.key != "miniflow" for tutorial in chosen):
-            raise ValueError("--boston is for miniflow, which is not among the tutorials named")
+            raise ValueError("--boston needs miniflow, which is not among the named tutorials")
         if boston:
             datasets.boston()
         backends = selected.including(reproduce.COMPARISON_BACKEND)
@@ -69,7 +69,7 @@ def tutorials(
         remarks=state.remarks,
     )
     notes = [line for text in state.unsupported for line in tables.wrapped(f"left out: {text}")]
-    names = [one.name for one in backends]
+    names = [chosen_backend.name for chosen_backend in backends]
     output.show(
         document,
         json_path,

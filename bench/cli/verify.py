@@ -13,7 +13,7 @@ from bench.report import proof_tables, tables, terminal
 
 
 def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
-    """Prove the backends equal to the exact results, and the proof able to fail."""
+    """Prove the backends equal to the exact results, and check that the proof rejects every mutant."""
     with output.caller_input():
         chosen = selection.select_backends(names, peers)
         output.check_json_path(json_path, schema.Proof)

@@ -1,1 +1,1 @@
-"""What the commands print, as rich renderables and Markdown, and the pictures; nothing here measures."""
+"""Output of the commands: tables as rich renderables and Markdown, and pictures. This package measures nothing."""

@@ -1,4 +1,4 @@
-"""What the ``baseline`` commands print."""
+"""The tables and sentences of the ``baseline`` commands."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from pairbench.sequential_test import MIN_SESSIONS
 
 
 def recorded(document: RecordedSession) -> Iterator[RenderableType]:
-    """What was recorded, and how many sessions a verdict still needs."""
+    """The recorded session, and how many sessions a verdict still needs."""
     yield (
-        f"{document.baseline}: session {document.sessions} of machines like this one, {document.head.title}, "
-        f"{len(document.rows)} rows"
+        f"{document.baseline}: recorded session {document.sessions} for machines like this one, "
+        f"{document.head.title}, {len(document.rows)} rows"
     )
-    yield _sessions_left(document.sessions)
+    yield _missing_sessions(document.sessions)
 
 
 def summary(document: BaselineSummary) -> Iterator[RenderableType]:
-    """The sessions of machines like this one, row by row, and those of other machines."""
-    yield Text(f"{document.baseline}: sessions of machines like this one", style="bold")
+    """The sessions of machines like this one, a table of their rows, and a line for each other kind of machine."""
+    yield Text(f"{document.baseline}: sessions recorded on machines like this one", style="bold")
     yield from document.sessions or ["none"]
     yield ""
     if document.rows:
@@ -33,25 +33,25 @@ def summary(document: BaselineSummary) -> Iterator[RenderableType]:
             seconds = tables.duration(row.seconds)
             table.add_row(row.row, str(row.sessions), seconds, tables.interval(row.speedup), accepted)
         yield table
-        yield "speedup: mean over the sessions, with the 95 % interval predicted for the next."
+        yield "speedup: mean of the sessions, with the 95 % prediction interval for the next."
         yield ""
-    yield _sessions_left(len(document.sessions))
+    yield _missing_sessions(len(document.sessions))
     for other in document.other_machines:
         libraries = f"Python {other['python']}, NumPy {other['numpy']}, Numba {other['numba']}"
         yield f"another machine, {other['sessions']} sessions: {other['cpu']}, {libraries}"
 
 
 def accepted(document: BaselineAcceptance, sessions: int) -> Iterator[RenderableType]:
-    """Which gains were accepted."""
+    """The accepted gains, and how many sessions a verdict still needs."""
     for row in document.rows:
         title = f"{row.backend}, {row.operation} {'-'.join(map(str, row.layer_sizes))}"
-        yield f"{title} is {row.factor - 1:.1%} faster: the baseline is moved."
+        yield f"{title}: {row.factor - 1:.1%} faster; the baseline now includes this gain"
     if not document.rows:
-        yield "no row is significantly faster than its sessions predict: the baseline stays as it is"
+        yield "no row is significantly faster than its sessions predict; the baseline is unchanged"
     if sessions < MIN_SESSIONS:
-        yield _sessions_left(sessions)
+        yield _missing_sessions(sessions)
 
 
-def _sessions_left(sessions: int) -> str:
-    left = max(0, MIN_SESSIONS - sessions)
-    return f"a verdict needs {left} more sessions" if left else "there are enough sessions for a verdict"
+def _missing_sessions(sessions: int) -> str:
+    missing = max(0, MIN_SESSIONS - sessions)
+    return f"a verdict needs {missing} more sessions" if missing else "there are enough sessions for a verdict"

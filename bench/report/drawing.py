@@ -1,4 +1,4 @@
-"""What all pictures share: SVG, transparent, in tones that are legible on white paper and on a dark page."""
+"""Style and output of all pictures: transparent SVG in tones that are legible on white paper and on a dark page."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ STYLE: Any = {
 
 
 def save_figure(figure: Figure, folder: Path, name: str) -> Path:
-    """Write a figure, whole or not at all, and close it; the same figure gives the same bytes. Raises RecordError."""
+    """Write a figure as SVG, atomically, and close it. Equal figures give equal bytes.
+
+    Raises RecordError if the file cannot be written.
+    """
     content = BytesIO()
     figure.savefig(content, format="svg", metadata={"Date": None, "Creator": None, "Title": name})
     pyplot.close(figure)

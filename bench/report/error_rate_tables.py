@@ -16,14 +16,14 @@ from bench.report import tables
 
 
 def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[RuleScore]]) -> Iterator[RenderableType]:
-    """For each recording and rule a table: a planted delay a row, a verdict a column."""
-    for name, one in recordings.items():
-        count = len(one.seconds)
+    """For each recording and rule, a table with a row per planted delay and a column per verdict."""
+    for name, recorded in recordings.items():
+        count = len(recorded.seconds)
         yield Text(
-            f"{name}: {count} rounds, {one.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold"
+            f"{name}: {count} rounds, {recorded.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold"
         )
-        delays = {row.planted: row.measured for row in scores[name] if row.planted}
-        yield f"measured, the planted delays are {', '.join(f'{share:.1%}' for share in delays.values())} of a call"
+        delays = {row.planted: f"{100 * row.measured:.1f}" for row in scores[name] if row.planted}
+        yield f"planted delays as measured, in % of a call: {', '.join(delays.values())}"
         yield ""
         for rule, members in groupby(scores[name], attrgetter("rule")):
             table = tables.plain("planted", "runs", "FAIL", "PASS", "INCONCLUSIVE")
@@ -34,7 +34,8 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
             yield Text(rule, style="bold")
             yield table
             yield ""
-    yield "Shares of disjoint runs in percent, with the 95 % interval of Clopper and Pearson."
+    yield "Percentage of the runs that end with each verdict, with the 95 % interval of"
+    yield "Clopper and Pearson. No two runs share a round."
 
 
 def _share(rate: ErrorRate) -> str:

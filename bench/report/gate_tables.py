@@ -1,4 +1,4 @@
-"""The gate's answer, as rich renderables that fit into 80 columns and as Markdown."""
+"""The gate's result, as rich renderables that fit into 80 columns and as Markdown."""
 
 from __future__ import annotations
 
@@ -16,17 +16,19 @@ from bench.report import tables
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 SESSIONS = """\
-change: speedup over python_loops in the recorded sessions ÷ that of now, with
-the predicted interval; MDE: minimum detectable effect, the smallest slowdown
-that is suspected with probability 80 %."""
+change: speedup over python_loops predicted by the recorded sessions ÷ speedup
+measured now, with the prediction interval. Above 0 %, the head is slower.
+MDE: minimum detectable effect, the smallest slowdown that is detected with
+probability 80 %."""
 LEGEND = """\
-time: head ÷ base, with the interval that the verdict uses; speedup: speedup
-over python_loops, head ÷ base; MDE: minimum detectable effect, the smallest
-slowdown that is suspected with probability 80 %."""
+time: change of the time from base to head, with the interval that decides the
+verdict. speedup: change of the speedup over python_loops from base to head.
+MDE: minimum detectable effect, the smallest slowdown that is detected with
+probability 80 %."""
 
 
 def text(document: Gate) -> Iterator[RenderableType]:
-    """A table for each case, the rows that did not pass in words, what else is to be known, the verdict."""
+    """A table for each case, sentences on rows that have a reason, the legend, the notes, and the verdict."""
     for title, members in cases(document.rows):
         columns = ("change", "MDE") if document.base is None else ("time", "speedup", "MDE")
         table = tables.plain("backend", *columns, "verdict")
@@ -37,10 +39,10 @@ def text(document: Gate) -> Iterator[RenderableType]:
         yield Text(title, style="bold")
         yield table
         yield ""
-    told = list(sentences(document.rows))
-    for line in told:
+    reasons = list(sentences(document.rows))
+    for line in reasons:
         yield from tables.item(line)
-    if told:
+    if reasons:
         yield ""
     yield legend(document)
     yield ""
@@ -50,7 +52,7 @@ def text(document: Gate) -> Iterator[RenderableType]:
 
 
 def markdown(document: Gate) -> str:
-    """The same for a job's summary."""
+    """The gate's result as Markdown, for the summary of a CI job."""
     lines = [f"## mlpbench gate: {document.verdict}", "", f"{summary(document)}.", ""]
     for title, members in cases(document.rows):
         lines += [f"**{title}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
@@ -67,41 +69,43 @@ def markdown(document: Gate) -> str:
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    told = [f"- {line}".replace("|", "\\|") for line in sentences(document.rows)]
+    reasons = [f"- {line}".replace("|", "\\|") for line in sentences(document.rows)]
     notes = [f"{note}\n" for note in document.notes]
-    return "\n".join([*lines, *told, *([""] if told else []), " ".join(legend(document).splitlines()), "", *notes])
+    return "\n".join(
+        [*lines, *reasons, *([""] if reasons else []), " ".join(legend(document).splitlines()), "", *notes]
+    )
 
 
 def legend(document: Gate) -> str:
-    """What the columns are."""
+    """The meaning of the columns."""
     return SESSIONS if document.base is None else LEGEND
 
 
 def sentences(rows: Sequence[GateRow]) -> Iterator[str]:
-    """The rows of which there is something to say; together those of which it is the same and that have no figures."""
-    alike = Counter((row.verdict, row.reason) for row in rows if row.reason and row.change is None)
-    for (verdict, reason), count in alike.items():
+    """A sentence for each row that has a reason. Rows without figures share one if verdict and reason are the same."""
+    counts = Counter((row.verdict, row.reason) for row in rows if row.reason and row.change is None)
+    for (verdict, reason), count in counts.items():
         if count > 1:
             yield f"{count} rows: {verdict}: {reason}"
     for row in rows:
-        if row.reason and (row.change is not None or alike[row.verdict, row.reason] == 1):
+        if row.reason and (row.change is not None or counts[row.verdict, row.reason] == 1):
             yield sentence(row)
 
 
 def sentence(row: GateRow) -> str:
-    """A row's verdict in words, with its numbers."""
-    numbers = [f"change {change(row.change)}"] if row.change is not None else []
+    """A row's verdict, with its reason and figures."""
+    figures = [f"change {change(row.change)}"] if row.change is not None else []
     if row.base_seconds is not None and row.head_seconds is not None:
-        numbers.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
+        figures.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
     if row.changed_times:
-        numbers.append(f"changed: {', '.join(row.changed_times)}")
-    shown = f" ({'; '.join(numbers)})" if numbers else ""
+        figures.append(f"changed times: {', '.join(row.changed_times)}")
+    details = f" ({'; '.join(figures)})" if figures else ""
     reason = f": {row.reason}" if row.reason else ""
-    return f"{row.backend}, {title(row)}: {row.verdict}{reason}{shown}"
+    return f"{row.backend}, {title(row)}: {row.verdict}{reason}{details}"
 
 
 def summary(document: Gate) -> str:
-    """Head, base and how many rows have which verdict."""
+    """The titles of head and base, and the number of rows with each verdict."""
     counts = [
         f"{count} {verdict}" for verdict in STYLES if (count := sum(row.verdict == verdict for row in document.rows))
     ]
@@ -110,18 +114,18 @@ def summary(document: Gate) -> str:
 
 
 def title(row: GateRow) -> str:
-    """Operation, network and batch of a row."""
+    """Operation, network and batch size of a row."""
     return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {samples(row.batch)}"
 
 
 def cases(rows: Sequence[GateRow]) -> Iterator[tuple[str, list[GateRow]]]:
-    """Rows by case, which follow one another."""
+    """Consecutive rows of the same case, with the case's title."""
     for name, members in groupby(rows, title):
         yield name, list(members)
 
 
 def change(ratio: Ratio | None) -> str:
-    """A change with its interval, in percent."""
+    """A ratio and its interval, as changes in percent."""
     if ratio is None:
         return tables.NONE
     low, high = (percent(end).removesuffix(" %") for end in (ratio.low, ratio.high))
@@ -129,7 +133,7 @@ def change(ratio: Ratio | None) -> str:
 
 
 def percent(ratio: float | None) -> str:
-    """What a ratio is above 1, in percent."""
+    """A ratio as a change in percent: 1.05 is "+5.0 %"."""
     return tables.NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 

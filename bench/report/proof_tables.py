@@ -17,17 +17,19 @@ HEADINGS = (*OPERATIONS, "contract", "sklearn")
 
 
 def outcomes(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
-    """For each backend and dtype a table: a network a row, an operation a column; below it why a row failed."""
-    yield Text("worst error in ulps (units in the last place), and in % of the bound that the arithmetic allows;")
-    yield Text("contract: promises beside the figures; sklearn: beside scikit-learn, where it has the network")
+    """For each backend and dtype, a table with a row per network and a column per operation, and the failures."""
+    yield Text("forward, gradient, train: largest error in ulps (units in the last place), and")
+    yield Text("in % of the bound on the rounding error. contract: largest error of the contract")
+    yield Text("tests, in % of its bound. sklearn: largest deviation from scikit-learn, in % of")
+    yield Text("its bound, for networks that scikit-learn supports.")
     yield ""
     ordered = sorted(rows, key=_backend_and_dtype)
     for (backend, dtype), group in groupby(ordered, _backend_and_dtype):
         members = list(group)
         yield Text(f"{backend}, {dtype}", style="bold")
         table = tables.plain("network", *HEADINGS)
-        for title, of_network in groupby(members, _title):
-            cells = {row.operation: _cell(row) for row in of_network}
+        for title, network_rows in groupby(members, _title):
+            cells = {row.operation: _cell(row) for row in network_rows}
             table.add_row(title, *(cells.get(column, tables.NONE) for column in COLUMNS))
         yield table
         yield from _reasons(members)
@@ -53,18 +55,18 @@ def _cell(row: schema.ProofRow) -> str:
 
 
 def _reasons(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
-    """Why rows failed, each reason once."""
-    first: dict[str, list[schema.ProofRow]] = {}
+    """The reasons of failed rows, each reason once."""
+    failures: dict[str, list[schema.ProofRow]] = {}
     for row in rows:
         if not row.ok:
-            first.setdefault(row.reason, []).append(row)
-    for reason, failed in first.items():
+            failures.setdefault(row.reason, []).append(row)
+    for reason, failed in failures.items():
         others = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
         yield Text(f"{_title(failed[0])} {failed[0].operation}{others}: {reason}", style="red")
 
 
 def mutants(rows: Sequence[schema.MutantRow]) -> Iterator[RenderableType]:
-    """How many mutants were killed, and which survive."""
+    """The number of killed mutants, and a line for each survivor."""
     survivors = [mutant for mutant in rows if not mutant.killed]
     yield f"mutants: {len(rows) - len(survivors)} of {len(rows)} killed"
     yield from (Text(f"survives: {mutant.mutant}: {mutant.description}", style="red") for mutant in survivors)

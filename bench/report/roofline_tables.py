@@ -1,4 +1,4 @@
-"""What ``run --limits`` shows of the limits, as rich renderables."""
+"""The tables and sentences of ``run --roofline``, as rich renderables."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.text import Text
 from bench.records.schema import RooflineRow, TimingRow
 from bench.report import tables
 
-TITLE = "the limits: what this machine does on one thread, at best"
-SHOWN = 8
-"""Every so many sizes, the bandwidth is shown."""
+TITLE = "roofline: peak rates of this machine, measured on one thread"
+SIZE_STEP = 8
+"""The memory bandwidth is shown for every eighth array size, and for the largest."""
 
 
 def probes(rows: Sequence[RooflineRow]) -> Iterator[RenderableType]:
-    """The probes, if there are any."""
+    """A table of the measured peak rates; nothing if none were measured."""
     if not rows:
         return
     headings, *lines = cells(rows)
@@ -30,40 +30,47 @@ def probes(rows: Sequence[RooflineRow]) -> Iterator[RenderableType]:
 
 
 def cells(rows: Sequence[RooflineRow]) -> list[list[str]]:
-    """All probes but those of reading, as a table with its headings."""
+    """The peak rates other than memory bandwidth: a row of headings, then a row per rate and a column per dtype."""
     dtypes = sorted({row.dtype for row in rows if row.dtype}, reverse=True)
-    found: dict[str, dict[str | None, str]] = {}
+    rates: dict[str, dict[str | None, str]] = {}
     for row in rows:
         if row.what != "reading":
-            found.setdefault(_name(row), {})[row.dtype] = _value(row)
-    table = [[name, *(values.get(dtype, tables.NONE) for dtype in dtypes)] for name, values in found.items()]
+            rates.setdefault(_name(row), {})[row.dtype] = _value(row)
+    table = [[name, *(values.get(dtype, tables.NONE) for dtype in dtypes)] for name, values in rates.items()]
     return [["", *dtypes], *table]
 
 
 def reading(rows: Sequence[RooflineRow]) -> str:
-    """The bandwidth for some of the sizes, and for what no cache holds."""
+    """The memory bandwidth, for some array sizes and for the largest, which no cache holds."""
     sizes = [row for row in rows if row.what == "reading"]
-    shown = [*sizes[:-1:SHOWN], sizes[-1]]
-    return "reading: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in shown)
+    selected = [*sizes[:-1:SIZE_STEP], sizes[-1]]
+    return "memory bandwidth: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in selected)
 
 
 def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
-    """What the column means, and where it cannot be right."""
+    """The meaning of the roofline column, and a sentence for each share above 1."""
     if all(row.roofline_share is None for row in rows):
         return
+<<<<<<< HEAD
     yield "≥: lower bound of the time of a call, by the roofline of this machine;"
     yield "share: lower bound ÷ time, the share of the roofline, which cannot be above 1."
     for sentence in above(rows):
+=======
+    yield "≥: lower bound of the time of a call, from the peak rates of this machine."
+    yield "share: share of the roofline, which is the lower bound ÷ the time; at most 1."
+    for sentence in shares_above_one(rows):
+>>>>>>> prose-d
         yield from tables.wrapped(sentence)
 
 
-def above(rows: Sequence[TimingRow]) -> Iterator[str]:
-    """Which rows are quicker than they can be."""
+def shares_above_one(rows: Sequence[TimingRow]) -> Iterator[str]:
+    """A sentence for each row whose time is below the lower bound."""
     for row in rows:
         if row.roofline_share is not None and row.roofline_share > 1:
             yield (
-                f"{row.arm} is at {tables.part(row.roofline_share)} of the limit ({tables.case_title(row)}): "
-                "the limit is wrong there, or one of the two was disturbed."
+                f"{row.arm} has a share of the roofline of {tables.part(row.roofline_share)} "
+                f"({tables.case_title(row)}): "
+                "the lower bound is wrong, or a measurement was disturbed."
             )
 
 

@@ -1,4 +1,4 @@
-"""The tables and findings of ``scale``, as rich renderables; with the core backends they fit into 80 columns."""
+"""The tables and findings of ``scale``, as rich renderables. With the core backends, they fit into 80 columns."""
 
 from __future__ import annotations
 
@@ -27,69 +27,74 @@ BASES = {
 
 
 def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[RenderableType]:
-    """For each dimension a table of times and one of speedups, and below them why a backend has none."""
-    yield "forward of a network with as many inputs as nodes in each layer, float64;"
-    yield "batch 1 is the call with one sample"
+    """For each dimension, a table of times and one of speedups; below the tables, why a backend failed."""
+    yield "Forward pass in float64. All layers of a network, the input included, have the"
+    yield "same width. Batch 1 is a call with a single sample."
     yield ""
     for dimension in points.DIMENSIONS:
-        here = [row for row in rows if row.dimension == dimension.name and row.arm != AA_CONTROL]
+        dimension_rows = [row for row in rows if row.dimension == dimension.name and row.arm != AA_CONTROL]
         title = f"{dimension.name}; {BASES[dimension.name]}"
-        yield Text(f"{title}: time of a call", style="bold")
-        yield from _table(dimension.name, here, names, _time)
-        if any(row.predicted_seconds is not None for row in here):
-            yield f"(in brackets: predicted to take over {MAX_CALL_SECONDS:g} s, and not run)"
+        yield Text(f"{title}: time per call", style="bold")
+        yield from _table(dimension.name, dimension_rows, names, _time)
+        if any(row.predicted_seconds is not None for row in dimension_rows):
+            yield f"(in brackets: predicted time of a call that was not run, as it is over {MAX_CALL_SECONDS:g} s)"
         yield ""
         yield Text(f"{title}: speedup over {REFERENCE}", style="bold")
-        yield from _table(dimension.name, here, names, _speedup)
-        yield from _intervals(here)
+        yield from _table(dimension.name, dimension_rows, names, _speedup)
+        yield from _intervals(dimension_rows)
         yield ""
     failed = {row.backend: row for row in reversed(rows) if not row.ok}
     for row in failed.values():
-        yield Text(f"{row.backend} got no time at {_place(row)}: {row.reason}", style="red")
+        yield Text(f"{row.backend} failed at {_place(row)}: {row.reason}", style="red")
     yield from [""] if failed else []
 
 
 def findings(document: Scale) -> Iterator[RenderableType]:
+<<<<<<< HEAD
     """Where one backend overtakes another, and where two are about as fast as each other."""
+=======
+    """The crossovers, and the sizes at which no difference between two backends was detected."""
+>>>>>>> prose-d
     yield Text("crossovers", style="bold")
     for row in document.crossovers:
         yield from tables.item(_crossover(row))
     if not document.crossovers:
         yield "none: no backend overtakes another"
-    yield "Between two points the ratio of the times goes straight in the logarithms; in"
-    yield f"brackets, where the ends of its {CONFIDENCE * 100:g} % interval cross 1."
+    yield "A crossover is interpolated between two timed sizes, linearly in the logarithms"
+    yield "of size and ratio of the times. In brackets: the sizes at which the ends of the"
+    yield f"ratio's {CONFIDENCE * 100:g} % interval cross 1."
     yield ""
     if document.ties:
-        yield Text("not told apart: about as fast as each other", style="bold")
+        yield Text("no difference detected", style="bold")
         for sentence in _ties(document.ties):
             yield from tables.item(sentence)
-        yield f"By the {CONFIDENCE * 100:g} % intervals these are not sure to differ by {MARGIN:.0%}, and may differ"
-        yield "by the factor in brackets at most."
+        yield f"At these sizes the {CONFIDENCE * 100:g} % intervals show no difference of {MARGIN:.0%} or more. In"
+        yield "brackets: the largest factor between the times that the intervals allow."
         yield ""
 
 
 def break_even(document: Scale) -> Iterator[RenderableType]:
-    """After how many calls compiling has paid."""
+    """The number of calls after which compiling breaks even with the reference."""
     if not document.break_even:
         return
-    yield Text(f"calls of one sample after which compiling has paid, against {REFERENCE}", style="bold")
-    table = tables.plain("backend", "network", "cold", "from cache", "calls", "from cache", left=2)
+    yield Text(f"break-even with {REFERENCE}: calls of one sample that make up for compiling", style="bold")
+    table = tables.plain("backend", "network", "cold", "cached", "calls, cold", "calls, cached", left=2)
     for row in document.break_even:
         calls = ["never" if count is None else f"{count:,}" for count in (row.cold_calls, row.cached_calls)]
         seconds = tables.duration(row.cold_seconds), tables.duration(row.cached_seconds)
         table.add_row(row.backend, row.network, *seconds, *calls)
     yield table
+    yield "cold: time to compile; cached: time to load the compiled code from the cache."
     yield ""
 
 
 def aa(rows: Sequence[ScaleRow]) -> list[tuple[float, str, str]]:
-    """How far a backend was from itself: the distance from 1, the backend, the place; each case once."""
-    found = {}
+    """For each case, the A/A control: distance of its ratio from 1, backend, and title of the case."""
+    controls = {}
     for row in rows:
         if row.arm == AA_CONTROL and row.speedup:
-            case = row.case
-            found[case] = abs(row.speedup.estimate - 1), row.backend, _place(row)
-    return list(found.values())
+            controls[row.case] = abs(row.speedup.estimate - 1), row.backend, _place(row)
+    return list(controls.values())
 
 
 def _table(
@@ -107,7 +112,7 @@ def _time(row: ScaleRow | None) -> str:
         return tables.NONE
     if row.predicted_seconds is not None:
         return f"({tables.duration(row.predicted_seconds)})"
-    return tables.duration(row.seconds) if row.ok else "no time"
+    return tables.duration(row.seconds) if row.ok else "failed"
 
 
 def _speedup(row: ScaleRow | None) -> str:
@@ -117,16 +122,16 @@ def _speedup(row: ScaleRow | None) -> str:
 
 
 def _intervals(rows: Sequence[ScaleRow]) -> Iterator[str]:
-    """How wide the 95 % intervals are: in half of the cases, and at most."""
-    found = [
+    """The median and the largest width of the 95 % intervals."""
+    widths = [
         (sqrt(row.speedup.high / row.speedup.low) - 1, row)
         for row in rows
         if row.backend != REFERENCE and row.speedup and row.speedup.low and row.speedup.high
     ]
-    if found:
-        half, (most, row) = median(width for width, _ in found), max(found, key=lambda pair: pair[0])
-        yield f"95 % intervals: half of them within ±{half:.1%},"
-        yield f"the widest ±{most:.1%} ({row.backend} at {row.dimension} {row.value})"
+    if widths:
+        middle, (most, row) = median(width for width, _ in widths), max(widths, key=lambda pair: pair[0])
+        yield f"95 % intervals: half of them are within ±{middle:.1%};"
+        yield f"the widest is ±{most:.1%} ({row.backend} at {row.dimension} {row.value})"
 
 
 def _crossover(row: CrossoverRow) -> str:
@@ -137,7 +142,7 @@ def _crossover(row: CrossoverRow) -> str:
 
 
 def _ties(rows: Sequence[TieRow]) -> Iterator[str]:
-    """A sentence for every two backends."""
+    """A sentence for each pair of backends."""
     for a, b in dict.fromkeys(row.backends for row in rows):
         places = [
             f"{row.dimension} {row.left if row.left == row.right else f'{row.left} to {row.right}'}"

@@ -1,4 +1,4 @@
-"""What ``speed`` shows: on the terminal, and as a page of Markdown."""
+"""The output of ``speed``: on the terminal, and as a page of Markdown."""
 
 from __future__ import annotations
 
@@ -18,16 +18,24 @@ from bench.speed.goal_rows import reference_row, timed_together
 TITLE = "# Speed"
 GOALS = "", "measured", "goal", ""
 LEGEND = (
+<<<<<<< HEAD
     "measured: a ratio of two times, over ÷ under, with its 95 % interval over fresh processes; both are timed in the "
     "same blocks. Of several peers it is the fastest, in the dtypes that stand in the table of its case",
     "share: the lower bound of the time by the roofline of this machine ÷ the time",
     "A/A is numba_simd once more",
+=======
+    "measured: ratio of two times, with its 95 % interval over fresh processes; both times are from the same blocks. "
+    "The fastest peer is the fastest in the dtypes that the table of the case has",
+    "lower bound: the time that a call takes at least, from the peak rates of this machine",
+    "share: share of the roofline, which is the lower bound ÷ the time",
+    "A/A: the A/A control, numba_simd timed against itself",
+>>>>>>> prose-d
 )
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table, its headings first, and sentences below it."""
+    """A title, a table whose first row holds the headings, and sentences below the table."""
 
     title: str
     table: list[list[str]]
@@ -35,29 +43,29 @@ class Section:
 
 
 def check_destination(path: Path) -> None:
-    """Raise RecordError unless the path can be written and what is there already is such a page."""
+    """Raise RecordError unless the path can be written and an existing file there is a page of ``speed``."""
     check_place(path)
     if path.exists():
         try:
-            ours = path.read_text(encoding="utf-8").startswith(TITLE)
+            is_page = path.read_text(encoding="utf-8").startswith(TITLE)
         except (OSError, UnicodeDecodeError):
-            ours = False
-        if not ours:
-            raise RecordError(f"{path} is no page of speed; it is not overwritten, name another file")
+            is_page = False
+        if not is_page:
+            raise RecordError(f"{path} is not a page of mlpbench speed and is not overwritten; name another file")
 
 
 def sections(document: Speed) -> list[Section]:
-    """All that is shown."""
-    goals, probes = [line for row in document.goals for line in _remarks(row)], document.roofline
+    """The goals, the times of each case, and the peak rates of the machine."""
+    remarks, probes = [line for row in document.goals for line in _remarks(row)], document.roofline
     return [
-        Section("figures that are aimed at", [list(GOALS), *map(_goal, document.goals)], goals),
+        Section("goals", [list(GOALS), *map(_goal, document.goals)], remarks),
         *map(_times, timed_together(document.rows)),
         Section(roofline_tables.TITLE, roofline_tables.cells(probes), [roofline_tables.reading(probes)]),
     ]
 
 
-def shown(document: Speed) -> Iterator[RenderableType]:
-    """The sections for a terminal."""
+def renderables(document: Speed) -> Iterator[RenderableType]:
+    """The sections, for the terminal."""
     for section in sections(document):
         headings, *lines = section.table
         table = tables.plain(*headings)
@@ -72,7 +80,7 @@ def shown(document: Speed) -> Iterator[RenderableType]:
 
 
 def page(document: Speed, notes: Sequence[str]) -> str:
-    """The sections as Markdown, under the machine that they are of."""
+    """A page of Markdown: the machine, the sections, and remarks."""
     quick = " --quick" if document.options["quick"] else ""
     lines = [TITLE, "", *_items([f"made by `mlpbench speed{quick}`, {document.started}", *_machine(document.machine)])]
     for section in sections(document):
@@ -84,7 +92,7 @@ def page(document: Speed, notes: Sequence[str]) -> str:
         "",
         "## Remarks",
         "",
-        *_items([*LEGEND, *roofline_tables.above(document.rows), tables.aa_line(document.rows), *notes]),
+        *_items([*LEGEND, *roofline_tables.shares_above_one(document.rows), tables.aa_line(document.rows), *notes]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -104,9 +112,9 @@ def _remarks(row: GoalRow) -> Iterator[str]:
 
 
 def _times(rows: Sequence[TimingRow]) -> Section:
-    dtypes = {row.dtype: tables.duration(row.lower_bound_seconds) for row in rows}
-    floors = " and ".join(f"{floor} in {dtype}" for dtype, floor in dtypes.items())
-    lacking = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)
+    bounds = {row.dtype: tables.duration(row.lower_bound_seconds) for row in rows}
+    lower_bounds = " and ".join(f"{bound} in {dtype}" for dtype, bound in bounds.items())
+    reasons = dict.fromkeys(f"{row.arm}: {row.reason}" for row in rows if row.reason)
     reference = reference_row(rows)
     table = [
         [
@@ -119,13 +127,18 @@ def _times(rows: Sequence[TimingRow]) -> Section:
     ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
+<<<<<<< HEAD
         [["", "time", f"÷ {reference.arm}", "share"], *table],
         [f"at least {floors}", *lacking],
+=======
+        [["", "time", f"÷ {reference.arm}", "share"], *table],
+        [f"lower bound: {lower_bounds}", *reasons],
+>>>>>>> prose-d
     )
 
 
 def _ratio(speedup: Ratio | None) -> str:
-    """Time of the row ÷ time of the reference, which is the inverse of its speedup."""
+    """Time of the row ÷ time of the reference, the inverse of the speedup."""
     if speedup is None:
         return tables.NONE
     low, high = ((None if end is None else 1 / end) for end in (speedup.high, speedup.low))

@@ -1,7 +1,7 @@
-"""The picture of ``run``: speedups for one sample on a small and a larger network, from a results file.
+"""The picture of a ``run``: speedups for one sample, on a small and a larger network.
 
 ``python -m bench.report.speedup_picture RESULTS.json FOLDER`` draws ``speedups.svg`` into the folder. RESULTS.json is
-what ``mlpbench run`` stored, or the ``latest.json`` that names it.
+a results file of ``mlpbench run``, or ``latest.json``, which names the last one.
 """
 
 from __future__ import annotations
@@ -27,33 +27,39 @@ NAME = "speedups"
 NETWORKS = ("3-3-1", "100-100-50-10")
 
 ROOM = 30
-"""The factor by which the axis goes on beyond the least and the greatest speedup."""
+"""Factor by which the axis extends beyond the smallest and the largest speedup, for the labels."""
 
 TECHNIQUES = {"python_": TONES[0], "numpy_": TONES[1], "numba_": TONES[2]}
-"""A tone for how a backend's name begins; the others are in ink."""
+"""Tone by prefix of the backend's name; other backends are drawn in INK."""
 
 
 def read_run(path: Path) -> Run:
-    """The run in a results file, or in the one that ``latest.json`` names. Raises RecordError."""
+    """Read a run from a results file, or from the file that ``latest.json`` names.
+
+    Raises RecordError if the file cannot be read or is no run.
+    """
     if path.name == files.LATEST:
         path = path.parent / files.read(path, Latest).file
     return files.read(path, Run)
 
 
 def draw_speedups(run: Run, folder: Path) -> Path:
-    """Draw the picture into the folder, and return its file. Raises RecordError."""
+    """Draw ``speedups.svg`` into the folder, and return its path.
+
+    Raises RecordError if the run has no speedups on one of NETWORKS, or the file cannot be written.
+    """
     panels = [(name, _rows(run, name)) for name in NETWORKS]
     most = max(len(rows) for _, rows in panels)
     with rc_context(STYLE):
         figure, axes = pyplot.subplots(len(panels), 1, figsize=(7.6, len(panels) * (0.9 + 0.26 * most)), sharex=True)
-        for one, (name, rows) in zip(axes, panels, strict=True):
-            _panel(one, rows)
-            one.set_title(
+        for panel, (name, rows) in zip(axes, panels, strict=True):
+            _panel(panel, rows)
+            panel.set_title(
                 f"{cases.title('forward', Network.parse(name).layer_sizes, 1, 1, None)}, {rows[0].dtype}", loc="left"
             )
         _scale(axes, [row for _, rows in panels for row in rows])
         axes[-1].set_xlabel(
-            f"speedup: time of {rows[0].reference} ÷ time of the backend, logarithmic axis; right of 1 is faster\n"
+            f"speedup: time of {rows[0].reference} ÷ time of the backend, logarithmic axis; above 1 is faster\n"
             "in brackets and as whiskers: 95 % confidence interval"
         )
         return drawing.save_figure(figure, folder, NAME)
@@ -62,28 +68,28 @@ def draw_speedups(run: Run, folder: Path) -> Path:
 def _rows(run: Run, network: str) -> list[TimingRow]:
     """The rows of the forward pass of one sample, in the run's first dtype, without the A/A control.
 
-    Raises RecordError where there are none.
+    Raises RecordError if none of them has a speedup.
     """
     sizes = list(Network.parse(network).layer_sizes)
-    found = [
+    candidates = [
         row
         for row in run.rows
         if (row.layer_sizes, row.operation, row.batch) == (sizes, "forward", 1) and row.arm == row.backend
     ]
-    rows = [row for row in found if row.dtype == found[0].dtype]
+    rows = [row for row in candidates if row.dtype == candidates[0].dtype]
     if not any(row.speedup for row in rows):
         raise RecordError(f"the run has no speedups for the forward pass of one sample on {network}")
     return rows
 
 
 def _panel(axes: Any, rows: Sequence[TimingRow]) -> None:
-    """A point for each backend with a line from 1, whose length on this axis is the logarithm of the speedup."""
+    """Draw a point for each backend, and a bar from 1 to the point."""
     axes.axvline(1, color=INK, linewidth=0.8)
     for place, row in enumerate(rows):
         tone = next((tone for prefix, tone in TECHNIQUES.items() if row.backend.startswith(prefix)), INK)
         estimate, low, high = _ends(row)
         if estimate is None:
-            axes.annotate("no time", (1, place), (4, 0), textcoords="offset points", va="center")
+            axes.annotate("not timed", (1, place), (4, 0), textcoords="offset points", va="center")
             continue
         axes.plot([1, estimate], [place, place], color=tone, alpha=0.4, linewidth=3, solid_capstyle="butt")
         axes.errorbar(
@@ -111,7 +117,7 @@ def _panel(axes: Any, rows: Sequence[TimingRow]) -> None:
 
 
 def _ends(row: TimingRow) -> tuple[float | None, float, float]:
-    """Estimate and interval of a row; of the reference 1."""
+    """Estimate, low end and high end of a row's speedup; 1 for the reference, None without a time."""
     if row.speedup is None:
         return (1.0 if row.arm == row.reference and row.ok else None), 1.0, 1.0
     estimate = row.speedup.estimate
@@ -124,22 +130,24 @@ def _label(row: TimingRow) -> str:
 
 
 def _scale(axes: Sequence[Any], rows: Sequence[TimingRow]) -> None:
-    """A logarithmic axis with room for the labels at both ends."""
+    """Set a logarithmic axis with room for the labels at both ends."""
     estimates = [1.0, *(row.speedup.estimate for row in rows if row.speedup is not None)]
-    for one in axes:
-        one.set(xscale="log", xlim=(min(estimates) / ROOM, max(estimates) * ROOM))
-        one.grid(axis="x", color=INK, alpha=0.25, linewidth=0.5)
-        one.set_axisbelow(True)
-        one.xaxis.set_major_locator(LogLocator(10))
-        one.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-        one.xaxis.set_minor_locator(NullLocator())
+    for panel in axes:
+        panel.set(xscale="log", xlim=(min(estimates) / ROOM, max(estimates) * ROOM))
+        panel.grid(axis="x", color=INK, alpha=0.25, linewidth=0.5)
+        panel.set_axisbelow(True)
+        panel.xaxis.set_major_locator(LogLocator(10))
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
+        panel.xaxis.set_minor_locator(NullLocator())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the picture that a command line asks for, and return the exit status."""
+    """Draw the picture as the command line says, and return the exit status: 0, or 2 for wrong input."""
     parser = argparse.ArgumentParser(prog="python -m bench.report.speedup_picture", description="Draw speedups.svg.")
-    parser.add_argument("results", type=Path, metavar="RESULTS.json", help="a file of `mlpbench run`, or latest.json")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="where speedups.svg goes")
+    parser.add_argument(
+        "results", type=Path, metavar="RESULTS.json", help="a results file of `mlpbench run`, or latest.json"
+    )
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to write speedups.svg to")
     arguments = parser.parse_args(argv)
     try:
         files.make_folder(arguments.folder)

@@ -1,4 +1,4 @@
-"""The tables of ``run``, ``compare`` and ``backends``, as rich renderables that fit into 80 columns."""
+"""The tables of ``run``, ``compare`` and ``backends``, as rich renderables that fit into 80 columns, and helpers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ NONE = "-"
 AA_LIMIT = 0.02
 LEGEND = """\
 speedup: time of the reference ÷ time of the backend, with its 95 % interval.
-ulps: worst error in units in the last place; of bound: what part that is of
-the error that rounding may cause at most. Beyond 100 % a backend is wrong."""
+ulps: largest error, in units in the last place. of bound: largest error, in %
+of the bound on the rounding error; above 100 %, the backend is wrong."""
 BARS = ("forward", 1)
 BAR_WIDTH = 46
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds in the unit that suits them, to three digits."""
+    """A duration in s, ms, µs or ns, to three digits."""
     if seconds is None:
         return NONE
     scale, unit = next((pair for pair in UNITS if seconds >= pair[0] * 0.9995), UNITS[-1])
@@ -37,7 +37,7 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number to three digits, in powers of ten only beyond a million."""
+    """A number to three digits; from a million on, in scientific notation to two digits."""
     if value is None:
         return NONE
     if abs(value) >= 1e6:
@@ -48,7 +48,7 @@ def number(value: float | None) -> str:
 
 
 def part(share: float | None) -> str:
-    """A share of the limit."""
+    """A share of the roofline, to two decimals."""
     return NONE if share is None else f"{share:.2f}"
 
 
@@ -62,28 +62,36 @@ def interval(ratio: Ratio | None) -> str:
 
 
 def case_title(row: TimingRow) -> str:
-    """The case of a row in words, but for its dtype."""
+    """The title of a row's case, without the dtype."""
     return cases.title(row.operation, row.layer_sizes, row.batch, row.epochs, row.batches)
 
 
 def threads(rows: Sequence[TimingRow]) -> str:
-    """What a title adds where there are several threads; one command gives all rows the same."""
+    """A title's suffix for several threads. All rows have the same number of threads."""
     return "" if rows[0].threads == 1 else f", {rows[0].threads} threads"
 
 
 def by_case(rows: Sequence[TimingRow]) -> Iterator[tuple[str, list[TimingRow]]]:
-    """Rows by case, which follow one another."""
+    """Consecutive rows of the same case, with the case's title."""
     for title, members in groupby(rows, case_title):
         yield title, list(members)
 
 
 def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
-    """A table for each case, and below it why a backend has no time."""
+    """A table for each case, and below it the reasons of backends that failed."""
     for title, members in by_case(rows):
+<<<<<<< HEAD
         limited = any(row.lower_bound_seconds is not None for row in members)
         speedup = "speedup" if limited else f"speedup over {members[0].reference}"
         table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if limited else []))
         for column, width in zip(table.columns, (20, 7, 20, 5, 8, 5) if limited else (20, 7, 25, 6, 8), strict=True):
+=======
+        has_roofline = any(row.lower_bound_seconds is not None for row in members)
+        speedup = "speedup" if has_roofline else f"speedup over {members[0].reference}"
+        table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if has_roofline else []))
+        widths = (20, 7, 20, 5, 8, 5) if has_roofline else (20, 7, 25, 6, 8)
+        for column, width in zip(table.columns, widths, strict=True):
+>>>>>>> prose-d
             column.min_width = width
         for row in members:
             share = NONE if row.share is None else f"{number(100 * row.share)} %"
@@ -94,27 +102,28 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
                 "1" if is_reference and row.ok else interval(row.speedup),
                 number(row.ulps) if row.ok else NONE,
                 share if row.ok else NONE,
-                *([part(row.roofline_share)] if limited else []),
+                *([part(row.roofline_share)] if has_roofline else []),
                 style="bold" if is_reference else "dim" if row.arm == AA_CONTROL else None,
             )
-        floors = {row.dtype: row.lower_bound_seconds for row in sorted(members, key=lambda row: row.dtype)}
-        dtypes = [dtype + (f" (≥ {duration(floor)})" if limited else "") for dtype, floor in floors.items()]
+        bounds = {row.dtype: row.lower_bound_seconds for row in sorted(members, key=lambda row: row.dtype)}
+        dtypes = [dtype + (f" (≥ {duration(bound)})" if has_roofline else "") for dtype, bound in bounds.items()]
         yield Text(f"{title}, {' and '.join(dtypes)}{threads(members)}", style="bold")
         yield table
-        yield from (Text(f"{row.arm} got no time: {row.reason}", style="red") for row in members if not row.ok)
+        yield from (Text(f"{row.arm} failed: {row.reason}", style="red") for row in members if not row.ok)
         yield ""
 
 
-def unsupported(found: Iterable[tuple[str, str, str]]) -> Iterator[str]:
-    """Why a dash stands where it does, from backends, their operations and the reasons: each reason once."""
+def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+    """A sentence for each backend and reason. ``entries`` are tuples of backend, unsupported operation and reason."""
     operations: dict[tuple[str, str], dict[str, None]] = {}
-    for backend, operation, reason in found:
+    for backend, operation, reason in entries:
         operations.setdefault((backend, reason), {})[operation] = None
     for (backend, reason), names in operations.items():
-        yield from wrapped(f"{backend} does not support {', '.join(names)} where there is a dash: {reason}")
+        yield from wrapped(f"{backend} does not support {', '.join(names)}, shown as a dash: {reason}")
 
 
 def wrapped(text: str) -> list[str]:
+<<<<<<< HEAD
     """A sentence in lines of 80 columns."""
     return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
 
@@ -122,18 +131,27 @@ def wrapped(text: str) -> list[str]:
 def item(text: str) -> list[str]:
     """The same as an item of a list."""
     return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+=======
+    """A sentence, wrapped to lines of 80 columns."""
+    return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
+
+
+def item(text: str) -> list[str]:
+    """A sentence as an item of a list, wrapped to lines of 80 columns."""
+    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+>>>>>>> prose-d
 
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
-    """The same of the rows of what a backend lacks."""
-    found = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
-    if found:
-        yield from unsupported(found)
+    """A sentence for each backend and reason of the rows that were not timed because of an unsupported operation."""
+    entries = [(row.backend, row.operation, row.reason) for row in rows if row.ok and row.reason]
+    if entries:
+        yield from unsupported(entries)
         yield ""
 
 
 def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
-    """The times of one call on the last network that one sample is sent through, as bars on a logarithmic scale."""
+    """The times of a forward call with one sample on the last network, as bars on a logarithmic scale."""
     calls = [(title, members) for title, members in by_case(rows) if (members[0].operation, members[0].batch) == BARS]
     if not calls:
         return
@@ -144,7 +162,7 @@ def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     shortest, longest = min(seconds for _, seconds in timed), max(seconds for _, seconds in timed)
     decades = max(1.0, log10(longest / shortest))
     step = 10 ** (decades / (BAR_WIDTH - 1))
-    yield Text(f"{title}: time of a call; each further █ is a factor of {step:.2f}", style="bold")
+    yield Text(f"{title}: time per call; each further █ is a factor of {step:.2f}", style="bold")
     names = max(20, *(len(row.arm) for row, _ in timed))
     for row, seconds in timed:
         width = 1 + round((BAR_WIDTH - 1) * log10(seconds / shortest) / decades)
@@ -153,17 +171,17 @@ def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
 
 
 def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
-    """How long compiling takes, and after how many calls of a case it has paid for itself."""
+    """A table of compile times, and one of break-even points: a row per case and a column per backend."""
     if not compiled:
         return
-    text = f"compiling{threads(rows)}, until the first results of every operation on {compiled[0].network}"
+    text = f"time to compile{threads(rows)}: until every operation on {compiled[0].network} has returned once"
     yield Text(text, style="bold")
-    table = plain("backend", "cold", "from cache")
+    table = plain("backend", "cold", "cached")
     for times in compiled:
         table.add_row(times.backend, duration(times.cold_seconds), duration(times.cached_seconds))
     yield table
     yield ""
-    yield Text(f"calls after which it has paid, against {rows[0].reference}: cold / from cache", style="bold")
+    yield Text(f"break-even with {rows[0].reference}: calls that make up for compiling, cold / cached", style="bold")
     table = plain("case", *(times.backend for times in compiled))
     for title, members in by_case(rows):
         seconds = {row.arm: row.seconds for row in members}
@@ -174,7 +192,7 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iter
 
 
 def aa_line(rows: Sequence[TimingRow]) -> str:
-    """How far the reference is from itself."""
+    """A summary of the A/A control of the rows."""
     return aa_summary(
         [
             (abs(row.speedup.estimate - 1), row.reference, case_title(row))
@@ -184,22 +202,22 @@ def aa_line(rows: Sequence[TimingRow]) -> str:
     )
 
 
-def aa_summary(found: Sequence[tuple[float, str, str]]) -> str:
-    """In how many cases, each a distance from 1, a backend and a title, a backend was as fast as itself."""
-    if not found:
-        return "A/A arm: none was timed."
-    within = sum(distance <= AA_LIMIT for distance, _, _ in found)
-    distance, worst, title = max(found)
-    names = {backend for _, backend, _ in found}
+def aa_summary(controls: Sequence[tuple[float, str, str]]) -> str:
+    """A summary of A/A controls, given as the distance of the ratio from 1, the backend and the title of the case."""
+    if not controls:
+        return "A/A control: none was timed."
+    within = sum(distance <= AA_LIMIT for distance, _, _ in controls)
+    distance, worst, title = max(controls)
+    names = {backend for _, backend, _ in controls}
     who = f"{worst} against itself" if len(names) == 1 else "the fastest backend against itself"
     return (
-        f"A/A arm, {who}: within {AA_LIMIT:.0%} in {within} of {len(found)} cases;\n"
-        f"at worst off by {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
+        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {len(controls)} cases;\n"
+        f"largest deviation {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
     )
 
 
 def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[RenderableType]:
-    """For each case the times of two backends and their ratio with its interval; below, how often either is faster."""
+    """A table of two backends' times and their ratio for each case; below it, in how many cases each is faster."""
     table = plain(f"case{threads(rows)}", a, b, "ratio of the times")
     ratios, failures = [], []
     for title, members in by_case(rows):
@@ -207,20 +225,20 @@ def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[Renderable
         ratio = by_arm[b].speedup
         table.add_row(f"{title}, {by_arm[b].dtype}", *(_time(by_arm[arm]) for arm in (a, b)), interval(ratio))
         ratios += [ratio] if ratio else []
-        failures += [f"{row.arm} got no time ({title}): {row.reason}" for row in members if not row.ok]
+        failures += [f"{row.arm} failed ({title}): {row.reason}" for row in members if not row.ok]
     yield table
     yield from (Text(text, style="red") for text in failures)
     yield ""
-    yield f"The ratio is time of {a} ÷ time of {b}: above 1, {b} is faster."
+    yield f"ratio: time of {a} ÷ time of {b}; above 1, {b} is faster."
     for name, count in (
         (b, sum(ratio.low is not None and ratio.low > 1 for ratio in ratios)),
         (a, sum(ratio.high is not None and ratio.high < 1 for ratio in ratios)),
     ):
-        yield f"{name} is shown to be faster in {count} of {len(ratios)} cases."
+        yield f"{name} is faster, by the whole 95 % interval, in {count} of {len(ratios)} cases."
 
 
 def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
-    """The list of backends, and below it what is missing or broken."""
+    """A table of the backends, and below it the reasons of missing or broken ones."""
     table = plain("backend", "origin", "status", "library", "dtypes", "what it is", left=6)
     for row in rows:
         libraries = ", ".join(f"{name} {version}" for name, version in row.libraries.items())
@@ -232,7 +250,7 @@ def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:
 
 
 def _time(row: TimingRow) -> str:
-    return duration(row.seconds) if row.ok else "no time"
+    return duration(row.seconds) if row.ok else "failed"
 
 
 def _calls(times: CompileRow, reference: float | None, backend: float | None) -> str:
@@ -244,7 +262,7 @@ def _calls(times: CompileRow, reference: float | None, backend: float | None) ->
 
 
 def plain(*headings: str, left: int = 1) -> Table:
-    """An empty table, its first ``left`` columns of text and the others of numbers."""
+    """An empty table whose first ``left`` columns are aligned to the left, and the others to the right."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1))
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="left" if index < left else "right")

@@ -1,4 +1,4 @@
-"""What goes to the terminal: progress on standard error, results on standard output."""
+"""Output on the terminal: progress on standard error, results on standard output."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pairbench.progress import Progress as Reports
 
 
 def say(text: str) -> None:
-    """Print a line to standard error; where that cannot be, the command goes on without."""
+    """Print a line to standard error. An error while writing is ignored."""
     if sys.stderr is not None:  # print would take standard output instead
         with suppress(OSError):
             print(f"mlpbench: {text}", file=sys.stderr, flush=True)
 
 
 class Lines:
-    """Progress as plain lines, one for each stage."""
+    """Progress as plain text, with a line for each stage."""
 
     def start(self, steps: int) -> None:
-        """Nothing is said before the first stage."""
+        """Print nothing: the number of steps matters to a bar only."""
 
     def stage(self, text: str) -> None:
         """Print a line."""
         say(text)
 
     def advance(self) -> None:
-        """A step alone is not worth a line."""
+        """Print nothing: only stages have a line."""
 
 
 class Bar:
@@ -59,35 +59,35 @@ class Bar:
 
 @contextmanager
 def progress() -> Iterator[Reports]:
-    """A bar where standard error is a terminal, plain lines elsewhere."""
+    """A progress bar if standard error is a terminal, and plain lines otherwise."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Lines()
         return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
-    # Drawn twice a second only: it shares the machine with what is timed.
+    # Only two updates a second, because drawing would disturb the timing.
     with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         yield Bar(bar)
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print to standard output; text is not wrapped, and a table is never narrower than its content."""
+    """Print to standard output. Text is not wrapped, and a table is never narrower than its content."""
     console = Console(markup=False, emoji=False, highlight=False)
     unlimited = console.options.update(max_width=1000)
-    widths = [Measurement.get(console, unlimited, one).maximum for one in renderables if isinstance(one, Table)]
+    widths = [Measurement.get(console, unlimited, table).maximum for table in renderables if isinstance(table, Table)]
     console.width = max([console.width, *widths])
     with console.capture() as captured:
-        for one in renderables:
-            console.print(one, soft_wrap=isinstance(one, str | Text))
+        for renderable in renderables:
+            console.print(renderable, soft_wrap=isinstance(renderable, str | Text))
     write(captured.get())
 
 
 def write(text: str) -> None:
-    """Write to standard output. A reader that goes away, such as ``head``, is no error."""
+    """Write to standard output. A reader that closes the pipe early, such as ``head``, is not an error."""
     if sys.stdout is None:  # closed by the caller
         return
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:  # Python flushes once more when it ends
+    except BrokenPipeError:  # without this, the flush at interpreter exit would fail, too
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The documents' pictures, as SVG: transparent, in tones that are legible on white paper and on a dark page."""
+"""The pictures of the tutorials, as SVG."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from impls import Array, Network
 from impls.graph import Input, topological_sort
 
 AllRuns = Mapping[tuple[str, str], RunsBySeed]
-"""The yardstick's runs by document and program."""
+"""Runs of the comparison backend, by key of the tutorial and name of the program."""
 
 
 def draw(runs: AllRuns, folder: Path) -> list[Path]:
-    """Draw the pictures of the documents that were run, and return their files. Raises RecordError."""
-    done = {key for key, _ in runs}
+    """Draw the pictures of the tutorials in ``runs``, and return their paths. Raises RecordError."""
+    tutorials = {key for key, _ in runs}
     paths = []
     with rc_context(STYLE):
         for name, (key, painter) in PICTURES.items():
-            if key in done:
+            if key in tutorials:
                 paths.append(drawing.save_figure(painter(runs), folder, name))
     return paths
 
@@ -40,7 +40,7 @@ def _axes(width: float = 3.6, height: float = 2.5, columns: int = 1, **options: 
 
 
 def _sigmoids(parameters: Mapping[str, tuple[float, float]]) -> Figure:
-    """Outputs of a network of one node for each weight and bias."""
+    """Curves of a sigmoid node's output, one for each pair of weight and bias."""
     x = np.arange(-8, 8.05, 0.1)
     figure, axes = _axes()
     for (label, (w, b)), tone, dash in zip(parameters.items(), TONES, DASHES, strict=False):
@@ -65,21 +65,21 @@ def _shifts(runs: AllRuns) -> Figure:
 
 
 def _digit(runs: AllRuns) -> Figure:
-    """An image held out, and what the network of seed 0 answers."""
+    """A held-out image, and the outputs of the network of seed 0 for it."""
     split = datasets.split_digits(0)
     outputs = runs["feedforward", feedforward.TRAINING][0].model.forward(split.X_test[0])
     figure, (left, right) = _axes(4.2, 2.2, 2, width_ratios=(1, 1.4))
     left.imshow(split.images_test[0].reshape(8, 8), cmap="Greys", interpolation="nearest")
     left.spines[["right", "top"]].set_visible(True)
     left.set(xticks=[], yticks=[], xlabel=f"held out, a {split.classes_test[0]}")
-    right.barh(range(10), outputs, color=[TONES[1] if one == outputs.max() else TONES[0] for one in outputs])
+    right.barh(range(10), outputs, color=[TONES[1] if output == outputs.max() else TONES[0] for output in outputs])
     right.set(xlim=(0, 1), yticks=range(10), xlabel="output", ylabel="digit")
     right.invert_yaxis()
     return figure
 
 
 def _cost(runs: AllRuns) -> Figure:
-    """Mean norm of the error by iteration: the median over the seeds, and their range."""
+    """Mean norm of the error by iteration: median and range over the seeds."""
     curves = [run.watched for run in runs["feedforward", feedforward.TRAINING].values()]
     stops = sorted(curves[0])
     costs = np.array([[curve[stop] for stop in stops] for curve in curves])
@@ -93,9 +93,9 @@ def _cost(runs: AllRuns) -> Figure:
 def _points(runs: AllRuns) -> Figure:
     X, Y = datasets.circles()
     figure, axes = _axes(2.8, 2.8)
-    for of, tone, marker in ((0, TONES[0], "o"), (1, TONES[1], "^")):
+    for label, tone, marker in ((0, TONES[0], "o"), (1, TONES[1], "^")):
         # Rasterized: a thousand markers would make a large file.
-        axes.plot(*X[Y[:, 0] == of].T, marker, color=tone, markersize=2.5, rasterized=True)
+        axes.plot(*X[Y[:, 0] == label].T, marker, color=tone, markersize=2.5, rasterized=True)
     axes.set(aspect="equal", xlabel="x₁", ylabel="x₂")
     return figure
 
@@ -111,7 +111,7 @@ def _trace(runs: AllRuns) -> Figure:
 
 
 def _loss(runs: AllRuns) -> Figure:
-    losses = next(of[0].losses for (_, name), of in runs.items() if name.startswith(miniflow.TRAINING))
+    losses = next(by_seed[0].losses for (_, name), by_seed in runs.items() if name.startswith(miniflow.TRAINING))
     figure, axes = _axes()
     axes.plot(range(1, len(losses) + 1), losses, color=TONES[0])
     axes.set(xlabel="epoch", ylabel="mean loss", ylim=(0, None))
@@ -119,10 +119,10 @@ def _loss(runs: AllRuns) -> Figure:
 
 
 def _graph(runs: AllRuns) -> Figure:
-    """The nodes of the regression, each a column before the first that takes it as input."""
+    """The nodes of the regression's graph. Each node is in the column before its first consumer."""
     order = topological_sort(miniflow.nodes())
     edges = networkx.DiGraph([(source.name, node.name) for node in order for source in node.inputs])
-    # Sorted, for networkx would order a column by the hashes of the names, which differ from process to process.
+    # networkx would order a column by the hashes of the names, which differ from process to process.
     layers = {-layer: sorted(names) for layer, names in enumerate(networkx.topological_generations(edges.reverse()))}
     inputs = {node.name for node in order if isinstance(node, Input)}
     figure, axes = _axes(6.2, 2.6)
@@ -145,7 +145,7 @@ def _graph(runs: AllRuns) -> Figure:
 
 
 def _surface(runs: AllRuns) -> Figure:
-    """Output of the network of seed 22 over the plane, the line that parts 0 from 1, and the four samples."""
+    """Output of the network of seed 22 over the plane, the decision boundary, and the four samples."""
     model = runs["xor", xor.TRAINING][xor.SEED].model
     line = np.linspace(-0.25, 1.25, 61)
     grid: Array = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
@@ -171,4 +171,4 @@ PICTURES: dict[str, tuple[str, Callable[[AllRuns], Figure]]] = {
     "miniflow-graph": ("miniflow", _graph),
     "xor-surface": ("xor", _surface),
 }
-"""By file name: the document, and what draws it."""
+"""By file name: the key of the tutorial, and the function that draws the picture."""
