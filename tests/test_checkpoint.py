@@ -32,34 +32,21 @@ def test_without_a_checkpoint_a_run_begins_anew(checkpoint, messages):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
     assert messages == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
-<<<<<<< HEAD
-    assert said == [f"there is no unfinished scale in {checkpoint.path.parent} to resume; starting a new one"]
-=======
     assert messages == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
->>>>>>> prose-d
 
 
 def test_resume_continues_from_the_saved_state(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
-<<<<<<< HEAD
-    assert said == ["resuming the scale that was started at first"]
-=======
     assert messages == ["going on with the scale that was begun at first"]
->>>>>>> prose-d
     assert checkpoint.path.exists()
 
 
 def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
-<<<<<<< HEAD
-    assert said == [
-        f"dropping the unfinished scale in {checkpoint.path}, started at first; --resume would have continued it"
-=======
     assert messages == [
         f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"
->>>>>>> prose-d
     ]
     assert not checkpoint.path.exists()
 
@@ -89,11 +76,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
-<<<<<<< HEAD
-    assert said == [f"dropping the unfinished scale in {checkpoint.path}; --resume would have continued it"]
-=======
     assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
->>>>>>> prose-d
 
 
 def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, messages):
@@ -102,13 +85,8 @@ def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, m
     for number in range(3):
         checkpoint.save(a_state(*[row()] * number))
     assert len(checkpoint.state.rows) == 2
-<<<<<<< HEAD
-    (line,) = said
-    assert line.endswith("the scale continues, but cannot be resumed")
-=======
     (line,) = messages
     assert line.endswith("the scale goes on, and cannot be resumed")
->>>>>>> prose-d
 
 
 def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
@@ -118,11 +96,7 @@ def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, mess
     checkpoint.save(a_state())
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-<<<<<<< HEAD
-    assert said == ["interrupted; to continue, repeat the command with --resume"]
-=======
     assert messages == ["interrupted; the same command with --resume goes on"]
->>>>>>> prose-d
 
 
 def test_every_command_has_its_own_checkpoint_file(tmp_path, messages):

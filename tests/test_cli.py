@@ -72,11 +72,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
             assert len(samples.block) == len(samples.position) == len(samples.seconds) > 0
 
 
-<<<<<<< HEAD
-def test_the_roofline_stands_in_the_table_and_in_the_document(capsys, monkeypatch):
-=======
 def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
->>>>>>> prose-d
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
@@ -85,31 +81,14 @@ def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
     assert {row.what for row in document.roofline} == {"products", "exponentials", "reading", "calls"}
     assert all(row.roofline_share == row.lower_bound_seconds / row.seconds for row in document.rows)
     by_title = {tables.case_title(row): row.lower_bound_seconds for row in document.rows}
-<<<<<<< HEAD
-    for title, floor in by_title.items():
-        assert f"{title}, float64 (≥ {tables.duration(floor)})" in out
-=======
     for title, bound in by_title.items():
         assert f"{title}, float64 (≥ {tables.duration(bound)})" in out
->>>>>>> prose-d
     assert re.search(r"^exponential +[\d.]+ ns$", out, re.MULTILINE)
     assert len(re.findall(r"^numpy_plain .* % +[\d.]+$", out, re.MULTILINE)) == 2
 
 
 def test_a_roofline_share_above_one_is_reported(capsys, monkeypatch):
     monkeypatch.setattr(probes, "measure_limits", lambda cases, progress: FAST)
-<<<<<<< HEAD
-    assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
-    out = " ".join(capsys.readouterr().out.split())
-    rows = files.read(Path("run.json"), schema.Run).rows
-    above = {(row.arm, row.batch) for row in rows if row.roofline_share > 1}
-    assert above == {(arm, 1) for arm in ("python_loops", "numpy_plain", "A/A")}  # a call takes a second there
-    assert out.count("of the limit (forward 3-3-1, 1 sample): the limit is wrong there") == 3
-    assert "(forward 3-3-1, batch 64): the limit" not in out
-
-
-def test_without_roofline_there_is_none(capsys):
-=======
     assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0  # the former name
     out = " ".join(capsys.readouterr().out.split())
     rows = files.read(Path("run.json"), schema.Run).rows
@@ -122,16 +101,11 @@ def test_without_roofline_there_is_none(capsys):
 
 
 def test_without_the_option_there_is_no_roofline(capsys):
->>>>>>> prose-d
     assert main(["run", *FEW, "--backend", "numpy_plain", "--json", "run.json"]) == 0
     document = files.read(Path("run.json"), schema.Run)
     assert document.roofline == []
     assert {(row.lower_bound_seconds, row.roofline_share) for row in document.rows} == {(None, None)}
-<<<<<<< HEAD
-    assert "limit" not in capsys.readouterr().out
-=======
     assert "roofline" not in capsys.readouterr().out
->>>>>>> prose-d
 
 
 def test_the_table_lists_the_backends_in_order(capsys):
@@ -160,11 +134,7 @@ def test_json_overwrites_an_earlier_document_of_the_same_kind(capsys):
 def test_float32_beside_a_reference_in_float64(capsys):
     assert main(["run", *FEW, "--dtype", "float32", "--backend", "numpy_plain", "--json", "run.json"]) == 0
     out = capsys.readouterr().out
-<<<<<<< HEAD
-    assert out.count("python_loops does not support float32: the reference ran in float64") == 1
-=======
     assert out.count("python_loops does not support float32: the reference ran in float64.") == 1
->>>>>>> prose-d
     rows = files.read(Path("run.json"), schema.Run).rows
     assert {(row.arm, row.dtype) for row in rows} == {
         ("python_loops", "float64"),
@@ -292,11 +262,7 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
         *((("run", "--threads", n), f"from 1 to {USABLE}, the number of usable CPUs; got {n}") for n in WRONG),
         (("compare", "numba_simd", "numpy_plain", "--threads", "0"), "got 0"),
-<<<<<<< HEAD
-        *([(("run", "--limits", "--threads", "2"), "--roofline is that of one thread")] if USABLE > 1 else []),
-=======
         *([(("run", "--roofline", "--threads", "2"), "--roofline is measured on one thread")] if USABLE > 1 else []),
->>>>>>> prose-d
         (("run", "--json", "no/where.json"), "there is no folder no"),
         (("run", "--json", "."), "name a file"),
         (("speed", "--markdown", "no/where.md"), "there is no folder no"),

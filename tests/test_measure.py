@@ -204,17 +204,10 @@ LATER = """
     ],
     ids=["wrong", "lazy", "raising"],
 )
-<<<<<<< HEAD
-def test_a_backend_that_is_right_first_and_not_later_gets_no_time(third_party, method, call, then, case, text):
-    # Beyond the checks before, and within what is timed: a loop of two hundred calls at least. The count is the model's
-    # own, so that the contract, which is tried on others, is kept.
-    body = LATER.format(method=method, call=call, then=then, calls=10 if case is TRAIN else 100)
-=======
 def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, method, call, then, case, text):
     # The first checks take fewer than 100 calls, and a sample at least 200. Every model counts its own calls, so the
     # contract tests pass, because they use other models.
     body = LATER.format(method=method, call=call, then=then, calls=10 if case is TRAIN else 100)
->>>>>>> prose-d
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
     assert not row.ok

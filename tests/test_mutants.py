@@ -64,15 +64,6 @@ KILLED_BY = {
 }
 """By mutant: the operation whose check rejects it, and a pattern for the beginning of the reason."""
 
-<<<<<<< HEAD
-PROMISE = {
-    "AnswersByIdentity": "_results_depend_on_content_not_identity",
-    "ContiguousOnly": "_every_memory_layout_works",
-    "GradientByIdentity": "_results_depend_on_content_not_identity",
-    "GradientOfTheStart": "_training_updates_batch_by_batch",
-    "DroppedRemainder": "_every_batch_size_works",
-    "IdleAtSmallRates": "_training_updates_batch_by_batch",
-=======
 CONTRACT_TEST = {
     "AnswersByIdentity": "_outputs_follow_the_content",
     "ContiguousOnly": "_any_layout_will_do",
@@ -80,7 +71,6 @@ CONTRACT_TEST = {
     "GradientOfTheStart": "_training_follows_its_batches",
     "DroppedRemainder": "_any_batch_will_do",
     "IdleAtSmallRates": "_training_follows_its_batches",
->>>>>>> prose-d
 }
 """By mutant: the contract test that rejects it, for reasons that do not identify the test."""
 
@@ -117,12 +107,7 @@ def test_a_mutant_fails_the_contract_test_for_its_fault(name, monkeypatch):
     assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
 
 
-<<<<<<< HEAD
-@pytest.mark.slow  # the whole proof
-def test_the_model_that_the_mutants_are_made_of_survives():
-=======
 def test_the_original_of_the_mutants_passes():
->>>>>>> prose-d
     assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
 
 

@@ -176,12 +176,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
         assert len(re.findall(rf"^{name}  +[\d.]+ [µm]s +[\d.]+ \[", out, re.MULTILINE)) == 2
         assert len(re.findall(rf"^{name}  +- +- +- +-$", out, re.MULTILINE)) == 2
     assert (
-<<<<<<< HEAD
-        " ".join(out.split()).count("sklearn_mlp does not support gradient, train where there is a dash: scikit-learn")
-        == 1
-=======
         " ".join(out.split()).count("sklearn_mlp does not support gradient, train, shown as a dash: scikit-learn") == 1
->>>>>>> prose-d
     )
     rows = files.read(Path("run.json"), schema.Run).rows
     unsupported = [row for row in rows if row.backend == "sklearn_mlp" and row.operation != "forward"]
@@ -194,11 +189,7 @@ def test_run_shows_a_dash_and_says_why_once(capsys, monkeypatch):
 def test_compare_with_an_unsupported_operation(capsys):
     for pair in (("sklearn_mlp", "numpy_plain"), ("numpy_plain", "sklearn_mlp")):
         assert main(["compare", *pair, "--quick", "--network", "3-3-1", "--operation", "train"]) == 0
-<<<<<<< HEAD
-        assert "sklearn_mlp does not support train where" in capsys.readouterr().out
-=======
         assert "sklearn_mlp does not support train, shown as a dash" in capsys.readouterr().out
->>>>>>> prose-d
 
 
 @pytest.mark.slow

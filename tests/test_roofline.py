@@ -167,11 +167,7 @@ def test_the_lower_bound_grows_with_every_size_and_operation(network, data, oper
     assert counts[0] < counts[1] < counts[2]
 
 
-<<<<<<< HEAD
-def test_the_column_of_the_limit_fits_into_80_columns(capsys):
-=======
 def test_the_table_with_roofline_fits_into_80_columns(capsys):
->>>>>>> prose-d
     terminal.show(*tables.timings([row(lower_bound_seconds=1.23e-7, roofline_share=0.123, seconds=1e-6)]))
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "forward 3-3-1, 1 sample, float64 (≥ 123 ns)"

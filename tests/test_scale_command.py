@@ -134,30 +134,15 @@ def test_an_interrupted_run_can_be_resumed(capsys):
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-<<<<<<< HEAD
-    *_, how, last = process.communicate()[1].splitlines()
-    assert how == "mlpbench: interrupted; to continue, repeat the command with --resume"
-=======
     *_, hint, last = process.communicate()[1].splitlines()
     assert hint == "mlpbench: interrupted; the same command with --resume goes on"
->>>>>>> prose-d
     assert last == "mlpbench: interrupted"
     assert process.returncode == 130
     state = files.read(PARTIAL, schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
-<<<<<<< HEAD
-<<<<<<< HEAD
     assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
-    assert f"going on with the scale that was begun at {begun.started}" in err
-=======
-    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
-    assert f"resuming the scale that was started at {begun.started}" in err
->>>>>>> prose-b
-=======
-    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
-    assert f"going on with the scale that was begun at {state.started}" in err
->>>>>>> prose-d
+    assert f"resuming the scale that was started at {state.started}" in err
     assert not PARTIAL.exists()
 
 
@@ -169,11 +154,7 @@ def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(cap
     files.write(PARTIAL, state)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
-<<<<<<< HEAD
-    assert f"dropping the unfinished scale in results/scale.partial.json, started at {left.started}" in err
-=======
     assert f"dropping the unfinished scale in results/scale.partial.json, begun at {state.started}" in err
->>>>>>> prose-d
     assert not PARTIAL.exists()
 
 

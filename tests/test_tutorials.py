@@ -14,14 +14,9 @@ from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
 from tests.helpers import ROOT, TINY
 
-<<<<<<< HEAD
-LAYERS = ("Linear", "Sigmoid(Linear)")
-STATING = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
-DOCUMENTS = library.select_tutorials()
-=======
+NETWORK_PARTS = ("Linear", "Sigmoid(Linear)", "product of two matrices")
 BACKENDS = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 TUTORIALS = library.select_tutorials()
->>>>>>> prose-d
 FIGURES = [
     (tutorial.key, part.name, figure.name, figure.source)
     for tutorial in TUTORIALS
@@ -60,19 +55,11 @@ def test_every_printed_figure_is_reproduced(results, figure):
 
 
 @pytest.mark.slow
-<<<<<<< HEAD
-def test_every_backend_states_what_it_can(results):
-    """Networks: all four; nodes: the graph alone; what needs whole runs or all seeds: those that had them."""
-    stating = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
-    for (key, part, name, _), backends in stating.items():
-        layers = "network 2-1" in part or part in (*LAYERS, "product of two matrices") or "forward" in part
-=======
 def test_every_figure_has_rows_of_the_expected_backends(results):
-    """Figures of networks have rows of all backends, those of nodes of the graph, those of long runs of fast backends."""
+    """Figures of networks have rows of all backends; those of nodes, of the graph; those of long runs, of fast ones."""
     backends_of = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in backends_of.items():
-        has_network = "network 2-1" in part or part in ("Linear", "Sigmoid(Linear)") or "forward" in part
->>>>>>> prose-d
+        has_network = "network 2-1" in part or part in NETWORK_PARTS or "forward" in part
         short = name == "seed 0: first cost" or (part == xor.TRAINING and "of 0 to 59" not in name)
         if key == "circles" or has_network or short:
             assert backends == set(BACKENDS)
@@ -80,13 +67,8 @@ def test_every_figure_has_rows_of_the_expected_backends(results):
             assert backends == {"graph"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
-<<<<<<< HEAD
-        else:  # what needs no network: data and counts
+        else:  # figures of data and counts, which need no backend
             assert backends == {None}
-=======
-        else:  # figures without a network: a product of matrices in the graph, data and counts without a backend
-            assert backends == ({"graph"} if key == "miniflow" else {None})
->>>>>>> prose-d
     assert len([figure for figure in FIGURES if figure[0] == "circles"]) == 2 * 9
 
 

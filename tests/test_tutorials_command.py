@@ -50,13 +50,8 @@ def test_the_table_and_the_json(capsys):
 
 
 @pytest.mark.usefixtures("quick")
-<<<<<<< HEAD
-def test_a_figure_that_is_missed(capsys, monkeypatch):
-    (program,) = circles.TUTORIAL.parts
-=======
 def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
     (program,) = circles.DOCUMENT.parts
->>>>>>> prose-d
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
         library, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]
@@ -76,11 +71,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
-<<<<<<< HEAD
-        (["xor", "--boston"], "--boston is for miniflow, which is not among the tutorials named"),
-=======
         (["xor", "--boston"], "--boston needs miniflow, which is not among the named tutorials"),
->>>>>>> prose-d
         (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
         (
             ["miniflow", "--boston"],

@@ -67,13 +67,8 @@ def test_the_digest_depends_on_names_and_contents():
 
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
-<<<<<<< HEAD
-def test_no_revision(repository, name):
-    with pytest.raises(WorktreeError, match="git does not know the revision"):
-=======
 def test_an_unknown_revision_is_an_error(repository, name):
     with pytest.raises(WorktreeError, match="git knows no revision"):
->>>>>>> prose-d
         Checkout(repository, "impls").revision(name)
 
 

@@ -35,11 +35,7 @@ def measuring() -> Iterator[None]:
     """Report a measurement that the inputs or this machine make impossible as wrong usage."""
     try:
         yield
-<<<<<<< HEAD
-    except (UnfitInputs, MemoryError) as error:  # MemoryError: a network beyond this machine
-=======
     except (UnfitInputs, MemoryError) as error:  # MemoryError: the network is too large
->>>>>>> prose-d
         raise click.ClickException(str(error)) from error
 
 

@@ -51,15 +51,9 @@ def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
     """The meaning of the roofline column, and a sentence for each share above 1."""
     if all(row.roofline_share is None for row in rows):
         return
-<<<<<<< HEAD
-    yield "≥: lower bound of the time of a call, by the roofline of this machine;"
-    yield "share: lower bound ÷ time, the share of the roofline, which cannot be above 1."
-    for sentence in above(rows):
-=======
     yield "≥: lower bound of the time of a call, from the peak rates of this machine."
     yield "share: share of the roofline, which is the lower bound ÷ the time; at most 1."
     for sentence in shares_above_one(rows):
->>>>>>> prose-d
         yield from tables.wrapped(sentence)
 
 

@@ -50,11 +50,7 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
 
 
 def findings(document: Scale) -> Iterator[RenderableType]:
-<<<<<<< HEAD
-    """Where one backend overtakes another, and where two are about as fast as each other."""
-=======
     """The crossovers, and the sizes at which no difference between two backends was detected."""
->>>>>>> prose-d
     yield Text("crossovers", style="bold")
     for row in document.crossovers:
         yield from tables.item(_crossover(row))

@@ -18,18 +18,11 @@ from bench.speed.goal_rows import reference_row, timed_together
 TITLE = "# Speed"
 GOALS = "", "measured", "goal", ""
 LEGEND = (
-<<<<<<< HEAD
-    "measured: a ratio of two times, over ÷ under, with its 95 % interval over fresh processes; both are timed in the "
-    "same blocks. Of several peers it is the fastest, in the dtypes that stand in the table of its case",
-    "share: the lower bound of the time by the roofline of this machine ÷ the time",
-    "A/A is numba_simd once more",
-=======
     "measured: ratio of two times, with its 95 % interval over fresh processes; both times are from the same blocks. "
     "The fastest peer is the fastest in the dtypes that the table of the case has",
     "lower bound: the time that a call takes at least, from the peak rates of this machine",
     "share: share of the roofline, which is the lower bound ÷ the time",
     "A/A: the A/A control, numba_simd timed against itself",
->>>>>>> prose-d
 )
 
 
@@ -127,13 +120,8 @@ def _times(rows: Sequence[TimingRow]) -> Section:
     ]
     return Section(
         f"{tables.case_title(reference)}, {reference.dtype}",
-<<<<<<< HEAD
-        [["", "time", f"÷ {reference.arm}", "share"], *table],
-        [f"at least {floors}", *lacking],
-=======
         [["", "time", f"÷ {reference.arm}", "share"], *table],
         [f"lower bound: {lower_bounds}", *reasons],
->>>>>>> prose-d
     )
 
 

@@ -80,18 +80,11 @@ def by_case(rows: Sequence[TimingRow]) -> Iterator[tuple[str, list[TimingRow]]]:
 def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     """A table for each case, and below it the reasons of backends that failed."""
     for title, members in by_case(rows):
-<<<<<<< HEAD
-        limited = any(row.lower_bound_seconds is not None for row in members)
-        speedup = "speedup" if limited else f"speedup over {members[0].reference}"
-        table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if limited else []))
-        for column, width in zip(table.columns, (20, 7, 20, 5, 8, 5) if limited else (20, 7, 25, 6, 8), strict=True):
-=======
         has_roofline = any(row.lower_bound_seconds is not None for row in members)
         speedup = "speedup" if has_roofline else f"speedup over {members[0].reference}"
         table = plain("backend", "time", speedup, "ulps", "of bound", *(["share"] if has_roofline else []))
         widths = (20, 7, 20, 5, 8, 5) if has_roofline else (20, 7, 25, 6, 8)
         for column, width in zip(table.columns, widths, strict=True):
->>>>>>> prose-d
             column.min_width = width
         for row in members:
             share = NONE if row.share is None else f"{number(100 * row.share)} %"
@@ -123,15 +116,6 @@ def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
 
 
 def wrapped(text: str) -> list[str]:
-<<<<<<< HEAD
-    """A sentence in lines of 80 columns."""
-    return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
-
-
-def item(text: str) -> list[str]:
-    """The same as an item of a list."""
-    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
-=======
     """A sentence, wrapped to lines of 80 columns."""
     return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
 
@@ -139,7 +123,6 @@ def item(text: str) -> list[str]:
 def item(text: str) -> list[str]:
     """A sentence as an item of a list, wrapped to lines of 80 columns."""
     return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
->>>>>>> prose-d
 
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
