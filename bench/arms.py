@@ -1,4 +1,4 @@
-"""What is timed against each other: a backend at a case, under a name."""
+"""The arms of the suite: backends at a case, which are timed against each other."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pairbench.measure import AA_CONTROL
 
 @dataclass(frozen=True)
 class Arm:
-    """A backend at a case. ``name`` is unique among the arms of a case.
+    """A backend at a case. ``name`` is unique among the arms of a group.
 
-    The case is the arm's own: a reference without float32 runs beside float32 arms in float64.
+    The cases of a group's arms may differ in dtype: a reference that does not support float32 is timed in float64.
     """
 
     name: str
@@ -25,15 +25,15 @@ class Arm:
 def arms_of_case(
     case: Case, reference: Backend, others: Sequence[Backend], more_dtypes: Sequence[str] = ()
 ) -> tuple[Arm, ...]:
-    """Arms of a case: the reference, the A/A control, and the others, each in the dtypes that it supports.
+    """The arms of a case: the reference, the A/A control, and the other backends.
 
-    A reference that does not support the case's dtype runs in the first that it supports. The others run in
-    ``more_dtypes`` as well.
+    If the reference does not support the case's dtype, it is timed in the first dtype that it supports. The others are
+    timed in the case's dtype and in ``more_dtypes``, as far as they support them.
     """
-    own = case if case.dtype in reference.dtypes else replace(case, dtype=reference.dtypes[0])
+    reference_case = case if case.dtype in reference.dtypes else replace(case, dtype=reference.dtypes[0])
     return (
-        Arm(reference.name, reference.name, own),
-        Arm(AA_CONTROL, reference.name, own),
+        Arm(reference.name, reference.name, reference_case),
+        Arm(AA_CONTROL, reference.name, reference_case),
         *(
             Arm(name if dtype == case.dtype else f"{name} {dtype}", name, replace(case, dtype=dtype))
             for name, dtypes in ((backend.name, backend.dtypes) for backend in others)

@@ -1,4 +1,4 @@
-"""What is timed: a case is a network, an operation, a batch, a dtype and a number of threads."""
+"""Cases: combinations of network, operation, batch size, dtype and number of threads."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ OPERATIONS = ("forward", "gradient", "train")
 DTYPES = ("float64", "float32")
 BATCH = 64
 KINDS = (("forward", 1), ("forward", BATCH), ("gradient", BATCH), ("train", BATCH))
-"""Operation and batch of the cases of one network."""
+"""Operations and batch sizes of the cases of one network."""
 
 Kinds = Sequence[tuple[str, int]]
 
@@ -21,9 +21,10 @@ DEFAULT: Mapping[str, Kinds] = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-5
 
 @dataclass(frozen=True)
 class Case:
-    """One thing to time. ``forward`` with batch 1 is the call with one sample; every other case has a batch.
+    """A combination of network, operation, batch size, dtype and number of threads.
 
-    ``train`` goes through the batch ``epochs`` times, all at once or in mini-batches of ``batches`` samples.
+    ``forward`` with batch 1 passes a single sample, a vector; all other cases pass a batch, a matrix. ``train`` runs
+    ``epochs`` epochs over the batch, with one update per epoch or in mini-batches of ``batches`` samples.
     """
 
     network: Network
@@ -36,12 +37,12 @@ class Case:
 
     @property
     def steps(self) -> list[slice]:
-        """The samples of each update of an epoch."""
+        """The slice of the batch for each update of an epoch."""
         size = self.batches or self.batch
         return [slice(start, min(start + size, self.batch)) for start in range(0, self.batch, size)]
 
     def fields(self) -> dict[str, Any]:
-        """What a row of a document says of its case."""
+        """The fields that describe the case in a row of a document."""
         network = self.network
         return {
             "layer_sizes": list(network.layer_sizes),
@@ -63,7 +64,7 @@ class Case:
 
 
 def title(operation: str, layer_sizes: Sequence[int], batch: int, epochs: int, batches: int | None) -> str:
-    """A case in words, but for its dtype and its threads."""
+    """A description of a case without its dtype and its threads."""
     words = [f"{operation} {'-'.join(map(str, layer_sizes))}", samples(batch)]
     if batches is not None:
         words.append(f"updates by {samples(batches)}")
@@ -73,7 +74,7 @@ def title(operation: str, layer_sizes: Sequence[int], batch: int, epochs: int, b
 
 
 def samples(batch: int) -> str:
-    """A batch in words."""
+    """A description of a batch size."""
     return "1 sample" if batch == 1 else f"batch {batch}"
 
 
@@ -85,17 +86,17 @@ def select_cases(
     default: Mapping[str, Kinds] = DEFAULT,
     batches: Sequence[int] = (),
 ) -> list[Case]:
-    """Cases of the networks and operations named, by default those that are listed.
+    """Cases of the named networks and operations, by default those in ``default``.
 
-    A network that is not in the default list, or has none of these operations there, gets them in every kind. Batches
-    that are named stand in for those of the list. Raises ValueError or TypeError, in one line, for a name that is none.
+    A network without a case in ``default`` for these operations gets the cases in ``KINDS``. ``batches`` replace the
+    default batch sizes. Raises ValueError or TypeError, with a message of one line, for an invalid argument.
     """
     for batch in batches:
         if batch < 1:
-            raise ValueError(f"a batch has at least 1 sample, not {batch}")
+            raise ValueError(f"a batch must have at least 1 sample, not {batch}")
     for operation in operations:
-        _one_of("operation", operation, OPERATIONS)
-    _one_of("dtype", dtype, DTYPES)
+        _require_one_of("operation", operation, OPERATIONS)
+    _require_one_of("dtype", dtype, DTYPES)
     cases = []
     for name in networks or default:
         network = Network.parse(name)
@@ -109,6 +110,6 @@ def _kinds(kinds: Kinds, operations: Sequence[str]) -> list[tuple[str, int]]:
     return [kind for kind in kinds if not operations or kind[0] in operations]
 
 
-def _one_of(what: str, name: str, names: Sequence[str]) -> None:
+def _require_one_of(kind: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
-        raise ValueError(f"unknown {what} {name!r}; choose from {', '.join(names)}")
+        raise ValueError(f"unknown {kind} {name!r}; choose from {', '.join(names)}")

@@ -1,7 +1,8 @@
-"""Checkpoints: what an unfinished long command has measured, in a file of the results folder.
+"""Checkpoints: files in the results folder that hold the results so far of a long command.
 
-One policy for all of them. A command that is interrupted says how to go on. With ``--resume`` it goes on from its
-checkpoint. Without, it begins anew and says what it drops. A checkpoint goes when the results are stored.
+All long commands treat checkpoints alike. An interrupted command reports how to resume it. With ``--resume`` a command
+continues from its checkpoint. Without ``--resume`` it starts over and reports that it drops the checkpoint. The
+checkpoint is removed when the results are stored.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ Say = Callable[[str], None]
 
 
 class Checkpoint(Generic[State]):
-    """The checkpoint of a command. ``state`` is the last one that was kept."""
+    """The checkpoint of a command. ``state`` is the last state that was saved."""
 
     state: State
 
@@ -36,43 +37,46 @@ class Checkpoint(Generic[State]):
         self._is_writable = True
 
     def check(self, resume: bool) -> None:
-        """Raise RecordError where the file in the way is not a checkpoint of this command, or cannot be resumed."""
+        """Raise RecordError if the file is not a checkpoint of this command, or, with ``resume``, cannot be read."""
         if self.path.parent.is_dir():
             files.check_destination(self.path, self._kind)
         if resume and self.path.exists():
             files.read(self.path, self._kind)
 
     def begin(self, fresh: State, resume: bool) -> State:
-        """The state to go on from: with ``resume`` that of the file, if there is one, else ``fresh``.
+        """The state to start from: with ``resume`` the state in the file if it exists, else ``fresh``.
 
-        Raises RecordError where the file is corrupt, or was written under other settings.
+        Without ``resume`` an existing file is removed. Raises RecordError if the file to resume is corrupt or has other
+        settings.
         """
         self.state = fresh
         if not self.path.exists():
             if resume:
-                self._say(f"there is no unfinished {self._command} in {self.path.parent}: this one begins anew")
+                self._say(f"there is no unfinished {self._command} in {self.path.parent} to resume; starting a new one")
             return fresh
         if not resume:
             try:
-                started = f", begun at {files.read(self.path, self._kind).started}"
+                started = f", started at {files.read(self.path, self._kind).started}"
             except RecordError:
                 started = ""
-            self._say(f"dropping the unfinished {self._command} in {self.path}{started}; --resume would go on with it")
+            self._say(
+                f"dropping the unfinished {self._command} in {self.path}{started}; --resume would have continued it"
+            )
             self.clear()
             return fresh
         state = files.read(self.path, self._kind)
         different = [key for key in fresh.settings if state.settings.get(key) != fresh.settings[key]]
         if different:
             raise RecordError(
-                f"{self.path} is of a {self._command} with other {' and '.join(different)}; "
-                "without --resume it begins anew"
+                f"cannot resume {self.path}: it was written with other {' and '.join(different)}; "
+                "start over without --resume"
             )
-        self._say(f"going on with the {self._command} that was begun at {state.started}")
+        self._say(f"resuming the {self._command} that was started at {state.started}")
         self.state = state
         return state
 
     def save(self, state: State) -> None:
-        """Keep a state. Where it cannot be written, that is said once, and the command goes on."""
+        """Write a state to the file. If that fails, report the first failure; the command continues."""
         self.state = state
         if not self._is_writable:
             return
@@ -81,10 +85,10 @@ class Checkpoint(Generic[State]):
             files.write(self.path, state)
         except RecordError as error:
             self._is_writable = False
-            self._say(f"{error}; the {self._command} goes on, and cannot be resumed")
+            self._say(f"{error}; the {self._command} continues, but cannot be resumed")
 
     def clear(self) -> None:
-        """Remove the file: its command is done, or another begins."""
+        """Remove the file, if it exists."""
         try:
             if self.path.exists():
                 self.path.unlink()
@@ -92,13 +96,13 @@ class Checkpoint(Generic[State]):
             self._say(f"cannot remove {self.path}: {error.strerror}")
 
     def say_how_to_resume(self) -> None:
-        """Say how to go on after an interruption."""
+        """Report how to resume after an interruption, if there is a file to resume."""
         if self.path.exists():
-            self._say("interrupted; the same command with --resume goes on")
+            self._say("interrupted; to continue, repeat the command with --resume")
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
-        """An interruption in here says how to go on."""
+        """Context in which a KeyboardInterrupt, before it is re-raised, reports how to resume."""
         try:
             yield
         except KeyboardInterrupt:
@@ -107,11 +111,11 @@ class Checkpoint(Generic[State]):
 
 
 def source_digest(backends: Sequence[Backend]) -> str:
-    """Digest of the sources: of this project, and of the backends' own modules, which may be a third party's."""
-    modules = {Path(inspect.getfile(backend.model)) for backend in backends}
+    """Digest of the sources of this project and of the modules of the backends, which may be a third party's."""
+    backend_files = {Path(inspect.getfile(backend.model)) for backend in backends}
     packages = (bench, impls, pairbench)
-    own = {file for package in packages for file in Path(str(package.__file__)).parent.rglob("*.py")}
+    project_files = {file for package in packages for file in Path(str(package.__file__)).parent.rglob("*.py")}
     digest = hashlib.sha256()
-    for file in sorted(modules | own):
+    for file in sorted(backend_files | project_files):
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Whether a model is right: before it is timed, and in one more of the timed calls afterwards."""
+"""Checks that a model computes the right results: before it is timed, and in another call after the timing."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CONTRACT_NETWORK, CONTRACT_BATCH = Network((3, 3, 1)), 7
 
 @dataclass(frozen=True)
 class CaseWorkload:
-    """A backend at a case, which proves itself right in the process that times it."""
+    """A backend at a case; its results are checked in the process that times it."""
 
     backend: str
     case: Case
@@ -35,19 +35,19 @@ class CaseWorkload:
         return self._load().compiles
 
     def build(self) -> ModelCall:
-        """A call of a new model."""
+        """The timed call of a new model."""
         return _call(self.case, build_model(self._load(), self.case, self.expectation.problem), self.expectation)
 
     def build_verified(self) -> tuple[ModelCall, Evidence]:
-        """A call that is checked and thereby warm, and the evidence for it."""
+        """The timed call of a checked model, and the evidence of the check."""
         return build_verified(self._load(), self.case, self.expectation)
 
     def verify_once(self) -> Evidence:
-        """Evidence that the backend keeps the contract's promises."""
+        """Evidence that the backend keeps the contract."""
         return contract_evidence(self.backend, self.case.dtype)
 
     def verify_after(self, call: TimedCall) -> Evidence:
-        """Judge one more of the timed calls, and what the backend builds by now."""
+        """Repeat the timed call once and check its result, then check a model; see ``verify_timed_call``."""
         assert isinstance(call, ModelCall)
         return verify_timed_call(self._load(), self.case, self.expectation, call)
 
@@ -60,26 +60,29 @@ class CaseWorkload:
 
 @cache
 def contract_evidence(name: str, dtype: str) -> Evidence:
-    """Evidence that a backend keeps the contract's promises, tried once in a process, on a small network."""
+    """Evidence that a backend keeps the contract, from a small network; checked once per process."""
     return contract_tests.check_contract(load(name), draw_problem(CONTRACT_NETWORK, CONTRACT_BATCH, dtype))
 
 
 def build_model(backend: Backend, case: Case, problem: Problem) -> Model:
-    """A model of the case's network with the problem's parameters."""
+    """Build a model of the case's network with the problem's parameters."""
     return backend.build(case.network, problem.parameters, dtype=case.dtype)
 
 
 def build_verified(backend: Backend, case: Case, expectation: Expectation) -> tuple[ModelCall, Evidence]:
-    """A call that is ready to be timed, checked and thereby warm, and the evidence for it."""
+    """The timed call of a checked model, and the evidence of the check, which also warms up the code."""
     model = build_model(backend, case, expectation.problem)
     evidence = expectation.check(model)
-    if case.operation == "train":  # the check has trained it
+    if case.operation == "train":  # the check has changed the model's parameters
         model = build_model(backend, case, expectation.problem)
     return _call(case, model, expectation), evidence
 
 
 def verify_timed_call(backend: Backend, case: Case, expectation: Expectation, call: ModelCall) -> Evidence:
-    """Judge one more of the calls that were timed, with the same objects, and what the backend builds by now."""
+    """Repeat the timed call with the same objects and check its result, then check the timed model.
+
+    Timed training has changed the model's parameters, so that a new model is checked instead.
+    """
     evidence = judge_outcome(case, expectation, call.outcome())
     if not evidence.ok:
         return evidence
@@ -88,27 +91,27 @@ def verify_timed_call(backend: Backend, case: Case, expectation: Expectation, ca
 
 
 def judge_outcome(case: Case, expectation: Expectation, outcome: CallOutcome) -> Evidence:
-    """Evidence on a timed call: on its result; of a training, also on the parameters before and after it."""
+    """Evidence on the result of a timed call; for a training, also on the updated parameters."""
     result = outcome.result
     if case.operation == "train":
         return _judge_training(case, expectation.problem, outcome.before, result, outcome.after)
     if case.operation == "forward":
         if type(result) is not np.ndarray or result.dtype != np.dtype(case.dtype):
-            return Evidence(False, np.inf, np.inf, f"forward returns no array of {case.dtype}")
+            return Evidence(False, np.inf, np.inf, f"forward does not return an array of {case.dtype}")
         return expectation.targets[-1].judge(result)
     loss, gradient = result
-    of_loss, of_gradient = expectation.targets[-2:]
-    return combined([of_loss.judge(loss), of_gradient.judge(flat(gradient))])
+    loss_target, gradient_target = expectation.targets[-2:]
+    return combined([loss_target.judge(loss), gradient_target.judge(flat(gradient))])
 
 
 def _judge_training(case: Case, problem: Problem, start: Any, losses: Any, updated: Any) -> Evidence:
-    """Training has changed the model that was timed: it is held to the same from the parameters that it had.
+    """Compare a timed training with an exact training from the same initial parameters.
 
-    At so small a rate the bound grows with the number of updates and no faster: after 400 updates an epoch left out
-    still moves some parameter by more than 50 times the bound, in float32.
+    The learning rate is so small that the bound grows only linearly with the number of updates. After 400 updates in
+    float32, a missing epoch still changes some parameter by more than 50 times the bound.
     """
     X, Y = exact(problem.X), exact(problem.Y)
-    reference, allowed = (
+    reference, bounded = (
         Analysis(case.network, dtype).train(
             exact_pairs(start),
             X,
@@ -121,11 +124,11 @@ def _judge_training(case: Case, problem: Problem, start: Any, losses: Any, updat
         )
         for dtype in ("float64", case.dtype)
     )
-    of_losses = bounded_target("loss of a timed epoch", case.dtype, reference[0], allowed[0])
-    of_parameters = bounded_target(
-        "parameter after a timed training", case.dtype, flat_bounded(reference[1]), flat_bounded(allowed[1])
+    loss_target = bounded_target("loss of a timed epoch", case.dtype, reference[0], bounded[0])
+    parameter_target = bounded_target(
+        "parameter after a timed training", case.dtype, flat_bounded(reference[1]), flat_bounded(bounded[1])
     )
-    return combined([of_losses.judge(losses), of_parameters.judge(flat(updated))])
+    return combined([loss_target.judge(losses), parameter_target.judge(flat(updated))])
 
 
 def _call(case: Case, model: Model, expectation: Expectation) -> ModelCall:

@@ -1,4 +1,4 @@
-"""The suite's measurements: exact results first, then timing in fresh processes, then compile times."""
+"""Measures the suite: computes the exact results, times in fresh processes, then measures compile times."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import CallJob, CallResult, Effort
 
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
-"""Variables that name the folders in which compiled code is kept."""
+"""Environment variables that name the cache folders for compiled code."""
 
 DEFAULT = Effort(
     processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=5, compile=True
@@ -33,7 +33,7 @@ QUICK = Effort(
 
 @dataclass(frozen=True)
 class CompileTime:
-    """Seconds from a backend's first model to its first results, with an empty cache and from the cache."""
+    """Seconds that a backend takes to its first results on a network, with an empty and with a filled cache."""
 
     backend: str
     network: str
@@ -43,10 +43,10 @@ class CompileTime:
 
 @dataclass(frozen=True)
 class CaseMeasurement(Measurement[Arm]):
-    """All that was measured. ``groups`` has the arms of each case, the reference first, the A/A control second.
+    """All results. Each group has the arms of a case: the reference, the A/A control, the others.
 
-    ``unsupported`` says why a backend does not support the operation of an arm. Such an arm is not timed, and that is
-    no failure.
+    ``unsupported`` has the arms whose backend does not support the operation, with the reason. These arms are not
+    timed, and do not count as failures.
     """
 
     unsupported: Mapping[Arm, str] = field(default_factory=dict)
@@ -60,34 +60,37 @@ def measure_cases(
     progress: Progress,
     compiling: Sequence[str] = (),
 ) -> CaseMeasurement:
-    """Verify and time the arms of all groups, and time what the ``compiling`` backends compile.
+    """Verify and time the arms of all groups, and measure the compile times of the ``compiling`` backends.
 
-    Raises WorkerRefused where no worker can work, and UnfitInputs for inputs on which a wrong backend would not show.
+    Raises WorkerRefused if the worker processes cannot work at all, and UnfitInputs if the inputs are not suitable to
+    detect a wrong backend.
     """
     unsupported = _unsupported_arms(groups)
-    present = [*filter(None, (tuple(arm for arm in group if arm not in unsupported) for group in groups))]
-    cases = list(dict.fromkeys(arm.case for group in present for arm in group))
-    progress.start(len(cases) + effort.processes * len(present) + len(compiling))
+    supported_groups = [*filter(None, (tuple(arm for arm in group if arm not in unsupported) for group in groups))]
+    cases = list(dict.fromkeys(arm.case for group in supported_groups for arm in group))
+    progress.start(len(cases) + effort.processes * len(supported_groups) + len(compiling))
     progress.stage("computing the exact results")
     expectations = {}
     for case in cases:
         expectations[case] = expect_case(case)
         progress.advance()
-    workloads = {arm: CaseWorkload(arm.backend, arm.case, expectations[arm.case]) for group in present for arm in group}
-    threads = cases[0].threads if cases else 1  # one command gives all its cases the same
-    timed = measure_groups(present, workloads, effort, seed, progress, threads)
+    workloads = {
+        arm: CaseWorkload(arm.backend, arm.case, expectations[arm.case]) for group in supported_groups for arm in group
+    }
+    threads = cases[0].threads if cases else 1  # all cases of a command have the same number of threads
+    timed = measure_groups(supported_groups, workloads, effort, seed, progress, threads)
     compile_times = []
     for backend in compiling:
         progress.stage(f"compiling {backend}")
-        unsupported_here = load(backend).lacks(cases[0].network)
-        own = [
+        unsupported_operations = load(backend).lacks(cases[0].network)
+        compiled_cases = [
             case
             for case in cases
             if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)
-            and case.operation not in unsupported_here
+            and case.operation not in unsupported_operations
         ]
-        with suppress(WorkerDied):  # the timing has shown it as well
-            compile_times.append(measure_compile_time(backend, own))
+        with suppress(WorkerDied):  # the timing has already recorded such a failure
+            compile_times.append(measure_compile_time(backend, compiled_cases))
         progress.advance()
     return CaseMeasurement(
         groups, timed.evidence, timed.seconds, timed.failures, timed.processes, unsupported, compile_times
@@ -95,9 +98,9 @@ def measure_cases(
 
 
 def measure_compile_time(backend: str, cases: Sequence[Case]) -> CompileTime:
-    """Time a backend's first results on cases of one network: with an empty cache folder, then with the filled one.
+    """Time a backend's first results on cases of one network, with an empty cache folder, then with the filled one.
 
-    Raises WorkerDied where the backend ends the process.
+    Raises WorkerDied if the backend ends the worker process.
     """
     seconds = []
     job = CallJob(first_results, (backend, tuple(cases)), cases[0].threads, label=backend)
@@ -109,7 +112,7 @@ def measure_compile_time(backend: str, cases: Sequence[Case]) -> CompileTime:
 
 
 def first_results(name: str, cases: Sequence[Case]) -> float:
-    """Seconds that a backend takes in this process to its first result of each case; importing its library before."""
+    """Seconds until a backend has computed its first result of each case in this process, imports not included."""
     backend = load(name)
     problems = [draw_problem(case.network, case.batch, case.dtype) for case in cases]
     start = time.perf_counter()
@@ -120,7 +123,7 @@ def first_results(name: str, cases: Sequence[Case]) -> float:
 
 
 def _unsupported_arms(groups: Sequence[tuple[Arm, ...]]) -> dict[Arm, str]:
-    """Why a backend does not support the operation of an arm, for those that do not."""
+    """The arms whose backend does not support the operation, with the reason."""
     arms = [arm for group in groups for arm in group]
     reasons = {arm: load(arm.backend).lacks(arm.case.network).get(arm.case.operation) for arm in arms}
     return {arm: reason for arm, reason in reasons.items() if reason is not None}

@@ -1,7 +1,7 @@
-"""pytest plugin: ``pytest --benchmark`` runs the benchmark cases alone; without it they are left out.
+"""pytest plugin: ``pytest --benchmark`` runs only the benchmark cases; without the option they are deselected.
 
-A benchmark case is a test that uses pytest-benchmark's fixture. The terminal ends with the table of speedups. With a
-revision or a baseline the gate measures the cases as well, and its verdicts are those of the tests.
+A benchmark case is a test that uses the fixture of pytest-benchmark. The terminal summary shows a table of speedups.
+With a revision or a baseline, the gate also measures the cases, and its verdict decides whether a test passes.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if "numpy" not in sys.modules:
     threads.limit_own_threads()
 
 PROPERTY = "mlpbench"
-"""Name of the user property with which a benchmark case hands over its row of the table."""
+"""Name of the user property that holds a benchmark case's row in the table of speedups."""
 GATE = "mlpbench gate"
-"""And of that with the gate's verdict on it, in words."""
+"""Name of the user property that holds the gate's verdict on a benchmark case, as a sentence."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -34,30 +34,37 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--benchmark",
         action="store_true",
         dest="benchmark_cases",
-        help="Run the benchmark cases, and nothing else.",
+        help="Run only the benchmark cases.",
     )
     group.addoption(
         "--benchmark-gate-against",
         metavar="REV",
-        help="Fail the cases in which a backend is slower than at this revision.",
+        help="Fail the cases in which a backend is slower than at the revision REV.",
     )
     group.addoption(
         "--benchmark-gate-baseline",
         metavar="FILE",
         type=Path,
-        help="Fail the cases in which a speedup is less than in the sessions that FILE holds. A FILE outside of the "
-        "project is named with '=', or pytest looks for its settings there.",
+        help="Fail the cases in which a speedup is lower than in the sessions of the baseline FILE. Write a FILE "
+        "outside the project with '='; otherwise pytest looks for its settings next to FILE.",
     )
     group.addoption(
-        "--benchmark-gate-budget", metavar="SECONDS", type=float, default=120.0, help="What the gate measures at most."
+        "--benchmark-gate-budget",
+        metavar="SECONDS",
+        type=float,
+        default=120.0,
+        help="Time limit of the gate's measurement.",
     )
     group.addoption(
-        "--benchmark-gate-threshold", metavar="T", default="5%", help="The slowdown that is a regression. Default: 5%%."
+        "--benchmark-gate-threshold",
+        metavar="T",
+        default="5%",
+        help="The largest slowdown that is accepted. Default: 5%%.",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse what the gate cannot measure against, before anything runs."""
+    """Check the options of the gate before any test runs. Raises pytest.UsageError."""
     revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
     if revision is None and baseline is None:
         return
@@ -67,7 +74,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from pairbench.worktrees import Checkout
 
     if revision is not None and baseline is not None:
-        raise pytest.UsageError("name either --benchmark-gate-against or --benchmark-gate-baseline")
+        raise pytest.UsageError("give either --benchmark-gate-against or --benchmark-gate-baseline, not both")
     if not (config.getoption("benchmark_cases") or config.getoption("benchmark_only", False)):
         raise pytest.UsageError("the gate measures benchmark cases: add --benchmark")
     try:
@@ -83,7 +90,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRow]:
-    """The gate's rows by backend and case, for the cases that were collected; empty if no gate was asked for."""
+    """The gate's rows for the collected cases, by backend and case; empty if neither option of the gate is given."""
     option = request.config.getoption
     revision, baseline = option("benchmark_gate_against"), option("benchmark_gate_baseline")
     if revision is None and baseline is None:
@@ -92,8 +99,8 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     from bench.gate.pytest_verdicts import verdicts_for_tests
     from bench.report import terminal
 
-    wanted = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
-    pairs = [(params["name"], params["case"]) for params in wanted if {"name", "case"} <= params.keys()]
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    pairs = [(params["name"], params["case"]) for params in parameters if {"name", "case"} <= params.keys()]
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled(), terminal.progress() as progress:
         threshold = parse_threshold(option("benchmark_gate_threshold"))
@@ -103,7 +110,7 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
 
 
 def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]) -> None:
-    """Make the gate's verdict on a case that of the test that runs it, and put its figures beside the test's."""
+    """Fail or skip the running test by the gate's verdict on its case, and add the verdict to the test's report."""
     if row is None:
         return
     from bench.report import gate_tables
@@ -118,7 +125,7 @@ def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Cal
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests, or the benchmark cases. ``--benchmark-only`` skips the tests by itself."""
+    """Deselect the tests, or the benchmark cases; with ``--benchmark-only`` pytest-benchmark skips the tests itself."""
     cases = [item for item in items if "benchmark" in getattr(item, "fixturenames", ())]
     if config.getoption("benchmark_cases"):
         kept = cases
@@ -126,42 +133,44 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     else:
         kept = [item for item in items if item not in cases]
-    chosen = set(kept)
-    left_out = [item for item in items if item not in chosen]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
+    kept_set = set(kept)
+    deselected = [item for item in items if item not in kept_set]
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
         items[:] = kept
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """End with the speedups, by case, and with the gate's verdicts."""
-    _tell_speedups(terminalreporter, _handed_over(_reports(terminalreporter, "passed"), PROPERTY))
+    """Show the speedups, by case, and the gate's verdicts."""
+    _show_speedups(terminalreporter, _property_values(_reports(terminalreporter, "passed"), PROPERTY))
     option = terminalreporter.config.getoption
     if option("benchmark_gate_against") is not None or option("benchmark_gate_baseline") is not None:
-        ended = _reports(terminalreporter, "passed", "failed", "skipped")
-        _tell_verdicts(terminalreporter, _handed_over(ended, GATE), len(ended))
+        reports = _reports(terminalreporter, "passed", "failed", "skipped")
+        _show_verdicts(terminalreporter, _property_values(reports, GATE), len(reports))
 
 
 def _reports(terminalreporter: pytest.TerminalReporter, *outcomes: str) -> list[pytest.TestReport]:
-    """Reports of the tests that ended so."""
-    return [one for outcome in outcomes for one in terminalreporter.getreports(outcome) if one.when == "call"]
+    """Reports of the tests with one of these outcomes."""
+    return [report for outcome in outcomes for report in terminalreporter.getreports(outcome) if report.when == "call"]
 
 
-def _handed_over(reports: list[pytest.TestReport], name: str) -> list[Any]:
-    """What tests handed over under this name."""
-    return [value for one in reports for key, value in one.user_properties if key == name]
+def _property_values(reports: list[pytest.TestReport], name: str) -> list[Any]:
+    """Values of the user property with this name, over all reports."""
+    return [value for report in reports for key, value in report.user_properties if key == name]
 
 
-def _tell_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[str], cases: int) -> None:
+def _show_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[str], cases: int) -> None:
     terminalreporter.section("the gate")
     for sentence in sentences:
         terminalreporter.write_line(sentence)
-    if (left := cases - len(sentences)) > 0:
-        terminalreporter.write_line(f"no verdict on {left} more: of its default cases and others it takes the former")
+    if (without_verdict := cases - len(sentences)) > 0:
+        terminalreporter.write_line(
+            f"no verdict on {without_verdict} other cases: if default cases are selected, the gate measures only those"
+        )
 
 
-def _tell_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
+def _show_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
     if not rows:
         return
     from bench.report.tables import number

@@ -1,4 +1,4 @@
-"""The main job: backends at cases, verified and timed, as documents."""
+"""Runs the suite: verifies and times backends, and returns the results as documents."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ def run_suite(
     options: dict[str, Any],
     progress: Progress,
 ) -> schema.Run:
-    """Verify and time backends against a reference; with ``roofline``, measure the limits of this machine as well.
+    """Verify and time backends against a reference; with ``roofline``, also measure the limits of the machine.
 
-    Raises WorkerRefused where no worker can work, and UnfitInputs.
+    Raises WorkerRefused and UnfitInputs; see ``measure_cases``.
     """
     started, seed = now(), secrets.randbits(32)
     groups = [arms_of_case(case, reference, others, more_dtypes) for case in cases]
     limits = None
     if roofline:
         limits = probes.measure_limits(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
-    compiling = [one.name for one in others if one.compiles and effort.compile]
+    compiling = [backend.name for backend in others if backend.compiles and effort.compile]
     measurement = measure_cases(groups, effort, seed, progress, compiling)
-    order = selection.in_order([reference.name, *(one.name for one in others)])
+    order = selection.in_order([reference.name, *(backend.name for backend in others)])
     return schema.Run(
         **header("run", started),
         options=options,
@@ -80,7 +80,7 @@ def compare_backends(
 
 
 def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.Proof:
-    """Verify backends against the exact results, then try the proof on the mutants."""
+    """Verify backends against the exact results, then check that the proof rejects the mutants."""
     started, rows, mutants = now(), [], []
     progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS))
     for backend in backends:

@@ -1,7 +1,7 @@
-"""The call of a model that is timed, and a workload of plain data that builds it in any revision of ``impls``.
+"""The timed call of a model, and a workload that builds this call with any revision of ``impls``.
 
-A process that measures another revision imports this module. So it uses of ``impls`` the names of the contract alone,
-and imports nothing that uses more.
+Worker processes that import another revision of ``impls`` import this module. The module and its imports therefore use
+only those names of ``impls`` that every revision has.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from bench.cases import Case
     from bench.proof.problems import Problem
 
-# Small, so that the many epochs of a measurement leave the network far from saturation: what is timed stays the same.
+# Small, so that many epochs of training do not saturate the network, and all timed calls do the same work.
 LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """What a call returned; of a training also the parameters before and after, else None."""
+    """The result of a call; for a training also the parameters before and after the call."""
 
     result: Any
     before: Any = None
@@ -40,13 +40,13 @@ class ModelCall(TimedCall):
 
 
 def timed_call(case: Case | RevisionWorkload, model: Any, problem: Problem | RevisionWorkload) -> ModelCall:
-    """The call that is timed, ``function(argument)``.
+    """The call to time, ``function(argument)``.
 
-    For ``forward`` the function is the model's own bound method, for a call may take less than half a microsecond and
-    another frame 0.05 of it. The other operations have their further arguments bound by ``functools.partial``.
+    For ``forward`` the function is the model's bound method: a wrapper would add 0.05 µs to a call that may take less
+    than 0.5 µs. For the other operations, ``functools.partial`` binds the further arguments.
     """
-    # An array that was pickled holds another dtype object than NumPy's own, which the fast path of ``forward``
-    # compares by identity; what ``astype`` returns holds NumPy's own.
+    # The fast path of ``forward`` compares dtype objects by identity. An unpickled array has a dtype object of its own;
+    # ``astype`` returns an array with NumPy's dtype object.
     X, Y = problem.X.astype(case.dtype, order="C"), problem.Y.astype(case.dtype, order="C")
     function, argument = model.forward, X[0].copy() if case.batch == 1 else X
     if case.operation == "gradient":
@@ -67,7 +67,7 @@ def timed_call(case: Case | RevisionWorkload, model: Any, problem: Problem | Rev
 
 @dataclass(frozen=True)
 class RevisionWorkload:
-    """A backend at a case as plain data, for a process that imports another revision's ``impls``."""
+    """A backend at a case as plain data, for a process that imports another revision of ``impls``."""
 
     backend: str
     layer_sizes: tuple[int, ...]
@@ -104,6 +104,6 @@ class RevisionWorkload:
         )
 
     def build(self) -> ModelCall:
-        """Load the backend of the revision that is imported, and make its call ready."""
+        """Load the backend of the imported revision, and build its timed call."""
         network = impls.Network(self.layer_sizes, hidden=self.hidden, output=self.output, loss=self.loss)
         return timed_call(self, impls.load(self.backend).build(network, self.parameters, dtype=self.dtype), self)

@@ -1,7 +1,7 @@
 """One neural network (multilayer perceptron), written in several ways behind one interface.
 
-``names`` lists the backends, ``load`` imports one, ``Network`` describes a network; ``impls._backend`` has the
-contract.
+``names`` lists the backends, ``load`` imports a backend, and ``Network`` describes a network. ``impls._backend``
+documents the contract of a backend.
 """
 
 from impls._backend import Array, Descent, Gradient, LayerArrays, Model, UnsupportedOperation

@@ -1,21 +1,30 @@
 """The contract of a backend, and the class that every backend derives from.
 
-A backend is one file in ``impls/`` (or ``impls/peers/``, or a third party's module named by an entry point of the
-group ``mlpbench.backends``). It holds one class, ``Model``, derived from ``impls.Model``: one network with its
-parameters. The base class checks the caller's arguments and allocates the results. The backend computes, in six methods
-whose docstrings below state what each gets and returns: ``_store``, ``_fetch``, ``_forward_batch``, ``_loss``,
-``_gradient`` and ``_train``; and in the attribute ``_forward_sample``, which ``_store`` sets.
+A backend is a module in ``impls/`` or ``impls/peers/``, or a third-party module named by an entry point of the group
+``mlpbench.backends``. The module defines one class, ``Model``, derived from ``impls.Model``. An instance is one network
+with its parameters.
 
-``self.network`` and ``self.dtype`` say what to compute, and in what dtype; the docstring of ``impls.Network`` has the
-formulas. The methods run with NumPy's floating-point warnings off. They get C-contiguous arrays of the model's dtype,
-which they must not write to. What they return must not share memory with anything that the model keeps.
+The base class checks the caller's arguments, allocates the output of one sample, and divides sums to get means. The
+backend computes in six methods: ``_store``, ``_fetch``, ``_forward_batch``, ``_loss``, ``_gradient`` and ``_train``.
+``_store`` also sets the attribute ``_forward_sample``, the function for one sample. The docstrings of the methods state
+their arguments and results.
 
-Three class attributes may be set: ``dtypes``, ("float64",) unless the backend supports float32 as well; ``compiles``,
-True where building the first model compiles; ``compiles_shapes``, True where every other network or batch size compiles
-again. A backend that does not support the loss, the gradient or the training of a network says so in the class method
-``lacks``; the method behind it is then never called. The first line of the class's docstring describes the backend.
+``self.network`` is the network to compute, and ``self.dtype`` the dtype to compute in. The docstring of
+``impls.Network`` has the formulas. The methods run with NumPy's floating-point warnings off. Their arguments are
+C-contiguous arrays of the model's dtype, and a method must not write to its arguments. A returned array must not share
+memory with an array that the model keeps, except in ``_fetch``, whose results the base class copies.
 
-A model keeps workspaces: use it from one thread at a time.
+A backend may set three class attributes:
+
+- ``dtypes``: names of the supported dtypes; the default is ("float64",).
+- ``compiles``: True if building the first model compiles code.
+- ``compiles_shapes``: True if every new network or batch size compiles code again.
+
+A backend that does not support the loss, the gradient or the training of a network names these operations in the class
+method ``lacks``; the base class then never calls their methods. The first line of the class's docstring describes the
+backend.
+
+A model keeps workspaces, so only one thread may use a model at a time.
 """
 
 from __future__ import annotations
@@ -35,15 +44,16 @@ from impls._network import Network, Parameters
 
 Array = NDArray[Any]
 LayerArrays = list[tuple[Array, Array]]
-"""An array in the shape of the weights and one in that of the biases, for each layer."""
+"""For each layer, an array in the shape of the weights and an array in the shape of the biases."""
 Gradient = LayerArrays
 
 
 class Descent(NamedTuple):
     """The settings of a gradient descent.
 
-    Every epoch goes through the rows of X in order, in batches of ``size``; the last batch may be shorter. An update
-    subtracts rate × gradient of the batch's summed loss, divided by the length of that batch where ``mean``.
+    Every epoch goes through the rows of X in order, in batches of ``size`` rows; the last batch may be shorter. Each
+    batch is followed by one update: the model subtracts rate × gradient of the batch's summed loss from the parameters.
+    If ``mean`` is true, the gradient is first divided by the number of rows in the batch.
     """
 
     size: int
@@ -54,11 +64,11 @@ class Descent(NamedTuple):
 
 
 class UnsupportedOperation(NotImplementedError):
-    """An operation that a backend does not support for a network; the text says why in one line."""
+    """The backend does not support the operation for the network; the message gives the reason in one line."""
 
 
 class Model(ABC):
-    """One network with its parameters, as one backend holds and computes it."""
+    """One network with its parameters; the base class of every backend's model."""
 
     dtypes: ClassVar[tuple[str, ...]] = ("float64",)
     compiles: ClassVar[bool] = False
@@ -66,32 +76,33 @@ class Model(ABC):
 
     @classmethod
     def lacks(cls, network: Network) -> Mapping[str, str]:
-        """The operations that the backend does not support for a network, with reasons.
+        """Map each operation that the backend does not support for the network to the reason, in one line.
 
-        Keys are of "loss", "gradient" and "train"; a value is the reason, in one line.
+        The keys are among "loss", "gradient" and "train".
         """
         return {}
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network
         self.dtype = dtype
-        self._lacking = self.lacks(network)
+        self._unsupported = self.lacks(network)
         self._forward_sample: Callable[[Array, Array], object]
         self._quietly = quietly()
         self._quietly(self._store, self._quietly(network.check_parameters, parameters, dtype))
         self.forward = self._checked_forward()
 
     forward: Callable[[ArrayLike], Array]
-    """Outputs of one sample, (n_in,) -> (n_out,), or of a batch, (batch, n_in) -> (batch, n_out).
+    """Compute the outputs of one sample, (n_in,) -> (n_out,), or of a batch, (batch, n_in) -> (batch, n_out).
 
-    NaN and infinity pass through to the outputs that depend on them. Raises TypeError for a dtype that is not real,
-    ValueError for a shape that does not fit.
+    The outputs are a new array of the model's dtype. NaN and infinity in an input propagate to the outputs that depend
+    on the input. Raises TypeError for a dtype that is not real, ValueError for a shape that does not fit the network.
     """
 
     def loss(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> float:
-        """Loss of X (batch, n_in) against the targets Y (batch, n_out), its mean or sum over the batch.
+        """Compute the loss of X (batch, n_in) against the targets Y (batch, n_out).
 
-        Raises UnsupportedOperation, like ``gradient`` and ``train``, where the backend does not support it.
+        ``reduction`` "mean" or "sum" returns the mean or the sum of the samples' losses. Raises UnsupportedOperation if
+        the backend does not support the loss of the network, TypeError or ValueError for invalid arguments.
         """
         self._require("loss")
         X, Y = self._samples(X, Y)
@@ -100,7 +111,10 @@ class Model(ABC):
         return total / len(X) if mean else total
 
     def gradient(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> tuple[float, Gradient]:
-        """The loss, and its gradient [(dW, db), …] in the shapes of the parameters and the model's dtype."""
+        """Compute the loss and its gradient [(dW, db), …], in the shapes of the parameters and the model's dtype.
+
+        Arguments and errors are those of ``loss``.
+        """
         self._require("gradient")
         X, Y = self._samples(X, Y)
         mean = _check.reduction(reduction)
@@ -123,13 +137,19 @@ class Model(ABC):
         batches: int | ArrayLike | None = None,
         reduction: str = "mean",
     ) -> NDArray[np.float64]:
-        """Gradient descent from the present parameters; returns the loss of each epoch, (epochs,).
+        """Train by gradient descent from the current parameters; return the loss of each epoch, (epochs,).
 
-        ``batches``: None takes all samples at once; an integer, consecutive batches of that size, the last may be
-        shorter; an integer array (steps, size), exactly those rows, in that order, in every epoch. A step follows
-        the mean or sum, as ``reduction`` says, of its batch's losses. ``bias_learning_rate`` None means
-        ``learning_rate``. An epoch's loss is the mean or sum over all samples that it saw, each before its own
-        update. A training that diverges returns infinity or NaN.
+        ``batches`` selects the rows of each update:
+
+        - None: one batch of all rows.
+        - An integer: consecutive batches of that size; the last batch may be shorter.
+        - An integer array (steps, size): the row indices of each batch, the same in every epoch.
+
+        Each update follows the gradient of the mean or the sum, according to ``reduction``, of its batch's losses.
+        ``bias_learning_rate`` None means ``learning_rate``. The loss of an epoch is the mean or the sum of the losses
+        of all samples in its batches, each computed before the update of its batch. If the training diverges, the
+        losses are infinite or NaN. Raises UnsupportedOperation if the backend does not support the training of the
+        network, TypeError or ValueError for invalid arguments.
         """
         self._require("train")
         X, Y = self._samples(X, Y)
@@ -146,20 +166,20 @@ class Model(ABC):
         descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
         losses = np.asarray(self._quietly(self._train, X, Y, descent), np.float64)
         if losses.shape != (epochs,):
-            raise RuntimeError(f"a training of {epochs} epochs gave losses of shape {losses.shape}")
+            raise RuntimeError(f"training for {epochs} epochs returned losses of shape {losses.shape}")
         if mean:
             losses /= float(len(X))
         return losses
 
     def parameters(self) -> Parameters:
-        """The parameters as they are now, as float64 copies [(W, b), …], W (n_in, n_out), b (n_out,)."""
+        """Copy the current parameters as float64 arrays [(W, b), …], W (n_in, n_out) and b (n_out,)."""
         return [(np.array(W, np.float64, order="C"), np.array(b, np.float64)) for W, b in self._fetch()]
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a model can be neither copied nor pickled; build another from its parameters()")
 
     def _checked_forward(self) -> Callable[[ArrayLike], Array]:
-        """``forward`` as a closure: what a method looks up in ``self`` would be a twentieth of the shortest call."""
+        """Build ``forward`` as a closure: attribute look-ups in ``self`` would take 5 % of the shortest call's time."""
         dtype, n_in = self.dtype, self.network.n_in
         sample_shape, output_shape = (n_in,), (self.network.n_out,)
         sample: Callable[[Array, Array], object] = self._forward_sample
@@ -178,7 +198,7 @@ class Model(ABC):
         return forward
 
     def _require(self, operation: str) -> None:
-        reason = self._lacking.get(operation)
+        reason = self._unsupported.get(operation)
         if reason is not None:
             name = type(self).__module__.rpartition(".")[2]
             raise UnsupportedOperation(f"{name} does not support {operation} for this network: {reason}")
@@ -192,52 +212,52 @@ class Model(ABC):
 
     @abstractmethod
     def _store(self, parameters: Parameters) -> None:
-        """Take the parameters, make workspaces, compile, and set ``self._forward_sample``.
+        """Store the parameters in the backend's layout, allocate workspaces, compile, and set ``self._forward_sample``.
 
-        ``parameters``: copies [(W, b), …], W (n_in, n_out) and b (n_out,), float64 but rounded to the model's dtype.
-        They are converted to the backend's own layout.
+        ``parameters`` are copies [(W, b), …] that the model may keep: float64 arrays W (n_in, n_out) and b (n_out,)
+        with values rounded to the model's dtype. Raises ValueError for a network that the backend cannot hold.
 
         ``self._forward_sample(x, out)`` writes the outputs of one sample, x (n_in,) with any strides, into out
-        (n_out,), both of the model's dtype. It is the call that is timed, so it is an attribute and not a method, and
-        it is called as it is: where NumPy may warn in it, set ``partial(self._quietly, function)``. Raises ValueError
-        for a network that the backend cannot hold.
+        (n_out,), both of the model's dtype. ``forward`` calls the attribute directly, because this call is timed, so
+        NumPy's floating-point warnings are on. If the function can cause a warning, set the attribute to
+        ``partial(self._quietly, function)``.
         """
 
     @abstractmethod
     def _fetch(self) -> Sequence[tuple[ArrayLike, ArrayLike]]:
-        """The parameters as they are now, [(W, b), …], W (n_in, n_out) and b (n_out,), of any float dtype."""
+        """Return the current parameters [(W, b), …], W (n_in, n_out) and b (n_out,), of any float dtype."""
 
     @abstractmethod
     def _forward_batch(self, X: Array) -> Array:
-        """The outputs (batch, n_out) of X (batch, n_in), a new array of the model's dtype.
+        """Compute the outputs (batch, n_out) of X (batch, n_in) as a new array of the model's dtype.
 
-        NaN and infinity in a sample reach the outputs that depend on them, and no other sample.
+        NaN and infinity in a sample propagate to the sample's own outputs, and not to those of other samples.
         """
 
     @abstractmethod
     def _loss(self, X: Array, Y: Array) -> float:
-        """The sum of the losses of the samples X (batch, n_in) against the targets Y (batch, n_out)."""
+        """Compute the sum of the losses of the samples X (batch, n_in) against the targets Y (batch, n_out)."""
 
     @abstractmethod
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]:
-        """The summed loss of X (batch, n_in) against Y (batch, n_out), and its gradient.
+        """Compute the summed loss of X (batch, n_in) against the targets Y (batch, n_out), and its gradient.
 
-        The gradient is [(dW, db), …] in the shapes of the parameters: new arrays of any float dtype.
+        The gradient [(dW, db), …] consists of new arrays in the shapes of the parameters, of any float dtype.
         """
 
     @abstractmethod
     def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]:
-        """Gradient descent on X (rows, n_in) and Y (rows, n_out), from the present parameters, as ``descent`` says.
+        """Train by gradient descent on X (rows, n_in) and Y (rows, n_out), from the current parameters.
 
-        Returns for each epoch the sum of the losses of its samples, each before its own update: ``descent.epochs``
-        numbers. A training that diverges gives infinity or NaN.
+        ``descent`` holds the settings. Returns ``descent.epochs`` numbers: for each epoch, the sum of the losses of all
+        rows, each computed before the update of its batch. If the training diverges, the losses are infinite or NaN.
         """
 
 
 def quietly() -> Callable[..., Any]:
-    """A caller ``run(function, *arguments)`` under which NumPy's floating-point warnings are off.
+    """Return a function ``run(function, *arguments)`` that calls with NumPy's floating-point warnings off.
 
-    Entering a stored context costs 0.06 µs; ``np.errstate`` on every call, 1.3 µs.
+    Entering a stored context takes 0.06 µs; entering ``np.errstate`` would take 1.3 µs.
     """
     context = contextvars.copy_context()
     context.run(partial(np.seterr, all="ignore"))

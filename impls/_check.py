@@ -1,4 +1,4 @@
-"""Checks of what a caller passes in: one place, so that every backend raises the same errors in the same words."""
+"""Checks of the caller's arguments, shared so that every backend raises the same errors with the same messages."""
 
 from __future__ import annotations
 
@@ -12,35 +12,41 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[Any]
 
-PIECE = 10_000
-"""Numbers whose squares OpenBLAS adds up on one thread: to wake another for a check would delay what comes after."""
+CHUNK = 10_000
+"""Length of the chunks in which squares are summed: OpenBLAS uses one thread for a dot product of this length.
+
+Waking other threads for a check would delay the computation that follows.
+"""
 
 
-def shown(value: object) -> str:
-    """A value in an error's one line."""
+def abbreviated(value: object) -> str:
+    """The value's ``repr`` for an error message: one line of at most 80 characters."""
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def choice(name: str, value: object, allowed: Collection[str]) -> None:
-    """ValueError unless ``value`` is one of the allowed names."""
+    """Raise ValueError unless ``value`` is one of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {shown(value)}")
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {abbreviated(value)}")
 
 
 def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
-    """The NumPy dtype of a backend's model; ValueError if the backend has no such dtype."""
+    """Convert ``value`` to a NumPy dtype. Raises ValueError if the backend does not support the dtype."""
     try:
         name = np.dtype(value).name if value is not None else "None"
     except (TypeError, ValueError, SyntaxError):
-        name = shown(value)
+        name = abbreviated(value)
     if name not in allowed:
         raise ValueError(f"dtype of {backend} must be one of {', '.join(allowed)}, got {name}")
     return np.dtype(name)
 
 
 def real_array(name: str, value: ArrayLike) -> Array:
-    """``value`` as an array of booleans, integers or floats; TypeError for any other kind, ValueError if ragged."""
+    """Convert ``value`` to an array of booleans, integers or floats.
+
+    Raises TypeError for any other dtype and for a masked array, ValueError for a ragged sequence.
+    """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; fill it first")
     try:
@@ -53,11 +59,12 @@ def real_array(name: str, value: ArrayLike) -> Array:
 
 
 def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
-    """``value`` as a C-contiguous array of the model's dtype; a float64 too large for float32 becomes infinity.
+    """Convert ``value`` to a C-contiguous array of the model's dtype.
 
-    NumPy would warn of that: models run their checks with its warnings off.
+    A float64 number too large for float32 becomes infinity; callers switch off NumPy's warning about the overflow.
+    Raises TypeError or ValueError like ``real_array``.
     """
-    # Equal, not identical: an array that was pickled has a dtype object of its own.
+    # ``==``, not ``is``: an unpickled array has its own dtype object.
     if type(value) is np.ndarray and value.dtype == model_dtype and value.flags.c_contiguous:
         return value
     array = real_array(name, value)
@@ -65,23 +72,27 @@ def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
 
 
 def finite(name: str, array: Array) -> None:
-    """ValueError if an entry is NaN or infinite."""
-    # The sum of squares is one pass; only where it overflows or is NaN are the entries looked at one by one.
+    """Raise ValueError if an entry is NaN or infinite."""
+    # Fast path: one pass sums the squares. Only if the sum is infinite or NaN is each entry tested.
     flat = array.ravel()
-    if not _of_finite_square(flat) and not np.isfinite(flat).all():
-        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise ValueError(f"{name} must be finite in {array.dtype}, got {array[place]} at {list(place)}")
+    if not _has_finite_square_sum(flat) and not np.isfinite(flat).all():
+        index = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{name} must be finite in {array.dtype}, got {array[index]} at {list(index)}")
 
 
-def _of_finite_square(flat: Array) -> bool:
-    if len(flat) <= PIECE:
+def _has_finite_square_sum(flat: Array) -> bool:
+    if len(flat) <= CHUNK:
         return isfinite(flat.dot(flat))
-    pieces = (flat[start : start + PIECE] for start in range(0, len(flat), PIECE))
-    return all(isfinite(piece.dot(piece)) for piece in pieces)
+    chunks = (flat[start : start + CHUNK] for start in range(0, len(flat), CHUNK))
+    return all(isfinite(chunk.dot(chunk)) for chunk in chunks)
 
 
 def inputs(value: ArrayLike, n_in: int, model_dtype: np.dtype[Any]) -> Array:
-    """x of ``forward``: a C-contiguous array (n_in,) or (batch, n_in) of the model's dtype."""
+    """Convert x, the argument of ``forward``, to a C-contiguous array of the model's dtype.
+
+    The array's shape is (n_in,) or (batch, n_in). Raises TypeError for a dtype that is not real, ValueError for
+    another shape.
+    """
     array = converted("x", value, model_dtype)
     if array.ndim not in (1, 2) or array.shape[-1] != n_in:
         raise ValueError(f"x must have shape ({n_in},) or (batch, {n_in}), got {array.shape}")
@@ -103,7 +114,11 @@ def _matrix(name: str, value: ArrayLike, width: int, model_dtype: np.dtype[Any])
 def samples(
     X: ArrayLike, Y: ArrayLike, n_in: int, n_out: int, loss: str, model_dtype: np.dtype[Any]
 ) -> tuple[Array, Array]:
-    """X (batch, n_in) and Y (batch, n_out), C-contiguous, of the model's dtype, finite, Y as the loss takes it."""
+    """Convert X (batch, n_in) and Y (batch, n_out) to finite C-contiguous arrays of the model's dtype.
+
+    Raises TypeError for a dtype that is not real; ValueError for a wrong shape, an entry that is not finite, or targets
+    that the loss does not allow.
+    """
     inputs, targets = _matrix("X", X, n_in, model_dtype), _matrix("Y", Y, n_out, model_dtype)
     if len(inputs) != len(targets):
         raise ValueError(f"X and Y must have the same length, got {len(inputs)} and {len(targets)}")
@@ -121,36 +136,43 @@ def samples(
 
 
 def reduction(value: object) -> bool:
-    """True for "mean", False for "sum"; ValueError for anything else."""
+    """Return True for "mean" and False for "sum". Raises ValueError for any other value."""
     choice("reduction", value, ("mean", "sum"))
     return value == "mean"
 
 
 def epochs(value: object) -> int:
-    """A number of epochs, 1 or more."""
-    return _count("epochs", value)
+    """Convert a number of epochs to an int. Raises TypeError if it is not an integer, ValueError if it is below 1."""
+    return _positive_integer("epochs", value)
 
 
 def rate(name: str, value: Any) -> float:
-    """A learning rate: a finite real number, 0 or more."""
-    # A plain float or int first: asking whether something is a Real takes half a microsecond.
+    """Convert a learning rate to a float.
+
+    Raises TypeError if the rate is not a real number, ValueError if it is negative or not finite.
+    """
+    # Exact types first: isinstance(value, Real) takes 0.5 µs.
     if type(value) not in (float, int) and (not isinstance(value, Real) or isinstance(value, (bool, np.bool_))):
-        raise TypeError(f"{name} must be a real number, got {shown(value)}")
+        raise TypeError(f"{name} must be a real number, got {abbreviated(value)}")
     try:
         result = float(value)
     except OverflowError:
         result = float("inf")
     if not isfinite(result) or result < 0:
-        raise ValueError(f"{name} must be finite and not negative, got {shown(value)}")
+        raise ValueError(f"{name} must be finite and not negative, got {abbreviated(value)}")
     return result
 
 
 def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
-    """How ``train`` takes its n samples: the rows in order (None: all, as they stand) and the size of a batch."""
+    """Convert the argument ``batches`` of ``train``, for n samples, to (rows, batch size).
+
+    ``rows`` lists the rows of X in training order; None means every row once, in the order of X. Raises TypeError or
+    ValueError.
+    """
     if value is None:
         return None, n
     if type(value) is int or (np.ndim(value) == 0 and not isinstance(value, np.ndarray)):
-        size = _count("batches", value)
+        size = _positive_integer("batches", value)
         if size > n:
             raise ValueError(f"batches must be {n} or less, the number of samples, got {size}")
         return None, size
@@ -164,9 +186,9 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     return rows.astype(np.intp).reshape(-1), rows.shape[1]
 
 
-def _count(name: str, value: Any) -> int:
+def _positive_integer(name: str, value: Any) -> int:
     if type(value) is not int and (not isinstance(value, Integral) or isinstance(value, (bool, np.bool_))):
-        raise TypeError(f"{name} must be an integer, got {shown(value)}")
+        raise TypeError(f"{name} must be an integer, got {abbreviated(value)}")
     if value < 1:
         raise ValueError(f"{name} must be 1 or more, got {value}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Activations and losses as integers, for the backends whose arithmetic may not compare strings."""
+"""Integer codes of the activations and losses, for compiled code, which does not compare strings."""
 
 SIGMOID, TANH, RELU, IDENTITY, SOFTMAX = range(5)
 HALF_SQUARED_ERROR, MEAN_SQUARED_ERROR, BINARY_CROSS_ENTROPY, CATEGORICAL_CROSS_ENTROPY = range(4)

@@ -1,15 +1,16 @@
-"""exp and tanh in plain Python that LLVM can vectorize: it calls ``math.exp`` for one number after another.
+"""exp and tanh in plain Python that LLVM can vectorize; LLVM does not vectorize calls of ``math.exp``.
 
-Method: exp x = 2^k exp r with x = k ln 2 + r, k an integer, |r| ≤ ½ ln 2. Adding 1.5 · 2⁵² rounds to an integer and
-leaves it in the last bits of the sum, which are then moved to the exponent's place. ln 2 is subtracted in two parts, so
-that r keeps its last bits. exp r = 1 + r + r² p(r), where p is ``mpmath.chebyfit`` of (exp r − 1 − r) / r² with 10
-coefficients, 5 for float32, each rounded.
+Method: exp x = 2^k exp r, where x = k ln 2 + r, k is an integer and |r| ≤ ½ ln 2. Adding 1.5 · 2⁵² to x / ln 2 rounds
+the quotient to the integer k and leaves k in the last bits of the sum, from where k is shifted into the exponent. ln 2
+is subtracted in two parts, so that r keeps its last bits. exp r = 1 + r + r² p(r), where the polynomial p is
+``mpmath.chebyfit`` of (exp r − 1 − r) / r² with 10 coefficients (5 for float32), each rounded to the dtype.
 
-Error: exp to 1 ulp (unit in the last place), tanh to 3, in float64 and float32 alike; the denormal results, too.
-exp overflows to infinity and vanishes to 0 where it should; NaN gives NaN, ±infinity what the limit is.
+The error of exp is at most 1 ulp (unit in the last place), that of tanh at most 3 ulp, in float64 and in float32,
+denormal results included. A large x gives infinity, and a very negative x gives 0. NaN gives NaN, and ±infinity gives
+the limit.
 
-Neither ``reassoc`` may be allowed here, for adding and subtracting 1.5 · 2⁵² would be left out, nor ``nnan``, for NaN
-would be lost.
+Of the fastmath flags, ``reassoc`` is not allowed, because LLVM would cancel the addition and subtraction of 1.5 · 2⁵²;
+``nnan`` is not allowed, because NaN would not propagate.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numba.extending import overload
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
 
 LOG2_E = 1.4426950408889634
-LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # the high part times any k is exact
+LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10  # LN2_HIGH * k is exact for every k
 ROUND = 1.5 * 2**52
 P64 = (
     2.5100375832561234e-08,
@@ -38,7 +39,7 @@ P64 = (
     0.16666666666666669,
     0.5000000000000001,
 )
-# A Python number would turn a float32 into a float64.
+# Constants of type float32: a Python float in an expression would turn float32 into float64.
 ONE, TWO, LOG2_E_32, ROUND_32 = map(np.float32, (1, 2, LOG2_E, 1.5 * 2**23))
 LN2_HIGH_32, LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
 P32 = tuple(
@@ -47,18 +48,21 @@ P32 = tuple(
 
 
 def exp(x: float) -> float:
-    """The exponential of x, in its dtype; to be called from compiled code."""
+    """The exponential of x, in the dtype of x. Callable from compiled code only."""
     raise NotImplementedError
 
 
 def tanh(x: float) -> float:
-    """The hyperbolic tangent of x, in its dtype; to be called from compiled code."""
+    """The hyperbolic tangent of x, in the dtype of x. Callable from compiled code only."""
     raise NotImplementedError
 
 
 @njit(**OPTIONS)
 def parts64(x: Any) -> Any:
-    """exp r − 1, and two factors of 2^k, as equal as can be: 2^k itself may overflow, or be denormal, before exp x."""
+    """Return exp r − 1 and two factors whose product is 2^k, in float64.
+
+    2^k has two factors because 2^k itself can overflow or be denormal although exp x is a normal number.
+    """
     shifted = x * LOG2_E + ROUND
     k = shifted - ROUND
     r = (x - k * LN2_HIGH) - k * LN2_LOW
@@ -72,52 +76,54 @@ def parts64(x: Any) -> Any:
     p = p * r + P64[8]
     p = p * r + P64[9]
     bits = np.float64(shifted).view(np.int64)
-    # What stands above k's bits is shifted out; 1023 is the exponent of 1.
-    half = np.int64(((bits >> 1) + 1023) << 52).view(np.float64)
-    rest = np.int64((bits - (bits >> 1) + 1023) << 52).view(np.float64)
-    return p * (r * r) + r, half, rest
+    # The shift drops the bits above those of k. 1023 is the exponent bias of float64.
+    factor1 = np.int64(((bits >> 1) + 1023) << 52).view(np.float64)
+    factor2 = np.int64((bits - (bits >> 1) + 1023) << 52).view(np.float64)
+    return p * (r * r) + r, factor1, factor2
 
 
 @njit(**OPTIONS)
 def parts32(x: Any) -> Any:
-    """The same in float32."""
+    """Return exp r − 1 and two factors whose product is 2^k, in float32."""
     shifted = x * LOG2_E_32 + ROUND_32
     k = shifted - ROUND_32
     r = (x - k * LN2_HIGH_32) - k * LN2_LOW_32
     p = (((P32[0] * r + P32[1]) * r + P32[2]) * r + P32[3]) * r + P32[4]
     bits = np.float32(shifted).view(np.int32)
-    half = np.int32(((bits >> 1) + 127) << 23).view(np.float32)
-    rest = np.int32((bits - (bits >> 1) + 127) << 23).view(np.float32)
-    return p * (r * r) + r, half, rest
+    factor1 = np.int32(((bits >> 1) + 127) << 23).view(np.float32)
+    factor2 = np.int32((bits - (bits >> 1) + 127) << 23).view(np.float32)
+    return p * (r * r) + r, factor1, factor2
 
 
 @overload(exp, jit_options=OPTIONS)
 def _exp(x: Any) -> Any:
-    # Beyond these ends exp is infinity and 0, and k no exponent. NaN is neither above nor below, so it stays.
+    # Beyond these limits exp x is infinity or 0, and k does not fit the exponent. NaN fails both comparisons, so NaN is
+    # not replaced.
     def exp64(x: Any) -> Any:
         x = 710.0 if x > 710.0 else x
-        p, half, rest = parts64(-746.0 if x < -746.0 else x)
-        return (p * half + half) * rest
+        p, factor1, factor2 = parts64(-746.0 if x < -746.0 else x)
+        return (p * factor1 + factor1) * factor2
 
     def exp32(x: Any) -> Any:
         x = np.float32(89) if x > np.float32(89) else x
-        p, half, rest = parts32(np.float32(-104) if x < np.float32(-104) else x)
-        return (p * half + half) * rest
+        p, factor1, factor2 = parts32(np.float32(-104) if x < np.float32(-104) else x)
+        return (p * factor1 + factor1) * factor2
 
     return exp32 if x == types.float32 else exp64
 
 
 @overload(tanh, jit_options=OPTIONS)
 def _tanh(x: Any) -> Any:
-    # −t / (t + 2) with t = exp(−2|x|) − 1, which keeps the digits of a small x; from 20 on, 10 in float32, it is 1.
+    # tanh |x| = −t / (t + 2) with t = exp(−2|x|) − 1, which is accurate for a small x. For |x| of 20 or more (10 or
+    # more in float32), tanh |x| rounds to 1.
     def tanh64(x: Any) -> Any:
-        p, half, rest = parts64(-2.0 * (20.0 if abs(x) > 20.0 else abs(x)))
-        t = p * (half * rest) + (half * rest - 1.0)
+        p, factor1, factor2 = parts64(-2.0 * (20.0 if abs(x) > 20.0 else abs(x)))
+        t = p * (factor1 * factor2) + (factor1 * factor2 - 1.0)
         return math.copysign(-t / (t + 2.0), x)
 
     def tanh32(x: Any) -> Any:
-        p, half, rest = parts32(-TWO * (np.float32(10) if abs(x) > np.float32(10) else abs(x)))
-        t = p * (half * rest) + (half * rest - ONE)
+        p, factor1, factor2 = parts32(-TWO * (np.float32(10) if abs(x) > np.float32(10) else abs(x)))
+        t = p * (factor1 * factor2) + (factor1 * factor2 - ONE)
         return np.float32(math.copysign(-t / (t + TWO), x))
 
     return tanh32 if x == types.float32 else tanh64

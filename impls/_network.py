@@ -1,4 +1,4 @@
-"""The specification of a network: its layer sizes, activations and loss, and the drawing of its parameters."""
+"""The specification of a network: layer sizes, activations and loss. Also draws and checks parameters."""
 
 from __future__ import annotations
 
@@ -21,22 +21,27 @@ OUTPUTS = {
     "binary_cross_entropy": ("sigmoid",),
     "categorical_cross_entropy": ("softmax",),
 }
-"""Each loss with the output activations that it goes with."""
+"""Maps each loss to the output activations that can be combined with it."""
 
 
 @dataclass(frozen=True)
 class Network:
     """A fully connected feed-forward network (multilayer perceptron).
 
-    ``layer_sizes`` counts the nodes of every layer, input first; two entries or more, each a positive integer.
-    Layer l computes ``activation(a @ W + b)`` with W of shape (n_in, n_out) and b of shape (n_out,).
+    ``layer_sizes`` holds the number of nodes of every layer, input layer first: two or more positive integers.
+    Each layer computes ``activation(a @ W + b)`` with W of shape (n_in, n_out) and b of shape (n_out,).
 
-    Losses of one sample, for outputs a, logits z (the last layer before its activation) and targets y:
-    ``half_squared_error`` is ½ Σ (a − y)²; ``mean_squared_error`` the mean of (a − y)² over the outputs;
-    ``binary_cross_entropy`` Σ log(1 + exp z) − y z; ``categorical_cross_entropy`` Σ y (log Σ exp z − z).
+    The loss of one sample, for outputs a, logits z (the last layer before its activation) and targets y, is:
+
+    - ``half_squared_error``: ½ Σ (a − y)²
+    - ``mean_squared_error``: the mean of (a − y)² over the outputs
+    - ``binary_cross_entropy``: Σ (log(1 + exp z) − y z)
+    - ``categorical_cross_entropy``: Σ y (log Σ exp z − z)
+
     The derivative of ReLU at 0 is 0.
 
-    Raises TypeError or ValueError, in one line, where a value is none of these or output and loss do not go together.
+    Raises TypeError or ValueError, with a one-line message, for an invalid value and for an output activation that
+    cannot be combined with the loss.
     """
 
     layer_sizes: tuple[int, ...]
@@ -64,7 +69,7 @@ class Network:
         output: str = "sigmoid",
         loss: str = "half_squared_error",
     ) -> Network:
-        """Read a network from its layer sizes, written as ``100-100-50-10``."""
+        """Build a network from a text such as ``100-100-50-10``, its layer sizes. Raises TypeError or ValueError."""
         if not isinstance(text, str):
             raise TypeError(f"a network is written as text, such as '3-3-1', not {type(text).__name__}")
         parts = text.strip().split("-")
@@ -92,11 +97,14 @@ class Network:
 
     @property
     def activations(self) -> list[str]:
-        """Activation of each layer, the last one's is ``output``."""
+        """Activation of each layer; that of the last layer is ``output``."""
         return [self.hidden] * (len(self.layer_sizes) - 2) + [self.output]
 
     def random_parameters(self, seed: int = 0) -> Parameters:
-        """Draw [(W, b), …] from ``default_rng(seed)``: W normal with variance 1/n_in, b normal with variance 0.01."""
+        """Draw float64 parameters [(W, b), …] from ``default_rng(seed)``.
+
+        W is normal with variance 1/n_in, b is normal with variance 0.01.
+        """
         rng = np.random.default_rng(seed)
         return [
             (rng.normal(scale=n_in**-0.5, size=(n_in, n_out)), rng.normal(scale=0.1, size=n_out))
@@ -104,7 +112,11 @@ class Network:
         ]
 
     def check_parameters(self, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]) -> Parameters:
-        """Copies of the parameters as float64, rounded to ``dtype``; TypeError or ValueError if they do not fit."""
+        """Copy the parameters [(W, b), …] as float64 arrays whose values are rounded to ``dtype``.
+
+        Raises TypeError or ValueError if a parameter is not real, not finite, or of a shape that does not fit the
+        network.
+        """
         try:
             pairs = [(W, b) for W, b in parameters]
         except (TypeError, ValueError):
@@ -136,7 +148,7 @@ def _layer_sizes(sizes: Any) -> tuple[int, ...]:
                 raise TypeError
             size = index(entry)
         except TypeError:
-            raise TypeError(f"a layer size must be an integer, got {_check.shown(entry)}") from None
+            raise TypeError(f"a layer size must be an integer, got {_check.abbreviated(entry)}") from None
         if size < 1:
             raise ValueError(f"a layer size must be 1 or more, got {size}")
         result.append(size)

@@ -1,4 +1,4 @@
-"""Numba's on-disk cache, made so that a read-only, damaged or outdated one costs a compilation and never the run."""
+"""Numba's on-disk cache, made robust: if the cache is read-only, damaged or outdated, the function is recompiled."""
 
 import hashlib
 import pickle
@@ -11,10 +11,10 @@ from numba.core.caching import FunctionCache, IndexDataCacheFile
 
 
 def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
-    """Compile a jitted function for the signature, or load it from the cache; returns its compiled overload."""
+    """Compile a jitted function for the signature, or load it from the cache. Returns the compiled overload."""
     if signature in dispatcher.overloads:
         return dispatcher.overloads[signature]
-    with suppress(RuntimeError):  # no folder can be written to: compile without a cache
+    with suppress(RuntimeError):  # no writable cache folder: compile without a cache
         dispatcher._cache = _ForgivingCache(dispatcher.py_func)
     dispatcher.compile(signature)
     return dispatcher.overloads[signature]
@@ -22,7 +22,10 @@ def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
 
 @cache
 def _stamp(source: Path) -> str:
-    """Digest of the function's file and of this package: Numba's own stamp is the time of the former alone."""
+    """Digest of the function's file and of all files of this package.
+
+    Numba's own stamp is the modification time of the function's file, so it misses changes in the modules imported.
+    """
     digest = hashlib.sha256()
     for file in (source, *sorted(Path(__file__).parent.rglob("*.py"))):
         with suppress(OSError):
@@ -31,7 +34,7 @@ def _stamp(source: Path) -> str:
 
 
 class _ForgivingCache(FunctionCache):
-    """A cache in which whatever goes wrong counts as not found, and the index is then begun anew."""
+    """A cache that treats every error as a cache miss. After a failed load, the index is cleared."""
 
     def __init__(self, py_func: Any) -> None:
         super().__init__(py_func)
@@ -52,7 +55,7 @@ class _ForgivingCache(FunctionCache):
 
 
 class _DigestedFile(IndexDataCacheFile):
-    """Compiled code behind its digest: Numba itself would run whatever a damaged file holds."""
+    """Cache files that start with a digest of the compiled code: Numba itself would run the code of a damaged file."""
 
     def _save_data(self, name: str, data: Any) -> None:
         payload = self._dump(data)

@@ -1,4 +1,4 @@
-"""Finding and loading backends: files in ``impls/`` and ``impls/peers/``, and entry points of installed packages."""
+"""Find and load backends: modules in ``impls/`` and ``impls/peers/``, and entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from impls._network import Network
 
 GROUP = "mlpbench.backends"
 LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "numba_simd", "graph")
-"""Names listed first, in the order of the story; the others follow by name."""
+"""Backends that are listed first, in this order; the others follow in alphabetical order."""
 
 
 class BackendError(Exception):
-    """A backend that cannot be had; the text says why in one line."""
+    """A backend cannot be loaded; the message gives the reason in one line."""
 
 
 class UnknownBackend(BackendError, LookupError):
@@ -32,11 +32,11 @@ class UnknownBackend(BackendError, LookupError):
 
 
 class DuplicateBackend(BackendError):
-    """Two backends have one name."""
+    """Two backends have the same name."""
 
 
 class BackendNotInstalled(BackendError, ImportError):
-    """The backend's optional library is missing; ``extra`` is the requirement that brings it."""
+    """The backend's optional library is not installed; ``extra`` is the pip requirement that installs the library."""
 
     def __init__(self, text: str, extra: str):
         super().__init__(text)
@@ -44,12 +44,12 @@ class BackendNotInstalled(BackendError, ImportError):
 
 
 class BrokenBackend(BackendError):
-    """The backend's module does not import, or holds no model."""
+    """The backend's module cannot be imported, or does not define a model class."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a backend comes from: ``origin`` is "core", "peer" or "third party"."""
+    """Where a backend is defined: ``target`` is a module or ``module:attribute``, as in an entry point."""
 
     target: str
     origin: str
@@ -58,7 +58,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class Backend:
-    """One way of writing the network."""
+    """A loaded backend: its name, its origin ("core", "peer" or "third party") and its model class."""
 
     name: str
     origin: str
@@ -66,34 +66,34 @@ class Backend:
 
     @property
     def dtypes(self) -> tuple[str, ...]:
-        """Names of the dtypes that it computes in."""
+        """Names of the dtypes that the backend supports."""
         return self.model.dtypes
 
     @property
     def compiles(self) -> bool:
-        """Whether building its first model means compiling."""
+        """Whether building the backend's first model compiles code."""
         return self.model.compiles
 
     @property
     def compiles_shapes(self) -> bool:
-        """Whether it compiles again for every network and every length of a batch."""
+        """Whether the backend compiles again for every new network and every new batch size."""
         return self.model.compiles_shapes
 
     @property
     def description(self) -> str:
-        """What it is, in one line."""
+        """The first line of the model class's docstring."""
         return (self.model.__doc__ or "").strip().split("\n")[0]
 
     def lacks(self, network: Network) -> Mapping[str, str]:
-        """The operations of "loss", "gradient" and "train" that it does not support for a network, with reasons."""
+        """Map each operation ("loss", "gradient", "train") that is unsupported for the network to the reason."""
         return self.model.lacks(network)
 
     def build(
         self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: Any = "float64"
     ) -> Model:
-        """A model of the network, holding a copy of the parameters [(W, b), …] in the backend's own layout.
+        """Build a model of the network from a copy of the parameters [(W, b), …].
 
-        Raises TypeError or ValueError where the parameters do not fit the network or the dtype is not in ``dtypes``.
+        Raises TypeError or ValueError if the parameters do not fit the network or the dtype is not in ``dtypes``.
         """
         if not isinstance(network, Network):
             raise TypeError(f"network must be an impls.Network, not {type(network).__name__}")
@@ -101,12 +101,15 @@ class Backend:
 
 
 def names() -> list[str]:
-    """Names of all backends that are found, installed or not; nothing is imported. Raises DuplicateBackend."""
+    """Names of all backends, installed or not; no backend is imported. Raises DuplicateBackend."""
     return list(_sources())
 
 
 def origins() -> dict[str, str]:
-    """Name and origin ("core", "peer", "third party") of all backends that are found; nothing is imported."""
+    """Map the name of each backend to its origin ("core", "peer", "third party"); no backend is imported.
+
+    Raises DuplicateBackend.
+    """
     return {name: source.origin for name, source in _sources().items()}
 
 
@@ -118,40 +121,44 @@ def load(name: str) -> Backend:
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute or "Model")
-        model = found.Model if isinstance(found, ModuleType) else found
+        target = getattr(importlib.import_module(module), attribute or "Model")
+        model = target.Model if isinstance(target, ModuleType) else target
     except ModuleNotFoundError as error:
         extra = _missing_extra(error.name, source.distribution)
         if extra is None:
-            raise BrokenBackend(f"backend {name} does not import: {error}") from error
+            raise BrokenBackend(f"backend {name} cannot be imported: {error}") from error
         raise BackendNotInstalled(
             f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
         ) from error
     except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
-        raise BrokenBackend(f"backend {name} does not import: {text}") from error
+        raise BrokenBackend(f"backend {name} cannot be imported: {text}") from error
     if not (isinstance(model, type) and issubclass(model, Model)):
-        raise BrokenBackend(f"backend {name} does not import: {source.target} is no class derived from impls.Model")
+        raise BrokenBackend(f"backend {name} is broken: {source.target} is not a class derived from impls.Model")
     return Backend(name, source.origin, model)
 
 
 def _sources() -> dict[str, _Source]:
     here = Path(__file__).parent
-    found: dict[str, _Source] = {}
+    sources: dict[str, _Source] = {}
     for folder, package, origin in ((here, "impls", "core"), (here / "peers", "impls.peers", "peer")):
         for file in sorted(folder.glob("[!_]*.py")):
-            _add(found, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
-    for point in metadata.entry_points(group=GROUP):
-        _add(found, point.name, _Source(point.value, "third party", point.dist.name if point.dist else ""))
-    order = [name for name in LEADING if name in found] + sorted(set(found) - set(LEADING))
-    return {name: found[name] for name in order}
+            _add_source(sources, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
+    for entry_point in metadata.entry_points(group=GROUP):
+        _add_source(
+            sources,
+            entry_point.name,
+            _Source(entry_point.value, "third party", entry_point.dist.name if entry_point.dist else ""),
+        )
+    order = [name for name in LEADING if name in sources] + sorted(set(sources) - set(LEADING))
+    return {name: sources[name] for name in order}
 
 
-def _add(found: dict[str, _Source], name: str, source: _Source) -> None:
-    other = found.setdefault(name, source)
-    if other != source:
+def _add_source(sources: dict[str, _Source], name: str, source: _Source) -> None:
+    existing = sources.setdefault(name, source)
+    if existing != source:
         raise DuplicateBackend(
-            f"two backends are named {name}: {other.target} ({other.distribution}) and {source.target} "
+            f"two backends are named {name}: {existing.target} ({existing.distribution}) and {source.target} "
             f"({source.distribution}); uninstall or rename one"
         )
 

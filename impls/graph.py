@@ -1,8 +1,8 @@
-"""The network as a computational graph: nodes that know their inputs, computed in order, differentiated in reverse.
+"""The network as a computational graph, differentiated by reverse-mode automatic differentiation.
 
-A node computes its value from the values of its inputs, and, given the derivative of the graph's result by itself,
-the derivatives by its inputs. That is all a node knows: ``backward`` is the chain rule from node to node, and ``Model``
-holds no formula of a gradient. The nodes serve for other graphs too::
+A node computes its value from the values of its inputs. Given the derivative of the graph's result with respect to the
+node, the node also computes the derivatives with respect to its inputs. ``backward`` applies the chain rule from node
+to node, so ``Model`` contains no formula of a gradient. The nodes can form any other graph, too::
 
     x, y, z = Input("x", -2.0), Input("y", 5.0), Input("z", -4.0)
     order = topological_sort(Mul(Add(x, y), z))
@@ -28,38 +28,45 @@ from impls._network import Parameters
 
 
 class GraphError(ValueError):
-    """A graph that cannot be sorted, computed or differentiated; the text names the node, in one line."""
+    """The graph cannot be sorted, computed or differentiated; the one-line message names the node."""
 
 
 class Node(ABC):
-    """What is computed from ``inputs``.
+    """A node of the graph, computed from the nodes ``inputs``.
 
-    ``value`` comes from the last forward pass. ``gradient``, of the same shape, comes from the last backward pass: the
-    derivative of that pass's result by this node.
+    ``value`` is the result of the last forward pass. ``gradient``, of the same shape, is the result of the last
+    backward pass: the derivative of the graph's result with respect to this node.
     """
 
     def __init__(self, *inputs: Node, name: str = ""):
         self.inputs = inputs
         self.name = name or type(self).__name__
         for source in inputs:
-            _check_node(source, f"{self.name} takes nodes")
+            _check_node(source, f"inputs of {self.name} must be nodes")
         self.value: Any = None
         self.gradient: Any = None
 
     @abstractmethod
     def compute(self, *values: Any) -> Any:
-        """The value, from those of the inputs; ValueError where they do not go together."""
+        """Compute the node's value from the values of its inputs. Raises ValueError if the shapes do not match."""
 
     @abstractmethod
     def partials(self, gradient: Any, *values: Any) -> Iterable[Any]:
-        """Derivatives of the result by each of the inputs, from that by this node."""
+        """Compute the derivatives of the graph's result with respect to each input of this node.
+
+        ``gradient`` is the derivative of the graph's result with respect to this node; ``values`` are the values of the
+        inputs.
+        """
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name!r})"
 
 
 class Input(Node):
-    """A value from outside: data, weights, biases. It is given here, or fed to ``forward``, and stays."""
+    """A node whose value is set by the caller, here or in ``forward``: data, weights or biases.
+
+    The node keeps its value until the caller sets another.
+    """
 
     def __init__(self, name: str = "", value: ArrayLike | None = None):
         super().__init__(name=name)
@@ -67,23 +74,23 @@ class Input(Node):
             self.feed(value)
 
     def feed(self, value: ArrayLike) -> None:
-        """Set the value; integers become float64. TypeError if it does not hold real numbers."""
+        """Set the value; integers become float64. Raises TypeError if the value does not hold real numbers."""
         array = _check.real_array(self.name, value)
         self.value = array if array.dtype.kind == "f" else array.astype(np.float64)
 
     def compute(self) -> Any:
-        """The value as it was given."""
+        """Return the value that the caller set. Raises GraphError if there is none."""
         if self.value is None:
-            raise GraphError(f"{self.name} has no value: feed it to forward, or give it to Input")
+            raise GraphError(f"{self.name} has no value: pass a value to forward or to Input")
         return self.value
 
     def partials(self, gradient: Any) -> Iterable[Any]:
-        """None: it has no inputs."""
+        """Return no derivatives: the node has no inputs."""
         return ()
 
 
 class Add(Node):
-    """Sum of any number of inputs, which broadcast."""
+    """Sum of any number of inputs, with broadcasting."""
 
     def compute(self, *values: Any) -> Any:
         return sum(values)
@@ -93,15 +100,15 @@ class Add(Node):
 
 
 class Mul(Node):
-    """Product, element by element, of any number of inputs, which broadcast."""
+    """Element-wise product of any number of inputs, with broadcasting."""
 
     def compute(self, *values: Any) -> Any:
         return prod(values)
 
     def partials(self, gradient: Any, *values: Any) -> Iterable[Any]:
         for i, value in enumerate(values):
-            others = prod(values[:i] + values[i + 1 :])  # not the product divided by value, which may be 0
-            yield _summed_to(np.shape(value), gradient * others)
+            other_factors = prod(values[:i] + values[i + 1 :])  # dividing the full product by value would fail for 0
+            yield _summed_to(np.shape(value), gradient * other_factors)
 
 
 class Linear(Node):
@@ -143,7 +150,7 @@ class Tanh(Node):
 
 
 class ReLU(Node):
-    """The larger of z and 0; its derivative at 0 is 0."""
+    """max(z, 0); the derivative at 0 is 0."""
 
     def compute(self, z: Any) -> Any:
         return np.maximum(z, 0)
@@ -153,7 +160,7 @@ class ReLU(Node):
 
 
 class Softmax(Node):
-    """exp(z) over its sum along the last axis."""
+    """exp(z) divided by the sum of exp(z) along the last axis."""
 
     def compute(self, z: Any) -> Any:
         e = np.exp(z - z.max(axis=-1, keepdims=True))
@@ -164,9 +171,10 @@ class Softmax(Node):
 
 
 class Loss(Node):
-    """A loss of targets y against a, both (batch, n_out): the mean or sum, as ``reduction``, of the samples' losses.
+    """Loss of predictions a against targets y, both (batch, n_out).
 
-    One-dimensional values are columns, (batch, 1). The formulas are in the docstring of ``impls.Network``.
+    The value is the mean or the sum of the samples' losses, as selected by ``reduction``. One-dimensional values are
+    treated as columns, (batch, 1). The docstring of ``impls.Network`` has the formulas.
     """
 
     def __init__(self, y: Node, a: Node, reduction: str = "mean", name: str = ""):
@@ -175,11 +183,11 @@ class Loss(Node):
 
     @abstractmethod
     def sample_losses(self, y: Array, a: Array) -> Array:
-        """Loss of each sample, (batch,)."""
+        """Compute the loss of each sample, (batch,)."""
 
     @abstractmethod
     def derivatives(self, y: Array, a: Array) -> tuple[Array, Array]:
-        """Derivatives of the summed loss by y and by a."""
+        """Compute the derivatives of the summed loss with respect to y and to a."""
 
     def compute(self, y: Array, a: Array) -> Any:
         y, a = _column(y), _column(a)
@@ -195,7 +203,7 @@ class Loss(Node):
 
 
 class HalfSquaredError(Loss):
-    """Half the sum over the outputs of (a - y)²."""
+    """Half the sum of (a - y)² over the outputs."""
 
     def sample_losses(self, y: Array, a: Array) -> Array:
         return np.asarray(((a - y) ** 2).sum(axis=1) / 2)
@@ -205,7 +213,7 @@ class HalfSquaredError(Loss):
 
 
 class MeanSquaredError(Loss):
-    """Mean over the outputs of (a - y)²."""
+    """Mean of (a - y)² over the outputs."""
 
     def sample_losses(self, y: Array, a: Array) -> Array:
         return np.asarray(((a - y) ** 2).mean(axis=1))
@@ -216,7 +224,7 @@ class MeanSquaredError(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """Cross-entropy of targets y with the sigmoid of the logits a."""
+    """Cross-entropy between targets y and the sigmoid of the logits a."""
 
     def sample_losses(self, y: Array, a: Array) -> Array:
         return np.asarray((np.maximum(a, 0) - a * y + np.log1p(np.exp(-abs(a)))).sum(axis=1))
@@ -226,7 +234,7 @@ class BinaryCrossEntropy(Loss):
 
 
 class CategoricalCrossEntropy(Loss):
-    """Cross-entropy of targets y, whose rows sum to 1, with the softmax of the logits a."""
+    """Cross-entropy between targets y, whose rows sum to 1, and the softmax of the logits a."""
 
     def sample_losses(self, y: Array, a: Array) -> Array:
         return np.asarray((y * _minus_log_softmax(a)).sum(axis=1))
@@ -246,25 +254,26 @@ LOSSES: dict[str, type[Loss]] = {
 
 
 MOST_NAMES = 10
-"""Nodes of a cycle that an error names."""
+"""The number of nodes of a cycle that an error message names."""
 
 
 def topological_sort(*results: Node) -> list[Node]:
-    """All nodes that the results depend on, each after its inputs; one result comes last, and others anywhere.
+    """Sort all nodes that the results depend on, so that every node follows its inputs.
 
-    Kahn's algorithm (1962): take away nodes that wait for none. Raises GraphError where nodes wait for each other.
+    A single result comes last. Uses Kahn's algorithm (1962), which repeatedly removes a node without unsorted inputs.
+    Raises GraphError if the graph has a cycle, or if a result or an input is not a node.
     """
     consumers: dict[Node, list[Node]] = {}
     waits_for: dict[Node, int] = {}
-    found = list(results)
-    while found:
-        node = found.pop()
-        _check_node(node, "results are nodes")
+    unvisited = list(results)
+    while unvisited:
+        node = unvisited.pop()
+        _check_node(node, "results must be nodes")
         if node not in waits_for:
             waits_for[node] = len(node.inputs)
             for source in node.inputs:
                 consumers.setdefault(source, []).append(node)
-                found.append(source)
+                unvisited.append(source)
     ready = [node for node, count in waits_for.items() if count == 0]
     order = []
     while ready:
@@ -283,14 +292,14 @@ def topological_sort(*results: Node) -> list[Node]:
 
 
 def forward(order: Sequence[Node], feed: Mapping[Input, ArrayLike] | None = None) -> Any:
-    """Feed the inputs, compute every node of a sorted graph, and return the last one's value.
+    """Set the input values in ``feed``, compute every node of a sorted graph, and return the last node's value.
 
-    Raises GraphError where an input was never fed, or where values do not go together.
+    Raises GraphError if an input has no value, or if a node cannot be computed from the values of its inputs.
     """
-    for fed, value in (feed or {}).items():
-        if not isinstance(fed, Input):
-            raise GraphError(f"{_check.shown(fed)} cannot be fed: feed Input nodes")
-        fed.feed(value)
+    for target, value in (feed or {}).items():
+        if not isinstance(target, Input):
+            raise GraphError(f"cannot set the value of {_check.abbreviated(target)}: only Input nodes can be fed")
+        target.feed(value)
     for node in order:
         try:
             node.value = node.compute(*[source.value for source in node.inputs])
@@ -298,15 +307,16 @@ def forward(order: Sequence[Node], feed: Mapping[Input, ArrayLike] | None = None
             raise
         except ValueError as error:
             shapes = ", ".join(f"{source.name} {np.shape(source.value)}" for source in node.inputs)
-            raise GraphError(f"{node.name} cannot be computed of {shapes}: {' '.join(str(error).split())}") from error
+            raise GraphError(f"{node.name} cannot be computed from {shapes}: {' '.join(str(error).split())}") from error
     return order[-1].value
 
 
 def backward(order: Sequence[Node]) -> None:
-    """Set ``gradient`` of every node of a sorted graph: the derivative of the last node, summed if it is an array.
+    """Set ``gradient`` of every node of a sorted graph to the derivative of the last node's value.
 
-    A node that several others take as input, or one of them twice, gets the sum of what they pass back; one that the
-    last does not depend on gets 0.
+    If the last value is an array, the derivative is that of its sum. A node that is an input in several places gets the
+    sum of the derivatives from all of them. A node that the last node does not depend on gets 0. Raises GraphError if a
+    node has no value.
     """
     for node in order:
         if node.value is None:
@@ -318,22 +328,25 @@ def backward(order: Sequence[Node]) -> None:
             node.gradient = np.zeros_like(node.value)
             continue
         values = [source.value for source in node.inputs]
-        for source, passed in zip(node.inputs, node.partials(node.gradient, *values), strict=True):
-            source.gradient = passed if source.gradient is None else source.gradient + passed
+        for source, contribution in zip(node.inputs, node.partials(node.gradient, *values), strict=True):
+            source.gradient = contribution if source.gradient is None else source.gradient + contribution
 
 
 def sgd_update(trainables: Iterable[Node], learning_rate: float = 0.01) -> None:
-    """Subtract learning_rate × gradient from the value of each Input node."""
+    """Subtract learning_rate × gradient from the value of each Input node.
+
+    Raises GraphError for a node that is not an Input or has no gradient.
+    """
     for node in trainables:
         if not isinstance(node, Input):
-            raise GraphError(f"{_check.shown(node)} cannot be updated: its value is computed, update Input nodes")
+            raise GraphError(f"cannot update the value of {_check.abbreviated(node)}: only Input nodes can be updated")
         if node.gradient is None:
             raise GraphError(f"{node.name} has no gradient: run backward first")
         node.value = node.value - learning_rate * node.gradient
 
 
 class Model(_backend.Model):
-    """A graph of nodes, gradients by the chain rule over it."""
+    """A computational graph of NumPy operations, with gradients by the chain rule."""
 
     dtypes = ("float64", "float32")
 
@@ -350,9 +363,9 @@ class Model(_backend.Model):
             logits = Linear(outputs, W, b, name=f"Linear{layer}")
             outputs = ACTIVATIONS[activation](logits) if activation in ACTIVATIONS else logits
         loss = LOSSES[self.network.loss]
-        compared = logits if issubclass(loss, BinaryCrossEntropy | CategoricalCrossEntropy) else outputs
+        prediction = logits if issubclass(loss, BinaryCrossEntropy | CategoricalCrossEntropy) else outputs
         self._to_outputs = topological_sort(outputs)
-        self._to_loss = topological_sort(loss(self._Y, compared, reduction="sum"))
+        self._to_loss = topological_sort(loss(self._Y, prediction, reduction="sum"))
         self._forward_sample = partial(self._quietly, self._sample)
 
     def _fetch(self) -> LayerArrays:
@@ -393,7 +406,7 @@ class Model(_backend.Model):
 
 def _check_node(value: Any, rule: str) -> None:
     if not isinstance(value, Node):
-        raise GraphError(f"{rule}, not {_check.shown(value)}; a number or an array becomes one as Input(value=…)")
+        raise GraphError(f"{rule}, got {_check.abbreviated(value)}; wrap a number or an array in Input(value=…)")
 
 
 def _column(value: Array) -> Array:
@@ -406,20 +419,20 @@ def _minus_log_softmax(z: Array) -> Array:
 
 
 def _summed_to(shape: tuple[int, ...], gradient: Any) -> Any:
-    """The gradient of a value of this shape, summed over the axes along which broadcasting had repeated it."""
+    """Sum a gradient to ``shape``, over the axes along which broadcasting had repeated the value."""
     if np.shape(gradient) == shape:
         return gradient
-    added = gradient.ndim - len(shape)
-    axes = tuple(axis for axis in range(gradient.ndim) if axis < added or shape[axis - added] == 1)
+    extra_axes = gradient.ndim - len(shape)
+    axes = tuple(axis for axis in range(gradient.ndim) if axis < extra_axes or shape[axis - extra_axes] == 1)
     return gradient.sum(axis=axes).reshape(shape)
 
 
 def _cycle(nodes: Iterable[Node]) -> list[Node]:
-    """Nodes of a cycle, each followed by one of its inputs; every one of ``nodes`` has an input among them."""
-    among = set(nodes)
-    node = next(iter(among))
-    place: dict[Node, int] = {}
-    while node not in place:
-        place[node] = len(place)
-        node = next(source for source in node.inputs if source in among)
-    return [*list(place)[place[node] :], node]
+    """Find a cycle; each node is followed by one of its inputs. Every node of ``nodes`` needs an input in ``nodes``."""
+    candidates = set(nodes)
+    node = next(iter(candidates))
+    position: dict[Node, int] = {}
+    while node not in position:
+        position[node] = len(position)
+        node = next(source for source in node.inputs if source in candidates)
+    return [*list(position)[position[node] :], node]

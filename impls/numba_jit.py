@@ -1,13 +1,13 @@
-"""The network in Numba with care, in the order of ``numpy_vectorized``: what the decorator alone leaves on the table.
+"""The network in optimized Numba, in one file with the structure of ``numpy_vectorized``.
 
-P is [W; b] of all layers; layer l begins at row first[l] of ``values``, (rows, samples), and ends with a row of ones,
-for the biases. What each measure gains, as a ratio of times in float64 on one thread of a processor with AVX-512:
+P holds [W; b] of each layer in turn. Layer l begins at row first[l] of ``values`` (rows, samples), and its last row is
+all ones, for the biases. Each optimization and its speedup, in float64 on one thread of a processor with AVX-512:
 
-- BLAS for the products, not loops: 3.3 for a gradient of 64 samples of 100-100-50-10.
-- ``_exp.exp``, which is vectorized, not ``math.exp``: 1.8 for a forward pass of these; no check of divisions: 1.9.
-- Samples side by side, so that BLAS's loops are long: 2.1 for the products of an epoch of 1000 samples of 2-4-3-1.
-- All updates in one call: 2.9 for single samples of 2-3-1. Calls past the dispatchers, which look up types that the
-  base class has checked: 1.2 for a sample of 3-3-1.
+- BLAS for the matrix products instead of loops: 2.4 for a forward pass of 64 samples of 100-100-50-10.
+- Vectorized ``_exp.exp`` instead of ``math.exp``: 1.8 for the same pass; divisions without a zero check: 1.9.
+- One column per sample, for long inner loops in BLAS: 2.1 for the products of an epoch of 1000 samples of 2-4-3-1.
+- All updates of a training in one call: 2.7 for updates by single samples of 2-3-1. Calls of compiled functions
+  without Numba's dispatcher, which would check the types again: 1.2 for a sample of 3-3-1.
 """
 
 from functools import partial
@@ -23,19 +23,19 @@ from impls._exp import exp, tanh
 from impls._network import Parameters
 from impls._numba import compile_cached
 
-# x / 0 is infinity, as in NumPy: a check of every division keeps a loop from being vectorized. No fastmath: NaN must
-# pass through, exp relies on the order of its sums, and elsewhere it gains nothing, for the long sums are BLAS's.
+# error_model: x / 0 is infinity, because a check of every division would prevent vectorization. fastmath stays off: NaN
+# must propagate, exp relies on the order of its additions, and BLAS computes the long sums anyway.
 jit = njit(error_model="numpy")
-HIDDEN, OUTPUT, LOSS = range(3)  # places of the activations' and the loss's code
+HIDDEN, OUTPUT, LOSS = range(3)  # indices into ``codes``
 
 
 @jit
 def activate(activation: int, Z: Array) -> None:
     """Replace Z (n, samples) by its activation."""
-    z, one, zero = Z.reshape(-1), Z.dtype.type(1), Z.dtype.type(0)  # a Python number would turn float32 into float64
+    z, one, zero = Z.reshape(-1), Z.dtype.type(1), Z.dtype.type(0)  # Python numbers would turn float32 into float64
     for i in range(len(z)):
         if activation == _codes.SIGMOID:
-            e = exp(-abs(z[i]))  # 1 at most, so it never overflows
+            e = exp(-abs(z[i]))  # the exponent is 0 or less, so exp cannot overflow
             z[i] = (e if z[i] < zero else one) / (one + e)
         elif activation == _codes.TANH:
             z[i] = tanh(z[i])
@@ -55,7 +55,7 @@ def activate(activation: int, Z: Array) -> None:
 
 @jit
 def multiply_derivative(activation: int, A: Array, D: Array) -> None:
-    """Multiply D (n, samples) by the activation's derivative, from its value A."""
+    """Multiply D (n, samples) by the derivative of the activation, computed from the activation's value A."""
     a, d, one, zero = A.reshape(-1), D.reshape(-1), A.dtype.type(1), A.dtype.type(0)
     for i in range(len(a)):
         if activation == _codes.SIGMOID:
@@ -68,7 +68,7 @@ def multiply_derivative(activation: int, A: Array, D: Array) -> None:
 
 @jit
 def cross_entropy(loss: int, Z: Array, Y: Array) -> float:
-    """Summed cross-entropy of a batch, from its logits Z (n, samples) and targets Y (samples, n)."""
+    """Return the summed cross-entropy of a batch with logits Z (n, samples) and targets Y (samples, n)."""
     total, one = 0.0, Z.dtype.type(1)
     for s in range(len(Y)):
         if loss == _codes.BINARY_CROSS_ENTROPY:
@@ -96,7 +96,7 @@ def transpose(X: Array, A: Array) -> None:
 
 @jit
 def logits(P: Array, first: Array, codes: Array, values: Array) -> Array:
-    """Compute values (rows, samples) from the inputs in them; return the last layer before its activation."""
+    """Compute all layers in values (rows, samples) from the input layer; return the logits, (n_out, samples)."""
     p = 0
     for layer in range(1, len(first) - 1):
         A, Z = values[first[layer - 1] : first[layer]], values[first[layer] : first[layer + 1] - 1]
@@ -121,10 +121,10 @@ def forward(P: Array, first: Array, codes: Array, x: Array, out: Array) -> None:
 
 
 @jit
-def backpropagate(P: Array, first: Array, codes: Array, X: Array, Y: Array, G: Array, work: Array, kept: bool) -> float:
-    """Write the summed gradient of a batch into G, laid out like P, unless G is empty; return its summed loss."""
+def backpropagate(P: Array, first: Array, codes: Array, X: Array, Y: Array, G: Array, work: Array, same: bool) -> float:
+    """Return the summed loss of a batch; unless G is empty, write the summed gradient into G, laid out like P."""
     values, deltas = work.reshape(2, first[-1], len(X))[0], work.reshape(2, first[-1], len(X))[1]
-    if not kept:  # work does not hold X from the last call
+    if not same:  # X differs from that of the previous call, which work still contains
         transpose(X, values[: X.shape[1]])
     Z, D, p = logits(P, first, codes, values), deltas[first[-2] : -1], len(P)
     squared = codes[LOSS] < _codes.BINARY_CROSS_ENTROPY
@@ -152,13 +152,13 @@ def backpropagate(P: Array, first: Array, codes: Array, X: Array, Y: Array, G: A
 def descend(
     P: Array, first: Array, codes: Array, X: Array, Y: Array, size: int, rates: Array, mean: bool, losses: Array
 ) -> None:
-    """Gradient descent in batches of ``size``; add the summed loss of each epoch to losses (epochs,)."""
+    """Train by gradient descent in batches of ``size``; add the summed loss of each epoch to losses (epochs,)."""
     G, work = empty_like(P), empty(2 * first[-1] * size, P.dtype)
     for epoch in range(len(losses)):
         for start in range(0, len(X), size):
             x, y = X[start : start + size], Y[start : start + size]
-            kept, room = epoch > 0 and size == len(X), work[: 2 * first[-1] * len(x)]
-            losses[epoch] += backpropagate(P, first, codes, x, y, G, room, kept)
+            same, space = epoch > 0 and size == len(X), work[: 2 * first[-1] * len(x)]
+            losses[epoch] += backpropagate(P, first, codes, x, y, G, space, same)
             scale, p = 1 / len(x) if mean else 1.0, 0
             for layer in range(len(first) - 2):
                 m = first[layer + 2] - first[layer + 1] - 1
@@ -170,7 +170,7 @@ def descend(
 
 
 class Model(_backend.Model):
-    """Numba with care: products by BLAS, all else in vectorized loops, one call for all of it."""
+    """Optimized Numba in one file: BLAS for products, vectorized loops, one call for each operation."""
 
     dtypes = ("float64", "float32")
     compiles = True
@@ -180,15 +180,15 @@ class Model(_backend.Model):
         self._weights = np.concatenate([part.ravel() for pair in parameters for part in pair]).astype(self.dtype)
         self._first = np.cumsum([0, *(size + 1 for size in network.layer_sizes)])
         hidden, output = _codes.ACTIVATIONS[network.hidden], _codes.ACTIVATIONS[network.output]
-        self._held = self._weights, self._first, np.array([hidden, output, _codes.LOSSES[network.loss]])
-        vector, whole, numbers, flag = real[::1], types.int64, types.float64[::1], types.boolean
-        held, batch = (vector, whole[::1], whole[::1]), (real[:, ::1], real[:, ::1])
-        self._batch = compile_cached(forward, (*held, *batch)).entry_point
-        self._backpropagate = compile_cached(backpropagate, (*held, *batch, vector, vector, flag)).entry_point
-        self._descend = compile_cached(descend, (*held, *batch, whole, numbers, flag, numbers)).entry_point
-        self._forward_sample = partial(compile_cached(forward, (*held, real[:], vector)).entry_point, *self._held)
+        self._leading = self._weights, self._first, np.array([hidden, output, _codes.LOSSES[network.loss]])
+        vector, int64, floats, boolean = real[::1], types.int64, types.float64[::1], types.boolean
+        leading, batch = (vector, int64[::1], int64[::1]), (real[:, ::1], real[:, ::1])
+        self._batch = compile_cached(forward, (*leading, *batch)).entry_point
+        self._backpropagate = compile_cached(backpropagate, (*leading, *batch, vector, vector, boolean)).entry_point
+        self._descend = compile_cached(descend, (*leading, *batch, int64, floats, boolean, floats)).entry_point
+        self._forward_sample = partial(compile_cached(forward, (*leading, real[:], vector)).entry_point, *self._leading)
 
-    def _pairs(self, flat: Array) -> Gradient:
+    def _unpacked(self, flat: Array) -> Gradient:
         pairs, p = [], 0
         for n, m in self.network.shapes:
             W, p = flat[p : p + (n + 1) * m].reshape(n + 1, m), p + (n + 1) * m
@@ -196,11 +196,11 @@ class Model(_backend.Model):
         return pairs
 
     def _fetch(self) -> Gradient:
-        return self._pairs(self._weights)
+        return self._unpacked(self._weights)
 
     def _forward_batch(self, X: Array) -> Array:
         out = empty((len(X), self.network.n_out), self.dtype)
-        self._batch(*self._held, X, out)
+        self._batch(*self._leading, X, out)
         return out
 
     def _loss(self, X: Array, Y: Array) -> float:
@@ -208,13 +208,13 @@ class Model(_backend.Model):
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         G = empty_like(self._weights)
-        return self._gradient_into(G, X, Y), self._pairs(G)
+        return self._gradient_into(G, X, Y), self._unpacked(G)
 
     def _gradient_into(self, G: Array, X: Array, Y: Array) -> float:
         work = empty(2 * self._first[-1] * len(X), self.dtype)
-        return float(self._backpropagate(*self._held, X, Y, G, work, False))
+        return float(self._backpropagate(*self._leading, X, Y, G, work, False))
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses, rates = np.zeros(descent.epochs), np.array([descent.learning_rate, descent.bias_learning_rate])
-        self._descend(*self._held, X, Y, descent.size, rates, descent.mean, losses)
+        self._descend(*self._leading, X, Y, descent.size, rates, descent.mean, losses)
         return losses

@@ -1,27 +1,31 @@
-"""The network in Numba with care: what the decorator alone leaves on the table, and what is done about it.
+"""The network in Numba at the limit, with hand-written vector kernels.
 
-The kernels are in ``impls/_simd``. What mattered, with what it gained on a processor with AVX-512, float64, one thread:
+The kernels are in ``impls/_simd``. The list names each module, its optimization, and the time that the optimization
+saves, in float64 on one thread of a processor with AVX-512.
 
-- ``packed.py``: an argument costs 0.03 µs to unpack, so a model is one array, and what a network is, is data in it: a
-  new network compiles nothing. Called past the dispatcher: 0.1 µs less. Every row of weights begins a vector in memory:
-  one sample takes 6.3 µs instead of 9.2 for 784-128-10, 1.64 instead of 1.92 for 100-100-50-10.
-- ``affine.py``: one sample's sums stay in registers, which Numba cannot be told; a layer of 100 × 100 takes 0.69 µs
-  instead of 1.2.
-- ``functions.py``: exponentials by polynomials, eight at a time: 0.7 ns for a sigmoid, where ``math.exp`` takes 4.7.
-- ``blocks.py``: a batch goes through all layers in blocks that stay in the cache, samples side by side, so that layers
-  of two nodes fill vectors, too: an epoch of 1000 samples of 2-4-3-1 takes 11 µs instead of 134. Wide products are
-  left to BLAS, in the orientation that it is quick in: 3.0 µs instead of 6.5 for a block's gradient of 64 × 30.
-- ``tiles.py``: in a forward pass, though, their sums stay in registers, and nothing is copied as in BLAS: 1024 samples
-  take 3.1 ms instead of 4.2 for 784-128-10, 0.53 instead of 0.59 for 100-100-50-10, 95 µs instead of 110 for 64-30-10.
-- ``samples.py``: updates by single samples, forward, backward and update without a call or an array in between; an
-  epoch of four updates of 2-3-1 takes 0.4 µs instead of 4.2.
-- ``parts.py``: parts of arrays whose users are not counted. A slice is counted with atomic instructions, and they took
-  a third of that epoch of 2-3-1, a fifth of one of 2-4-3-1, a sixth of one of 64-30-10, and 4 s of compiling.
-- ``options.py``: only what Python calls gets a wrapper for it, and what is called from one place is put there before it
-  is compiled. All kernels are compiled in 11 s; without the one, 1 s more, without the other as well, 2 s.
-- ``parallel.py``: with two threads, a batch in two shares: 1024 samples of 100-100-50-10 take 0.34 ms instead of 0.61.
+- ``packed.py``: A model is one array, because Numba takes 0.03 µs to unpack each argument. The array also holds the
+  network's layer sizes and activations, so a new network needs no compilation. Calling the compiled function without
+  Numba's dispatcher saves 0.1 µs. Every row of weights starts at a vector boundary: one sample takes 6.3 µs instead of
+  9.2 for 784-128-10, and 1.64 µs instead of 1.92 for 100-100-50-10.
+- ``affine.py``: The sums of one sample stay in registers, which Numba cannot express: a layer of 100 × 100 takes
+  0.69 µs instead of 1.2.
+- ``functions.py``: Polynomials compute eight exponentials at a time: a sigmoid takes 0.7 ns; ``math.exp`` takes 4.7.
+- ``blocks.py``: A batch goes through all layers in blocks that fit the cache. The loops run over the samples, so that
+  even layers of two nodes fill vectors: an epoch of 1000 samples of 2-4-3-1 takes 11 µs instead of 134. BLAS computes
+  the products of wide layers, with the operands in its faster orientation: the gradient of a 64 × 30 layer takes 3.0 µs
+  per block instead of 6.5.
+- ``tiles.py``: In a forward pass through wide layers, the sums stay in registers, and the operands are not copied, as
+  they are in BLAS: 1024 samples take 3.1 ms instead of 4.2 for 784-128-10, 0.53 ms instead of 0.59 for 100-100-50-10,
+  and 95 µs instead of 110 for 64-30-10.
+- ``samples.py``: For updates by single samples, the forward pass, the backward pass and the update are inlined and
+  create no array: an epoch of four updates of 2-3-1 takes 0.4 µs instead of 4.2.
+- ``parts.py``: Parts of arrays have no reference count. A slice is counted with atomic instructions, which took a third
+  of the epoch of 2-3-1, a fifth of an epoch of 2-4-3-1, a sixth of an epoch of 64-30-10, and 4 s of compiling.
+- ``options.py``: Only the functions that Python calls get a Python wrapper, and functions with one caller are inlined
+  before compilation. Compiling all kernels takes 11 s; without the first measure 12 s, without both 13 s.
+- ``parallel.py``: Two threads divide a batch: 1024 samples of 100-100-50-10 take 0.34 ms instead of 0.61.
 
-The threads are as many as NUMBA_NUM_THREADS says, which is one where it is not set.
+NUMBA_NUM_THREADS sets the number of threads. If the variable is not set, there is one thread.
 """
 
 from collections.abc import Callable
@@ -43,11 +47,11 @@ from impls._simd.blocks import forward_batch, total_loss, train
 from impls._simd.samples import forward, train_singly
 
 MOST_EXACT = {"float64": 2**53, "float32": 2**24}
-"""Integers up to which the header, of the model's dtype, holds every one."""
+"""The largest layer size that the header can store: up to it, every integer is exact in the model's dtype."""
 
 
 class Kernels(NamedTuple):
-    """The compiled functions, past their dispatchers, which would check the types of the arguments once more."""
+    """The compiled functions, called without Numba's dispatchers, which would check the argument types again."""
 
     forward: Callable[..., Any]
     forward_batch: Callable[..., Any]
@@ -61,18 +65,18 @@ def _entry(function: Any, *signature: Any) -> Callable[..., Any]:
     return entry
 
 
-def _aligned(values: Array, place: int) -> Array:
-    """A copy of values (n,) in which values[place] begins a vector in memory."""
+def _aligned(values: Array, index: int) -> Array:
+    """Copy values (n,) so that element ``index`` of the copy lies at a vector boundary in memory."""
     lanes = BYTES // values.itemsize
-    room = np.empty(len(values) + lanes, values.dtype)
-    start = -(room.ctypes.data // values.itemsize + place) % lanes
-    copy = room[start : start + len(values)]
+    buffer = np.empty(len(values) + lanes, values.dtype)
+    start = -(buffer.ctypes.data // values.itemsize + index) % lanes
+    copy = buffer[start : start + len(values)]
     copy[:] = values
     return copy
 
 
 class Model(_backend.Model):
-    """Numba with care: one packed array, vectorized loops, BLAS for large batches."""
+    """Numba at the limit: hand-written vector kernels, one packed array, BLAS for wide layers."""
 
     dtypes = ("float64", "float32")
     compiles = True
@@ -81,7 +85,7 @@ class Model(_backend.Model):
         network = self.network
         if max(network.layer_sizes) > MOST_EXACT[self.dtype.name]:
             raise ValueError(
-                f"numba_simd has no layers of more than {MOST_EXACT[self.dtype.name]} nodes in {self.dtype}"
+                f"numba_simd does not support layers of more than {MOST_EXACT[self.dtype.name]} nodes in {self.dtype}"
             )
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]
@@ -105,31 +109,31 @@ class Model(_backend.Model):
             train_singly=_entry(train_singly, vector, matrix, matrix, types.float64, types.float64, losses),
         )
         if parallel.threads() > 1:
-            self._kernels = self._divided(self._kernels, vector, matrix, scalars, losses)
+            self._kernels = self._multithreaded(self._kernels, vector, matrix, scalars, losses)
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
-    def _divided(self, alone: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
-        """The kernels of batches, which divide large ones among threads."""
+    def _multithreaded(self, single: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
+        """Replace the kernels for batches by kernels that divide large batches among threads."""
         divided, shares = partial(parallel.divided, network=self.network), types.int64
         least_forward, least_gradient = parallel.least_forward(self.network), parallel.least_gradient(self.network)
-        of_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
-        of_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
-        of_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
-        return alone._replace(
-            forward_batch=divided(alone.forward_batch, of_forward, parallel.samples, least_forward),
-            total_loss=divided(alone.total_loss, of_loss, parallel.samples, least_forward),
-            train=divided(alone.train, of_train, parallel.samples_of_step, least_gradient),
+        shared_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
+        shared_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
+        shared_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
+        return single._replace(
+            forward_batch=divided(single.forward_batch, shared_forward, parallel.samples, least_forward),
+            total_loss=divided(single.total_loss, shared_loss, parallel.samples, least_forward),
+            train=divided(single.train, shared_train, parallel.samples_of_step, least_gradient),
         )
 
-    def _width(self, m: int) -> int:
-        """Places that a row of m weights or biases takes in the packed array."""
+    def _padded_width(self, m: int) -> int:
+        """Number of elements that a row of m weights or biases takes in the packed array, padding included."""
         lanes = BYTES // self.dtype.itemsize
         return m if m < lanes else -(-m // lanes) * lanes
 
     def _padded(self, rows: Array) -> Array:
-        """The rows of weights or biases one after another, each filled up with zeros."""
+        """Flatten the rows of weights or biases, each padded with zeros."""
         m = rows.shape[-1]
-        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._width(m) - m)]).reshape(-1)
+        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._padded_width(m) - m)]).reshape(-1)
 
     def _unpacked(self, flat: Array, width: Callable[[int], int]) -> Gradient:
         pairs, p = [], 0
@@ -140,7 +144,7 @@ class Model(_backend.Model):
         return pairs
 
     def _fetch(self) -> LayerArrays:
-        return self._unpacked(self._packed[self._first :], self._width)
+        return self._unpacked(self._packed[self._first :], self._padded_width)
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)

@@ -1,4 +1,4 @@
-"""The network in matrix form, as a textbook writes it: one NumPy expression for each formula."""
+"""The network in matrix form, as in a textbook: one NumPy expression for each formula."""
 
 from typing import Any
 
@@ -52,7 +52,7 @@ class Model(_backend.Model):
         return a
 
     def _logits(self, X: Array) -> tuple[list[Array], Array]:
-        """The input of every layer, X first, and the last layer before its activation."""
+        """Return the input of every layer, X first, and the logits (the last layer before its activation)."""
         inputs = [X]
         for W, b in self._layers[:-1]:
             inputs.append(self._activate(self.network.hidden, inputs[-1] @ W + b))
@@ -60,7 +60,7 @@ class Model(_backend.Model):
         return inputs, inputs[-1] @ W + b
 
     def _sample_losses(self, z: Array, Y: Array) -> Array:
-        """The loss of each sample, from the logits; a cross-entropy needs no activation."""
+        """Return the loss of each sample, computed from the logits z."""
         loss = self.network.loss
         if loss == "binary_cross_entropy":
             return np.asarray((np.maximum(z, 0) - z * Y + np.log1p(np.exp(-abs(z)))).sum(axis=1))
@@ -73,7 +73,7 @@ class Model(_backend.Model):
         return np.asarray((error**2).sum(axis=1) / 2)
 
     def _output_delta(self, a: Array, Y: Array) -> Array:
-        """The derivative of the loss by the logits; for a cross-entropy it is a - y."""
+        """Return the derivative of the loss with respect to the logits; for a cross-entropy, this is a - y."""
         delta = a - Y
         if self.network.loss == "half_squared_error":
             delta = delta * self._derivative(self.network.output, a)

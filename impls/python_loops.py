@@ -1,8 +1,8 @@
-"""The network as nested loops over Python lists; no NumPy in the arithmetic.
+"""The network as nested loops over Python lists; the arithmetic does not use NumPy.
 
-Weights are held transposed, one row for each node of the layer, so that the innermost loop runs along a row. The
-functions touch their arguments through ``len`` and ``[]`` alone: ``python_loops_ndarray`` runs them on arrays, and
-``numba_plain`` compiles them as they are.
+The model stores the weights transposed, one row for each node of the layer, so that the innermost loop runs along a
+row. The functions access their arguments only through ``len`` and ``[]``, so that ``python_loops_ndarray`` can run the
+same functions on arrays, and ``numba_plain`` can compile them unchanged.
 """
 
 from math import exp, log1p, tanh
@@ -28,7 +28,10 @@ from impls._network import Parameters
 
 
 class Layers(NamedTuple):
-    """What a model holds: a list over the layers of each; ``outputs`` is the last of the activations."""
+    """A model's parameters and workspaces.
+
+    Every field is a list with one entry per layer, except ``outputs``, which is the last entry of ``activations``.
+    """
 
     weights: Any
     biases: Any
@@ -50,7 +53,7 @@ def affine(W: Any, b: Any, a: Any, z: Any) -> None:
 
 
 def activate(activation: int, z: Any) -> None:
-    """Replace z by its activation. The exponentials have arguments of 0 or less: none overflows."""
+    """Replace z by its activation. No exponential can overflow, because every exponent is 0 or less."""
     if activation == SIGMOID:
         for j in range(len(z)):
             if z[j] >= 0:
@@ -77,7 +80,7 @@ def activate(activation: int, z: Any) -> None:
 
 
 def derivative(activation: int, a: Any) -> Any:
-    """Derivative of the activation, from its value a."""
+    """Return the derivative of the activation, computed from the activation's value a."""
     if activation == SIGMOID:
         return a * (1.0 - a)
     if activation == TANH:
@@ -88,7 +91,7 @@ def derivative(activation: int, a: Any) -> Any:
 
 
 def highest(z: Any) -> int:
-    """Index of the largest entry."""
+    """Return the index of the largest entry."""
     top = 0
     for j in range(1, len(z)):
         if z[j] > z[top]:
@@ -97,7 +100,7 @@ def highest(z: Any) -> int:
 
 
 def logits(weights: Any, biases: Any, activations: Any, hidden: int, x: Any, z: Any) -> None:
-    """Write the activations of the hidden layers, and into z the last layer before its activation."""
+    """Write the hidden layers into activations, and the last layer before its activation into z."""
     last = len(weights) - 1
     a = x
     for layer in range(last):
@@ -120,7 +123,7 @@ def forward_batch(layers: Layers, hidden: int, output: int, X: Any, Z: Any) -> N
 
 
 def sample_loss(output: int, loss: int, z: Any, y: Any) -> float:
-    """Loss of one sample: a cross-entropy from the logits z, a squared error after replacing z by the outputs."""
+    """Return the loss of one sample with logits z and targets y; for a squared error, also replace z by the outputs."""
     total = 0.0
     if loss == BINARY_CROSS_ENTROPY:
         for j in range(len(z)):
@@ -142,7 +145,7 @@ def sample_loss(output: int, loss: int, z: Any, y: Any) -> float:
 
 
 def output_delta(output: int, loss: int, a: Any, y: Any, delta: Any) -> None:
-    """Write the derivative of the loss by the logits into delta; for a cross-entropy it is a - y."""
+    """Write the derivative of the loss with respect to the logits into delta; for a cross-entropy, this is a - y."""
     for j in range(len(a)):
         delta[j] = a[j] - y[j]
         if loss < BINARY_CROSS_ENTROPY:
@@ -152,7 +155,7 @@ def output_delta(output: int, loss: int, a: Any, y: Any, delta: Any) -> None:
 
 
 def hidden_delta(hidden: int, W: Any, a: Any, delta: Any, previous: Any) -> None:
-    """Write the derivative by the layer below, whose activations are a, into previous."""
+    """Write the derivative with respect to the logits of the layer below, whose activations are a, into previous."""
     for i in range(len(a)):
         previous[i] = 0.0
     for j in range(len(delta)):
@@ -174,7 +177,7 @@ def accumulate(a: Any, delta: Any, dW: Any, db: Any) -> None:
 
 
 def clear(dweights: Any, dbiases: Any) -> None:
-    """Set a gradient to zero."""
+    """Set the gradients of all layers to zero."""
     for layer in range(len(dweights)):
         for j in range(len(dbiases[layer])):
             dbiases[layer][j] = 0.0
@@ -184,7 +187,7 @@ def clear(dweights: Any, dbiases: Any) -> None:
 
 
 def total_loss(layers: Layers, hidden: int, output: int, loss: int, X: Any, Y: Any) -> float:
-    """Summed loss of the samples."""
+    """Return the summed loss of the samples."""
     total = 0.0
     for sample in range(len(X)):
         logits(layers.weights, layers.biases, layers.activations, hidden, X[sample], layers.outputs)
@@ -212,7 +215,7 @@ def gradient(layers: Layers, hidden: int, output: int, loss: int, X: Any, Y: Any
 
 
 def descend(layers: Layers, rate: float, bias_rate: float) -> None:
-    """Subtract the gradient, times the rates, from the parameters."""
+    """Subtract the gradient, multiplied by the rates, from the parameters."""
     for layer in range(len(layers.weights)):
         for j in range(len(layers.biases[layer])):
             layers.biases[layer][j] -= bias_rate * layers.dbiases[layer][j]
@@ -235,7 +238,7 @@ def train(
     mean: bool,
     losses: Any,
 ) -> None:
-    """Gradient descent in batches of ``size`` samples; write the summed loss of each epoch into losses."""
+    """Train by gradient descent in batches of ``size`` samples; write the summed loss of each epoch into losses."""
     for epoch in range(len(losses)):
         losses[epoch] = 0.0
         for start in range(0, len(X), size):
@@ -252,54 +255,56 @@ class Model(_backend.Model):
         forward=forward, forward_batch=forward_batch, total_loss=total_loss, gradient=gradient, train=train
     )
 
-    def _sequence(self, entries: list[Any]) -> Any:
+    def _per_layer(self, entries: list[Any]) -> Any:
         return entries
 
-    def _hold(self, array: Array) -> Any:
+    def _to_storage(self, array: Array) -> Any:
         return array.tolist()
 
     def _store(self, parameters: Parameters) -> None:
         sizes = self.network.layer_sizes[1:]
-        self._parameters = [(self._hold(W.T), self._hold(b)) for W, b in parameters]
-        self._gradients = [(self._hold(np.zeros_like(W.T)), self._hold(np.zeros_like(b))) for W, b in parameters]
-        activations = [self._hold(np.zeros(size)) for size in sizes]
+        self._parameters = [(self._to_storage(W.T), self._to_storage(b)) for W, b in parameters]
+        self._gradients = [
+            (self._to_storage(np.zeros_like(W.T)), self._to_storage(np.zeros_like(b))) for W, b in parameters
+        ]
+        activations = [self._to_storage(np.zeros(size)) for size in sizes]
         self._layers = Layers(
-            weights=self._sequence([W for W, _ in self._parameters]),
-            biases=self._sequence([b for _, b in self._parameters]),
-            activations=self._sequence(activations),
+            weights=self._per_layer([W for W, _ in self._parameters]),
+            biases=self._per_layer([b for _, b in self._parameters]),
+            activations=self._per_layer(activations),
             outputs=activations[-1],
-            deltas=self._sequence([self._hold(np.zeros(size)) for size in sizes]),
-            dweights=self._sequence([dW for dW, _ in self._gradients]),
-            dbiases=self._sequence([db for _, db in self._gradients]),
+            deltas=self._per_layer([self._to_storage(np.zeros(size)) for size in sizes]),
+            dweights=self._per_layer([dW for dW, _ in self._gradients]),
+            dbiases=self._per_layer([db for _, db in self._gradients]),
         )
-        self._kinds = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
+        self._codes = ACTIVATIONS[self.network.hidden], ACTIVATIONS[self.network.output], LOSSES[self.network.loss]
         self._forward_sample = self._sample
 
     def _fetch(self) -> LayerArrays:
         return _untransposed(self._parameters)
 
     def _sample(self, x: Array, out: Array) -> None:
-        layers, (hidden, output, _) = self._layers, self._kinds
+        layers, (hidden, output, _) = self._layers, self._codes
         forward(layers.weights, layers.biases, layers.activations, hidden, output, x.tolist(), layers.outputs)
         out[:] = layers.outputs
 
     def _forward_batch(self, X: Array) -> Array:
-        Z = self._hold(np.zeros((len(X), self.network.n_out)))
-        self._loops.forward_batch(self._layers, *self._kinds[:2], self._hold(X), Z)
+        Z = self._to_storage(np.zeros((len(X), self.network.n_out)))
+        self._loops.forward_batch(self._layers, *self._codes[:2], self._to_storage(X), Z)
         return np.array(Z, self.dtype)
 
     def _loss(self, X: Array, Y: Array) -> float:
-        return float(self._loops.total_loss(self._layers, *self._kinds, self._hold(X), self._hold(Y)))
+        return float(self._loops.total_loss(self._layers, *self._codes, self._to_storage(X), self._to_storage(Y)))
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
-        total = self._loops.gradient(self._layers, *self._kinds, self._hold(X), self._hold(Y), 0, len(X))
+        total = self._loops.gradient(self._layers, *self._codes, self._to_storage(X), self._to_storage(Y), 0, len(X))
         return total, _untransposed(self._gradients)
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
-        losses = self._hold(np.zeros(descent.epochs))
+        losses = self._to_storage(np.zeros(descent.epochs))
         rates = descent.learning_rate, descent.bias_learning_rate
-        batch = self._hold(X), self._hold(Y)
-        self._loops.train(self._layers, *self._kinds, *batch, descent.size, *rates, descent.mean, losses)
+        batch = self._to_storage(X), self._to_storage(Y)
+        self._loops.train(self._layers, *self._codes, *batch, descent.size, *rates, descent.mean, losses)
         return losses
 
 

@@ -1,4 +1,4 @@
-"""The loops of ``python_loops``, with every list an ndarray: each element is indexed out of an array and boxed."""
+"""The loops of ``python_loops`` on NumPy arrays instead of lists: every access creates a NumPy scalar object."""
 
 from functools import partial
 from typing import Any
@@ -9,11 +9,11 @@ from impls._network import Parameters
 
 
 class Model(python_loops.Model):
-    """The same loops, indexing NumPy arrays element by element."""
+    """The loops of python_loops, indexing NumPy arrays element by element."""
 
     dtypes = ("float64", "float32")
 
-    def _hold(self, array: Array) -> Any:
+    def _to_storage(self, array: Array) -> Any:
         return array.astype(self.dtype, order="C")
 
     def _store(self, parameters: Parameters) -> None:
@@ -21,5 +21,5 @@ class Model(python_loops.Model):
         self._forward_sample = partial(self._quietly, self._sample)
 
     def _sample(self, x: Array, out: Array) -> None:
-        layers, (hidden, output, _) = self._layers, self._kinds
+        layers, (hidden, output, _) = self._layers, self._codes
         self._loops.forward(layers.weights, layers.biases, layers.activations, hidden, output, x, out)

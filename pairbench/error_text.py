@@ -1,4 +1,4 @@
-"""An exception of a backend in one line, with the place that it came from."""
+"""Describes an exception of the code under test in one line, with the place where it was raised."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 
 
 def describe_error(error: BaseException) -> str:
-    """Type, text, and the file and line that raised it."""
+    """Type and message of an exception, and the file and line that raised it, in one line."""
     try:
-        words = " ".join(str(error).split()).encode(errors="replace").decode()
-    except Exception:  # its text is the backend's, too
-        words = "it cannot say what it is"
-    text = f"{type(error).__name__}: {words}"
+        message = " ".join(str(error).split()).encode(errors="replace").decode()
+    except Exception:  # the exception's class may be the backend's own
+        message = "(its message cannot be read)"
+    text = f"{type(error).__name__}: {message}"
     frames = traceback.extract_tb(error.__traceback__)
     return f"{text} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else text

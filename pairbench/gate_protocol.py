@@ -1,7 +1,7 @@
-"""What the gate and its measuring processes say to each other: a request, then a list that holds the answer.
+"""Messages between the gate and its worker processes: the gate sends a request, the worker a list with the answer.
 
-A process may run another revision of the code under test, whose classes are not this one's. So what is sent is plain
-data, functions and workloads of the harness.
+A worker may import another revision of the code under test, with other classes than the gate's process. Messages
+therefore contain only plain data, and functions and workloads of the harness.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pairbench.workload import Workload
 
 @dataclass(frozen=True)
 class CallFunction:
-    """Call a function that a module of the harness holds. Answer: what it returns, or a Failure."""
+    """Call a module-level function of the harness. Answer: the function's return value, or a Failure."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...] = ()
@@ -23,9 +23,10 @@ class CallFunction:
 
 @dataclass(frozen=True)
 class Build:
-    """Make a row's call ready to be timed. Answer: None, or a Failure.
+    """Build the call of a row, so that it can be timed. Answer: None, or a Failure.
 
-    ``delay_steps``: length of the delay that is planted in the call; None: no delay, and no room for one.
+    ``delay_steps``: number of iterations of the delay loop that is added to the call. With None the call is timed
+    without a wrapper function; with 0 the wrapper is there and its loop is empty.
     """
 
     row: str
@@ -35,7 +36,7 @@ class Build:
 
 @dataclass(frozen=True)
 class TimeSample:
-    """Time so many calls of a row. Answer: seconds per call, or a Failure."""
+    """Time ``loops`` calls of a row. Answer: seconds per call, or a Failure."""
 
     row: str
     loops: int
@@ -43,21 +44,21 @@ class TimeSample:
 
 @dataclass(frozen=True)
 class CallOnce:
-    """Make one more of the calls that were timed. Answer: the outcome of the TimedCall, or a Failure."""
+    """Repeat the timed call of a row once. Answer: the outcome of the TimedCall, or a Failure."""
 
     row: str
 
 
 @dataclass(frozen=True)
 class PinToCpu:
-    """Run on this CPU from now on, and on no other. Answer: None, or a Failure."""
+    """Run only on this CPU from now on. Answer: None, or a Failure."""
 
     cpu: int
 
 
 @dataclass(frozen=True)
 class CheckThreads:
-    """Check the libraries' thread counts. Answer: None, or a Failure."""
+    """Check that the libraries use one thread each. Answer: None, or a Failure."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,6 @@ class BurnCpu:
 
 @dataclass(frozen=True)
 class Failure:
-    """The request failed; the text says how, in one line."""
+    """Answer to a request that failed; ``reason`` explains the failure in one line."""
 
     reason: str

@@ -1,4 +1,4 @@
-"""A measuring process of the gate: ``python -m pairbench.gate_worker PACKAGE``, one revision of PACKAGE on its path."""
+"""Worker process of the gate: ``python -m pairbench.gate_worker PACKAGE``, with one revision of PACKAGE on its path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from pairbench.workload import TimedCall
 
 
 def with_delay(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any], Any]:
-    """The function with an empty loop of so many steps after its work; with None the function itself."""
+    """The function, followed by an empty loop of ``steps`` iterations; with None the function itself."""
     if steps is None:
         return function
     delay = range(steps)
@@ -45,7 +45,7 @@ def with_delay(function: Callable[[Any], Any], steps: int | None) -> Callable[[A
 
 
 def answer(request: Any, rows: dict[str, TimedCall]) -> Any:
-    """Do what a request says."""
+    """Carry out a request and return the answer. ``rows`` has the calls that were built so far, by row."""
     match request:
         case CallFunction():
             return request.function(*request.arguments)
@@ -69,16 +69,16 @@ def answer(request: Any, rows: dict[str, TimedCall]) -> Any:
         case BurnCpu():
             while True:
                 pass
-    raise TypeError(f"no request: {request!r}")
+    raise TypeError(f"unknown request: {request!r}")
 
 
 def main() -> None:
-    """Answer requests until there are no more."""
+    """Answer requests until standard input ends."""
     send = worker_processes.connect_to_parent()
     rows: dict[str, TimedCall] = {}
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
-    # Where the sources are gone, those of another revision were imported in their place.
+    # If the sources of this revision were removed, Python has imported another copy of the package.
     is_home = Path(str(package.__file__)).resolve().parents[1] == home.resolve()
     gc.disable()
     while True:
@@ -87,7 +87,7 @@ def main() -> None:
         except EOFError:
             return
         try:
-            reply = answer(request, rows) if is_home else Failure(f"the sources are gone from {home}")
+            reply = answer(request, rows) if is_home else Failure(f"the sources in {home} were removed")
         except (Exception, SystemExit) as error:
             reply = Failure(describe_error(error))
         send([reply])

@@ -1,7 +1,7 @@
-"""Timing several arms against each other in one process.
+"""Times several arms against each other in one process.
 
-Samples are taken in blocks. In a block each arm that takes part is timed once, for about the same duration, in an
-order that is random and balanced. What disturbs the machine for longer than a block falls on all arms alike.
+Samples are taken in blocks. In a block, each participating arm is timed once, for about the same duration, in a random
+and balanced order. A disturbance that lasts longer than a block therefore affects all arms alike.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pairbench.workload import TimedCall
 
 @dataclass(frozen=True)
 class ArmPlan(Generic[ArmT]):
-    """How an arm is timed: ``function(argument)``, ``loops`` calls a sample, in ``blocks`` of the blocks."""
+    """How to time an arm: ``loops`` calls of ``function(argument)`` per sample, samples in ``blocks`` blocks."""
 
     arm: ArmT
     function: Callable[[Any], object]
@@ -29,7 +29,10 @@ class ArmPlan(Generic[ArmT]):
 
 
 def plan_arms(calls: Mapping[ArmT, TimedCall], seconds: Mapping[ArmT, float], effort: Effort) -> list[ArmPlan[ArmT]]:
-    """How to time arms whose calls take so many seconds. The first arm, the reference, is in every block."""
+    """The plans of the arms. The first arm is the reference, which is timed in every block.
+
+    ``calls`` and ``seconds`` give the timed call of each arm and its rough seconds per call.
+    """
     plans: list[ArmPlan[ArmT]] = []
     for arm, call in calls.items():
         loops = timer.loops_per_sample(seconds[arm])
@@ -40,10 +43,10 @@ def plan_arms(calls: Mapping[ArmT, TimedCall], seconds: Mapping[ArmT, float], ef
 
 
 def balanced_orders(arms: int, random: Random) -> Iterator[list[int]]:
-    """Orders of the arms without end: the rows of random Latin squares, each row followed by its reverse.
+    """An endless series of orders of the arms: the rows of random Latin squares, each row followed by its reverse.
 
-    Over the two orders of a row, any two arms come once in either order; over a square's, each arm comes
-    twice at every position. So neither a drift nor a place in the block favours an arm.
+    In a row and its reverse, each of two arms precedes the other once. In a square and its reversed rows, each arm is
+    twice at every position. Neither a drift nor the position in a block therefore favours an arm.
     """
     while True:
         rows, columns, names = (random.sample(range(arms), arms) for _ in range(3))
@@ -53,32 +56,32 @@ def balanced_orders(arms: int, random: Random) -> Iterator[list[int]]:
             yield order[::-1]
 
 
-def takes_part(block: int, blocks: int, of: int) -> bool:
-    """Whether an arm that is timed in ``blocks`` out of ``of`` blocks is timed in this one; evenly spread."""
-    return (block + 1) * blocks // of > block * blocks // of
+def takes_part(block: int, blocks: int, total: int) -> bool:
+    """Whether block number ``block`` is one of the ``blocks`` of ``total`` blocks, evenly spread, that time an arm."""
+    return (block + 1) * blocks // total > block * blocks // total
 
 
 def time_interleaved(
     plans: Sequence[ArmPlan[ArmT]], random: Random, before: Callable[[ArmT], None] = lambda arm: None
 ) -> dict[ArmT, list[Sample]]:
-    """Time the arms in blocks, with the garbage collector off.
+    """The samples of each arm, taken in blocks with the garbage collector off.
 
-    ``before`` is told, outside the timing, which arm comes next.
+    ``before`` is called with the next arm before each of its samples, outside the timed interval.
     """
     samples: dict[ArmT, list[Sample]] = {plan.arm: [] for plan in plans}
     total = max(plan.blocks for plan in plans)
-    enabled = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
     try:
         for block, order in zip(range(total), balanced_orders(len(plans), random), strict=False):
-            present = [plans[index] for index in order if takes_part(block, plans[index].blocks, total)]
-            for position, plan in enumerate(present):
+            participants = [plans[index] for index in order if takes_part(block, plans[index].blocks, total)]
+            for position, plan in enumerate(participants):
                 before(plan.arm)
                 timer.warm_up(plan.function, plan.argument, plan.loops)
                 seconds = timer.time_calls(plan.function, plan.argument, plan.loops)
                 samples[plan.arm].append(Sample(block, position, plan.loops, seconds))
     finally:
-        if enabled:
+        if was_enabled:
             gc.enable()
     return samples

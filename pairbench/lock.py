@@ -1,4 +1,4 @@
-"""One gate at a time on a machine: two gates would measure each other."""
+"""A lock that allows one gate at a time on a machine: two gates at a time would disturb each other's timings."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from filelock import FileLock, Timeout
 
 @contextmanager
 def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
-    """Hold this machine's lock. The system releases it when the process that holds it ends.
+    """Hold this machine's lock. The operating system releases the lock when the process ends.
 
-    ``say`` is told where another gate must end first.
+    If another gate holds the lock, ``say`` is called with a message, and this process waits.
     """
     lock = FileLock(lock_path())
     try:
@@ -31,6 +31,6 @@ def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
 
 
 def lock_path() -> Path:
-    """The file that is locked."""
-    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # a container's user may have no name
+    """The lock file."""
+    user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # in a container a user may have no name
     return Path(tempfile.gettempdir()) / f"pairbench-gate-{user}.lock"

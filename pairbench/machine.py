@@ -1,4 +1,4 @@
-"""The machine: what it is, and what else it did while something was measured."""
+"""A description of the machine, and the load on the machine during a measurement."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ LIBRARIES = (
     *("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil"),
     *("scikit-learn", "torch", "jax", "jaxlib", "onnxruntime"),
 )
-BUSY = ("user", "nice", "system", "irq", "softirq")
-LIKE = ("cpu", "instruction_set", "python", "blas")
+BUSY_KINDS = ("user", "nice", "system", "irq", "softirq")
+BUCKET_KEYS = ("cpu", "instruction_set", "python", "blas")
 MEASURED_LIBRARIES = ("numpy", "numba")
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """What disturbed a process: None where the system does not say.
+    """Load on the machine during a measurement; a field is None where the system does not report the value.
 
-    ``steal_seconds`` is time that a hypervisor gave to others, over all CPUs; ``involuntary_switches`` counts how often
-    the system took the CPU from this process. ``other_cpus`` are those that neither this process nor one that it
-    started and saw end kept busy, on average.
+    ``steal_seconds``: CPU time that the hypervisor gave to other virtual machines, summed over all CPUs.
+    ``involuntary_switches``: number of times that the scheduler preempted this process. ``other_cpus``: average number
+    of CPUs that were busy with processes other than this one and its terminated children.
     """
 
     wall_seconds: float
@@ -42,33 +42,33 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Meter:
-    """Readings at the start of something, from which ``read`` makes the conditions since."""
+    """Readings of the system's counters at the start of a measurement; ``read`` gives the conditions since then."""
 
     clock: float
-    steal: float | None
+    steal_seconds: float | None
     switches: int | None
-    others: float
+    other_cpu_seconds: float
 
     @classmethod
     def start(cls) -> Meter:
-        """Take the first readings."""
-        return cls(time.monotonic(), _steal(), _involuntary_switches(), _seconds_of_others())
+        """Take the readings at the start."""
+        return cls(time.monotonic(), _steal_seconds(), _involuntary_switches(), _other_cpu_seconds())
 
     def read(self) -> Conditions:
-        """Conditions from the start until now."""
+        """The conditions from the start until now."""
         wall = time.monotonic() - self.clock
         return Conditions(
             wall_seconds=wall,
-            steal_seconds=_difference(_steal(), self.steal),
+            steal_seconds=_difference(_steal_seconds(), self.steal_seconds),
             load_average=_load_average(),
             cpu_mhz=_cpu_mhz(),
             involuntary_switches=_difference(_involuntary_switches(), self.switches),
-            other_cpus=max(0.0, _seconds_of_others() - self.others) / wall if wall else None,
+            other_cpus=max(0.0, _other_cpu_seconds() - self.other_cpu_seconds) / wall if wall else None,
         )
 
 
 def describe() -> dict[str, Any]:
-    """The machine as it goes into a result: CPU, instruction set, system, Python, libraries, BLAS."""
+    """The description of the machine in a result file: CPU, instruction set, system, Python, libraries, BLAS."""
     import numpy as np
 
     build: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
@@ -90,20 +90,20 @@ def describe() -> dict[str, Any]:
 
 
 def bucket(description: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what ``describe`` gave, what two machines must share for their times to be compared."""
+    """The part of the result of ``describe`` that must be equal on two machines for their times to be comparable."""
     libraries = {name: description["libraries"].get(name) for name in MEASURED_LIBRARIES}
-    return {**{key: description[key] for key in LIKE}, **libraries}
+    return {**{key: description[key] for key in BUCKET_KEYS}, **libraries}
 
 
 def cpus_usable() -> int:
-    """CPUs that this process may use; all that there are, where the system does not say."""
+    """Number of CPUs that this process may use; the number of all CPUs where the system reports no CPU affinity."""
     if hasattr(psutil.Process, "cpu_affinity"):
         return len(psutil.Process().cpu_affinity())
     return psutil.cpu_count() or 1
 
 
 def library_version(distribution: str) -> str | None:
-    """Version of an installed distribution, None if it is not installed."""
+    """Version of a distribution, None if the distribution is not installed."""
     try:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
@@ -119,14 +119,14 @@ def _cpu_model() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
-def _steal() -> float | None:
+def _steal_seconds() -> float | None:
     return getattr(psutil.cpu_times(), "steal", None)
 
 
-def _seconds_of_others() -> float:
-    """CPU time of all processes since the system started, less that of this one and those that it saw end."""
+def _other_cpu_seconds() -> float:
+    """CPU seconds since boot of all processes other than this one and its terminated children."""
     total, own = psutil.cpu_times(), os.times()
-    busy = sum(getattr(total, kind, 0.0) for kind in BUSY)
+    busy = sum(getattr(total, kind, 0.0) for kind in BUSY_KINDS)
     return float(busy - own.user - own.system - own.children_user - own.children_system)
 
 

@@ -1,7 +1,6 @@
-"""Timing arms in fresh processes, one after the other.
+"""Times arms in fresh processes, one after the other.
 
-A worker that dies or hangs costs the arm that it was dealing with, and no other: the rest of its job goes to another
-process.
+If a worker dies or hangs, only the arm that it was working on fails. A new process does the rest of the job.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
 from pairbench.workload import CheckedWorkload, Evidence
 
 AA_CONTROL = "A/A"
-"""Name of the arm that is the reference a second time."""
+"""Name of the A/A control, the arm that times the reference a second time."""
 
 
 @dataclass(frozen=True)
 class TimingProcess(Generic[ArmT]):
-    """What one timing process measured. More than one entry in ``conditions``: it was started again."""
+    """Results of one timing process. ``conditions`` has an entry more for each restart of the process."""
 
     seed: int
     timed: list[TimedGroup[ArmT]] = field(default_factory=list)
@@ -36,7 +35,7 @@ class TimingProcess(Generic[ArmT]):
 
 @dataclass(frozen=True)
 class Measurement(Generic[ArmT]):
-    """All that was measured, by arm. ``groups`` has the arms that are timed against each other, the reference first."""
+    """All results, by arm. Each group has the arms that are timed against each other, the reference first."""
 
     groups: Sequence[tuple[ArmT, ...]]
     evidence: dict[ArmT, Evidence] = field(default_factory=dict)
@@ -53,12 +52,12 @@ def measure_groups(
     progress: Progress,
     threads: int = 1,
 ) -> Measurement[ArmT]:
-    """Verify and time the arms of all groups. Raises WorkerRefused where no worker can work."""
+    """Verify and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
     measurement = Measurement(groups)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
         progress.stage(f"timing, process {number + 1} of {effort.processes}")
-        chosen = tuple(_chosen_arms(group, measurement, effort, number) for group in groups)
-        job = TimeJob(chosen, workloads, dict(measurement.seconds), effort, process_seed, threads)
+        chosen_groups = tuple(_chosen_arms(group, measurement, effort, number) for group in groups)
+        job = TimeJob(chosen_groups, workloads, dict(measurement.seconds), effort, process_seed, threads)
         time_in_worker(job, measurement, progress)
     return measurement
 
@@ -66,9 +65,9 @@ def measure_groups(
 def time_in_worker(
     job: TimeJob[ArmT], measurement: Measurement[ArmT], progress: Progress, path: Sequence[Path] = ()
 ) -> None:
-    """Time groups of arms in a process, and add the outcome to the measurement.
+    """Time the groups of a job in a worker process, and add the results to the measurement.
 
-    The process imports what lies under ``path`` before what lies here.
+    The worker's import path begins with the folders in ``path``.
     """
     process: TimingProcess[ArmT] = TimingProcess(job.seed)
     measurement.processes.append(process)
@@ -88,16 +87,16 @@ def time_in_worker(
                         process.conditions.append(answer.conditions)
                         process.pools[:] = answer.pools
         except WorkerDied as death:
-            lost = death.at.arm
-            measurement.failures[lost] = str(death)
-            without = (tuple(arm for arm in group if arm != lost) for group in remaining)
-            remaining = [group for group in without if group]
+            failed_arm = death.at.arm
+            measurement.failures[failed_arm] = str(death)
+            groups_left = (tuple(arm for arm in group if arm != failed_arm) for group in remaining)
+            remaining = [group for group in groups_left if group]
 
 
 def _chosen_arms(
     group: tuple[ArmT, ...], measurement: Measurement[ArmT], effort: Effort, number: int
 ) -> tuple[ArmT, ...]:
-    """Arms of a group that process ``number`` times: those that are right, and slow ones in the first few alone."""
+    """Arms of a group that process ``number`` times: no failed arms, and slow arms only in the first processes."""
     return tuple(
         arm
         for arm in group

@@ -1,4 +1,4 @@
-"""Who is told how far the measuring is."""
+"""The interface of a progress display."""
 
 from __future__ import annotations
 
@@ -6,26 +6,26 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Told how far the measuring is."""
+    """A display of the progress of a measurement."""
 
     def start(self, steps: int) -> None:
-        """So many steps lie ahead."""
+        """Begin a phase of ``steps`` steps."""
 
     def stage(self, text: str) -> None:
-        """What comes next."""
+        """Show the name of the next stage."""
 
     def advance(self) -> None:
-        """A step is done."""
+        """Count one step as done."""
 
 
 class NoProgress:
-    """Progress that nobody follows."""
+    """A display that shows nothing."""
 
     def start(self, steps: int) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def stage(self, text: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def advance(self) -> None:
-        """Nothing."""
+        """Do nothing."""

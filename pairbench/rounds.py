@@ -1,4 +1,4 @@
-"""One round: a fresh process for each side, which take turns in being timed."""
+"""Measures a round: a fresh process for each side, all timed in turn."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from pairbench.workload import Evidence, Workload, require
 from pairbench.worktrees import Worktree
 
 SIDES = ("head", "base", "control")
-"""The control is the base once more, from a worktree of its own: the A/A control of the gate."""
+"""The control has the same sources as the base, in a separate worktree; it is the gate's A/A control."""
 MODULE = "pairbench.gate_worker"
 TURN_SECONDS = 0.0002
-"""Rough time that a turn takes beside what is timed."""
+"""Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
-"""Seconds without an answer after which a process is taken to hang: while it may compile, and while it calls."""
+"""Seconds without an answer after which a process counts as hung: while building, and while calling."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RoundPlan:
-    """How a row is timed in a round: ``loops`` calls a sample, in ``blocks`` blocks.
+    """How a row is timed in a round: ``loops`` calls per sample, one sample of each side in each of ``blocks`` blocks.
 
-    ``key``: the row's name in the records. ``judge``: from the outcome of a timed call to the evidence on it.
-    ``cost``: rough seconds that all this takes.
+    ``key``: name of the row in the records. ``judge``: function from the outcome of a timed call to its evidence.
+    ``cost``: rough seconds that the samples of a round take, over all sides.
     """
 
     key: str
@@ -43,22 +43,22 @@ class RoundPlan:
 
 @dataclass
 class RoundResult:
-    """The result of a round, by row and side: seconds per call in the order of the blocks, and what failed."""
+    """Result of a round, by row and side: seconds per call in the order of the blocks, and reasons of failures."""
 
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def fail(self, key: str, side: str, reason: str) -> None:
-        """Note a failure; the row gets no times."""
+        """Record a failure and drop the row's times."""
         self.failures.setdefault(key, {}).setdefault(side, reason)
         self.seconds.pop(key, None)
 
 
 class ProcessDied(Exception):
-    """A process ended or hung, and its round is lost."""
+    """A process of a round ended or hung; the round has no result."""
 
     def __init__(self, key: str, side: str, how: str):
-        super().__init__(f"its process {how}")
+        super().__init__(f"the worker process {how}")
         self.key, self.side = key, side
 
 
@@ -72,20 +72,20 @@ class RoundProcesses:
         return iter(self._workers)
 
     def ask(self, key: str, side: str, request: object, timeout: float) -> Any:
-        """A process's answer. Raises ProcessDied."""
+        """Send a request to a process and return the answer. Raises ProcessDied."""
         self.send(side, request)
         return self.receive(key, side, timeout)
 
     def ask_all(self, key: str, requests: Mapping[str, object], timeout: float) -> dict[str, Any]:
-        """The answers of several processes, which work at the same time. Raises ProcessDied."""
+        """Send requests to several processes, which work in parallel, and return the answers. Raises ProcessDied."""
         for side, request in requests.items():
             self.send(side, request)
         return {side: self.receive(key, side, timeout) for side in requests}
 
     def pin_to_one_cpu(self, key: str, random: Random) -> None:
-        """Pin all processes to one CPU, drawn at random: of two CPUs, one may be half as fast as the other for a while.
+        """Pin all processes to the same CPU, drawn at random. Raises ProcessDied.
 
-        Raises ProcessDied.
+        Two CPUs of a virtual machine may differ in speed by a factor of two for seconds.
         """
         if hasattr(psutil.Process, "cpu_affinity"):
             cpu = random.choice(psutil.Process().cpu_affinity())
@@ -96,25 +96,25 @@ class RoundProcesses:
         return self._workers[side].last_line()
 
     def send(self, side: str, request: object) -> None:
-        """Make a request whose answer is received later."""
+        """Send a request without waiting for the answer."""
         self._workers[side].send(request)
 
     def receive(self, key: str, side: str, timeout: float) -> Any:
-        """The answer to the oldest request without one. Raises ProcessDied with the row's key."""
+        """Receive the answer to the oldest unanswered request. Raises ProcessDied, with ``key`` as the row."""
         try:
             (reply,) = self._workers[side].receive(timeout)
         except WorkerGone as end:
             raise ProcessDied(key, side, str(end)) from None
         except (TypeError, ValueError):
-            raise ProcessDied(key, side, "gave an answer that is none") from None
+            raise ProcessDied(key, side, "sent an invalid answer") from None
         return reply
 
 
 @contextmanager
 def open_processes(worktrees: Mapping[str, Worktree], random: Random) -> Iterator[RoundProcesses]:
-    """A fresh process for each side, started together in a random order, so that no side is first more often.
+    """Start a fresh process for each side, in a random order, so that no side is first more often than another.
 
-    Raises WorktreeError where the sources of a side are gone.
+    Raises WorktreeError if the sources of a side were removed.
     """
     for worktree in worktrees.values():
         worktree.check_present()
@@ -127,9 +127,9 @@ def open_processes(worktrees: Mapping[str, Worktree], random: Random) -> Iterato
 
 
 def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
-    """Build the rows on every side, time them in turn, and judge what the timed calls return.
+    """Build the rows on every side, time the sides in turn, and check the results of the timed calls.
 
-    Raises ProcessDied.
+    Raises ProcessDied and WorktreeError.
     """
     result = RoundResult()
     with open_processes(worktrees, random) as processes:
@@ -148,18 +148,18 @@ def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan],
 
 
 def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Random, result: RoundResult) -> None:
-    """Block by block, row by row, the sides in an order that is random and balanced."""
-    most = max(plan.blocks for plan in plans)
+    """Take the samples: in each block the rows in random order, for each row the sides in random, balanced order."""
+    total_blocks = max(plan.blocks for plan in plans)
     sides = list(processes)
     orders = {plan.key: balanced_orders(len(sides), random) for plan in plans}
-    for block in range(most):
+    for block in range(total_blocks):
         for plan in random.sample(list(plans), len(plans)):
-            if not takes_part(block, plan.blocks, most):
+            if not takes_part(block, plan.blocks, total_blocks):
                 continue
-            for place in next(orders[plan.key]):
+            for index in next(orders[plan.key]):
                 if plan.key not in result.seconds:
                     break
-                side = sides[place]
+                side = sides[index]
                 reply = processes.ask(plan.key, side, TimeSample(plan.key, plan.loops), CALL_TIMEOUT)
                 if isinstance(reply, Failure):
                     result.fail(plan.key, side, reply.reason)
@@ -168,14 +168,14 @@ def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Ra
 
 
 def _judge_row(processes: RoundProcesses, plan: RoundPlan, result: RoundResult) -> None:
-    """Require that one more of the timed calls is right on each side."""
+    """Repeat the timed call once on each side and check the result."""
     replies = processes.ask_all(plan.key, {side: CallOnce(plan.key) for side in processes}, CALL_TIMEOUT)
     _note_failures(result, plan, replies)
     for side, reply in replies.items():
         if not isinstance(reply, Failure):
             try:
                 require(plan.judge(reply))
-            except Exception as error:  # code under test may return anything
+            except Exception as error:  # the judge may raise anything on an unexpected result
                 result.fail(plan.key, side, str(error))
 
 
@@ -186,7 +186,7 @@ def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, A
 
 
 def _check_threads(processes: RoundProcesses, plans: Sequence[RoundPlan], result: RoundResult) -> None:
-    """A library that runs more threads than it may spoils the times of all rows of its side."""
+    """Fail all rows if a library uses more threads than allowed, because its threads disturb every row of the round."""
     for side in processes:
         reply = processes.ask(plans[-1].key, side, CheckThreads(), CALL_TIMEOUT)
         if isinstance(reply, Failure):

@@ -1,10 +1,11 @@
 """The sequential test: from measured changes to PASS, FAIL or INCONCLUSIVE. Pure functions, so that it can be replayed.
 
-A change is the logarithm of the head's time over the base's; above 0 the head is slower. Each round of fresh processes
-gives one, and the rounds are taken to be independent and normal. The test is run at interim analyses, after growing
-numbers of rounds. Interim analysis k spends α/2^k of the error α that is allowed. By Bonferroni's inequality all of
-them together err with probability α at most, however many there are. (A spending function as in Lan and DeMets,
-Biometrika 70, 1983, with the union bound in place of the joint distribution; so it holds for Student's t exactly.)
+A change is the logarithm of head time ÷ base time; above 0 the head is slower. Each round of fresh processes gives one
+change, and the changes are assumed to be independent and normally distributed. The test is run at interim analyses,
+after growing numbers of rounds. Interim analysis k spends α/2^k of the permitted error probability α. By Bonferroni's
+inequality, the error probability of all interim analyses together is at most α, whatever their number. This is alpha
+spending as in Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint distribution, so that the
+bound holds exactly for Student's t.
 """
 
 from __future__ import annotations
@@ -23,15 +24,16 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 MIN_ROUNDS = 6
 """Rounds before the first interim analysis."""
 FAIL_ALPHA = 0.01
-"""Family-wise error rate of a first suspicion, over all rows and interim analyses, where nothing has changed."""
+"""Probability of at least one suspicion, over all rows and interim analyses, if no row has changed."""
 PASS_ALPHA = 0.05
-"""Probability that a row passes whose slowdown is the threshold. A confirmation is tested at this level, too."""
+"""Probability that a row passes although its slowdown is the threshold; also the level of the confirmation test."""
 POWER = 0.8
+"""Probability with which the minimum detectable effect is detected."""
 
 
 @dataclass(frozen=True)
 class RoundChange:
-    """What one round says of a row: the logarithms of head ÷ base, and of control ÷ base, which is the A/A offset."""
+    """Result of one round for a row: the logarithm of head ÷ base, and that of control ÷ base, the A/A offset."""
 
     change: float
     offset: float
@@ -39,12 +41,13 @@ class RoundChange:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state of the test of a row; all figures are logarithms.
+    """The state of the test of a row.
 
-    ``decided``: no more rounds are needed. ``confirming_rounds``: rounds since a suspicion, None where there was none.
-    ``estimate``, ``low`` and ``high`` (the change), ``offset`` (the A/A offset) and ``detectable`` are those of the
-    rounds since the last suspicion, None where there are fewer than two. ``detectable`` is the minimum detectable
-    effect: the smallest slowdown that is suspected with probability ``POWER``.
+    ``decided``: no more rounds are needed. ``confirming_rounds``: rounds since the suspicion, None without a suspicion.
+    The other fields are logarithms of time ratios: ``estimate``, ``low`` and ``high`` of the change, ``offset`` of the
+    A/A offset, and ``detectable`` of the minimum detectable effect, the smallest slowdown that is suspected with
+    probability ``POWER``. They are computed from the rounds after the suspicion as soon as there are two, else from the
+    rounds before; None with fewer than two rounds.
     """
 
     verdict: Verdict
@@ -59,7 +62,7 @@ class Judgement:
 
 
 def analysis_points() -> Iterator[int]:
-    """Numbers of rounds at which there is an interim analysis, without end: each a third more than the one before."""
+    """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third."""
     rounds = MIN_ROUNDS
     while True:
         yield rounds
@@ -69,8 +72,8 @@ def analysis_points() -> Iterator[int]:
 def judge_rounds(changes: Sequence[RoundChange], threshold: float, rows: int) -> Judgement:
     """Test a row by its rounds, in the order in which they were measured.
 
-    ``threshold``: the slowdown that is a regression, such as 0.05. ``rows``: number of rows that are tested together.
-    FAIL takes a suspicion by all rounds up to an interim analysis, and its confirmation by later rounds alone.
+    ``threshold``: the largest slowdown that is accepted, such as 0.05. ``rows``: number of rows that are tested
+    together. FAIL needs a suspicion at an interim analysis, and its confirmation by later rounds alone.
     """
     first = _first_decision(changes, threshold, FAIL_ALPHA / rows)
     if first is None:
@@ -78,26 +81,26 @@ def judge_rounds(changes: Sequence[RoundChange], threshold: float, rows: int) ->
     verdict, used = first
     if verdict == "PASS":
         return _judgement(verdict, True, changes[:used], None, threshold, FAIL_ALPHA / rows)
-    fresh = changes[used:]
-    second = _first_decision(fresh, threshold, PASS_ALPHA)
+    later = changes[used:]
+    second = _first_decision(later, threshold, PASS_ALPHA)
     if second is None:
-        # Until there are two later rounds the figures are those that gave the suspicion.
-        shown = fresh if len(fresh) > 1 else changes[:used]
-        return _judgement("INCONCLUSIVE", False, shown, len(fresh), threshold, PASS_ALPHA, rounds=len(changes))
-    verdict, more = second
-    return _judgement(verdict, True, fresh[:more], more, threshold, PASS_ALPHA, rounds=used + more)
+        # One later round gives no interval; until there are two, report the rounds that raised the suspicion.
+        reported = later if len(later) > 1 else changes[:used]
+        return _judgement("INCONCLUSIVE", False, reported, len(later), threshold, PASS_ALPHA, rounds=len(changes))
+    verdict, confirming = second
+    return _judgement(verdict, True, later[:confirming], confirming, threshold, PASS_ALPHA, rounds=used + confirming)
 
 
 def _first_decision(changes: Sequence[RoundChange], threshold: float, alpha: float) -> tuple[Verdict, int] | None:
-    """The first interim analysis that decides for PASS or FAIL, and its number of rounds."""
+    """Verdict and number of rounds of the first interim analysis that decides; None if none has decided yet."""
     for number, rounds in enumerate(analysis_points(), 1):
         if rounds > len(changes):
             return None
-        seen = changes[:rounds]
-        mean, error = _mean(seen)
-        offset = abs(fmean(one.offset for one in seen))
+        analysed = changes[:rounds]
+        mean, error = _mean(analysed)
+        offset = abs(fmean(change.offset for change in analysed))
         limit = math.log1p(threshold)
-        # The A/A offset is taken from the change: it is not the head's.
+        # The part of the change that the A/A control shows as well is not due to the head.
         if mean - offset > limit and mean - offset - _quantile(rounds, alpha / 2**number) * error > 0:
             return "FAIL", rounds
         if mean + _quantile(rounds, PASS_ALPHA / 2**number) * error < limit:
@@ -119,9 +122,9 @@ def _judgement(
     if count < 2:
         return Judgement(verdict, decided, total, confirming_rounds, None, None, None, None, None)
     mean, error = _mean(changes)
-    number = max(1, sum(1 for _ in takewhile(lambda one: one <= count, analysis_points())))
+    number = max(1, sum(1 for _ in takewhile(lambda point: point <= count, analysis_points())))
     half = _quantile(count, PASS_ALPHA / 2**number) * error
-    offset = fmean(one.offset for one in changes)
+    offset = fmean(change.offset for change in changes)
     reach = max(math.log1p(threshold), _quantile(count, alpha / 2**number) * error)
     detectable = reach + abs(offset) + _quantile(count, 1 - POWER) * error
     return Judgement(verdict, decided, total, confirming_rounds, mean, mean - half, mean + half, offset, detectable)
@@ -129,24 +132,26 @@ def _judgement(
 
 def _mean(changes: Sequence[RoundChange]) -> tuple[float, float]:
     """Mean change and its standard error."""
-    values = [one.change for one in changes]
+    values = [change.change for change in changes]
     return fmean(values), stdev(values) / math.sqrt(len(values))
 
 
 def _quantile(count: int, alpha: float) -> float:
-    """The value that Student's t of ``count`` values exceeds with probability ``alpha``."""
+    """The 1 - ``alpha`` quantile of Student's t with ``count`` - 1 degrees of freedom."""
     return float(stdtrit(count - 1, 1 - alpha))
 
 
 MIN_SESSIONS = 10
-"""Sessions of a baseline before its prediction interval decides."""
+"""Number of sessions that a baseline needs for a verdict."""
 
 
 def judge_session(history: Sequence[float], now: float, threshold: float, alpha: float) -> Judgement:
-    """Test whether a session's speedup lies below what earlier sessions predict; all are logarithms.
+    """Test whether a session's speedup lies below the prediction from earlier sessions.
 
-    ``change`` is the mean of the history minus ``now``. The prediction interval is t(k-1)·s·√(1 + 1/k) for k sessions
-    with the standard deviation s. ``rounds`` of the result is k. Fewer than ``MIN_SESSIONS`` give INCONCLUSIVE.
+    ``history`` and ``now`` are logarithms of speedups, ``threshold`` is a share. The change is the mean of
+    ``history`` minus ``now``. The half-width of the prediction interval is t(k-1)·s·√(1 + 1/k) for k sessions with
+    standard deviation s. ``rounds`` of the result is k. With fewer than ``MIN_SESSIONS`` sessions the verdict is
+    INCONCLUSIVE.
     """
     count = len(history)
     if count < 2:
@@ -167,13 +172,13 @@ def judge_session(history: Sequence[float], now: float, threshold: float, alpha:
 
 
 def prediction_interval(history: Sequence[float]) -> tuple[float, float]:
-    """The 95 % interval that a series of two values or more predicts for the next one."""
+    """The 95 % prediction interval for the next value of a series of at least two values."""
     half = _quantile(len(history), PASS_ALPHA / 2) * _prediction_error(history)
     return fmean(history) - half, fmean(history) + half
 
 
 def outside_prediction(history: Sequence[float], now: float) -> bool:
-    """Whether a value lies outside the 95 % interval that a series predicts for it."""
+    """Whether the next value ``now`` of a series lies outside its 95 % prediction interval."""
     low, high = prediction_interval(history)
     return not low <= now <= high
 

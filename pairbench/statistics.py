@@ -1,4 +1,4 @@
-"""Estimates with intervals from paired samples of several processes. Pure functions."""
+"""Estimates with confidence intervals from paired samples of several processes. Pure functions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the ends of its interval, None where one process alone gives none."""
+    """An estimate and the ends of its confidence interval; the ends are None if there was only one process."""
 
     estimate: float
     low: float | None
@@ -22,15 +22,15 @@ class Interval:
 
 
 def log_ratios(numerator: Mapping[int, float], denominator: Mapping[int, float]) -> list[float]:
-    """Logarithm of the ratio in each block that has both; the arguments are seconds by block."""
+    """Logarithms of the ratios, in the order of the blocks that both arguments have. Arguments: seconds by block."""
     return [math.log(numerator[block] / denominator[block]) for block in sorted(numerator.keys() & denominator.keys())]
 
 
 def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CONFIDENCE) -> Interval | None:
-    """Ratio and interval from the logarithms of the ratios in the blocks of each process; None if there are none.
+    """Ratio and confidence interval, from the log ratios of the blocks of each process; None without log ratios.
 
-    A process counts once, with the median of its blocks: blocks of one process share its memory layout and are not
-    independent. The interval is that of Student's t over the processes.
+    Each process counts once, with the median of its blocks, because the blocks of a process share its memory layout
+    and are not independent. The interval is Student's t interval over the processes.
     """
     values = [median(blocks) for blocks in processes if blocks]
     if not values:
@@ -44,11 +44,14 @@ def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CON
 
 
 def median_seconds(processes: Sequence[Sequence[float]]) -> float | None:
-    """Seconds per call: the median over processes of the median over blocks; None if there are no samples."""
+    """Seconds per call: the median over processes of the median over blocks; None without samples."""
     medians = [median(blocks) for blocks in processes if blocks]
     return median(medians) if medians else None
 
 
 def break_even(compile_seconds: float, reference: float, backend: float) -> int | None:
-    """Calls after which compiling has paid for itself against the reference; None if it never does."""
+    """Number of calls after which compiling has saved its own time; None if the backend is not faster.
+
+    ``compile_seconds``: time that compiling takes. ``reference`` and ``backend``: seconds per call.
+    """
     return math.ceil(compile_seconds / (reference - backend)) if backend < reference else None

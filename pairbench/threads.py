@@ -1,4 +1,4 @@
-"""Thread counts of the numerical libraries: set before NumPy is imported, then checked with threadpoolctl."""
+"""Thread counts of the numerical libraries: set in the environment before NumPy is imported, then checked."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "NUMBA_NUM_THREADS",
-    "NPROC",  # XLA's
+    "NPROC",  # XLA
 )
 
-BRIEFLY = {
-    "GOMP_SPINCOUNT": "10000",  # GNU's OpenMP: half a millisecond, instead of 16
-    "KMP_BLOCKTIME": "1",  # Intel's: a millisecond, instead of 200
-    "OPENBLAS_THREAD_TIMEOUT": "20",  # 2²⁰ clock cycles, instead of 2²⁶
+SPIN_BRIEFLY = {
+    "GOMP_SPINCOUNT": "10000",  # GNU OpenMP: 0.5 ms instead of 16
+    "KMP_BLOCKTIME": "1",  # Intel OpenMP: 1 ms instead of 200
+    "OPENBLAS_THREAD_TIMEOUT": "20",  # 2²⁰ clock cycles instead of 2²⁶
 }
-"""How long threads without work keep a CPU busy, waiting for more: in a block the next arm's threads need it."""
+"""How long idle threads spin on a CPU: short, because in a block the threads of the next arm need the CPU."""
 
 
 class ThreadCountError(RuntimeError):
-    """A library does not use the number of threads that it was told to."""
+    """A library uses another number of threads than was set."""
 
 
 @dataclass(frozen=True)
 class Pool:
-    """A library's pool of threads, as the library itself reports it."""
+    """A library's thread pool, as the library reports it."""
 
     library: str
     version: str | None
@@ -40,22 +40,25 @@ class Pool:
 
 
 def thread_environment(base: Mapping[str, str] = os.environ, count: int = 1) -> dict[str, str]:
-    """Environment for a child process: ``base`` with every thread variable set to the count."""
-    return {**base, **dict.fromkeys(VARIABLES, str(count)), **(BRIEFLY if count > 1 else {})}
+    """Environment for a child process: ``base`` with every thread variable set to ``count``."""
+    return {**base, **dict.fromkeys(VARIABLES, str(count)), **(SPIN_BRIEFLY if count > 1 else {})}
 
 
 def limit_own_threads() -> None:
-    """Set the variables of this process to 1. Raises ThreadCountError if NumPy has already read other values."""
-    wanted = dict.fromkeys(VARIABLES, "1")
-    if all(os.environ.get(name) == value for name, value in wanted.items()):
+    """Set the thread variables of this process to 1.
+
+    Raises ThreadCountError if other values are set and NumPy, which reads them on import, is already imported.
+    """
+    settings = dict.fromkeys(VARIABLES, "1")
+    if all(os.environ.get(name) == value for name, value in settings.items()):
         return
     if "numpy" in sys.modules:
-        raise ThreadCountError("thread variables must be set before NumPy is imported, and it is imported already")
-    os.environ.update(wanted)
+        raise ThreadCountError("thread variables must be set before NumPy is imported, but NumPy is already imported")
+    os.environ.update(settings)
 
 
 def check_thread_counts(count: int = 1) -> list[Pool]:
-    """Pools of the libraries imported so far. Raises ThreadCountError if one has another number of threads."""
+    """Thread pools of the imported libraries. Raises ThreadCountError if a pool does not have ``count`` threads."""
     from threadpoolctl import threadpool_info
 
     pools = [Pool(pool["prefix"], pool.get("version"), int(pool["num_threads"])) for pool in threadpool_info()]
@@ -69,5 +72,5 @@ def check_thread_counts(count: int = 1) -> list[Pool]:
         pools.append(Pool("torch", torch.__version__, int(torch.get_num_threads())))
     for pool in pools:
         if pool.num_threads != count:
-            raise ThreadCountError(f"{pool.library} uses {pool.num_threads} threads where {count} was asked for")
+            raise ThreadCountError(f"{pool.library} uses {pool.num_threads} threads instead of {count}")
     return pools

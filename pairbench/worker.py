@@ -1,6 +1,6 @@
-"""One fresh measuring process: ``python -m pairbench.worker`` does the one job that it reads from standard input.
+"""A worker process: ``python -m pairbench.worker`` reads one job from standard input, does the job, and ends.
 
-The parent sets the thread counts in the environment; the worker checks that the libraries honour them.
+The parent sets the thread counts in the environment. The worker checks that the libraries use them.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ Send = Callable[[Message], None]
 
 
 def time_groups(job: TimeJob[Any], send: Send) -> None:
-    """Time the groups of arms one after the other."""
+    """Time the groups of a job one after another, and send the result of each."""
     random = Random(job.seed)
     for group in job.groups:
         send(time_group(group, job, random, send))
 
 
 def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: Send) -> TimedGroup[Any]:
-    """Verify, time and verify again the arms of a group. An arm that fails leaves the others to go on."""
+    """Verify the arms of a group, time them, and verify them again. An arm that fails does not stop the other arms."""
     calls: dict[Arm, TimedCall] = {}
     evidence: dict[Arm, Evidence] = {}
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
     samples: dict[Arm, list[Sample]] = {}
     failures: dict[Arm, str] = {}
-    # An earlier process has verified these, and to verify them again would take most of the time.
+    # An earlier process has verified the slow arms; repeating that would take longer than timing them.
     verified = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
 
-    def each(step: str, action: Callable[[Arm], None]) -> None:
+    def for_each_arm(step: str, action: Callable[[Arm], None]) -> None:
         for arm in group:
             if arm not in failures:
                 send(Starting(arm, step))
@@ -70,7 +70,7 @@ def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: 
         require(evidence[arm])
         if arm not in seconds:  # in the first process
             require(workload.verify_once())
-            # A verification makes one call at least, and no slow call is spent on an estimate.
+            # The verification includes a call, so its duration shows a slow call without a further one.
             is_slow = duration > job.effort.slow_call_seconds and not workload.compiles
             seconds[arm] = duration if is_slow else timer.estimate_seconds(calls[arm].function, calls[arm].argument)
 
@@ -78,38 +78,38 @@ def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: 
         if arm not in verified:
             require(job.workloads[arm].verify_after(calls[arm]))
 
-    each("checking", prepare)
+    for_each_arm("checking", prepare)
     while ready := [arm for arm in group if arm not in failures]:
         current = ready[0]
 
-        def before(arm: Arm) -> None:
+        def announce(arm: Arm) -> None:
             nonlocal current
             current = arm
             send(Starting(arm, "timing"))
 
         try:
-            for arm in ready:  # the verification may have made no such call, and other arguments may compile again
+            for arm in ready:  # the verification may have passed arguments of other types: compile for the timed ones
                 if job.workloads[arm].compiles:
-                    before(arm)
+                    announce(arm)
                     calls[arm].function(calls[arm].argument)
             plans = interleave.plan_arms({arm: calls[arm] for arm in ready}, seconds, job.effort)
-            samples = interleave.time_interleaved(plans, random, before)
+            samples = interleave.time_interleaved(plans, random, announce)
             break
-        except Exception as error:  # the others are timed again, without it
+        except Exception as error:  # the loop times the remaining arms again without this arm
             failures[current] = failure_reason(error)
-    each("checking after timing", verify_after)
-    samples = {arm: taken for arm, taken in samples.items() if arm not in failures}
-    seconds.update((arm, median(sample.seconds for sample in taken)) for arm, taken in samples.items())
+    for_each_arm("checking after timing", verify_after)
+    samples = {arm: arm_samples for arm, arm_samples in samples.items() if arm not in failures}
+    seconds.update((arm, median(sample.seconds for sample in arm_samples)) for arm, arm_samples in samples.items())
     return TimedGroup(group, evidence, seconds, samples, failures)
 
 
 def failure_reason(error: BaseException) -> str:
-    """An exception in one line."""
+    """The reason of a failure, in one line."""
     return str(error) if isinstance(error, WorkloadError) else describe_error(error)
 
 
 def main() -> None:
-    """Do one job."""
+    """Do the job that standard input gives."""
     send = worker_processes.connect_to_parent()
     job: Job = pickle.load(sys.stdin.buffer)
     meter = Meter.start()

@@ -1,4 +1,4 @@
-"""Fresh worker processes: how the parent starts one and speaks to it, and how the worker answers."""
+"""Starts fresh worker processes, and connects parent and worker by messages."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from pairbench.worker_protocol import Done, Job, Message, Refused, Starting
 ROOT = Path(__file__).parents[1]
 
 SILENCE_SECONDS = 300.0
-"""Time without a message after which a worker is taken to hang."""
+"""Time without a message after which a worker counts as hung."""
 
 
 class WorkerRefused(RuntimeError):
-    """No worker can do its job; the text says why in one line."""
+    """A worker cannot do the job, and this is no arm's fault; the message explains why in one line."""
 
 
 class WorkerDied(Exception):
-    """A worker ended or hung before its job was done; ``at`` is the step that it had announced."""
+    """A worker ended or hung before its job was done; ``at`` is the last step that the worker announced."""
 
     def __init__(self, at: Starting, how: str):
-        super().__init__(f"its process {how} while {at.step}")
+        super().__init__(f"the worker process {how} while {at.step}")
         self.at = at
 
 
 class WorkerGone(Exception):
-    """A worker ended or hung; the text says how."""
+    """A worker ended or hung; the message explains how."""
 
 
 @contextmanager
@@ -52,14 +52,14 @@ def start_worker(
     path: Sequence[Path] = (),
     thread_count: int = 1,
 ) -> Iterator[Worker]:
-    """A fresh process that runs a module with these arguments, and is gone when the context ends.
+    """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
-    ``variables`` go into its environment, with those that limit libraries to ``thread_count`` threads. The process
-    imports what lies under ``path`` before what lies here.
+    ``variables`` are added to its environment, as are those that limit the libraries to ``thread_count`` threads. Its
+    import path begins with the folders in ``path``.
     """
-    # The worker is to run this very code, and not what the current folder may hold.
-    places = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": places, **(variables or {})}
+    # The worker must import this copy of the packages, not one in the current folder.
+    import_path = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
+    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": import_path, **(variables or {})}
     command = [sys.executable, "-P", "-m", module, *arguments]
     with tempfile.TemporaryFile() as stderr:
         process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
@@ -70,7 +70,7 @@ def start_worker(
 
 
 class Worker:
-    """A process that is spoken to in pickles."""
+    """A worker process, with which the parent exchanges pickled messages."""
 
     def __init__(self, process: Popen[bytes], stderr: IO[bytes]):
         self._process, self._stderr = process, stderr
@@ -78,14 +78,17 @@ class Worker:
         Thread(target=_receive, args=(process.stdout, self._inbox), daemon=True).start()
 
     def send(self, message: object) -> None:
-        """Send a message. That the worker has died shows when its answer is awaited."""
+        """Send a message. If the worker has died, ``receive`` raises WorkerGone."""
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 
     def receive(self, silence_seconds: float) -> Any:
-        """The next message, which is never None. Raises WorkerGone where none comes within so many seconds."""
+        """The next message, never None.
+
+        Raises WorkerGone if the worker has ended, or sends no message within ``silence_seconds``.
+        """
         try:
             message = self._inbox.get(timeout=silence_seconds)
         except Empty:
@@ -95,10 +98,10 @@ class Worker:
         return message
 
     def last_line(self) -> str:
-        """The last line that it wrote to standard error."""
+        """The last line that the worker wrote to standard error."""
         self._stderr.seek(0)
         lines = self._stderr.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "no output")
 
     def _ending(self, silence_seconds: float) -> str:
         try:
@@ -114,9 +117,10 @@ def run_job(
     path: Sequence[Path] = (),
     silence_seconds: float = SILENCE_SECONDS,
 ) -> Generator[Message]:
-    """Messages of a fresh worker about a job, the last is ``Done``; the worker is gone when the iterator is closed.
+    """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
 
-    Raises WorkerDied, or WorkerRefused where it is no arm's fault.
+    The worker is killed when the iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, and
+    WorkerRefused if the worker cannot do the job.
     """
     with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
         worker.send(job)
@@ -126,7 +130,7 @@ def run_job(
                 message = worker.receive(silence_seconds)
             except WorkerGone as end:
                 if at is None:
-                    raise WorkerRefused(f"a measuring process {end} before it began: {worker.last_line()}") from None
+                    raise WorkerRefused(f"a worker process {end} before its first step: {worker.last_line()}") from None
                 raise WorkerDied(at, str(end)) from None
             if isinstance(message, Refused):
                 raise WorkerRefused(message.reason)
@@ -139,50 +143,51 @@ def run_job(
 
 
 def connect_to_parent() -> Callable[[object], None]:
-    """Make this process a worker; returns the function that sends an answer.
+    """Prepare this process to be a worker, and return the function that sends a message to the parent.
 
-    Answers go to what standard output was. From then on standard output is standard error, so that code under test
-    that prints cannot corrupt them.
+    Messages use the original standard output. Standard output is then redirected to standard error, so that code under
+    test that prints cannot corrupt the messages.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     _end_with_parent()
     faulthandler.enable()
-    answers = os.fdopen(os.dup(1), "wb")
+    messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
     def send(message: object) -> None:
-        pickle.dump(message, answers)
-        answers.flush()
+        pickle.dump(message, messages)
+        messages.flush()
 
     return send
 
 
 def _end_with_parent() -> None:
-    """Ask Linux to kill this process when its parent dies, however that happens."""
+    """On Linux, have the kernel kill this process when its parent dies."""
     with suppress(OSError, AttributeError):
         set_parent_death_signal = 1
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _end(process: Popen[bytes]) -> None:
-    """Kill a process and those that it started, as far as they can be found."""
-    family: list[psutil.Process] = []
+    """Kill a process and, as far as they can be found, its descendants."""
+    descendants: list[psutil.Process] = []
     with suppress(psutil.Error):
-        family = psutil.Process(process.pid).children(recursive=True)
+        descendants = psutil.Process(process.pid).children(recursive=True)
     process.kill()
-    for child in family:
+    for descendant in descendants:
         with suppress(psutil.Error):
-            child.kill()
+            descendant.kill()
     process.wait()
     assert process.stdin is not None
-    with suppress(BrokenPipeError):  # what it has not read is lost with it
+    with suppress(BrokenPipeError):  # closing flushes data that the dead process will not read
         process.stdin.close()
 
 
 def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
-    """Put what arrives into the inbox, then None: at the end, or at a pickle that was cut off.
+    """Put the messages from the stream into the inbox, then None when the stream ends or a pickle is incomplete.
 
-    The stream is closed here: closing waits for whoever reads, and a child of the worker's may keep the other end open.
+    This thread also closes the stream: another thread could not close it during a read, and the read lasts as long as
+    a child of the worker keeps the pipe open.
     """
     with stream:
         try:

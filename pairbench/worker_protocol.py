@@ -1,7 +1,7 @@
-"""What the measuring parent and a worker process say to each other, as pickles over the worker's pipes.
+"""Messages between the parent and a worker process, pickled over the worker's pipes.
 
-The parent sends one job. The worker announces each step (``Starting``), so that the parent can name what a process
-died of, and sends results; ``Done`` is its last message.
+The parent sends one job. The worker announces each step (``Starting``), so that the parent knows at which step a worker
+died, and sends results. ``Done`` is the last message.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ ArmT = TypeVar("ArmT", bound=Arm)
 class Effort:
     """How much to measure.
 
-    ``processes``: fresh processes, one after another. ``seconds_per_arm``: seconds of samples of an arm in a process,
-    in at most ``max_blocks`` blocks. An arm whose call takes more than ``slow_call_seconds`` is timed in the first
-    ``slow_processes`` processes alone (the reference in all), and verified in the first alone. ``compile``: whether
-    compile times are measured.
+    ``processes``: number of fresh processes, one after another. ``seconds_per_arm``: total length of an arm's samples
+    in a process, in at most ``max_blocks`` blocks. An arm whose call takes more than ``slow_call_seconds`` is timed
+    only in the first ``slow_processes`` processes (the reference in all), and verified only in the first process.
+    ``compile``: whether compile times are measured.
     """
 
     processes: int
@@ -39,7 +39,7 @@ class Effort:
 class TimeJob(Generic[ArmT]):
     """Job: verify and time groups of arms. The first arm of a group is its reference.
 
-    ``seconds``: rough seconds per call of an arm, from an earlier process; estimated where it is missing.
+    ``seconds``: rough seconds per call of an arm, from an earlier process; the worker estimates missing ones.
     """
 
     groups: tuple[tuple[ArmT, ...], ...]
@@ -52,7 +52,7 @@ class TimeJob(Generic[ArmT]):
 
 @dataclass(frozen=True)
 class CallJob:
-    """Job: call a function that a module holds. With ``label``, a death of the process is blamed on that label."""
+    """Job: call a module-level function. If the process dies and ``label`` is given, WorkerDied names the label."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -62,7 +62,7 @@ class CallJob:
 
 @dataclass(frozen=True)
 class Starting:
-    """The worker starts a step for this arm, or for the label of a CallJob."""
+    """Message: the worker starts a step for this arm, or for the label of a CallJob."""
 
     arm: Any
     step: str
@@ -70,7 +70,7 @@ class Starting:
 
 @dataclass(frozen=True)
 class Sample:
-    """One timing: ``loops`` calls of an arm took ``seconds`` each, at this position of this block."""
+    """A sample: ``loops`` calls of an arm took ``seconds`` each, at this position of this block."""
 
     block: int
     position: int
@@ -80,7 +80,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class TimedGroup(Generic[ArmT]):
-    """Outcome of a TimeJob for one group. An arm has samples, or a failure: why it has none."""
+    """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure."""
 
     group: tuple[ArmT, ...]
     evidence: dict[ArmT, Evidence]
@@ -91,21 +91,21 @@ class TimedGroup(Generic[ArmT]):
 
 @dataclass(frozen=True)
 class CallResult:
-    """Outcome of a CallJob: what the function returned."""
+    """Result of a CallJob: the return value of the function."""
 
     value: Any
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The worker cannot do its job; the text says why in one line."""
+    """Message: the worker cannot do its job; ``reason`` explains why in one line."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Done:
-    """The last message: the state of the machine during the job, and the libraries' thread pools."""
+    """The last message: the load on the machine during the job, and the libraries' thread pools."""
 
     conditions: Conditions
     pools: list[Pool]

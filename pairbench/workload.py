@@ -1,6 +1,6 @@
-"""A workload: what a measuring process times. It is all that the instrument knows of the code under test.
+"""The interface of a workload, through which ``pairbench`` times the code under test and checks its results.
 
-A workload is pickled into a fresh process. There it builds the call that is timed, and judges what the call returns.
+A workload is pickled and sent to a fresh process, where it builds the timed call and checks the results of the call.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from typing import Any, Protocol
 
 
 class Arm(Protocol):
-    """The label of one of the things that are timed against each other; hashable, and picklable."""
+    """Identifies one of the alternatives that are timed against each other; hashable and picklable."""
 
     @property
     def name(self) -> str:
-        """Its name, unique in its group."""
+        """The name of the arm, unique in its group."""
 
 
 class Evidence(Protocol):
-    """The outcome of a check of results."""
+    """The outcome of a check of a workload's results."""
 
     @property
     def ok(self) -> bool:
@@ -27,22 +27,22 @@ class Evidence(Protocol):
 
     @property
     def reason(self) -> str:
-        """What is wrong, in one line; empty where nothing is."""
+        """The error in the results, in one line; empty if the results are right."""
 
 
 class WorkloadError(Exception):
-    """A workload that cannot be timed; the text says why in one line."""
+    """A workload cannot be timed; the message explains why in one line."""
 
 
 class CheckFailed(WorkloadError):
-    """A workload whose results are wrong; the text says how in one line."""
+    """The results of a workload are wrong; the message describes the error in one line."""
 
 
 @dataclass(frozen=True)
 class TimedCall:
     """The call that is timed, ``function(argument)``.
 
-    ``outcome`` makes the same call once more, with the same objects, and returns what a judge needs to see of it.
+    ``outcome`` repeats the call once, with the same objects, and returns the data from which its results are checked.
     """
 
     function: Callable[[Any], object]
@@ -54,27 +54,27 @@ class Workload(Protocol):
     """Code to time."""
 
     def build(self) -> TimedCall:
-        """Make the call ready: import, compile, allocate. What it raises is a finding about this workload."""
+        """Prepare the timed call: import, compile, allocate. An exception is recorded as this workload's failure."""
 
 
 class CheckedWorkload(Workload, Protocol):
-    """A workload that can prove itself right in the process that times it."""
+    """A workload that can check its results in the process that times it."""
 
     @property
     def compiles(self) -> bool:
-        """Whether the first calls may compile, so that their duration says nothing about later ones."""
+        """Whether the first calls may compile code, and take longer than later calls."""
 
     def build_verified(self) -> tuple[TimedCall, Evidence]:
-        """Build the call and prove it right before it is timed."""
+        """Build the timed call and check its results."""
 
     def verify_once(self) -> Evidence:
-        """Check what need not be checked again in every process."""
+        """Make the checks that are made in the first process only."""
 
     def verify_after(self, call: TimedCall) -> Evidence:
-        """Judge one more of the timed calls, after the timing."""
+        """Repeat the timed call once after the timing, and check its results."""
 
 
 def require(evidence: Evidence) -> None:
-    """Raise CheckFailed unless the evidence is good."""
+    """Raise CheckFailed unless ``evidence.ok``."""
     if not evidence.ok:
         raise CheckFailed(evidence.reason)

@@ -1,7 +1,7 @@
-"""Worktrees: a package as two revisions have it, in folders side by side, kept for the next gate with their caches.
+"""Worktrees: folders that hold a package at a revision. They are kept, with their caches, for later gates.
 
-The folders of a revision stand under the digest of its content. There is one for each side, and all are copies of each
-other with paths of equal length. A folder appears under its name when it is complete.
+The worktrees of a revision are in a folder named by the digest of its files, one for each side. They are copies of each
+other, with paths of equal length. A worktree is written under a temporary name, and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SLOTS = {"head": "h", "base": "a", "control": "b"}
-"""Folder of each side; the names are equally long, so that the paths are."""
+"""Folder of each side. The names have the same length, and so have the paths."""
 KEPT = 8
-"""Digests of which the trees are kept, those used last."""
+"""Number of revisions whose worktrees are kept, the most recently used."""
 UNFINISHED = ".unfinished-"
 
 
 class WorktreeError(ValueError):
-    """A revision that cannot be had; the text says why in one line."""
+    """A revision or worktree is not available; the message explains why in one line."""
 
 
 @dataclass(frozen=True)
 class Revision:
-    """File contents by path, and where they come from; ``commit`` is None for uncommitted work."""
+    """The files of a package, contents by path, and their origin; ``commit`` is None for uncommitted changes."""
 
     title: str
     commit: str | None
@@ -39,7 +39,7 @@ class Revision:
 
     @property
     def digest(self) -> str:
-        """Digest of paths and contents."""
+        """SHA-256 digest of paths and contents, 40 hexadecimal digits."""
         digest = hashlib.sha256()
         for name in sorted(self.files):
             digest.update(os.fsencode(f"{name}\0{len(self.files[name])}\0"))
@@ -49,15 +49,15 @@ class Revision:
 
 @dataclass(frozen=True)
 class Worktree:
-    """A folder that holds one revision of a package, and is put on the path of a measuring process."""
+    """A folder that holds one revision of a package, for the import path of a worker process."""
 
     path: Path
     package: str
 
     def check_present(self) -> None:
-        """Raise WorktreeError unless the package is where it was laid out."""
+        """Raise WorktreeError if the package was removed."""
         if not _has_package(self.path, self.package):
-            raise WorktreeError(f"the sources are gone from {self.path}: they were removed while they were measured")
+            raise WorktreeError(f"the sources in {self.path} were removed during the measurement")
 
 
 @dataclass(frozen=True)
@@ -69,20 +69,20 @@ class Checkout:
 
     @classmethod
     def find(cls, package: str) -> Checkout:
-        """The checkout that the current folder is in. Raises WorktreeError."""
+        """The checkout that contains the current folder. Raises WorktreeError if there is none with the package."""
         try:
             root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").decode().strip())
         except WorktreeError as error:
             raise WorktreeError(f"the gate needs a git checkout of the project: {error}") from None
         if not _has_package(root, package):
-            raise WorktreeError(f"{root} has no {package}/: run the gate in a checkout of the project")
+            raise WorktreeError(f"{root} does not contain {package}/: run the gate in a checkout of the project")
         return cls(root, package)
 
     def working_tree(self) -> Revision:
-        """The working tree as it stands: what is committed, changed or new, but for what git ignores."""
+        """The working tree: tracked files as they are now, and new files that git does not ignore."""
         listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self.package)
         files = {name: self.root / name for name in os.fsdecode(listing).split("\0") if name}
-        # As in an archive, a link is no file.
+        # ``revision`` leaves out symbolic links, too.
         contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
         head = self.revision("HEAD")
         if contents == head.files:
@@ -90,19 +90,22 @@ class Checkout:
         return Revision("the working tree", None, self.package, contents)
 
     def revision(self, name: str) -> Revision:
-        """A revision that git knows. Raises WorktreeError."""
+        """The package at a revision of the repository. Raises WorktreeError if git or the revision does not have it."""
         commit = self._commit(name)
         try:
             archive = _git(self.root, "archive", "--format=tar", commit, "--", self.package)
         except WorktreeError:
-            raise WorktreeError(f"{name} has no {self.package}/; name a revision that has") from None
+            raise WorktreeError(f"{name} does not contain {self.package}/; name another revision") from None
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
             contents = {path: file.read() for path, file in files.items() if file is not None}
         return Revision(f"{name} ({commit[:10]})", commit, self.package, contents)
 
     def text_at(self, revision: str, path: str) -> str | None:
-        """A file as a revision has it, None where it has none. Raises WorktreeError for an unknown revision."""
+        """Text of a file at a revision, None if the revision does not contain it.
+
+        Raises WorktreeError for an unknown revision.
+        """
         commit = self._commit(revision)
         try:
             return _git(self.root, "show", f"{commit}:{path}").decode()
@@ -110,70 +113,70 @@ class Checkout:
             return None
 
     def changed_pins(self, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
-        """By library, the versions that the project pins at a revision and now, where the two differ."""
-        now = self.root / path
-        texts = self.text_at(base, path) or "", now.read_text(encoding="utf-8") if now.is_file() else ""
-        then, present = (
+        """Libraries whose pinned version has changed since a revision: name to (then, now), None if not pinned."""
+        file = self.root / path
+        texts = self.text_at(base, path) or "", file.read_text(encoding="utf-8") if file.is_file() else ""
+        then, now = (
             dict(line.strip().split("==", 1) for line in text.splitlines() if "==" in line and line[:1] != "#")
             for text in texts
         )
-        both = {name: (then.get(name), present.get(name)) for name in sorted({*then, *present})}
-        return {name: versions for name, versions in both.items() if versions[0] != versions[1]}
+        pins = {name: (then.get(name), now.get(name)) for name in sorted({*then, *now})}
+        return {name: versions for name, versions in pins.items() if versions[0] != versions[1]}
 
     def _commit(self, name: str) -> str:
         try:
             arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
             return _git(self.root, *arguments).decode().strip()
         except WorktreeError:
-            raise WorktreeError(f"git knows no revision {name!r} here; fetch it, or name another") from None
+            raise WorktreeError(f"git does not know the revision {name!r}; fetch it, or name another") from None
 
 
 def remove_stale(store: Path) -> None:
-    """Remove what a killed gate left, and the trees that were not used for longest. Only one gate at a time may.
+    """Remove unfinished worktrees of killed gates, and the worktrees used least recently. Make the folder if missing.
 
-    Raises TreeError where there can be no such folder.
+    Only one gate at a time may do this. Raises WorktreeError if the folder cannot be made.
     """
     try:
         store.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorktreeError(f"cannot make the folder {store}: {error.strerror}") from None
-    for left in store.glob(f"{UNFINISHED}*"):
-        shutil.rmtree(left, ignore_errors=True)
-    kept = sorted((path for path in store.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
-    for old in kept[:-KEPT]:
+    for unfinished in store.glob(f"{UNFINISHED}*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+    by_age = sorted((path for path in store.iterdir() if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    for old in by_age[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
 
 
 def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
-    """A side's copy of the package, made if it is missing. Raises WorktreeError where that is impossible."""
+    """A side's worktree of a revision, made if it is missing. Raises WorktreeError if it cannot be made."""
     home = store / revision.digest
-    place = home / SLOTS[side]
+    folder = home / SLOTS[side]
     try:
         home.mkdir(parents=True, exist_ok=True)
         os.utime(home)
-        if place.is_dir():
-            _restore(place, revision)
-            return Worktree(place, revision.package)
+        if folder.is_dir():
+            _restore(folder, revision)
+            return Worktree(folder, revision.package)
         unfinished = Path(tempfile.mkdtemp(prefix=UNFINISHED, dir=store))
         twin = next((path for name in SLOTS.values() if (path := home / name).is_dir()), None)
-        if twin is not None:  # with what it has compiled
+        if twin is not None:  # copy its compiled code, too
             shutil.copytree(twin, unfinished, dirs_exist_ok=True)
         _restore(unfinished, revision)
-        unfinished.rename(place)
+        unfinished.rename(folder)
     except OSError as error:
         raise WorktreeError(f"cannot lay out {revision.title} in {store}: {error.strerror}") from None
-    return Worktree(place, revision.package)
+    return Worktree(folder, revision.package)
 
 
-def _restore(place: Path, revision: Revision) -> None:
-    """Write the files that are missing or differ, and remove the sources that the revision has not."""
+def _restore(folder: Path, revision: Revision) -> None:
+    """Write the files that are missing or differ, and remove Python files that the revision does not contain."""
     for name, content in revision.files.items():
-        path = place / name
+        path = folder / name
         if not path.is_file() or path.read_bytes() != content:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-    for path in place.rglob("*.py"):
-        if path.relative_to(place).as_posix() not in revision.files:
+    for path in folder.rglob("*.py"):
+        if path.relative_to(folder).as_posix() not in revision.files:
             path.unlink()
 
 

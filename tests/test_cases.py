@@ -51,7 +51,7 @@ def test_batch_sizes_replace_the_default_ones():
         ("3-3-3-1", "forward", 7),
     }
     assert kinds(select_cases(["3-3-1"], batches=[1])) == {("3-3-1", operation, 1) for operation in OPERATIONS}
-    with pytest.raises(ValueError, match="a batch has at least 1 sample, not 0"):
+    with pytest.raises(ValueError, match="a batch must have at least 1 sample, not 0"):
         select_cases(batches=[0])
 
 

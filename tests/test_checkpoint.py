@@ -53,7 +53,7 @@ def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, mess
 
 def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
     checkpoint.save(a_state(row()))
-    with pytest.raises(RecordError, match="is of a scale with other backends; without --resume it begins anew"):
+    with pytest.raises(RecordError, match="it was written with other backends; start over without --resume"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
     assert files.read(checkpoint.path, ScaleState) == a_state(row())
 

@@ -76,7 +76,7 @@ def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
-    assert "measuring the limits, process 1 of 1" in err
+    assert "measuring the roofline, process 1 of 1" in err
     document = files.read(Path("run.json"), schema.Run)
     assert {row.what for row in document.roofline} == {"products", "exponentials", "reading", "calls"}
     assert all(row.roofline_share == row.lower_bound_seconds / row.seconds for row in document.rows)
@@ -222,7 +222,7 @@ def test_a_library_with_another_thread_count_ends_the_run(capsys, third_party):
     assert main(["run", "--threads", "2", *FEW, "--backend", "single_threaded"]) == 4
     out, err = capsys.readouterr()
     assert out == ""
-    assert "uses 1 threads where 2 was asked for" in err.splitlines()[-1]
+    assert "uses 1 threads instead of 2" in err.splitlines()[-1]
 
 
 MISSING = "import a_library_that_is_not_there\n"
@@ -258,7 +258,7 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("run", "--operation", "loss"), "choose from forward, gradient, train"),
         (("run", "--dtype", "int8"), "choose from float64, float32"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
-        (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops has no float32"),
+        (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
         *((("run", "--threads", n), f"from 1 to {USABLE}, the number of usable CPUs; got {n}") for n in WRONG),
         (("compare", "numba_simd", "numpy_plain", "--threads", "0"), "got 0"),
@@ -270,7 +270,7 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),
         (("compare", "numpy_plain", "numpy_plain"), "name two backends"),
         (("compare", "numpy_plain", "torchlight"), "numpy_vectorized"),
-        (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops has no float32"),
+        (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops does not support float32"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -421,7 +421,7 @@ def test_results_are_stored_though_they_cannot_be_shown():
 
 def test_json_overwrites_neither_another_kind_of_document_nor_a_pipe(capsys):
     files.write(Path("latest.json"), schema.Latest(file="run.json"))
-    assert "it is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
+    assert "the file is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
     os.mkfifo("pipe")
     assert "no regular file" in one_line_error(capsys, "backends", "--json", "pipe")
     assert "File name too long" in one_line_error(capsys, "backends", "--json", "a" * 300)

@@ -127,8 +127,8 @@ def in_the_other_dtype(result):
 
 WRONG_OUTPUTS = {
     "off": (larger, r"^output\[\d.*\] is .*, not .* ± "),
-    "a list": (np.ndarray.tolist, "^forward returns no array of {dtype}$"),
-    "another dtype": (in_the_other_dtype, "^forward returns no array of {dtype}$"),
+    "a list": (np.ndarray.tolist, "^forward does not return an array of {dtype}$"),
+    "another dtype": (in_the_other_dtype, "^forward does not return an array of {dtype}$"),
     "another shape": (lambda result: result[None], r"^output has shape \(1, "),
 }
 
@@ -172,7 +172,7 @@ def test_a_result_that_is_no_array_has_an_infinite_error():
     """Infinity, unlike None, compares with the errors of other results."""
     case = FORWARD[0]
     found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
-    assert found == Evidence(False, math.inf, math.inf, "forward returns no array of float64")
+    assert found == Evidence(False, math.inf, math.inf, "forward does not return an array of float64")
     assert found.ok is False
 
 

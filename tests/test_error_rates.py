@@ -70,7 +70,7 @@ def test_runs_are_disjoint():
     for planted in (0, *range(3, len(ARMS))):
         runs = len(list(error_rates.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
         assert 1 <= runs <= 240 // sequential_test.MIN_ROUNDS
-    assert len(list(error_rates.ELSEWHERE["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
+    assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
 def test_the_rules_on_a_synthetic_recording():
@@ -117,9 +117,9 @@ def test_a_recording_is_read_back_and_a_damaged_one_is_refused(tmp_path):
         data.wall_seconds,
     )
     for content, text in (
-        (b"", "is no recording"),
-        (b"PK\x03\x04 cut off", "is no recording"),
-        (b"[1]", "is no recording"),
+        (b"", "is not a recording"),
+        (b"PK\x03\x04 cut off", "is not a recording"),
+        (b"[1]", "is not a recording"),
     ):
         path.write_bytes(content)
         with pytest.raises(RecordError, match=text):
@@ -134,10 +134,10 @@ def test_a_recording_is_read_back_and_a_damaged_one_is_refused(tmp_path):
         (data.seconds, about.replace("[1]", '["x"]')),
     ):
         np.savez(path, about=text, seconds=seconds.astype(np.float32))
-        with pytest.raises(RecordError, match="is no recording"):
+        with pytest.raises(RecordError, match="is not a recording"):
             recording.read_recording(path)
     np.savez(path, seconds=np.zeros((3, 2)))
-    with pytest.raises(RecordError, match="is no recording"):
+    with pytest.raises(RecordError, match="is not a recording"):
         recording.read_recording(path)
     with pytest.raises(RecordError, match="cannot read"):
         recording.read_recording(tmp_path / "nosuch.npz")

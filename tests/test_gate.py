@@ -64,7 +64,7 @@ def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
     assert "died of SIGSEGV" in crashed.reason
     assert rows["python_loops"].verdict != "FAIL"
     assert rows["python_loops"].rounds >= 6
-    assert "fresh is in the head only: it is not compared." in out
+    assert "fresh is not compared: only the head has it." in out
     assert "fresh" not in rows
     assert document.head.title == "the working tree"
     assert document.head.commit is None
@@ -84,7 +84,7 @@ def test_backends_that_cannot_be_imported_fail_and_others_are_judged(repository)
     assert (status, document.verdict) == (1, "FAIL")
     for name, reason in (
         ("numpy_plain", "SyntaxError"),
-        ("numpy_vectorized", "its process ended with status 0"),
+        ("numpy_vectorized", "the worker process ended with status 0"),
         ("python_loops_ndarray", "TypeError"),
     ):
         assert rows[name].verdict == "FAIL"
@@ -129,7 +129,7 @@ def test_an_improvement_passes_and_is_reported(repository, capsys):
 def test_a_budget_too_small_for_a_verdict_is_inconclusive(repository):
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
     assert status == 3
-    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 rounds that a verdict takes"
+    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 rounds that a verdict needs"
 
 
 def test_in_pytest_a_verdict_decides_its_test(repository):

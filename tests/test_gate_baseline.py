@@ -78,7 +78,7 @@ def test_a_slowdown_is_a_regression_if_a_second_session_confirms_it(monkeypatch)
     row = judged(monkeypatch, history(12, factor=1.2), confirmation=session(9 * 1.2, 5e-6 / 1.2))
     assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
     row = judged(monkeypatch, history(9, factor=1.2))
-    assert (row.verdict, row.reason) == ("INCONCLUSIVE", "9 of the 10 sessions that a verdict takes")
+    assert (row.verdict, row.reason) == ("INCONCLUSIVE", "only 9 of the 10 sessions that a verdict needs")
 
 
 def test_a_faster_reference_is_no_regression_of_the_backend(monkeypatch):
@@ -98,7 +98,7 @@ def test_rows_of_an_interrupted_session_are_inconclusive(monkeypatch):
     row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
-    assert "it was interrupted" in row.reason
+    assert "interrupted before all" in row.reason
     row = judged(monkeypatch, history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
     assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
     row = judged(
@@ -138,7 +138,7 @@ def test_a_note_names_the_library_whose_version_differs(repository, capsys):
     files.write(path, Baseline(buckets=[other, older]))
     _, _, document = gate_row(path)
     numpy = machine.library_version("numpy")
-    line = f"1 sessions are of a machine that differs in numpy (1.0 there, {numpy} here)."
+    line = f"The baseline has 1 sessions of a machine that differs in numpy (1.0 there, {numpy} here)."
     assert line in document.notes
 
 
@@ -211,7 +211,7 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     path.write_text("{}")
     git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
     assert run("gate", "--baseline", str(path), "--baseline-from", "HEAD") == 2
-    assert "baseline.json of HEAD is not an mlpbench document" in capsys.readouterr().err
+    assert "baseline.json at HEAD is not an mlpbench document" in capsys.readouterr().err
 
 
 def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):

@@ -31,9 +31,9 @@ def test_faults_during_timing_are_reported(repository, monkeypatch):
     plant(repository, "python_loops", "late and print('garbage', flush=True)")
     _, rows, document = gate("--budget", "15")
     assert document.verdict == "FAIL"
-    assert rows["numpy_plain"].reason == "the head fails: its process ended with status 3"
+    assert rows["numpy_plain"].reason == "the head fails: the worker process ended with status 3"
     assert rows["numpy_vectorized"].reason.startswith("the head fails: output")
-    assert rows["python_loops_ndarray"].reason == "the head fails: its process gave no answer for 3 s"
+    assert rows["python_loops_ndarray"].reason == "the head fails: the worker process gave no answer for 3 s"
     assert rows["python_loops"].rounds > 0
     assert left_behind() == []
 
@@ -98,7 +98,7 @@ def test_results_that_cannot_be_stored_are_shown(repository, capsys):
     _, err = capsys.readouterr()
     assert status in (0, 3)
     assert rows["numpy_plain"].rounds >= 6
-    assert "the gate goes on, and cannot be resumed" in err
+    assert "the gate continues, but cannot be resumed" in err
     assert "cannot make the folder results" in err
 
 
@@ -118,7 +118,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         ((), "name what to measure against"),
         (("--against", "HEAD", "--baseline", "b.json"), "either --against REV"),
         (("--baseline", "b.json", "--resume"), "--resume goes on with a gate --against"),
-        (("--against", "nosuch"), "git knows no revision 'nosuch'"),
+        (("--against", "nosuch"), "git does not know the revision 'nosuch'"),
         (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
         (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
         (("--against", "HEAD", "--threshold", "nan"), "a threshold is a slowdown"),
@@ -134,7 +134,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--baseline", "/b.json", "--baseline-from", "HEAD"), "so no revision has it"),
         (("--against", "HEAD", "--markdown", "no/such/folder.md"), "there is no folder no/such"),
         (("--against", "HEAD", "--markdown", ""), "is a folder; name a file"),
-        (("--against", "HEAD", "--markdown", "/dev/full"), "is no regular file"),
+        (("--against", "HEAD", "--markdown", "/dev/full"), "is not a regular file"),
         (("--against", "HEAD", "--markdown", "x", "--json", "x"), "x would be written twice"),
         (("--against", "HEAD", "--results", ".", "--json", "gate.partial.json"), "would be written twice"),
         (("--against", "HEAD", "--results", "r" * 300), "File name too long"),
@@ -148,7 +148,7 @@ def test_bad_input_gets_one_line(repository, capsys, arguments, text):
     ("arguments", "text"),
     [
         (("baseline", "record", "--baseline", "b.json", "--json", "./b.json"), "b.json would be written twice"),
-        (("baseline", "record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup of its own"),
+        (("baseline", "record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup itself"),
         (("baseline", "show"), "cannot read results/baseline.json"),
         (("baseline", "accept", "--baseline", "nosuch.json"), "cannot read nosuch.json"),
         (("baseline", "accept", "--budget", "-1"), "a budget is a number of seconds above 0"),

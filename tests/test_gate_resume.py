@@ -29,7 +29,7 @@ def test_an_interrupted_gate_reports_and_can_be_resumed(repository):
     assert process.returncode == 130
     document = files.read(Path("gate.json"), Gate)
     assert document.verdict == "INCONCLUSIVE"
-    assert "it was interrupted" in document.rows[0].reason
+    assert "the measurement was interrupted" in document.rows[0].reason
     assert out.rstrip().splitlines()[-1].startswith("INCONCLUSIVE: ")
     assert left_behind() == []
     checkpoint = files.read(Path("results", "gate.partial.json"), GateState)
@@ -81,7 +81,7 @@ def test_a_resumed_gate_must_have_the_same_settings(repository, capsys):
     path = repository / "impls" / "numpy_plain.py"
     path.write_text(path.read_text() + "\n# changed\n")
     assert main(["gate", *QUICK, "--backend", "numpy_plain", "--resume"]) == 2
-    assert "is of a gate with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
+    assert "gate.partial.json: it was written with other head and threshold" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_resume_without_an_unfinished_gate_begins_anew(repository, capsys):
@@ -89,7 +89,7 @@ def test_resume_without_an_unfinished_gate_begins_anew(repository, capsys):
     status, rows, _ = gate("--backend", "numpy_plain", "--resume")
     assert status in (0, 3)
     assert rows["numpy_plain"].rounds >= 6
-    assert "there is no unfinished gate in results: this one begins anew" in capsys.readouterr().err
+    assert "there is no unfinished gate in results to resume; starting a new one" in capsys.readouterr().err
 
 
 TIMES = {"head": [1e-6], "base": [1e-6], "control": [1e-6]}

@@ -59,7 +59,7 @@ def test_targets_that_are_the_outputs_are_refused():
     Y = drawn.X
     for W, b in drawn.parameters:
         Y = 1 / (1 + np.exp(-(Y @ W + b)))
-    assert input_quality.find_fault(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs are the targets"
+    assert input_quality.find_fault(SIGMOID, "float64", drawn.parameters, drawn.X, Y) == "the outputs equal the targets"
 
 
 def test_an_output_that_does_not_depend_on_the_sample_is_refused():

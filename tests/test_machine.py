@@ -129,13 +129,13 @@ def test_numba_with_more_threads_is_noticed():
         "import numba; from pairbench import threads; threads.check_thread_counts()",
         **(threads.thread_environment({}) | {"NUMBA_NUM_THREADS": "2"}),
     )
-    assert "numba uses 2 threads where 1 was asked for" in done.stderr.splitlines()[-1]
+    assert "numba uses 2 threads instead of 1" in done.stderr.splitlines()[-1]
 
 
 def test_a_library_with_fewer_threads_is_noticed():
     code = "import numba; from pairbench import threads; threads.check_thread_counts(2)"
     done = with_threads(code, **threads.thread_environment({}))
-    assert "threads where 2 was asked for" in done.stderr.splitlines()[-1]
+    assert "threads instead of 2" in done.stderr.splitlines()[-1]
 
 
 def test_usable_cpus_are_those_of_the_affinity():
@@ -151,7 +151,7 @@ def test_cpus_are_counted_if_the_affinity_is_unknown(monkeypatch):
 def test_a_childs_environment_has_the_thread_count_and_short_spinning():
     one, two = threads.thread_environment({}), threads.thread_environment({"OMP_NUM_THREADS": "8"}, 2)
     assert {two[name] for name in threads.VARIABLES} == {"2"}
-    assert two.keys() - one.keys() == threads.BRIEFLY.keys()
+    assert two.keys() - one.keys() == threads.SPIN_BRIEFLY.keys()
 
 
 def test_a_childs_environment_keeps_other_variables():

@@ -84,8 +84,8 @@ def test_a_backend_that_prints_does_not_corrupt_the_answers(third_party):
 @pytest.mark.parametrize(
     ("ending", "text"),
     [
-        ("os._exit(3)", "its process ended with status 3 while checking"),
-        ("os.kill(os.getpid(), 11)", "its process died of SIGSEGV while checking"),
+        ("os._exit(3)", "the worker process ended with status 3 while checking"),
+        ("os.kill(os.getpid(), 11)", "the worker process died of SIGSEGV while checking"),
     ],
 )
 def test_a_backend_that_ends_its_process_is_named_and_the_others_are_timed(third_party, ending, text):
@@ -121,7 +121,7 @@ def test_a_backend_that_dies_during_timing_is_named(third_party):
 """,
     )
     found, measurement = measured([BATCH], late)
-    assert found["late", "forward"].reason == "its process ended with status 0 while timing"
+    assert found["late", "forward"].reason == "the worker process ended with status 0 while timing"
     assert found["python_loops", "forward"].ok
     assert found["A/A", "forward"].speedup is not None
     assert len(measurement.processes) == 2
@@ -207,7 +207,7 @@ LATER = """
 def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, method, call, then, case, text):
     # The first checks take fewer than 100 calls, and a sample at least 200. Every model counts its own calls, so the
     # contract tests pass, because they use other models.
-    body = LATER.format(method=method, call=call, then=then, calls=100)
+    body = LATER.format(method=method, call=call, then=then, calls=10 if case is TRAIN else 100)
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
     assert not row.ok
@@ -218,7 +218,7 @@ def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, met
 
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
-    with pytest.raises(WorkerRefused, match="ended with status 1 before it began") as caught:
+    with pytest.raises(WorkerRefused, match="ended with status 1 before its first step") as caught:
         list(run_job(CallJob(first_results, ("python_loops", (FORWARD,)))))
     assert len(str(caught.value).splitlines()) == 1
 

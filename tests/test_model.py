@@ -42,7 +42,7 @@ def test_an_interrupted_training_leaves_a_consistent_model(monkeypatch):
 def test_numba_simd_refuses_layers_that_its_header_cannot_count():
     network = Network((1, 2**24 + 1), output="identity")
     parameters = [(np.zeros((1, 2**24 + 1), np.float32), np.zeros(2**24 + 1, np.float32))]
-    with pytest.raises(ValueError, match="no layers of more than 16777216 nodes in float32"):
+    with pytest.raises(ValueError, match="does not support layers of more than 16777216 nodes in float32"):
         impls.load("numba_simd").build(network, parameters, "float32")
 
 

@@ -16,8 +16,8 @@ from impls.numpy_plain import Model
 OUTPUT = r"output\[\d+(, \d+)?\] is \S+, not "
 """The reason for a wrong output of a sample or a batch."""
 LOSS = "loss is "
-BIAS = r"slope of b\[\d+\] in layer \d is "
-SLOPE = rf"({BIAS}|slope of W\[\d+, \d+\] in layer \d is )"
+BIAS = r"gradient of b\[\d+\] in layer \d is "
+SLOPE = rf"({BIAS}|gradient of W\[\d+, \d+\] in layer \d is )"
 
 KILLED_BY = {
     "DroppedBias": ("forward", OUTPUT),
@@ -30,7 +30,7 @@ KILLED_BY = {
     "MeanForSum": ("gradient", SLOPE),
     "DerivativeAtActivation": ("gradient", SLOPE),
     "DoubledDerivative": ("gradient", SLOPE),
-    "SlopeOneAtZero": ("gradient", r"slope of .* in layer 1 is \S+, not 0 ± "),
+    "SlopeOneAtZero": ("gradient", r"gradient of .* in layer 1 is \S+, not 0 ± "),
     "ForgottenFactor": ("gradient", SLOPE),
     "OneBiasGradient": ("gradient", BIAS),
     "SkippedUpdate": ("train", "new value of .* in layer 1 is "),
@@ -43,24 +43,24 @@ KILLED_BY = {
     "StaleAfterTraining": ("contract", r"output after training with batches None\[0\] is "),
     "ReversedBatch": ("forward", OUTPUT),
     "Constant": ("forward", r"output\[\d, 0\] is 0.5, not "),
-    "NumberForNaN": ("contract", "forward of a batch does not pass nan through"),
+    "NumberForNaN": ("contract", "forward of a batch does not propagate nan"),
     "ClippedLogits": ("contract", r"sigmoid\[\d, 0\] is 1e-15, not "),
     "LogOfProbability": ("gradient", LOSS),
     "LostTail": ("contract", r"sigmoid\[\d, 0\] is 0, not "),
-    "Noisy": ("contract", "while trying that extreme logits are right: RuntimeWarning: overflow encountered in exp"),
+    "Noisy": ("contract", "in the test that extreme logits are handled: RuntimeWarning: overflow encountered in exp"),
     "ReusedResult": ("contract", "forward of a batch: a result is overwritten by the next call$"),
     "ChangedInput": ("contract", "gradient changes its inputs$"),
     "SharedParameters": ("contract", "parameters are shared with the caller, not copied$"),
     "AnswersByIdentity": ("contract", r"output\[0\] is "),
     "ContiguousOnly": ("contract", r"output\[0\] is "),
-    "AcceptsAnything": ("contract", "NaN in X is not refused$"),
+    "AcceptsAnything": ("contract", "NaN in X: not rejected$"),
     "GradientOfTheStart": ("contract", "sum of losses in gradient is "),
     "DroppedRemainder": ("contract", r"sum of gradients\[\d+\] is "),
     "BlankBeyondABlock": ("contract", r"output of a batch of 65\[64, 0\] is 0, not "),
     "CutTail": ("contract", r"sigmoid\[\d, 0\] is 0, not \S+e-30\d "),
     "GradientByIdentity": ("contract", "(sum|mean) of (losses in gradient|gradients)"),
     "IdleAtSmallRates": ("contract", r"loss in training with batches \d\["),
-    "OneForAll": ("contract", "building and training another model changes the answers of this one$"),
+    "OneForAll": ("contract", "building and training another model changes the outputs of this model$"),
 }
 """By mutant: the operation whose check rejects it, and a pattern for the beginning of the reason."""
 

@@ -92,7 +92,7 @@ def changed(**changes):
         ("\xff", "is not JSON"),
         ("[1, 2]", "is not an mlpbench document"),
         ('{"schema": "other/1"}', "is not an mlpbench document"),
-        ('{"schema": "mlpbench.latest/1", "file": "a"}', "is of schema mlpbench.latest/1; mlpbench.run/2 is wanted"),
+        ('{"schema": "mlpbench.latest/1", "file": "a"}', "has the schema mlpbench.latest/1; expected mlpbench.run/2"),
         (changed(seed="x"), "seed: Input should be a valid integer"),
         (changed(rows=[{}]), "rows.0.layer_sizes: Field required"),
         (changed(extra=1), "extra: Extra inputs are not permitted"),
@@ -200,7 +200,7 @@ def test_a_destination_that_is_no_document_is_refused(tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("mine")
     for path, text in (
-        (notes, "is not JSON; it is not overwritten"),
+        (notes, "is not JSON; the file is not overwritten"),
         (tmp_path, "is a folder"),
         (tmp_path / "no" / "file.json", "there is no folder"),
     ):

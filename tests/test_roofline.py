@@ -203,17 +203,17 @@ def test_the_probe_kernels_compute_what_they_are_named_for(dtype):
 
 @pytest.mark.slow
 def test_every_probe_finds_a_rate(monkeypatch):
-    monkeypatch.setattr(probes, "STRETCHES", 1)
-    monkeypatch.setattr(probes, "STRETCH", 1e-5)
+    monkeypatch.setattr(probes, "SAMPLES", 1)
+    monkeypatch.setattr(probes, "SAMPLE_SECONDS", 1e-5)
     monkeypatch.setattr(probes, "SQUARES", (8,))
     monkeypatch.setattr(probes, "SIZES", (1 << 14, 1 << 16))
     monkeypatch.setattr(probes, "_beyond_caches", lambda: 1 << 20)
-    probes._much_memory.cache_clear()
+    probes._shared_buffer.cache_clear()
     cases = [Case(SMALL, "forward", 1), *(Case(SMALL, name, 65) for name in ("forward", "gradient", "train"))]
     cases += [Case(SMALL, "train", 65, batches=1), Case(SMALL, "train", 65, batches=7)]
     both = [*cases, *(replace(case, dtype="float32") for case in cases)]
     found = probes.probe_machine(both)
-    probes._much_memory.cache_clear()
+    probes._shared_buffer.cache_clear()
     names = ("8 × 8 × 8", "forward 3-3-1, batch 65", "gradient 3-3-1, batch 65", "gradient 3-3-1, batch 7")
     assert set(found.products) == {(dtype, name) for dtype in ("float64", "float32") for name in names}
     assert set(found.calls) == {(dtype, name) for dtype in ("float64", "float32") for name in KINDS}

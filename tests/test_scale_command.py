@@ -93,7 +93,7 @@ def test_a_wrong_backend_is_not_timed(capsys, third_party):
     rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "wrong"]
     assert len(rows) == 3 + 2 + 2 + 2
     assert all(row.seconds is None and row.speedup is None for row in rows)
-    assert {row.reason for row in rows if row.ok} == {"not run: it has failed before"}
+    assert {row.reason for row in rows if row.ok} == {"not run: the backend failed at an earlier point"}
 
 
 def test_a_killed_run_resumes_from_its_checkpoint():
@@ -124,7 +124,7 @@ def test_a_killed_run_resumes_from_its_checkpoint():
     assert len(timed) == 3 * 7
     for row in finished:
         assert timed[str(row.layer_sizes), row.batch, row.arm] == row.seconds
-    assert ("going on: " in err) == bool(finished)
+    assert ("resuming: " in err) == bool(finished)
     assert not PARTIAL.exists()
 
 
@@ -141,8 +141,8 @@ def test_an_interrupted_run_can_be_resumed(capsys):
     state = files.read(PARTIAL, schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
-    assert re.search(r"^mlpbench: going on: \d of 7 points are done$", err, re.MULTILINE)
-    assert f"going on with the scale that was begun at {state.started}" in err
+    assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
+    assert f"resuming the scale that was started at {state.started}" in err
     assert not PARTIAL.exists()
 
 
@@ -168,7 +168,9 @@ def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "scale", "--resume")
     other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
     files.write(PARTIAL, other)
-    assert "is of a scale with other machine and sources" in one_line_error(capsys, "scale", "--resume")
+    assert "scale.partial.json: it was written with other machine and sources" in one_line_error(
+        capsys, "scale", "--resume"
+    )
     assert files.read(PARTIAL, schema.ScaleState) == other
 
 

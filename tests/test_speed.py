@@ -111,7 +111,7 @@ def test_a_ratio_is_over_divided_by_under(over, under, value):
 
 def test_a_missing_or_unsupported_arm_has_no_figure_but_a_reason():
     found = goal_of(Goal("onnx_runtime", SIMD, SMALL, 2), state(TIMES))
-    assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime is not there")
+    assert (found.measured, found.reached, found.detail) == (None, False, "onnx_runtime was not measured")
     times = {SIMD: TIMES[SIMD], "onnx_runtime": ("onnx_runtime", [[], []])}
     found = goal_of(Goal(PEER, SIMD, SMALL, 2), state(times, reasons={"onnx_runtime": "it does not train"}))
     assert (found.measured, found.detail) == (None, "it does not train")
@@ -195,7 +195,7 @@ def test_loading_c_does_not_flush_denormals(tmp_path, no_cc):
 
 @pytest.mark.parametrize(
     ("command", "text"),
-    [("a-compiler-that-is-not-there", "no C compiler is found as a-compiler"), ("false", "false cannot compile")],
+    [("a-compiler-that-is-not-there", "no C compiler found as a-compiler"), ("false", "false cannot compile")],
 )
 def test_a_missing_or_failing_compiler_is_a_one_line_reason(tmp_path, monkeypatch, command, text):
     monkeypatch.setenv("CC", command)
@@ -234,7 +234,7 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["speed", "--quick", "--json", "speed.json", "--markdown", "speed.md"]) == 0
     out, err = capsys.readouterr()
-    assert "measuring the limits" in err
+    assert "measuring the roofline" in err
     assert "numba_simd and C, process 2 of 2" in err
     document = files.read(Path("speed.json"), schema.Speed)
     assert len(list(Path("results").glob("speed-*.json"))) == 1

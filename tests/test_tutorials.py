@@ -14,6 +14,7 @@ from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
 from tests.helpers import ROOT, TINY
 
+NETWORK_PARTS = ("Linear", "Sigmoid(Linear)", "product of two matrices")
 BACKENDS = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
 TUTORIALS = library.select_tutorials()
 FIGURES = [
@@ -55,10 +56,10 @@ def test_every_printed_figure_is_reproduced(results, figure):
 
 @pytest.mark.slow
 def test_every_figure_has_rows_of_the_expected_backends(results):
-    """All backends have rows for figures of networks, the graph for those of nodes, fast backends for long runs."""
+    """Figures of networks have rows of all backends; those of nodes, of the graph; those of long runs, of fast ones."""
     backends_of = {figure: {row.backend for row in rows_of(results, figure)} for figure in FIGURES}
     for (key, part, name, _), backends in backends_of.items():
-        has_network = "network 2-1" in part or part in ("Linear", "Sigmoid(Linear)") or "forward" in part
+        has_network = "network 2-1" in part or part in NETWORK_PARTS or "forward" in part
         short = name == "seed 0: first cost" or (part == xor.TRAINING and "of 0 to 59" not in name)
         if key == "circles" or has_network or short:
             assert backends == set(BACKENDS)
@@ -66,8 +67,8 @@ def test_every_figure_has_rows_of_the_expected_backends(results):
             assert backends == {"graph"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
-        else:  # figures without a network: a product of matrices in the graph, data and counts without a backend
-            assert backends == ({"graph"} if key == "miniflow" else {None})
+        else:  # figures of data and counts, which need no backend
+            assert backends == {None}
     assert len([figure for figure in FIGURES if figure[0] == "circles"]) == 2 * 9
 
 
@@ -279,7 +280,7 @@ def test_a_planted_error_fails_a_printed_figure_of_circles(model):
     ("model", "kind", "text"),
     [
         (KeepsItsParameters, "agreement", "^2 seeds, 1000 epochs$"),
-        (StopsEarly, "failure", r"a training of 1000 epochs gave losses of shape \(1,\)"),
+        (StopsEarly, "failure", r"training for 1000 epochs returned losses of shape \(1,\)"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -54,7 +54,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
     (program,) = circles.DOCUMENT.parts
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
-        library, "select_tutorials", lambda *_: [replace(circles.DOCUMENT, parts=[replace(program, figures=[wrong])])]
+        library, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]
     )
     assert main(["tutorials", "circles", "--backend", "graph"]) == 1
     out, _ = capsys.readouterr()
@@ -67,7 +67,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["tolstoy"], "no document has the key 'tolstoy'; there are feedforward, circles, miniflow, xor"),
+        (["tolstoy"], "no tutorial has the key 'tolstoy'; the keys are feedforward, circles, miniflow, xor"),
         (["xor", "--backend", "abacus"], "no backend is named 'abacus'"),
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),

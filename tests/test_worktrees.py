@@ -75,10 +75,10 @@ def test_an_unknown_revision_is_an_error(repository, name):
 def test_a_revision_without_impls_is_an_error(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
-    with pytest.raises(WorktreeError, match="HEAD has no impls/"):
+    with pytest.raises(WorktreeError, match="HEAD does not contain impls/"):
         Checkout(repository, "impls").revision("HEAD")
     monkeypatch.chdir(repository)
-    with pytest.raises(WorktreeError, match="has no impls/"):
+    with pytest.raises(WorktreeError, match="does not contain impls/"):
         Checkout.find("impls")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(WorktreeError, match="needs a git checkout"):

@@ -35,7 +35,7 @@ def measuring() -> Iterator[None]:
     """Report a measurement that the inputs or this machine make impossible as wrong usage."""
     try:
         yield
-    except (UnfitInputs, MemoryError, WorkerRefused) as error:  # MemoryError: the network is too large
+    except (UnfitInputs, MemoryError) as error:  # MemoryError: the network is too large
         raise click.ClickException(str(error)) from error
 
 

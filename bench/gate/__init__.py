@@ -1,1 +1,1 @@
-"""The gate: is a backend slower than it was? A verdict, and how far it can be trusted."""
+"""The gate: decides whether backends have become slower, and measures how often its verdicts are wrong."""

@@ -1,7 +1,7 @@
-"""Which backends a revision has, each imported in a process of that revision.
+"""Lists the backends of a revision, from a worker process that imports that revision.
 
-A process that measures another revision imports this module. So ``list_origins`` and ``describe_backend`` use of
-``impls`` the names of the contract alone.
+A worker that imports another revision of ``impls`` calls ``list_origins`` and ``describe_backend``. These functions
+therefore use only those names of ``impls`` that every revision has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bench.cases import Case
 
 ONLY = ""
-"""The one side there is."""
+"""Name of the only side, and of the only row, of the processes that list backends."""
 
 NetworkFields = tuple[tuple[int, ...], str, str, str]
 """Layer sizes, hidden activation, output activation and loss."""
@@ -30,10 +30,10 @@ NetworkFields = tuple[tuple[int, ...], str, str, str]
 
 @dataclass(frozen=True)
 class BackendDescription:
-    """A backend of a revision. ``reason``: why it cannot be used, empty where it can.
+    """A backend of a revision.
 
-    A backend that cannot be used is ``broken``, or something that it needs is not installed. ``unsupported`` has by
-    network the operations that it does not support.
+    ``reason`` explains why the backend cannot be used: it is ``broken``, or a library that it needs is not installed.
+    ``reason`` is empty if the backend can be used. ``unsupported`` lists the unsupported operations for each network.
     """
 
     name: str
@@ -45,54 +45,55 @@ class BackendDescription:
 
 @dataclass(frozen=True)
 class BackendListing:
-    """By name, in their order, the origins of backends and their descriptions."""
+    """Origins and descriptions of the backends of a revision, by name, in the order of the revision."""
 
     origins: dict[str, str]
-    found: dict[str, BackendDescription]
+    descriptions: dict[str, BackendDescription]
 
 
 def list_backends(worktree: Worktree, cases: Sequence[Case]) -> BackendListing:
-    """The backends of a revision. One that ends its process is broken, and the others are asked in a fresh one.
+    """The backends of a revision.
 
-    Raises ValueError where the revision cannot even list them.
+    If importing a backend ends the worker process, the backend is broken, and a fresh process describes the others.
+    Raises ValueError if the revision cannot list its backends.
     """
     networks = tuple(
         (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
     )
     origins: dict[str, str] = {}
-    found: dict[str, BackendDescription] = {}
-    while not origins or len(found) < len(origins):
+    descriptions: dict[str, BackendDescription] = {}
+    while not origins or len(descriptions) < len(origins):
         with rounds.open_processes({ONLY: worktree}, Random(0)) as processes:
             origins = origins or _ask_origins(worktree, processes)
-            for name in [name for name in origins if name not in found]:
+            for name in [name for name in origins if name not in descriptions]:
                 request = CallFunction(describe_backend, (name, networks))
                 try:
                     answer = processes.ask(ONLY, ONLY, request, rounds.BUILD_TIMEOUT)
                 except ProcessDied as death:
-                    found[name] = _broken(name, str(death))
+                    descriptions[name] = _broken(name, str(death))
                     break
-                found[name] = _broken(name, answer.reason) if isinstance(answer, Failure) else answer
-    return BackendListing(origins, found)
+                descriptions[name] = _broken(name, answer.reason) if isinstance(answer, Failure) else answer
+    return BackendListing(origins, descriptions)
 
 
 def list_origins() -> dict[str, str]:
-    """In a measuring process: where each backend comes from, by name."""
+    """In a worker process: the origin of each backend, by name."""
     return dict(impls.origins())
 
 
 def describe_backend(name: str, networks: Sequence[NetworkFields]) -> BackendDescription:
-    """In a measuring process: import a backend, and ask what it does not support for these networks."""
-    built = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in networks]
+    """In a worker process: import a backend, and list the operations that it does not support for these networks."""
+    network_objects = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in networks]
     try:
         backend = impls.load(name)
-        unsupported = tuple(tuple(backend.lacks(network)) for network in built)
+        unsupported = tuple(tuple(backend.lacks(network)) for network in network_objects)
         return BackendDescription(name, tuple(map(str, backend.dtypes)), "", False, unsupported)
     except impls.BackendNotInstalled as error:
         return BackendDescription(name, (), str(error), False, ())
     except impls.BackendError as error:
         return BackendDescription(name, (), str(error), True, ())
     except Exception as error:  # a backend may raise anything
-        return BackendDescription(name, (), f"{name} cannot be asked what it is: {describe_error(error)}", True, ())
+        return BackendDescription(name, (), f"{name} cannot be described: {describe_error(error)}", True, ())
 
 
 def _broken(name: str, reason: str) -> BackendDescription:

@@ -1,4 +1,4 @@
-"""The stored sessions: buckets of machines that are alike, their sessions, and the gains that were accepted."""
+"""The stored baseline: sessions in buckets of comparable machines, and accepted gains."""
 
 from __future__ import annotations
 
@@ -18,47 +18,52 @@ from pairbench.worktrees import Checkout
 
 
 def read_baseline(path: Path, revision: str | None = None) -> Baseline:
-    """The baseline of a file; with a revision, of the file as that has it. Raises RecordError and WorktreeError."""
+    """Read the baseline from a file; with ``revision``, from the file at that revision.
+
+    Raises RecordError and WorktreeError.
+    """
     if revision is None:
         return files.read(path, Baseline)
     checkout = Checkout.find(preparation.PACKAGE)
     try:
-        inside = path.resolve().relative_to(checkout.root.resolve()).as_posix()
+        relative_path = path.resolve().relative_to(checkout.root.resolve()).as_posix()
     except ValueError:
-        raise RecordError(f"{path} is not in {checkout.root}, so no revision has it") from None
-    text = checkout.text_at(revision, inside)
+        raise RecordError(f"{path} is not in {checkout.root}, so no revision contains it") from None
+    text = checkout.text_at(revision, relative_path)
     if text is None:
-        raise RecordError(f"{revision} has no {inside}")
-    return files.parse(f"{inside} of {revision}", text.encode(), Baseline)
+        raise RecordError(f"{revision} does not contain {relative_path}")
+    return files.parse(f"{relative_path} at {revision}", text.encode(), Baseline)
 
 
 def add_session(baseline: Baseline, bucket: dict[str, Any], session: Session) -> Baseline:
-    """The baseline with a session more in the bucket."""
+    """A copy of the baseline with another session in a machine's bucket."""
     own = find_bucket(baseline, bucket)
-    return _replaced(baseline, own.model_copy(update={"sessions": [*own.sessions, session]}))
+    return _with_bucket(baseline, own.model_copy(update={"sessions": [*own.sessions, session]}))
 
 
 def accept_gains(baseline: Baseline, bucket: dict[str, Any], gains: Mapping[str, float]) -> Baseline:
-    """The baseline moved up for rows that became faster, by the factors of their speedups."""
+    """A copy of the baseline in which rows that became faster have accepted gains; ``gains`` has a factor by row."""
     own = find_bucket(baseline, bucket)
-    moves = [AcceptedGain(row=key, factor=factor, sessions=len(own.sessions)) for key, factor in gains.items()]
-    return _replaced(baseline, own.model_copy(update={"moves": [*own.moves, *moves]}))
+    accepted = [AcceptedGain(row=key, factor=factor, sessions=len(own.sessions)) for key, factor in gains.items()]
+    return _with_bucket(baseline, own.model_copy(update={"moves": [*own.moves, *accepted]}))
 
 
 def find_bucket(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
-    """The bucket of a machine, empty where there is none."""
+    """The bucket of a machine; a new, empty bucket if the baseline has none."""
     empty = Bucket(machine=bucket, sessions=[], moves=[])
-    return next((one for one in baseline.buckets if one.machine == bucket), empty)
+    return next((stored for stored in baseline.buckets if stored.machine == bucket), empty)
 
 
 def nearest_bucket(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:
-    """The bucket that differs from a machine in fewest things, and these; None where there is no bucket."""
-    differences = [(one, [key for key in bucket if one.machine.get(key) != bucket[key]]) for one in baseline.buckets]
+    """The bucket most similar to a machine, and the keys in which the two differ; None if there is no bucket."""
+    differences = [
+        (stored, [key for key in bucket if stored.machine.get(key) != bucket[key]]) for stored in baseline.buckets
+    ]
     return min(differences, key=lambda pair: len(pair[1]), default=None)
 
 
 def certain_gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, float]:
-    """By row, the factor of a speedup that has certainly grown."""
+    """The factor by which the speedup grew, by row, for the rows with a significant gain."""
     return {
         key: 1 / row.change.estimate
         for key, row in zip(keys, rows, strict=True)
@@ -70,17 +75,17 @@ def certain_gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, flo
 
 
 def speedups(own: Bucket, key: str) -> list[float]:
-    """Logarithms of a row's speedups in the bucket's sessions, moved as it was ratcheted."""
-    moves = [move for move in own.moves if move.row == key]
+    """Logarithms of a row's speedups in the bucket's sessions, multiplied by the accepted gains."""
+    gains = [gain for gain in own.moves if gain.row == key]
     return [
-        math.log(session.rows[key].speedup) + sum(math.log(move.factor) for move in moves if number < move.sessions)
+        math.log(session.rows[key].speedup) + sum(math.log(gain.factor) for gain in gains if number < gain.sessions)
         for number, session in enumerate(own.sessions)
         if key in session.rows
     ]
 
 
 def baseline_rows(own: Bucket) -> list[BaselineRow]:
-    """What the bucket's sessions say of each row, in the order in which the rows were first recorded."""
+    """A summary of the bucket's sessions for each row, in the order in which the rows were first recorded."""
     rows = []
     for key in dict.fromkeys(key for session in own.sessions for key in session.rows):
         logarithms = speedups(own, key)
@@ -95,14 +100,14 @@ def baseline_rows(own: Bucket) -> list[BaselineRow]:
                     low=None if low is None else math.exp(low),
                     high=None if high is None else math.exp(high),
                 ),
-                seconds=median(one.seconds for one in recorded),
-                reference_seconds=median(one.reference_seconds for one in recorded),
+                seconds=median(session_row.seconds for session_row in recorded),
+                reference_seconds=median(session_row.reference_seconds for session_row in recorded),
                 accepted=math.prod(gain.factor for gain in own.moves if gain.row == key),
             )
         )
     return rows
 
 
-def _replaced(baseline: Baseline, own: Bucket) -> Baseline:
-    others = [one for one in baseline.buckets if one.machine != own.machine]
+def _with_bucket(baseline: Baseline, own: Bucket) -> Baseline:
+    others = [bucket for bucket in baseline.buckets if bucket.machine != own.machine]
     return baseline.model_copy(update={"buckets": [*others, own]})

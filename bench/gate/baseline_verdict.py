@@ -1,4 +1,4 @@
-"""``gate --baseline``: the working tree's speedups against those of earlier sessions on machines like this one."""
+"""``gate --baseline``: compares the working tree's speedups with earlier sessions on comparable machines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,11 @@ from pairbench.sequential_test import Judgement, Verdict
 
 @dataclass(frozen=True)
 class BaselineRequest:
-    """What is asked for; ``revision`` is that from which the file is read, None for the file as it stands."""
+    """The arguments of the gate.
+
+    ``path`` is the baseline file, read at ``revision`` if that is not None. ``threshold`` is a share, ``budget`` is in
+    seconds.
+    """
 
     path: Path
     revision: str | None
@@ -35,9 +39,9 @@ class BaselineRequest:
 
 
 def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tuple[Gate, bool]:
-    """The verdict on the working tree by the stored sessions, and whether the measuring was interrupted.
+    """The gate's document on the working tree, and whether the measurement was interrupted.
 
-    Raises ValueError for a baseline that cannot be read, and for what cannot be measured.
+    Raises ValueError if the baseline cannot be read or the rows cannot be measured.
     """
     started, meter = now(), Meter.start()
     baseline = read_baseline(request.path, request.revision)
@@ -47,7 +51,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     rows, interrupted = judge_rows(head, own, measured, request.threshold, progress)
     gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
     notes = [
-        f"{key} is {factor - 1:.1%} faster; `mlpbench baseline accept` moves the baseline"
+        f"{key} is {factor - 1:.1%} faster; `mlpbench baseline accept` accepts the gain"
         for key, factor in gains.items()
     ]
     if len(own.sessions) < sequential_test.MIN_SESSIONS:
@@ -74,9 +78,9 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
 def judge_rows(
     head: SessionHead, own: Bucket, measured: MeasuredSession, threshold: float, progress: Progress
 ) -> tuple[list[GateRow], bool]:
-    """The rows of the document, and whether the measuring was interrupted.
+    """The rows of the document, and whether the measurement was interrupted.
 
-    A row that fails by the first session is measured again before it is called a regression.
+    A row that fails in the first session is measured again, and fails only if both sessions show a regression.
     """
     session = measured.session
     first = {
@@ -85,7 +89,7 @@ def judge_rows(
         if row.key in session.rows
     }
     interrupted = measured.interrupted is not None
-    suspects = [] if interrupted else [key for key, found in first.items() if found.verdict == "FAIL"]
+    suspects = [] if interrupted else [key for key, judgement in first.items() if judgement.verdict == "FAIL"]
     repeat = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
     second = {
         key: _test_session(own, key, repeat.session, threshold, sequential_test.PASS_ALPHA)
@@ -99,7 +103,7 @@ def judge_rows(
         if key in wrong:
             rows.append(_gate_row(row, "FAIL", f"the head fails: {wrong[key]}", own, session))
         elif interrupted or (key in suspects and repeat.interrupted is not None):
-            reason = f"it was interrupted before all {PROCESSES} processes of a session were measured"
+            reason = f"interrupted before all {PROCESSES} processes of a session were measured"
             rows.append(_gate_row(row, "INCONCLUSIVE", reason, own, session, first.get(key)))
         else:
             latest = repeat.session if key in second else session
@@ -108,16 +112,18 @@ def judge_rows(
 
 
 def _too_few_sessions(baseline: Baseline, own: Bucket, path: Path) -> list[str]:
-    """What to do where a bucket has too few sessions, and how this machine differs from another that has some."""
+    """Notes that ask for more sessions, and list the differences to the most similar machine with sessions."""
     notes = [
-        f"There are {len(own.sessions)} sessions of machines like this one; record one more: "
+        f"The baseline has {len(own.sessions)} sessions of machines like this one; record another: "
         f"mlpbench baseline record --baseline {path}"
     ]
     nearest = None if own.sessions else nearest_bucket(baseline, own.machine)
     if nearest is not None:
         other, keys = nearest
         differences = (f"{key} ({_text(other.machine.get(key))} there, {_text(own.machine[key])} here)" for key in keys)
-        notes.append(f"{len(other.sessions)} sessions are of a machine that differs in {', '.join(differences)}.")
+        notes.append(
+            f"The baseline has {len(other.sessions)} sessions of a machine that differs in {', '.join(differences)}."
+        )
     return notes
 
 
@@ -132,20 +138,20 @@ def _test_session(own: Bucket, key: str, session: Session, threshold: float, alp
 def _judged_row(
     row: BackendCase, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
 ) -> GateRow:
-    found = first if second is None else second
+    judgement = first if second is None else second
     changed = _changed_times(_history(own, row.key), session.rows[row.key])
-    verdict, reason = found.verdict, ""
-    if found.rounds < sequential_test.MIN_SESSIONS:
-        reason = f"{found.rounds} of the {sequential_test.MIN_SESSIONS} sessions that a verdict takes"
+    verdict, reason = judgement.verdict, ""
+    if judgement.rounds < sequential_test.MIN_SESSIONS:
+        reason = f"only {judgement.rounds} of the {sequential_test.MIN_SESSIONS} sessions that a verdict needs"
     elif verdict == "FAIL" and changed == ["reference"]:
-        verdict, reason = "INCONCLUSIVE", "its speedup fell because the reference became faster"
+        verdict, reason = "INCONCLUSIVE", "the speedup fell because the reference became faster"
     elif verdict == "FAIL":
-        reason = f"its speedup fell by more than {threshold:.1%}, confirmed by a second measurement"
+        reason = f"the speedup fell by more than {threshold:.1%}, confirmed by a second session"
     elif second is not None:
-        reason = "a first suspicion was not confirmed"
+        reason = "a suspected regression was not confirmed"
     elif verdict == "INCONCLUSIVE":
         reason = f"the sessions vary too much to detect {threshold:.1%}"
-    return _gate_row(row, verdict, reason, own, session, found, changed, None if second is None else PROCESSES)
+    return _gate_row(row, verdict, reason, own, session, judgement, changed, None if second is None else PROCESSES)
 
 
 def _gate_row(
@@ -154,43 +160,45 @@ def _gate_row(
     reason: str,
     own: Bucket,
     session: Session,
-    found: Judgement | None = None,
+    judgement: Judgement | None = None,
     changed: Sequence[Cause] = (),
     confirming_rounds: int | None = None,
 ) -> GateRow:
-    """The row of the document, with times where ``found`` is given."""
-    before = [] if found is None else [one.seconds for one in _history(own, row.key)]
+    """The row of the document; its figures are null without a judgement."""
+    before = [] if judgement is None else [earlier.seconds for earlier in _history(own, row.key)]
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
         verdict=verdict,
         reason=reason,
         base_seconds=median(before) if before else None,
-        head_seconds=None if found is None else session.rows[row.key].seconds,
-        change=None if found is None else change_ratio(found),
+        head_seconds=None if judgement is None else session.rows[row.key].seconds,
+        change=None if judgement is None else change_ratio(judgement),
         speedup_change=None,
         aa_ratio=None,
-        minimum_detectable_effect=None if found is None or found.detectable is None else math.exp(found.detectable),
-        rounds=0 if found is None else found.rounds,
+        minimum_detectable_effect=(
+            None if judgement is None or judgement.detectable is None else math.exp(judgement.detectable)
+        ),
+        rounds=0 if judgement is None else judgement.rounds,
         confirming_rounds=confirming_rounds,
         changed_times=list(changed),
     )
 
 
 def _history(own: Bucket, key: str) -> list[SessionRow]:
-    """A row in the bucket's sessions."""
-    return [one.rows[key] for one in own.sessions if key in one.rows]
+    """The records of a row in the bucket's sessions."""
+    return [session.rows[key] for session in own.sessions if key in session.rows]
 
 
 def _changed_times(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:
-    """Which of the two times lies outside what the sessions predict."""
+    """Which of the two times, the backend's and the reference's, lie outside their prediction intervals."""
     times: dict[Cause, tuple[list[float], float]] = {
-        "backend": ([old.seconds for old in before], now.seconds),
-        "reference": ([old.reference_seconds for old in before], now.reference_seconds),
+        "backend": ([earlier.seconds for earlier in before], now.seconds),
+        "reference": ([earlier.reference_seconds for earlier in before], now.reference_seconds),
     }
     return [
         cause
         for cause, (history, value) in times.items()
         if len(history) >= sequential_test.MIN_SESSIONS
-        and sequential_test.outside_prediction([math.log(old) for old in history], math.log(value))
+        and sequential_test.outside_prediction([math.log(earlier) for earlier in history], math.log(value))
     ]

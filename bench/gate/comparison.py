@@ -1,4 +1,4 @@
-"""Measuring head against base, round after round, until every row has a verdict or the budget is spent."""
+"""Measures head against base, round after round, until every row has a verdict or the budget is spent."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from pairbench.sequential_test import Judgement, RoundChange
 from pairbench.worktrees import Worktree
 
 MAX_DEATHS = 2
-"""After so many deaths of a process at a row the row fails. One may be the work of somebody else."""
+"""Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
 MAX_BLOCKS, MIN_BLOCKS = 30, 15
 MIN_SLOW_BLOCKS = (3, 1)
-"""Blocks of calls that are longer than a sample. Of three, the median leaves out one that was disturbed."""
+"""Fewest blocks of calls longer than ``SAMPLE_SECONDS``; the median of three ignores one disturbed sample."""
 
 Save = Callable[[GateState], None]
 
 
 @dataclass(frozen=True)
 class GateTask:
-    """What is measured: all ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
+    """The rows to measure: ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
 
-    ``threshold`` is a share, ``budget`` is in seconds. ``overhead``: seconds of a round in which nothing is timed.
+    ``threshold`` is a share, ``budget`` is in seconds. ``overhead``: seconds of a round that are not spent on timing.
     """
 
     plans: Mapping[str, RowPlan]
@@ -44,22 +44,25 @@ class GateTask:
 
 
 def plan_effort(task: GateTask, seconds: Mapping[str, float]) -> GateTask:
-    """The task with loops and blocks, from seconds per call, such that the fewest rounds take 2/3 of the budget."""
-    share = task.budget / (1.5 * sequential_test.MIN_ROUNDS) - task.overhead
+    """The task with loops and blocks chosen so that ``MIN_ROUNDS`` rounds take at most 2/3 of the budget if possible.
+
+    ``seconds``: rough seconds per call, by row.
+    """
+    round_seconds = task.budget / (1.5 * sequential_test.MIN_ROUNDS) - task.overhead
     for min_blocks, blocks in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
         plans = {key: _with_effort(plan, seconds[key], blocks, min_blocks) for key, plan in task.plans.items()}
-        if sum(plan.cost for plan in plans.values()) <= share:
+        if sum(plan.cost for plan in plans.values()) <= round_seconds:
             break
     return replace(task, plans=plans)
 
 
 def min_seconds(task: GateTask) -> float:
-    """Rough seconds that the fewest rounds take."""
+    """Rough seconds that ``MIN_ROUNDS`` rounds take."""
     return sequential_test.MIN_ROUNDS * (task.overhead + sum(plan.cost for plan in task.plans.values()))
 
 
 def _with_effort(plan: RowPlan, seconds: float, blocks: int, min_blocks: int) -> RowPlan:
-    """The plan with so many blocks; where a call is longer than a sample, with as many as take the same time."""
+    """The plan with ``blocks`` blocks, or fewer, for the same total time, if a call takes longer than a sample."""
     loops = timer.loops_per_sample(seconds)
     count = max(min_blocks, min(blocks, round(blocks * timer.SAMPLE_SECONDS / (loops * seconds))))
     cost = len(rounds.SIDES) * count * (1.1 * loops * seconds + rounds.TURN_SECONDS)
@@ -67,18 +70,18 @@ def _with_effort(plan: RowPlan, seconds: float, blocks: int, min_blocks: int) ->
 
 
 def measure_until_decided(
-    state: GateState, task: GateTask, trees: Mapping[str, Worktree], random: Random, progress: Progress, save: Save
+    state: GateState, task: GateTask, worktrees: Mapping[str, Worktree], random: Random, progress: Progress, save: Save
 ) -> GateState:
-    """Measure rounds until every row is decided or the budget is spent; ``save`` gets the state after each.
+    """Measure rounds until every row is decided or the budget is spent; ``save`` is called with each new state.
 
-    A confirmation that has begun is measured to its first interim analysis, whatever the budget.
+    A confirmation that has begun continues to its first interim analysis, even beyond the budget.
     """
-    while wanted := _rows_to_measure(state, task):
-        progress.stage(_title(state, task, wanted))
+    while keys := _rows_to_measure(state, task):
+        progress.stage(_title(state, task, keys))
         start = time.monotonic()
         deaths, failures = state.deaths, state.failures
         try:
-            result = rounds.measure_round(trees, [task.plans[key] for key in wanted], random)
+            result = rounds.measure_round(worktrees, [task.plans[key] for key in keys], random)
         except ProcessDied as death:
             count = deaths.get(death.key, {}).get(death.side, 0) + 1
             deaths = _with(deaths, death.key, death.side, count)
@@ -98,15 +101,15 @@ def measure_until_decided(
 
 
 def round_changes(state: GateState, key: str) -> list[RoundChange]:
-    """What each round says of a row."""
-    return [round_change(times) for one in state.rounds if (times := one.seconds.get(key)) is not None]
+    """The change that each round measured for a row."""
+    return [round_change(times) for record in state.rounds if (times := record.seconds.get(key)) is not None]
 
 
 def round_change(times: Mapping[str, Sequence[float]]) -> RoundChange:
-    """What a round says of a row, from its times by side: medians over the blocks.
+    """The change that a round measured for a row, from the row's times by side; medians over the blocks.
 
-    The change is the mean of head ÷ base and head ÷ control. The head over the mean of their times would be biased: of
-    times with a tail, one lies below the mean of two more often than above.
+    The change is the mean of log(head ÷ base) and log(head ÷ control). The ratio of the head to the mean of base and
+    control would be biased: in a skewed distribution, a single time is more often below the mean of two than above.
     """
     head, base, control = (list(map(math.log, times[side])) for side in rounds.SIDES)
     return RoundChange(
@@ -116,29 +119,29 @@ def round_change(times: Mapping[str, Sequence[float]]) -> RoundChange:
 
 
 def row_judgement(state: GateState, task: GateTask, key: str) -> Judgement:
-    """The sequential test of a row by now."""
+    """The sequential test of a row, from the rounds so far."""
     return sequential_test.judge_rounds(round_changes(state, key), task.threshold, max(1, len(task.judged)))
 
 
-def _median_difference(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    return median(a - b for a, b in zip(ours, theirs, strict=True))
+def _median_difference(minuends: Sequence[float], subtrahends: Sequence[float]) -> float:
+    return median(a - b for a, b in zip(minuends, subtrahends, strict=True))
 
 
 def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
-    """Rows of the next round: those that are open and the references of their cases; none if the budget is spent."""
-    spent = sum(one.wall_seconds for one in state.rounds)
-    open_rows: dict[str, bool] = {}
+    """Rows of the next round: undecided rows and the references at their cases; none if the budget is spent."""
+    spent = sum(record.wall_seconds for record in state.rounds)
+    is_confirming: dict[str, bool] = {}  # by undecided row
     for key in task.judged:
         if key in state.failures:
             continue
-        now = row_judgement(state, task, key)
-        if not now.decided:
-            confirming = now.confirming_rounds
-            open_rows[key] = confirming is not None and confirming < sequential_test.MIN_ROUNDS
-    wanted = _with_references(state, task, list(open_rows))
-    if spent + task.overhead + sum(task.plans[key].cost for key in wanted) <= task.budget:
-        return wanted
-    return _with_references(state, task, [key for key, is_confirming in open_rows.items() if is_confirming])
+        judgement = row_judgement(state, task, key)
+        if not judgement.decided:
+            confirming = judgement.confirming_rounds
+            is_confirming[key] = confirming is not None and confirming < sequential_test.MIN_ROUNDS
+    keys = _with_references(state, task, list(is_confirming))
+    if spent + task.overhead + sum(task.plans[key].cost for key in keys) <= task.budget:
+        return keys
+    return _with_references(state, task, [key for key, confirming in is_confirming.items() if confirming])
 
 
 def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> list[str]:
@@ -147,12 +150,12 @@ def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> l
     return [*dict.fromkeys([*keys, *usable])]
 
 
-def _title(state: GateState, task: GateTask, wanted: Sequence[str]) -> str:
-    spent = sum(one.wall_seconds for one in state.rounds)
-    rows = sum(key in task.judged for key in wanted)
+def _title(state: GateState, task: GateTask, keys: Sequence[str]) -> str:
+    spent = sum(record.wall_seconds for record in state.rounds)
+    rows = sum(key in task.judged for key in keys)
     return f"round {len(state.rounds) + 1}, {rows} of {len(task.judged)} rows open, {spent:.0f} of {task.budget:g} s"
 
 
 def _with(table: Mapping[str, Mapping[str, Any]], key: str, side: str, value: Any) -> dict[str, dict[str, Any]]:
-    """The table, with this value for the row and the side."""
-    return {**{one: dict(sides) for one, sides in table.items()}, key: {**table.get(key, {}), side: value}}
+    """A copy of the table with this value for the row and the side."""
+    return {**{row: dict(sides) for row, sides in table.items()}, key: {**table.get(key, {}), side: value}}

@@ -1,4 +1,4 @@
-"""How often a rule errs: the gate's and those in use elsewhere, over disjoint runs drawn from a recording."""
+"""Error rates of decision rules, the gate's and those of other tools, over disjoint runs of a recording."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
 ROWS = 24
-"""Rows of a default gate: eight core backends at three cases, which share the error that is allowed."""
+"""Rows of a default gate: eight core backends at three cases, which share the permitted error probability."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
-"""From times (rounds, arms, blocks) and the place of the arm that is the head: the verdicts of disjoint runs."""
+"""Function that takes times, with axes (rounds, arms, blocks), and the index of the head; yields a verdict per run."""
 
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """How many of ``runs`` gave a verdict; the interval of the share is that of Clopper and Pearson, 1934."""
+    """How many of ``runs`` runs gave a verdict, and the interval of the share by Clopper and Pearson, 1934."""
 
     count: int
     runs: int
@@ -39,9 +39,9 @@ class ErrorRate:
 
 @dataclass(frozen=True)
 class RuleScore:
-    """A rule's verdicts on the runs in which the head was planted with a delay, 0 for none.
+    """A rule's verdicts on the runs with a planted delay; ``planted`` is 0 without a delay.
 
-    ``measured`` is the part of a call that the delay took in the recording.
+    ``planted`` is the intended slowdown as a share of the call's time, ``measured`` the slowdown in the recording.
     """
 
     rule: str
@@ -51,15 +51,15 @@ class RuleScore:
 
 
 def gate_rule(threshold: float, rows: int, budget: float, round_seconds: float) -> Rule:
-    """The gate's sequential test of one of so many rows, within a budget of measuring."""
-    most = max(sequential_test.MIN_ROUNDS, int(budget / round_seconds))
+    """The gate's sequential test of one of ``rows`` rows, with a budget in seconds."""
+    max_rounds = max(sequential_test.MIN_ROUNDS, int(budget / round_seconds))
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
         changes = _changes(seconds, head)
         begin = 0
         while begin + sequential_test.MIN_ROUNDS <= len(changes):
-            run, verdict = _run(changes[begin:], threshold, rows, most)
-            if verdict is None:  # the recording ended first
+            run, verdict = _run(changes[begin:], threshold, rows, max_rounds)
+            if verdict is None:  # the recording ended before the run
                 return
             yield verdict
             begin += run
@@ -68,28 +68,28 @@ def gate_rule(threshold: float, rows: int, budget: float, round_seconds: float) 
 
 
 def point_estimate_rule(statistic: Callable[[NDArray[np.float32]], float], limit: float) -> Rule:
-    """One process of each side, whose point estimates are compared, as ``pytest-benchmark compare --fail`` does."""
+    """Compare point estimates of one process per side, as pytest-benchmark does with ``--benchmark-compare-fail``."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        for one in seconds:
-            yield "FAIL" if statistic(one[head]) > (1 + limit) * statistic(one[BASE]) else "PASS"
+        for times in seconds:
+            yield "FAIL" if statistic(times[head]) > (1 + limit) * statistic(times[BASE]) else "PASS"
 
     return verdicts
 
 
 def mann_whitney_rule(factor: float, level: float, processes: int) -> Rule:
-    """The samples of some processes pooled, as asv does: medians that differ by a factor, and a U test that is sure."""
+    """Fail if the medians of pooled processes differ by ``factor`` and a U test is significant, as asv does."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
         for begin in range(0, len(seconds) - processes + 1, processes):
-            ours, theirs = (seconds[begin : begin + processes, arm].ravel() for arm in (head, BASE))
-            slower = float(np.median(ours)) > factor * float(np.median(theirs))
-            yield "FAIL" if slower and mannwhitneyu(ours, theirs).pvalue < level else "PASS"
+            head_times, base_times = (seconds[begin : begin + processes, arm].ravel() for arm in (head, BASE))
+            slower = float(np.median(head_times)) > factor * float(np.median(base_times))
+            yield "FAIL" if slower and mannwhitneyu(head_times, base_times).pvalue < level else "PASS"
 
     return verdicts
 
 
-ELSEWHERE: dict[str, Rule] = {
+RULES_OF_OTHER_TOOLS: dict[str, Rule] = {
     "pytest-benchmark mean:10%": point_estimate_rule(lambda times: float(times.mean()), 0.10),
     "pytest-benchmark min:5%": point_estimate_rule(lambda times: float(times.min()), 0.05),
     "asv Mann-Whitney, 1.1": mann_whitney_rule(1.1, 0.002, 2),
@@ -97,11 +97,11 @@ ELSEWHERE: dict[str, Rule] = {
 
 
 def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
-    """Every rule on every planted delay."""
-    each = recording.wall_seconds / len(recording.seconds)
+    """The scores of every rule for every planted delay. ``budget``: seconds of a gate."""
+    round_seconds = recording.wall_seconds / len(recording.seconds)
     rules = {
         f"gate, {threshold:.0%}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
-            threshold, rows, budget, each
+            threshold, rows, budget, round_seconds
         )
         for threshold in THRESHOLDS
         for rows in (1, ROWS)
@@ -111,19 +111,19 @@ def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
     measured = {head: _measured(recording.seconds, head) for head in heads}
     return [
         RuleScore(name, planted, measured[head], verdict_rates(list(verdicts(recording.seconds, head))))
-        for name, verdicts in {**rules, **ELSEWHERE}.items()
+        for name, verdicts in {**rules, **RULES_OF_OTHER_TOOLS}.items()
         for head, planted in heads.items()
     ]
 
 
 def _measured(seconds: NDArray[np.float32], head: int) -> float:
-    """The part of a call that an arm's delay takes: medians over blocks, mean over rounds."""
+    """The slowdown of an arm by its delay: median over blocks, mean over rounds."""
     logarithms = np.log(seconds.astype(float))
     return float(np.expm1(np.median(logarithms[:, head] - logarithms[:, HEAD], axis=1).mean()))
 
 
 def verdict_rates(verdicts: Sequence[Verdict]) -> dict[Verdict, ErrorRate]:
-    """The share of each verdict."""
+    """The rate of each verdict."""
     counts, runs = Counter(verdicts), len(verdicts)
     return {verdict: _rate(counts[verdict], runs) for verdict in VERDICTS}
 
@@ -135,18 +135,19 @@ def _rate(count: int, runs: int) -> ErrorRate:
     return ErrorRate(count, runs, float(interval.low), float(interval.high))
 
 
-def _run(changes: Sequence[RoundChange], threshold: float, rows: int, most: int) -> tuple[int, Verdict | None]:
-    """Rounds that a run takes from here on, and its verdict; None where they do not suffice."""
+def _run(changes: Sequence[RoundChange], threshold: float, rows: int, max_rounds: int) -> tuple[int, Verdict | None]:
+    """Number of rounds of a run that starts with ``changes``, and its verdict; None if the changes do not suffice."""
     for count in range(sequential_test.MIN_ROUNDS, len(changes) + 1):
-        judged = sequential_test.judge_rounds(changes[:count], threshold, rows)
-        if judged.decided:
-            return count, judged.verdict
-        confirming = judged.confirming_rounds is not None and judged.confirming_rounds < sequential_test.MIN_ROUNDS
-        if count >= most and not confirming:
-            return count, judged.verdict
+        judgement = sequential_test.judge_rounds(changes[:count], threshold, rows)
+        if judgement.decided:
+            return count, judgement.verdict
+        confirming_rounds = judgement.confirming_rounds
+        is_confirming = confirming_rounds is not None and confirming_rounds < sequential_test.MIN_ROUNDS
+        if count >= max_rounds and not is_confirming:
+            return count, judgement.verdict
     return len(changes), None
 
 
 def _changes(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
-    return [round_change({side: one[arm].tolist() for side, arm in arms.items()}) for one in seconds]
+    return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]

@@ -1,10 +1,10 @@
-"""The gate's options as they are written on a command line."""
+"""Checks the values of the gate's command-line options."""
 
 from __future__ import annotations
 
 
 def parse_threshold(text: str) -> float:
-    """A share from "5%", "5 %" or "0.05". Raises ValueError."""
+    """Parse a threshold such as "5%", "5 %" or "0.05" into a share. Raises ValueError."""
     number = text.strip().removesuffix("%")
     try:
         value = float(number) / (100 if number != text.strip() else 1)
@@ -16,7 +16,7 @@ def parse_threshold(text: str) -> float:
 
 
 def check_budget(seconds: float) -> float:
-    """The budget, in seconds. Raises ValueError unless it is positive and finite."""
+    """Return the budget, in seconds. Raises ValueError unless it is positive and finite."""
     if not 0 < seconds < float("inf"):
         raise ValueError(f"a budget is a number of seconds above 0, not {seconds:g}")
     return seconds

@@ -1,4 +1,4 @@
-"""What comes before the rounds: both revisions laid out and compiled, the rows chosen, the head verified."""
+"""Prepares the rounds: lays out the revisions, chooses the rows, verifies the head, and compiles in a trial round."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from pairbench.worktrees import Checkout, Revision, Worktree
 
 PACKAGE = "impls"
 DEFAULT = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
-"""Operation and batch of the rows, by network."""
+"""Operations and batches of the default cases, by network."""
 VERIFY_ONLY = Effort(
     processes=1, seconds_per_arm=0.0, max_blocks=1, slow_call_seconds=0.05, slow_processes=1, compile=False
 )
 STORE = Path(".mlpbench") / "gate"
-"""Where the worktrees are kept, in the checkout."""
+"""Folder of the worktrees, relative to the checkout."""
 
 
 @dataclass(frozen=True)
 class RowChoice:
-    """The rows that can be compared, the cases in their order, and a line for each backend that cannot be.
+    """The rows to compare, the cases in their order, and a note for each backend that is not compared.
 
-    ``wrong`` says by row why the head's backend cannot even be used.
+    ``wrong`` has, by row, the reason why the head's backend cannot be used.
     """
 
     rows: tuple[BackendCase, ...]
@@ -45,31 +45,31 @@ class RowChoice:
     notes: tuple[str, ...]
 
 
-def choose_rows(places: Mapping[str, Worktree], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
-    """The rows of the named backends, by default of the core, that all sides have.
+def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
+    """The rows of the backends that all sides have, of the named backends or, by default, the core backends.
 
-    A backend that is broken in the head is among them. Raises ValueError for a name that no side has, and for a backend
-    that needs something that is not installed.
+    Rows of a backend that is broken in the head are included. Raises ValueError for a named backend that no side has or
+    that needs a library that is not installed, and if there are no rows.
     """
-    sides = list(places)
-    listings = {side: list_backends(place, cases) for side, place in places.items()}
-    found = {side: listing.found for side, listing in listings.items()}
-    everywhere = {name: backend for backends in found.values() for name, backend in backends.items()}
+    sides = list(side_worktrees)
+    listings = {side: list_backends(worktree, cases) for side, worktree in side_worktrees.items()}
+    by_side = {side: listing.descriptions for side, listing in listings.items()}
+    on_any_side = {name: backend for backends in by_side.values() for name, backend in backends.items()}
     for name in named:
-        if name not in everywhere:
-            raise ValueError(f"no backend is named {name!r}; there are {', '.join(everywhere)}")
-        if everywhere[name].reason and not everywhere[name].broken:
-            raise ValueError(everywhere[name].reason)
+        if name not in on_any_side:
+            raise ValueError(f"no backend is named {name!r}; there are {', '.join(on_any_side)}")
+        if on_any_side[name].reason and not on_any_side[name].broken:
+            raise ValueError(on_any_side[name].reason)
     origins = {name: origin for listing in listings.values() for name, origin in listing.origins.items()}
-    wanted = named or [name for name, origin in origins.items() if origin == "core"]
+    chosen = named or [name for name, origin in origins.items() if origin == "core"]
     rows, notes, wrong = [], [], {}
-    for name in selection.in_order(dict.fromkeys(wanted)):
-        having = [side for side in sides if name in found[side]]
-        usable = [found[side][name] for side in having if not found[side][name].reason]
-        reasons = [found[side][name].reason for side in having if found[side][name].reason]
-        if len(having) < len(sides):
-            notes.append(f"{name} is in the {having[0]} only: it is not compared.")
-        elif reasons and not found["head"][name].broken:
+    for name in selection.in_order(dict.fromkeys(chosen)):
+        sides_with_it = [side for side in sides if name in by_side[side]]
+        usable = [by_side[side][name] for side in sides_with_it if not by_side[side][name].reason]
+        reasons = [by_side[side][name].reason for side in sides_with_it if by_side[side][name].reason]
+        if len(sides_with_it) < len(sides):
+            notes.append(f"{name} is not compared: only the {sides_with_it[0]} has it.")
+        elif reasons and not by_side["head"][name].broken:
             notes.append(f"{name} is not compared: {reasons[0]}")
         else:
             for index, case in enumerate(cases):
@@ -78,8 +78,8 @@ def choose_rows(places: Mapping[str, Worktree], cases: Sequence[Case], named: Se
                     notes.append(f"{name} does not support {case}.")
                 else:
                     rows.append(BackendCase(name, case))
-                    if found["head"][name].broken:
-                        wrong[rows[-1].key] = found["head"][name].reason
+                    if by_side["head"][name].broken:
+                        wrong[rows[-1].key] = by_side["head"][name].reason
     if not rows:
         raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
     rows.sort(key=lambda row: cases.index(row.case))
@@ -87,22 +87,25 @@ def choose_rows(places: Mapping[str, Worktree], cases: Sequence[Case], named: Se
 
 
 def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
-    """Plans of the rows that can be used and of the reference at their cases, as yet one call each."""
+    """Plans of the usable rows and of the references at their cases, each with one call in one block."""
     references = [
         BackendCase(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
     ]
     expectations = {row.case: expect_case(row.case) for row in references}
-    wanted = dict.fromkeys([*choice.rows, *references])
-    return {row.key: plan_row(row, expectations[row.case]) for row in wanted if row.key not in choice.wrong}
+    planned = dict.fromkeys([*choice.rows, *references])
+    return {row.key: plan_row(row, expectations[row.case]) for row in planned if row.key not in choice.wrong}
 
 
 def verify_head(
-    worktree: Worktree, chosen: Mapping[str, RowPlan], progress: Progress
+    worktree: Worktree, plans: Mapping[str, RowPlan], progress: Progress
 ) -> tuple[dict[str, float], dict[str, str]]:
-    """Verify the rows of a worktree: seconds per call of those that are right, reasons of those that are not."""
-    if not chosen:
+    """Verify the rows of a worktree.
+
+    Returns the seconds per call of the rows that are right, and the reasons of the rows that fail.
+    """
+    if not plans:
         return {}, {}
-    arms = {Arm(key, plan.row.backend, plan.row.case): plan for key, plan in chosen.items()}
+    arms = {Arm(key, plan.row.backend, plan.row.case): plan for key, plan in plans.items()}
     cases = dict.fromkeys(arm.case for arm in arms)
     groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
     measurement = Measurement(groups)
@@ -113,32 +116,32 @@ def verify_head(
 
 
 def run_trial_round(
-    places: Mapping[str, Worktree], chosen: Mapping[str, RowPlan]
+    side_worktrees: Mapping[str, Worktree], plans: Mapping[str, RowPlan]
 ) -> tuple[dict[str, dict[str, str]], float]:
-    """One round that is not counted, which compiles what is not compiled yet.
+    """Measure a round whose times are not used, so that all code is compiled before the rounds that count.
 
-    Returns what fails, by row and side, and how many seconds of a round are spent on other things than timing.
+    Returns the reasons of failures, by row and side, and the seconds of the round that were not spent on timing.
     """
     failures: dict[str, dict[str, str]] = {}
-    while open_plans := [plan for key, plan in chosen.items() if key not in failures]:
+    while open_plans := [plan for key, plan in plans.items() if key not in failures]:
         start = time.monotonic()
         try:
-            outcomes = rounds.measure_round(places, open_plans, Random(0))
+            result = rounds.measure_round(side_worktrees, open_plans, Random(0))
         except ProcessDied as death:
             failures[death.key] = {death.side: str(death)}
             continue
-        timed = sum(sum(map(sum, times.values())) for times in outcomes.seconds.values())
-        return {**failures, **outcomes.failures}, max(0.0, time.monotonic() - start - timed)
+        timed = sum(sum(map(sum, times.values())) for times in result.seconds.values())
+        return {**failures, **result.failures}, max(0.0, time.monotonic() - start - timed)
     return failures, 0.0
 
 
 def lay_out_revisions(checkout: Checkout, head: Revision, base: Revision) -> dict[str, Worktree]:
-    """Worktrees of the head and the base."""
+    """The worktrees of head and base. Raises WorktreeError."""
     store = checkout.root / STORE
     worktrees.remove_stale(store)
     return {"head": worktrees.lay_out(store, head, "head"), "base": worktrees.lay_out(store, base, "base")}
 
 
-def add_control(checkout: Checkout, places: Mapping[str, Worktree], base: Revision) -> dict[str, Worktree]:
-    """The worktrees with that of the control: a copy of the base's, with what it has compiled."""
-    return {**places, "control": worktrees.lay_out(checkout.root / STORE, base, "control")}
+def add_control(checkout: Checkout, side_worktrees: Mapping[str, Worktree], base: Revision) -> dict[str, Worktree]:
+    """The worktrees, with that of the control, a copy of the base's with its compiled code. Raises WorktreeError."""
+    return {**side_worktrees, "control": worktrees.lay_out(checkout.root / STORE, base, "control")}

@@ -1,4 +1,4 @@
-"""The gate's verdicts for benchmark cases that pytest has collected."""
+"""The gate's verdicts on the benchmark cases that pytest has collected."""
 
 from __future__ import annotations
 
@@ -28,23 +28,24 @@ def verdicts_for_tests(
     progress: Progress,
     say: Say,
 ) -> dict[tuple[str, Case], GateRow]:
-    """Verdicts on backends at cases; of the cases, those that the gate takes by default if any is among them.
+    """The gate's rows for pairs of backend and case.
 
-    Raises KeyboardInterrupt where the measuring is interrupted.
+    If some of the cases are default cases of the gate, only those get verdicts. Raises KeyboardInterrupt if the
+    measurement is interrupted.
     """
-    usual = set(cases.select_cases(default=preparation.DEFAULT))
-    chosen = [case for _, case in pairs if case in usual] or [case for _, case in pairs]
-    names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen))
-    kept = tuple(dict.fromkeys(chosen))
+    default_cases = set(cases.select_cases(default=preparation.DEFAULT))
+    chosen_cases = [case for _, case in pairs if case in default_cases] or [case for _, case in pairs]
+    names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen_cases))
+    unique_cases = tuple(dict.fromkeys(chosen_cases))
     with machine_lock(say):
         if revision is not None:
             checkpoint = Checkpoint(root / RESULTS, "gate", GateState, say)
-            request = RevisionRequest(revision, kept, names, threshold, budget)
-            document, interrupted = judge_revision(request, checkpoint, False, progress, say)
+            revision_request = RevisionRequest(revision, unique_cases, names, threshold, budget)
+            document, interrupted = judge_revision(revision_request, checkpoint, False, progress, say)
             checkpoint.clear()
         else:
-            asked = BaselineRequest(baseline or Path(), None, kept, names, threshold, budget)
-            document, interrupted = judge_against_baseline(asked, progress)
+            baseline_request = BaselineRequest(baseline or Path(), None, unique_cases, names, threshold, budget)
+            document, interrupted = judge_against_baseline(baseline_request, progress)
     if interrupted:
         raise KeyboardInterrupt
-    return {(row.backend, case): row for row in document.rows for case in kept if row.case == case}
+    return {(row.backend, case): row for row in document.rows for case in unique_cases if row.case == case}

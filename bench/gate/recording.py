@@ -1,7 +1,7 @@
-"""Recordings of the gate at work: many rounds of one revision, from which its error rates are computed.
+"""Records many rounds of one revision, from which the gate's error rates are computed.
 
-Every process of a round runs the same sources, so that whatever the test finds between ``base``, ``control`` and
-``head`` is a false alarm. In the head's process the same call is timed with planted delays as well.
+All processes of a round run the same sources, so that every FAIL between ``base``, ``control`` and ``head`` is a false
+alarm. The head's process also times the same call with planted delays.
 """
 
 from __future__ import annotations
@@ -40,13 +40,13 @@ ROW = BackendCase("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
 BLOCKS = 30
 SAVE_EVERY = 10
-"""Rounds after which a recording is saved."""
+"""Number of rounds after which a recording is saved."""
 NEIGHBOURS = 2
-"""Busy processes beside a loaded recording."""
+"""Number of processes that keep CPUs busy during a loaded recording."""
 
 
 def delayed_arm(planted: float) -> str:
-    """Name of the arm that is the head with a delay."""
+    """Name of the arm that times the head with a planted delay."""
     return f"head +{planted:.0%}"
 
 
@@ -54,12 +54,12 @@ ARMS = (*rounds.SIDES, *map(delayed_arm, PLANTED))
 
 NO_DELAY = 0
 PROBE_STEPS, PROBE_LOOPS, PROBE_SAMPLES, PROBE_PROCESSES = (8, 16, 32, 64), 500, 40, 7
-"""Of the calibration: steps of its delays, calls in a sample, samples of each delay, fresh processes."""
+"""Settings of the calibration: lengths of the delay loops, calls per sample, samples per delay, fresh processes."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calls in a sample; steps of the planted delays."""
+    """Number of calls in a sample, and lengths of the delay loops for ``PLANTED``."""
 
     loops: int
     steps: tuple[int, ...]
@@ -67,9 +67,9 @@ class Calibration:
 
 @dataclass(frozen=True)
 class Recording:
-    """Seconds per call, (rounds, arms, blocks) in float32, and what they were measured of and on.
+    """Recorded times, with the settings and the calibration of the recording.
 
-    ``wall_seconds`` is what all rounds took.
+    ``seconds`` are per call, with axes (rounds, arms, blocks), in float32. ``wall_seconds``: duration of all rounds.
     """
 
     seconds: NDArray[np.float32]
@@ -89,19 +89,19 @@ def read_recording(path: Path) -> Recording:
             raise ValueError(f"its array has the shape {seconds.shape}")
         if not np.all(np.isfinite(seconds) & (seconds > 0)):
             raise ValueError("its array has times that are not positive and finite")
-        found, wall = about["calibration"], float(about["wall_seconds"])
-        calibration = Calibration(int(found["loops"]), tuple(map(int, found["steps"])))
-        if not 0 < wall < math.inf:
-            raise ValueError(f"its rounds took {wall} s")
-        return Recording(seconds, dict(about["settings"]), calibration, wall)
+        stored, wall_seconds = about["calibration"], float(about["wall_seconds"])
+        calibration = Calibration(int(stored["loops"]), tuple(map(int, stored["steps"])))
+        if not 0 < wall_seconds < math.inf:
+            raise ValueError(f"its rounds took {wall_seconds} s")
+        return Recording(seconds, dict(about["settings"]), calibration, wall_seconds)
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
     except Exception as error:  # reading a damaged archive may raise anything
-        raise RecordError(f"{path} is no recording of the gate: {error}") from None
+        raise RecordError(f"{path} is not a recording of the gate: {error}") from None
 
 
 def write_recording(path: Path, recording: Recording) -> None:
-    """Write a recording, whole or not at all. Raises RecordError."""
+    """Write a recording completely or not at all. Raises RecordError."""
     content = io.BytesIO()
     about = {
         "settings": recording.settings,
@@ -113,7 +113,7 @@ def write_recording(path: Path, recording: Recording) -> None:
 
 
 def state_of(recording: Recording, started: str) -> RecordingState:
-    """A recording as a state to which rounds can be added."""
+    """The checkpoint of a recording, to which rounds can be added."""
     return RecordingState(
         settings=recording.settings,
         started=started,
@@ -125,22 +125,23 @@ def state_of(recording: Recording, started: str) -> RecordingState:
 
 
 def recording_of(state: RecordingState) -> Recording:
-    """The recording that a state holds."""
+    """The recording in a checkpoint."""
     seconds = np.array(state.seconds, np.float32).reshape(-1, len(ARMS), BLOCKS)
     return Recording(seconds, state.settings, Calibration(state.loops, tuple(state.delay_steps)), state.wall_seconds)
 
 
 def record_rounds(
     state: RecordingState,
-    places: Mapping[str, Worktree],
+    side_worktrees: Mapping[str, Worktree],
     count: int,
     loaded: bool,
     progress: Progress,
     save: Callable[[RecordingState], None],
 ) -> RecordingState:
-    """Add rounds until there are ``count``; with ``loaded``, beside busy neighbours. ``save`` gets states in between.
+    """Add rounds until there are ``count``; with ``loaded``, while other processes keep CPUs busy.
 
-    Raises ProcessDied, and RuntimeError where a request fails.
+    ``save`` is called with the state after every ``SAVE_EVERY`` rounds. Raises ProcessDied, and RuntimeError if a
+    request fails.
     """
     missing = count - len(state.seconds)
     if missing <= 0:
@@ -149,17 +150,17 @@ def record_rounds(
     plan = recorded_plan()
     request = Build(plan.key, plan.workload)
     random = Random()
-    with busy_neighbours(places["head"]) if loaded else nullcontext():
+    with busy_neighbours(side_worktrees["head"]) if loaded else nullcontext():
         if not state.loops:
             progress.stage("calibrating the planted delays")
-            calibration = calibrate_delays(places["head"], request, random)
+            calibration = calibrate_delays(side_worktrees["head"], request, random)
             state = state.model_copy(update={"loops": calibration.loops, "delay_steps": list(calibration.steps)})
         calibration = Calibration(state.loops, tuple(state.delay_steps))
         progress.stage(f"recording {missing} rounds")
         for number in range(1, missing + 1):
-            begun = time.monotonic()
-            seconds = _rounded(_recorded_round(places, request, calibration, random))
-            wall_seconds = state.wall_seconds + time.monotonic() - begun
+            start = time.monotonic()
+            seconds = _round_mantissa(_record_round(side_worktrees, request, calibration, random))
+            wall_seconds = state.wall_seconds + time.monotonic() - start
             state = state.model_copy(
                 update={"seconds": [*state.seconds, seconds.astype(float).tolist()], "wall_seconds": wall_seconds}
             )
@@ -175,68 +176,68 @@ def recorded_plan() -> RowPlan:
 
 
 def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Calibration:
-    """How many calls make a sample, and how many steps of the delay loop make a call slower by ``PLANTED``.
+    """Find the number of calls in a sample, and the lengths of the delay loops that slow a call by ``PLANTED``.
 
-    A loop costs something to begin, whatever its length. So a line is fitted to the times of loops that have steps.
+    Starting a loop takes time whatever its length, so a line with an intercept is fitted to the delays of the probes.
     """
-    probed = [_probe_delays(worktree, request, random) for _ in range(PROBE_PROCESSES)]
-    bare = median(time for times in probed for time in times[NO_DELAY])
-    delays = [median(_delay(times[NO_DELAY], times[length]) for times in probed) for length in PROBE_STEPS]
+    probes = [_probe_delays(worktree, request, random) for _ in range(PROBE_PROCESSES)]
+    undelayed = median(time for times in probes for time in times[NO_DELAY])
+    delays = [median(_relative_delay(times[NO_DELAY], times[length]) for times in probes) for length in PROBE_STEPS]
     line = linear_regression(PROBE_STEPS, delays)
     steps = (round((planted - line.intercept) / line.slope) for planted in PLANTED)
-    return Calibration(timer.loops_per_sample(bare), tuple(max(1, count) for count in steps))
+    return Calibration(timer.loops_per_sample(undelayed), tuple(max(1, count) for count in steps))
 
 
 def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[int, list[float]]:
-    """Seconds per call without delay and with each of the ``PROBE_STEPS``, which take turns in a fresh process."""
+    """Seconds per call, without delay and with each of ``PROBE_STEPS``, sampled in turn in a fresh process."""
     times: dict[int, list[float]] = {length: [] for length in (NO_DELAY, *PROBE_STEPS)}
     with rounds.open_processes({"head": worktree}, random) as processes:
         for length in times:
             build = Build(str(length), request.workload, length)
-            _asked(processes, "head", build, rounds.BUILD_TIMEOUT)
+            _ask(processes, "head", build, rounds.BUILD_TIMEOUT)
         processes.pin_to_one_cpu(str(NO_DELAY), random)
         for _ in range(PROBE_SAMPLES):
-            for length, found in times.items():
-                found.append(_asked(processes, "head", TimeSample(str(length), PROBE_LOOPS), rounds.CALL_TIMEOUT))
+            for length, samples in times.items():
+                samples.append(_ask(processes, "head", TimeSample(str(length), PROBE_LOOPS), rounds.CALL_TIMEOUT))
     return times
 
 
-def _delay(bare: Sequence[float], delayed: Sequence[float]) -> float:
-    """The part of a call that a delay takes, from times taken in turn."""
-    return median(after / before for before, after in zip(bare, delayed, strict=True)) - 1
+def _relative_delay(undelayed: Sequence[float], delayed: Sequence[float]) -> float:
+    """The relative slowdown by a delay, from samples without and with the delay that were taken in turn."""
+    return median(after / before for before, after in zip(undelayed, delayed, strict=True)) - 1
 
 
-def _recorded_round(
-    places: Mapping[str, Worktree], request: Build, calibration: Calibration, random: Random
+def _record_round(
+    side_worktrees: Mapping[str, Worktree], request: Build, calibration: Calibration, random: Random
 ) -> NDArray[np.float32]:
-    """Seconds per call, (arms, blocks): the arms take turns in an order that is random and balanced."""
+    """Seconds per call, with axes (arms, blocks). The arms are timed in turn, in random and balanced order."""
     steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
     seconds = np.empty((len(ARMS), BLOCKS), np.float32)
-    with rounds.open_processes(places, random) as processes:
-        built = random.sample(ARMS, len(ARMS))
-        for arm in built:
+    with rounds.open_processes(side_worktrees, random) as processes:
+        build_order = random.sample(ARMS, len(ARMS))
+        for arm in build_order:
             processes.send(side_of[arm], Build(arm, request.workload, steps[arm]))
-        for arm in built:
-            _checked(processes.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
+        for arm in build_order:
+            _require_success(processes.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
         processes.pin_to_one_cpu(ARMS[0], random)
         for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
-            for place in order:
-                arm = ARMS[place]
+            for index in order:
+                arm = ARMS[index]
                 sample = TimeSample(arm, calibration.loops)
-                seconds[place, block] = _asked(processes, side_of[arm], sample, rounds.CALL_TIMEOUT)
+                seconds[index, block] = _ask(processes, side_of[arm], sample, rounds.CALL_TIMEOUT)
     return seconds
 
 
-def _rounded(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to 12 bits, 0.02 %, with which a file takes two thirds of the space."""
+def _round_mantissa(seconds: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The times rounded to 12 bits of mantissa, an error of 0.02 %, so that the compressed file is a third smaller."""
     mantissa, exponent = np.frexp(seconds)
     return np.ldexp(np.round(mantissa * 4096) / 4096, exponent).astype(np.float32)
 
 
 @contextmanager
 def busy_neighbours(worktree: Worktree) -> Iterator[None]:
-    """Processes that keep CPUs busy and do nothing else, as long as the context lasts."""
+    """Run ``NEIGHBOURS`` processes that keep CPUs busy until the context ends."""
     with ExitStack() as stack:
         for _ in range(NEIGHBOURS):
             worker = start_worker(rounds.MODULE, worktree.package, path=[worktree.path])
@@ -244,11 +245,11 @@ def busy_neighbours(worktree: Worktree) -> Iterator[None]:
         yield
 
 
-def _asked(processes: RoundProcesses, side: str, request: Build | TimeSample, timeout: float) -> Any:
-    return _checked(processes.ask(request.row, side, request, timeout))
+def _ask(processes: RoundProcesses, side: str, request: Build | TimeSample, timeout: float) -> Any:
+    return _require_success(processes.ask(request.row, side, request, timeout))
 
 
-def _checked(reply: Any) -> Any:
+def _require_success(reply: Any) -> Any:
     if isinstance(reply, Failure):
         raise RuntimeError(reply.reason)
     return reply

@@ -1,4 +1,4 @@
-"""``gate --against``: the verdict on the working tree, measured against a revision."""
+"""``gate --against``: measures the working tree against a revision, and gives a verdict."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from pairbench.worktrees import Checkout, Revision, Worktree
 
 @dataclass(frozen=True)
 class RevisionRequest:
-    """What is asked for; ``threshold`` as a share, ``budget`` in seconds."""
+    """The arguments of the gate. ``revision``: the base. ``threshold`` is a share, ``budget`` is in seconds."""
 
     revision: str
     cases: tuple[Case, ...]
@@ -35,15 +35,15 @@ class RevisionRequest:
 
 @dataclass(frozen=True)
 class PreparedGate:
-    """All that the measuring needs.
+    """The input of the measurement.
 
-    ``rows`` get verdicts. ``wrong`` says by row why the head is wrong, ``failures`` by row and side what failed in the
-    trial round. ``task`` has the rows that are neither.
+    ``rows`` get verdicts. ``wrong`` has, by row, the reason why the head is wrong; ``failures`` has, by row and side,
+    the reason of a failure in the trial round. ``task`` has the plans of the rows that the head computes right.
     """
 
     head: Revision
     base: Revision
-    places: Mapping[str, Worktree]
+    side_worktrees: Mapping[str, Worktree]
     rows: tuple[BackendCase, ...]
     task: GateTask
     wrong: Mapping[str, str]
@@ -51,7 +51,7 @@ class PreparedGate:
     notes: tuple[str, ...]
 
     def settings(self) -> dict[str, Any]:
-        """What a resumed gate must share with the one that was interrupted: a JSON object."""
+        """The settings that a resumed gate must share with the interrupted one, as a JSON object."""
         return {
             "head": self.head.digest,
             "base": self.base.digest,
@@ -64,9 +64,10 @@ class PreparedGate:
 def judge_revision(
     request: RevisionRequest, checkpoint: Checkpoint[GateState], resume: bool, progress: Progress, say: Say
 ) -> tuple[Gate, bool]:
-    """The verdict on the working tree, and whether the measuring was interrupted.
+    """The gate's document on the working tree, and whether the measurement was interrupted.
 
-    The rounds stay in the checkpoint until it is cleared. Raises ValueError for what cannot be compared or resumed.
+    The rounds stay in the checkpoint until the caller clears it. Raises ValueError if the revisions cannot be compared,
+    or the checkpoint cannot be resumed.
     """
     started, meter = now(), Meter.start()
     checkout = Checkout.find(preparation.PACKAGE)
@@ -77,15 +78,17 @@ def judge_revision(
     state = checkpoint.begin(fresh, resume)
     state = state.model_copy(update={"failures": {**state.failures, **prepared.failures}})
     checkpoint.state = state
-    if (least := comparison.min_seconds(prepared.task)) > request.budget:
+    if (needed := comparison.min_seconds(prepared.task)) > request.budget:
         say(
-            f"the {MIN_ROUNDS} rounds that a verdict takes need about {least:.0f} s, and the budget is "
-            f"{request.budget:g} s: raise it, or choose fewer rows"
+            f"the {MIN_ROUNDS} rounds that a verdict needs take about {needed:.0f} s, but the budget is "
+            f"{request.budget:g} s; raise the budget, or choose fewer rows"
         )
     interrupted = False
     try:
         random = Random(secrets.randbits(32))
-        comparison.measure_until_decided(state, prepared.task, prepared.places, random, progress, checkpoint.save)
+        comparison.measure_until_decided(
+            state, prepared.task, prepared.side_worktrees, random, progress, checkpoint.save
+        )
     except KeyboardInterrupt:
         interrupted = True
         checkpoint.say_how_to_resume()
@@ -100,7 +103,7 @@ def judge_revision(
         },
         head=head,
         base=base,
-        rows=_judged_rows(state, prepared, "it was interrupted" if interrupted else "the budget ended"),
+        rows=_judged_rows(state, prepared, "the measurement was interrupted" if interrupted else "the budget ended"),
         notes=prepared.notes,
         conditions=meter.read(),
         rounds=state.rounds,
@@ -113,28 +116,28 @@ def _prepare_gate(
 ) -> PreparedGate:
     """Lay out both revisions, choose the rows, verify the head, and run a trial round."""
     progress.stage(f"head: {head.title}; base: {base.title}")
-    places = preparation.lay_out_revisions(checkout, head, base)
-    choice = preparation.choose_rows(places, request.cases, request.backends)
+    side_worktrees = preparation.lay_out_revisions(checkout, head, base)
+    choice = preparation.choose_rows(side_worktrees, request.cases, request.backends)
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
-    seconds, wrong = preparation.verify_head(places["head"], plans, progress)
+    seconds, wrong = preparation.verify_head(side_worktrees["head"], plans, progress)
     wrong |= choice.wrong
     plans = {key: plan for key, plan in plans.items() if key in seconds}
-    progress.stage("a trial round of the base")
-    failures, _ = preparation.run_trial_round({"base": places["base"]}, plans)
-    places = preparation.add_control(checkout, places, base)
-    progress.stage("a trial round, which is not counted")
-    plans_left = {key: plan for key, plan in plans.items() if key not in failures}
-    more_failures, overhead = preparation.run_trial_round(places, plans_left)
+    progress.stage("compiling the base in a trial round")
+    failures, _ = preparation.run_trial_round({"base": side_worktrees["base"]}, plans)
+    side_worktrees = preparation.add_control(checkout, side_worktrees, base)
+    progress.stage("compiling all sides in a trial round")
+    remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
+    more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)
     judged = tuple(row.key for row in choice.rows if row.key in plans)
     notes = [*choice.notes, *_changed_pins(checkout, request.revision)]
     if head.digest == base.digest:
-        notes.append("Head and base are the same sources: this is an A/A comparison of two worktrees.")
+        notes.append("Head and base have the same sources: this is an A/A comparison of two worktrees.")
     return PreparedGate(
         head=head,
         base=base,
-        places=places,
+        side_worktrees=side_worktrees,
         rows=choice.rows,
         task=plan_effort(GateTask(plans, judged, request.threshold, request.budget, overhead), seconds),
         wrong=wrong,
@@ -143,7 +146,7 @@ def _prepare_gate(
     )
 
 
-def _judged_rows(state: GateState, prepared: PreparedGate, cut: str) -> list[GateRow]:
+def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> list[GateRow]:
     task = prepared.task
     return [
         gate_rows.revision_row(
@@ -151,7 +154,7 @@ def _judged_rows(state: GateState, prepared: PreparedGate, cut: str) -> list[Gat
             state,
             task,
             {"head": prepared.wrong[row.key]} if row.key in prepared.wrong else state.failures.get(row.key, {}),
-            cut,
+            end_reason,
         )
         for row in prepared.rows
     ]
@@ -159,7 +162,7 @@ def _judged_rows(state: GateState, prepared: PreparedGate, cut: str) -> list[Gat
 
 def _changed_pins(checkout: Checkout, revision: str) -> list[str]:
     return [
-        f"The pinned version of {name} changes from {then or 'none'} to {present or 'none'}: both sides were "
-        f"measured with {machine.library_version(name) or 'none'}, which is installed."
-        for name, (then, present) in checkout.changed_pins(revision).items()
+        f"The pinned version of {name} changes from {then or 'none'} to {now_pinned or 'none'}; both sides were "
+        f"measured with the installed version, {machine.library_version(name) or 'none'}."
+        for name, (then, now_pinned) in checkout.changed_pins(revision).items()
     ]

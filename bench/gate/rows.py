@@ -1,4 +1,4 @@
-"""What gets a verdict: a backend at a case; and how it is measured in a round."""
+"""A row of the gate, a backend at a case that gets a verdict, and the plan of its measurement."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from pairbench.rounds import RoundPlan
 
 @dataclass(frozen=True)
 class BackendCase:
-    """A backend at a case."""
+    """A row of the gate: a backend at a case."""
 
     backend: str
     case: Case
 
     @property
     def key(self) -> str:
-        """Its name in the records."""
+        """The name of the row in the records."""
         return f"{self.backend}: {self.case}"
 
     def of(self, backend: str) -> BackendCase:
-        """Another backend at the same case."""
+        """The row of another backend at the same case."""
         return BackendCase(backend, self.case)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RowPlan(RoundPlan):
-    """How a backend at a case is timed in a round, and what it must compute."""
+    """How a row is timed in a round, and the results that it must compute."""
 
     row: BackendCase
     expectation: Expectation
 
 
 def plan_row(row: BackendCase, expectation: Expectation) -> RowPlan:
-    """The plan of a row, as yet one call in one block."""
+    """The plan of a row, with one call in one block."""
     return RowPlan(
         key=row.key,
         workload=RevisionWorkload.of(row.backend, row.case, expectation.problem),

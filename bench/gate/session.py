@@ -1,4 +1,4 @@
-"""A session: the speedups of the working tree's backends, measured in fresh processes."""
+"""Measures a session: the speedups of the working tree's backends, from fresh processes."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from pairbench.rounds import ProcessDied
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
-"""Fresh processes of a session."""
+"""Number of fresh processes in a session."""
 
 
 @dataclass(frozen=True)
 class SessionHead:
-    """The working tree, verified and ready to be measured; ``wrong`` says by row what is wrong."""
+    """The working tree, verified and ready to be measured; ``wrong`` has, by row, the reason of a failure."""
 
     revision: Revision
     worktree: Worktree
@@ -37,7 +37,7 @@ class SessionHead:
 
 
 def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> SessionHead:
-    """Lay the working tree out, choose the rows and verify them. Raises WorktreeError and ValueError."""
+    """Lay out the working tree, choose the rows and verify them. Raises WorktreeError and ValueError."""
     checkout = Checkout.find(preparation.PACKAGE)
     revision, store = checkout.working_tree(), checkout.root / preparation.STORE
     progress.stage(f"head: {revision.title}")
@@ -49,11 +49,11 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     progress.stage("verifying the head")
     seconds, wrong = preparation.verify_head(worktree, plans, progress)
     wrong |= choice.wrong
-    right = {key: plan for key, plan in plans.items() if key in seconds}
+    right_plans = {key: plan for key, plan in plans.items() if key in seconds}
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
-        raise ValueError(f"{REFERENCE} is the reference, and has no speedup of its own")
-    failures, overhead = preparation.run_trial_round({"head": worktree}, right)
+        raise ValueError(f"{REFERENCE} is the reference of the speedups, and has no speedup itself")
+    failures, overhead = preparation.run_trial_round({"head": worktree}, right_plans)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         reference = row.of(REFERENCE).key
@@ -61,14 +61,15 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
             wrong.setdefault(row.key, f"the reference fails: {wrong[reference]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
     task = plan_effort(
-        GateTask({key: right[key] for key in right if key not in wrong}, judged, 0.0, budget, overhead), seconds
+        GateTask({key: right_plans[key] for key in right_plans if key not in wrong}, judged, 0.0, budget, overhead),
+        seconds,
     )
     return SessionHead(revision, worktree, rows, task, wrong, choice.notes)
 
 
 @dataclass(frozen=True)
 class MeasuredSession:
-    """A session, by row what failed, and after how many processes it was interrupted; None if it was not."""
+    """A session, the reasons of failures by row, and the number of processes before an interruption, None without."""
 
     session: Session
     failures: Mapping[str, str]
@@ -76,23 +77,23 @@ class MeasuredSession:
 
 
 def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
-    """A session: speedups of these rows from fresh processes."""
+    """Measure the speedups of the rows ``keys`` in fresh processes."""
     references = dict.fromkeys(head.task.plans[key].row.of(REFERENCE).key for key in keys)
-    wanted: list[RowPlan] = [
+    plans: list[RowPlan] = [
         head.task.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.task.plans
     ]
-    found: dict[str, list[float]] = {plan.key: [] for plan in wanted}
+    seconds: dict[str, list[float]] = {plan.key: [] for plan in plans}
     failures: dict[str, str] = {}
     interrupted = None
     random = Random()
     progress.start(PROCESSES)
     for number in range(PROCESSES):
         progress.stage(f"process {number + 1} of {PROCESSES}")
-        right = [plan for plan in wanted if plan.key not in failures]
-        if not right:
+        remaining = [plan for plan in plans if plan.key not in failures]
+        if not remaining:
             break
         try:
-            result = rounds.measure_round({"head": head.worktree}, right, random)
+            result = rounds.measure_round({"head": head.worktree}, remaining, random)
         except ProcessDied as death:
             failures[death.key] = str(death)
             continue
@@ -100,7 +101,7 @@ def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) 
             interrupted = number
             break
         for key, times in result.seconds.items():
-            found[key].append(median(times["head"]))
+            seconds[key].append(median(times["head"]))
         failures.update((key, next(iter(reasons.values()))) for key, reasons in result.failures.items())
         progress.advance()
     rows = {}
@@ -108,9 +109,10 @@ def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) 
         reference = head.task.plans[key].row.of(REFERENCE).key
         if reference in failures:
             failures.setdefault(key, f"the reference fails: {failures[reference]}")
-        if key not in failures and found[key] and found[reference]:
-            speedup = math.exp(fmean(map(math.log, found[reference])) - fmean(map(math.log, found[key])))
-            seconds, reference_seconds = median(found[key]), median(found[reference])
-            rows[key] = SessionRow(speedup=speedup, seconds=seconds, reference_seconds=reference_seconds)
+        if key not in failures and seconds[key] and seconds[reference]:
+            speedup = math.exp(fmean(map(math.log, seconds[reference])) - fmean(map(math.log, seconds[key])))
+            rows[key] = SessionRow(
+                speedup=speedup, seconds=median(seconds[key]), reference_seconds=median(seconds[reference])
+            )
     session = Session(started=now(), head=head.revision.title, digest=head.revision.digest, rows=rows)
     return MeasuredSession(session, failures, interrupted)

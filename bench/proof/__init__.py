@@ -1,1 +1,1 @@
-"""The proof of equality: exact results, bounds on rounding, promises of the contract, backends that must fail."""
+"""The proof of equality: exact results, bounds on rounding errors, contract tests, and mutants."""

@@ -1,4 +1,7 @@
-"""The promises of the contract that no single number shows: what a model leaves alone, keeps, passes on and refuses."""
+"""The contract tests: properties of a backend beyond the values of single results.
+
+Examples: a model does not modify its inputs, returns new arrays, propagates NaN, and rejects invalid arguments.
+"""
 
 from __future__ import annotations
 
@@ -17,38 +20,38 @@ from impls import Backend, Model, Network
 from pairbench.error_text import describe_error
 
 LARGE = 1000.0
-"""Magnitude of the logits of the last layer on extreme inputs."""
+"""Largest magnitude of the last layer's logits in the test with extreme logits."""
 
-BATCHES = (1, 2, 9, 64, 65, 131)
+BATCH_SIZES = (1, 2, 9, 64, 65, 131)
 TAILS = {
     "float64": (-0.1, -10.0, -100.0, -600.0, -690.0, -700.0, -708.0),
     "float32": (-0.1, -10.0, -50.0, -80.0, -87.0),
 }
-"""Logits whose sigmoids are normal numbers, and small."""
+"""By dtype, logits whose sigmoids are small but not subnormal."""
 
 
-class Misconduct(Exception):
-    """A promise of the contract that is not kept; the text says which."""
+class ContractViolation(Exception):
+    """A backend violates the contract; the text says how."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A backend and a problem to try it on."""
+    """The backend under test and the problem to test it with."""
 
     backend: Backend
     problem: Problem
 
     def build(self, problem: Problem | None = None) -> Model:
-        """A fresh model of the problem, or of another one."""
+        """Build a new model of the problem, or of the one that is given."""
         problem = problem or self.problem
         return self.backend.build(problem.network, problem.parameters, problem.dtype)
 
-    def has(self, operation: str) -> bool:
-        """Whether the backend has an operation for the problem's network; a promise about one that it lacks is void."""
+    def supports(self, operation: str) -> bool:
+        """Whether the backend supports an operation on the problem's network. Tests skip unsupported operations."""
         return operation not in self.backend.lacks(self.problem.network)
 
     def outputs(self, X: Any, parameters: Any = None) -> tuple[Any, Any]:
-        """Float64 and allowed outputs of a batch, bounded."""
+        """Analyse the outputs of a batch X (batch, n_in), in float64 and in the dtype of the problem."""
         pairs = exact_pairs(parameters or self.problem.parameters)
         network = self.problem.network
         reference, allowed = (
@@ -58,24 +61,27 @@ class Subject:
 
 
 def check_contract(backend: Backend, problem: Problem) -> Evidence:
-    """Try every promise; warnings count as failures. The share is the worst of the bounds that were compared with."""
+    """Run all contract tests; a warning counts as a failure.
+
+    The evidence has the largest error of all comparisons ÷ its bound, and no ulps.
+    """
     subject, share = Subject(backend, problem), 0.0
-    for promise in PROMISES:
+    for contract_test in PROMISES:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                share = max([share, *(promise(subject) or ())])
-        except Misconduct as error:
+                share = max([share, *(contract_test(subject) or ())])
+        except ContractViolation as error:
             return Evidence(False, 0.0, np.inf, str(error))
         except (Exception, SystemExit) as error:
-            name = promise.__name__.strip("_").replace("_", " ")
-            return Evidence(False, 0.0, np.inf, f"while trying that {name}: {describe_error(error)}")
+            name = contract_test.__name__.strip("_").replace("_", " ")
+            return Evidence(False, 0.0, np.inf, f"in the test that {name}: {describe_error(error)}")
     return Evidence(True, 0.0, share, "")
 
 
 @dataclass(frozen=True)
-class Way:
-    """A way to train."""
+class TrainingOptions:
+    """Arguments of ``train``; ``bias_rate`` None stands for ``rate``."""
 
     mean: bool
     rate: float
@@ -84,12 +90,14 @@ class Way:
 
 
 def _require(condition: bool | np.bool_, text: str) -> None:
+    """Raise ContractViolation with the text unless the condition holds."""
     if not condition:
-        raise Misconduct(text)
+        raise ContractViolation(text)
 
 
-def _judge(what: str, dtype: str, reference: Any, allowed: Any, computed: Any) -> float:
-    evidence = bounded_target(what, dtype, reference, allowed).judge(computed)
+def _judge(quantity: str, dtype: str, reference: Any, allowed: Any, computed: Any) -> float:
+    """Return the largest error ÷ its bound. Raises ContractViolation if an error is larger than its bound."""
+    evidence = bounded_target(quantity, dtype, reference, allowed).judge(computed)
     _require(evidence.ok, evidence.reason)
     return evidence.share
 
@@ -98,7 +106,7 @@ def _equal(a: Any, b: Any) -> bool:
     return bool(np.array_equal(flat(a), flat(b), equal_nan=True) if isinstance(a, list) else np.array_equal(a, b))
 
 
-def _arrays_have_the_right_dtype(subject: Subject) -> None:
+def _results_have_the_right_type_and_shape(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
     X, Y, network = problem.X, problem.Y, problem.network
     dtype = np.dtype(problem.dtype)
@@ -107,27 +115,27 @@ def _arrays_have_the_right_dtype(subject: Subject) -> None:
         "forward of a batch": (model.forward(X), (len(X), network.n_out)),
     }
     losses: dict[str, Any] = {}
-    if subject.has("loss"):
+    if subject.supports("loss"):
         losses["loss"] = model.loss(X, Y)
-    if subject.has("gradient"):
+    if subject.supports("gradient"):
         losses["loss of gradient"], gradient = model.gradient(X, Y)
         for layer, ((dW, db), shape) in enumerate(zip(gradient, network.shapes, strict=True), start=1):
             results[f"dW of layer {layer}"] = dW, shape
             results[f"db of layer {layer}"] = db, shape[1:]
-    for what, (array, expected) in results.items():
-        _require(type(array) is np.ndarray, f"{what} is a {type(array).__name__}, not an array")
-        _require(array.shape == expected, f"{what} has shape {array.shape}, not {expected}")
-        _require(array.dtype == dtype, f"{what} has dtype {array.dtype}, not {dtype}")
-    for what, value in losses.items():
-        _require(type(value) is float, f"{what} is a {type(value).__name__}, not a float")
-    if subject.has("train"):
+    for name, (array, expected) in results.items():
+        _require(type(array) is np.ndarray, f"{name} is a {type(array).__name__}, not an array")
+        _require(array.shape == expected, f"{name} has shape {array.shape}, not {expected}")
+        _require(array.dtype == dtype, f"{name} has dtype {array.dtype}, not {dtype}")
+    for name, value in losses.items():
+        _require(type(value) is float, f"{name} is a {type(value).__name__}, not a float")
+    if subject.supports("train"):
         epochs = model.train(X, Y, epochs=2, learning_rate=0.1)
         _require(isinstance(epochs, np.ndarray) and epochs.shape == (2,), "train does not return an array (epochs,)")
     for W, b in model.parameters():
         _require(W.dtype == b.dtype == np.float64, "parameters are not float64")
 
 
-def _inputs_are_left_alone(subject: Subject) -> None:
+def _inputs_are_not_modified(subject: Subject) -> None:
     problem = subject.problem
     dtype = np.dtype(problem.dtype)
     X, Y = problem.X.astype(dtype), problem.Y.astype(dtype)
@@ -140,11 +148,11 @@ def _inputs_are_left_alone(subject: Subject) -> None:
         "gradient": lambda: model.gradient(X, Y),
         "train": lambda: model.train(X, Y, epochs=2, learning_rate=0.1, batches=2),
     }
-    operations = {name: operation for name, operation in operations.items() if subject.has(name)}
+    operations = {name: operation for name, operation in operations.items() if subject.supports(name)}
     for name, operation in operations.items():
         operation()
         _require(_equal(X, problem.X) and _equal(Y, problem.Y), f"{name} changes its inputs")
-    _require(_equal(parameters, problem.parameters), "the parameters passed to build are changed")
+    _require(_equal(parameters, problem.parameters), "build changes the parameters that it is given")
     for array in (X, Y):
         array.flags.writeable = False
     for operation in operations.values():
@@ -156,7 +164,7 @@ def _parameters_are_copied(subject: Subject) -> None:
     parameters = [(W.copy(), b.copy()) for W, b in problem.parameters]
     model = subject.build(replace(problem, parameters=parameters))
     before = model.forward(problem.X)
-    _require(_equal(model.parameters(), problem.parameters), "parameters() are not those that the model was built from")
+    _require(_equal(model.parameters(), problem.parameters), "parameters() differs from the parameters passed to build")
     for pairs in (parameters, model.parameters()):
         for W, b in pairs:
             W += 1
@@ -164,9 +172,9 @@ def _parameters_are_copied(subject: Subject) -> None:
     _require(_equal(model.forward(problem.X), before), "parameters are shared with the caller, not copied")
 
 
-def _results_are_fresh(subject: Subject) -> None:
+def _results_are_new_arrays(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
-    # Of equal length, so that an array could be reused.
+    # Both batches have the same length, so that a wrong backend could reuse an array.
     X, Y = ([array[s : s + 3] for s in (0, 1)] for array in (problem.X, problem.Y))
     operations: dict[str, Callable[[int], list[Any]]] = {
         "forward of a sample": lambda s: [model.forward(X[s][0])],
@@ -175,7 +183,7 @@ def _results_are_fresh(subject: Subject) -> None:
         "parameters": lambda s: [part for pair in model.parameters() for part in pair],
     }
     for name, operation in operations.items():
-        if not subject.has(name):
+        if not subject.supports(name):
             continue
         first = operation(0)
         kept = [array.copy() for array in first]
@@ -186,10 +194,10 @@ def _results_are_fresh(subject: Subject) -> None:
         _require(all(map(_equal, operation(0), kept)), f"{name}: writing to a result changes the next one")
 
 
-def _outputs_follow_the_content(subject: Subject) -> Iterator[float]:
+def _results_depend_on_content_not_identity(subject: Subject) -> Iterator[float]:
     problem, model = subject.problem, subject.build()
     reference, allowed = subject.outputs(problem.X)
-    # One array after another: a model that goes by the identity of the last one would be led back to the content.
+    # One array at a time: alternating arrays would hide a model that caches by the identity of the last array.
     for array in (np.empty(problem.network.n_in, problem.dtype), np.empty_like(problem.X, problem.dtype)):
         for row, sample in enumerate(problem.X):
             array[...] = sample
@@ -199,35 +207,37 @@ def _outputs_follow_the_content(subject: Subject) -> Iterator[float]:
     X, Y = problem.X.astype(problem.dtype), problem.Y.astype(problem.dtype)
     for half in (False, True):
         if half:
-            if subject.has("gradient"):  # so that the first call with the new content is like the last with the old
+            if subject.supports("gradient"):  # the next call differs from this one in content only
                 model.gradient(X, Y, reduction="sum")
             X *= 0.5
         yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
 
 
-def _any_batch_will_do(subject: Subject) -> Iterator[float]:
+def _every_batch_size_works(subject: Subject) -> Iterator[float]:
     problem, model = subject.problem, subject.build()
-    for rows in BATCHES:
+    for rows in BATCH_SIZES:
         X, Y = np.resize(problem.X, (rows, problem.X.shape[1])), np.resize(problem.Y, (rows, problem.Y.shape[1]))
-        X = X * np.linspace(0.5, 1, rows)[:, None].astype(np.float16)  # no two rows alike
+        X = X * np.linspace(0.5, 1, rows)[:, None].astype(np.float16)  # all rows differ
         X = X.astype(problem.dtype).astype(np.float64)
         yield _judge(f"output of a batch of {rows}", problem.dtype, *subject.outputs(X), model.forward(X))
         yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
 
 
-def _models_are_apart(subject: Subject) -> None:
+def _models_are_independent(subject: Subject) -> None:
     problem = subject.problem
-    one = subject.build()
-    before = one.forward(problem.X[0]), one.forward(problem.X)
+    model = subject.build()
+    before = model.forward(problem.X[0]), model.forward(problem.X)
     other = subject.build(replace(problem, parameters=[(0.5 * W, b) for W, b in problem.parameters]))
-    _require(not _equal(other.forward(problem.X), before[1]), "two models with other parameters answer the same")
-    if subject.has("train"):
+    _require(
+        not _equal(other.forward(problem.X), before[1]), "two models with different parameters return the same outputs"
+    )
+    if subject.supports("train"):
         other.train(problem.X, problem.Y, epochs=1, learning_rate=0.1)
-    after = one.forward(problem.X[0]), one.forward(problem.X)
-    _require(all(map(_equal, before, after)), "building and training another model changes the answers of this one")
+    after = model.forward(problem.X[0]), model.forward(problem.X)
+    _require(all(map(_equal, before, after)), "building and training another model changes the outputs of this model")
 
 
-def _tails_are_kept(subject: Subject) -> Iterator[float]:
+def _small_sigmoids_are_accurate(subject: Subject) -> Iterator[float]:
     dtype = subject.problem.dtype
     network, parameters = Network((1, 1)), [(np.ones((1, 1)), np.zeros(1))]
     model = subject.backend.build(network, parameters, dtype)
@@ -239,7 +249,7 @@ def _tails_are_kept(subject: Subject) -> Iterator[float]:
         yield _judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
 
 
-def _any_layout_will_do(subject: Subject) -> Iterator[float]:
+def _every_memory_layout_works(subject: Subject) -> Iterator[float]:
     problem, model = subject.problem, subject.build()
     X = problem.X.astype(problem.dtype)
     wide = np.repeat(X, 2, axis=1)
@@ -260,26 +270,29 @@ def _any_layout_will_do(subject: Subject) -> Iterator[float]:
         yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(integers[0]))
     fortran = [(np.asfortranarray(W), b[::-1].copy()[::-1]) for W, b in problem.parameters]
     other = subject.build(replace(problem, parameters=fortran))
-    _require(_equal(other.forward(problem.X), model.forward(problem.X)), "the memory layout of the parameters matters")
+    _require(
+        _equal(other.forward(problem.X), model.forward(problem.X)),
+        "the outputs depend on the memory layout of the parameters",
+    )
 
 
-def _not_a_number_passes_through(subject: Subject) -> None:
+def _nan_and_infinity_propagate(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
     clean = model.forward(problem.X)
     for value in (np.nan, np.inf, -np.inf):
         X = problem.X.copy()
         X[1, -1] = value
         outputs, (expected, _) = model.forward(X), subject.outputs(X)
-        for what, row in (("a batch", outputs[1]), ("a sample", model.forward(X[1]))):
+        for argument, row in (("a batch", outputs[1]), ("a sample", model.forward(X[1]))):
             same = np.isclose(row, expected.value[1], rtol=1e-3, atol=1e-30, equal_nan=True)
-            _require(same.all(), f"forward of {what} does not pass {value} through as NumPy does: {row}")
+            _require(same.all(), f"forward of {argument} does not propagate {value} as NumPy does: {row}")
         outputs[1] = clean[1]
-        # A product of matrices may be blocked in another way, so the other rows need not agree to the bit.
+        # The matrix product may be computed in other blocks, so the other rows need not be bit-identical.
         near = np.isclose(outputs, clean, rtol=1e-4, atol=1e-30)
-        _require(near.all(), f"{value} in one sample changes the outputs of another")
+        _require(near.all(), f"{value} in one sample changes the outputs of another sample")
 
 
-def _extreme_logits_are_right(subject: Subject) -> Iterator[float]:
+def _extreme_logits_are_handled(subject: Subject) -> Iterator[float]:
     problem = subject.problem
     W, b = problem.parameters[-1]
     logits = Analysis(problem.network, problem.dtype).forward(exact_pairs(problem.parameters), exact(problem.X)).logits
@@ -292,7 +305,7 @@ def _extreme_logits_are_right(subject: Subject) -> Iterator[float]:
     yield from _loss_and_gradient(subject, extreme, model)
 
 
-def _means_are_sums_divided(subject: Subject) -> Iterator[float]:
+def _means_are_sums_divided_by_the_batch_size(subject: Subject) -> Iterator[float]:
     yield from _loss_and_gradient(subject, subject.problem, subject.build())
 
 
@@ -311,16 +324,16 @@ def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iter
             reference.scaled(flat_bounded(gradient), scale),
             allowed.scaled(flat_bounded(allowed_gradient), scale),
         )
-        if subject.has("loss"):
+        if subject.supports("loss"):
             yield _judge(f"{reduction} of losses", problem.dtype, *losses, model.loss(X, Y, reduction=reduction))
-        if subject.has("gradient"):
+        if subject.supports("gradient"):
             total, computed = model.gradient(X, Y, reduction=reduction)
             yield _judge(f"{reduction} of losses in gradient", problem.dtype, *losses, total)
             yield _judge(f"{reduction} of gradients", problem.dtype, *gradients, flat(computed))
 
 
-def _training_follows_its_batches(subject: Subject) -> Iterator[float]:
-    if not subject.has("train"):
+def _training_updates_batch_by_batch(subject: Subject) -> Iterator[float]:
+    if not subject.supports("train"):
         return
     n = len(subject.problem.X)
     chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
@@ -330,78 +343,83 @@ def _training_follows_its_batches(subject: Subject) -> Iterator[float]:
         (chosen, list(chosen)),
         (chosen.tolist(), list(chosen)),
     ]
-    ways = cycle(
-        [Way(True, 0.05, None, 2), Way(False, 0.02, 0.01, 5), Way(True, 1e-4, 0.0, 2), Way(True, 0.05, 0.02, 4)]
+    all_options = cycle(
+        [
+            TrainingOptions(True, 0.05, None, 2),
+            TrainingOptions(False, 0.02, 0.01, 5),
+            TrainingOptions(True, 1e-4, 0.0, 2),
+            TrainingOptions(True, 0.05, 0.02, 4),
+        ]
     )
-    for (batches, steps), way in zip(variants * 2, ways, strict=False):
-        yield from _training(subject, batches, steps, way)
+    for (batches, steps), options in zip(variants * 2, all_options, strict=False):
+        yield from _training(subject, batches, steps, options)
 
 
-def _training(subject: Subject, batches: Any, steps: list[Any], way: Way) -> Iterator[float]:
+def _training(subject: Subject, batches: Any, steps: list[Any], options: TrainingOptions) -> Iterator[float]:
     problem, model = subject.problem, subject.build()
-    bias_rate = way.rate if way.bias_rate is None else way.bias_rate
+    bias_rate = options.rate if options.bias_rate is None else options.bias_rate
     results: list[tuple[Any, Pairs]] = [
         Analysis(problem.network, dtype).train(
             exact_pairs(problem.parameters),
             exact(problem.X),
             exact(problem.Y),
             steps=steps,
-            epochs=way.epochs,
-            learning_rate=way.rate,
+            epochs=options.epochs,
+            learning_rate=options.rate,
             bias_learning_rate=bias_rate,
-            mean=way.mean,
+            mean=options.mean,
         )
         for dtype in ("float64", problem.dtype)
     ]
     (reference_losses, reference), (allowed_losses, allowed) = results
-    how = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
+    training = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
     settings: dict[str, Any] = {
-        "learning_rate": way.rate,
-        "bias_learning_rate": way.bias_rate,
+        "learning_rate": options.rate,
+        "bias_learning_rate": options.bias_rate,
         "batches": batches,
-        "reduction": "mean" if way.mean else "sum",
+        "reduction": "mean" if options.mean else "sum",
     }
-    # In two calls: the second goes on from where the first stopped.
+    # Two calls: the second must continue from the parameters of the first.
     losses = [
         *model.train(problem.X, problem.Y, epochs=1, **settings),
-        *model.train(problem.X, problem.Y, epochs=way.epochs - 1, **settings),
+        *model.train(problem.X, problem.Y, epochs=options.epochs - 1, **settings),
     ]
-    yield _judge(f"loss in {how}", problem.dtype, reference_losses, allowed_losses, losses)
+    yield _judge(f"loss in {training}", problem.dtype, reference_losses, allowed_losses, losses)
     parameters = model.parameters()
     updated = flat_bounded(reference), flat_bounded(allowed)
-    yield _judge(f"parameter after {how}", problem.dtype, *updated, flat(parameters))
+    yield _judge(f"parameter after {training}", problem.dtype, *updated, flat(parameters))
     outputs, allowed_outputs = subject.outputs(problem.X, parameters)
-    yield _judge(f"output after {how}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
-    yield _judge(f"output after {how}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))
+    yield _judge(f"output after {training}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
+    yield _judge(f"output after {training}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))
     yield from _loss_and_gradient(subject, replace(problem, parameters=parameters), model)
 
 
-def _epochs_are_as_many_calls(subject: Subject) -> None:
-    if not subject.has("train"):
+def _epochs_equal_separate_calls(subject: Subject) -> None:
+    if not subject.supports("train"):
         return
-    problem, once, often = subject.problem, subject.build(), subject.build()
+    problem, one_call, three_calls = subject.problem, subject.build(), subject.build()
     settings: dict[str, Any] = {"learning_rate": 0.05, "batches": 3}
-    losses = once.train(problem.X, problem.Y, epochs=3, **settings)
-    singly = [often.train(problem.X, problem.Y, epochs=1, **settings)[0] for _ in range(3)]
-    close = 1e3 * np.finfo(problem.dtype).eps
+    losses = one_call.train(problem.X, problem.Y, epochs=3, **settings)
+    separate_losses = [three_calls.train(problem.X, problem.Y, epochs=1, **settings)[0] for _ in range(3)]
+    tolerance = 1e3 * np.finfo(problem.dtype).eps
     _require(
-        np.allclose(losses, singly, rtol=close, atol=0)
-        and np.allclose(flat(once.parameters()), flat(often.parameters()), rtol=close, atol=close),
-        "three epochs in one call are not three calls of one epoch",
+        np.allclose(losses, separate_losses, rtol=tolerance, atol=0)
+        and np.allclose(flat(one_call.parameters()), flat(three_calls.parameters()), rtol=tolerance, atol=tolerance),
+        "three epochs in one call differ from three calls of one epoch",
     )
 
 
-def _divergence_is_no_error(subject: Subject) -> None:
-    if not subject.has("train"):
+def _divergence_raises_no_error(subject: Subject) -> None:
+    if not subject.supports("train"):
         return
     problem, model = subject.problem, subject.build()
     losses = model.train(problem.X, problem.Y, epochs=3, learning_rate=1e300)
-    _require(losses.shape == (3,), "a training that diverges does not return its losses")
+    _require(losses.shape == (3,), "a diverging training does not return the losses of its epochs")
 
 
-def _slope_of_relu_at_zero_is_zero(subject: Subject) -> None:
+def _derivative_of_relu_at_zero_is_zero(subject: Subject) -> None:
     problem = subject.problem
-    if problem.network.hidden != "relu" or len(problem.parameters) < 2 or not subject.has("gradient"):
+    if problem.network.hidden != "relu" or len(problem.parameters) < 2 or not subject.supports("gradient"):
         return
     (W, b), *others = problem.parameters
     model = subject.build(replace(problem, parameters=[(0 * W, 0 * b), *others]))
@@ -409,52 +427,52 @@ def _slope_of_relu_at_zero_is_zero(subject: Subject) -> None:
     _require(not dW.any() and not db.any(), "the derivative of ReLU at 0 is not 0")
 
 
-def _bad_inputs_are_refused(subject: Subject) -> None:
+def _invalid_arguments_are_rejected(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
     X, Y = problem.X, problem.Y
-    bad: dict[str, tuple[str, Callable[[], object]]] = {
+    invalid_calls: dict[str, tuple[str, Callable[[], object]]] = {
         "a sample that is too wide": ("forward", lambda: model.forward(np.zeros(X.shape[1] + 1))),
-        "an array of three dimensions": ("forward", lambda: model.forward(X[None])),
+        "an array with three dimensions": ("forward", lambda: model.forward(X[None])),
         "complex numbers": ("forward", lambda: model.forward(X.astype(complex))),
         "text": ("forward", lambda: model.forward([["a"] * X.shape[1]])),
         "an empty batch": ("forward", lambda: model.forward(X[:0])),
-        "X and Y of different length": ("loss", lambda: model.loss(X, Y[1:])),
+        "X and Y of different lengths": ("loss", lambda: model.loss(X, Y[1:])),
         "NaN in X": ("gradient", lambda: model.gradient(X * np.nan, Y)),
         "no epochs": ("train", lambda: model.train(X, Y, epochs=0, learning_rate=0.1)),
         "a negative learning rate": ("train", lambda: model.train(X, Y, epochs=1, learning_rate=-0.1)),
-        "a row that is not there": (
+        "a row number beyond the last": (
             "train",
             lambda: model.train(X, Y, epochs=1, learning_rate=0.1, batches=[[len(X)]]),
         ),
     }
     before = flat(model.parameters())
-    for what, (operation, call) in bad.items():
-        if not subject.has(operation):
+    for argument, (operation, call) in invalid_calls.items():
+        if not subject.supports(operation):
             continue
         try:
             call()
         except (TypeError, ValueError):
-            _require(_equal(before, flat(model.parameters())), f"{what} is refused, but the model has changed")
+            _require(_equal(before, flat(model.parameters())), f"{argument}: rejected, but the model has changed")
         else:
-            raise Misconduct(f"{what} is not refused")
+            raise ContractViolation(f"{argument}: not rejected")
 
 
 PROMISES: tuple[Callable[[Subject], Any], ...] = (
-    _arrays_have_the_right_dtype,
-    _inputs_are_left_alone,
+    _results_have_the_right_type_and_shape,
+    _inputs_are_not_modified,
     _parameters_are_copied,
-    _results_are_fresh,
-    _outputs_follow_the_content,
-    _any_batch_will_do,
-    _models_are_apart,
-    _tails_are_kept,
-    _any_layout_will_do,
-    _not_a_number_passes_through,
-    _extreme_logits_are_right,
-    _means_are_sums_divided,
-    _training_follows_its_batches,
-    _epochs_are_as_many_calls,
-    _divergence_is_no_error,
-    _slope_of_relu_at_zero_is_zero,
-    _bad_inputs_are_refused,
+    _results_are_new_arrays,
+    _results_depend_on_content_not_identity,
+    _every_batch_size_works,
+    _models_are_independent,
+    _small_sigmoids_are_accurate,
+    _every_memory_layout_works,
+    _nan_and_infinity_propagate,
+    _extreme_logits_are_handled,
+    _means_are_sums_divided_by_the_batch_size,
+    _training_updates_batch_by_batch,
+    _epochs_equal_separate_calls,
+    _divergence_raises_no_error,
+    _derivative_of_relu_at_zero_is_zero,
+    _invalid_arguments_are_rejected,
 )

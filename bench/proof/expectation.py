@@ -1,8 +1,8 @@
-"""What one operation on one problem must give: exact values of some of it, bounded values of all of it.
+"""The expected result of an operation on a problem: exact values of a part, and bounded values of the whole.
 
-The oracle looks at SAMPLES samples and ENTRIES parameters, two of each layer at least; every output, gradient and
-updated parameter besides is held to the float64 analysis within the sum of both bounds, and the analysis to the
-oracle by the samples that they share.
+The oracle is slow, so it computes only SAMPLES samples and ENTRIES parameters, at least two of each layer. The float64
+analysis covers every output, every gradient and every updated parameter; a computed value may differ from it by the sum
+of both bounds. The samples and parameters that both cover check the analysis against the oracle.
 """
 
 from __future__ import annotations
@@ -25,7 +25,11 @@ LEARNING_RATE = 0.1
 
 @dataclass(frozen=True)
 class Expectation:
-    """The targets of one operation on one problem, in the order in which ``check`` computes what they judge."""
+    """The targets of an operation on a problem.
+
+    ``entries`` are the positions of the oracle's parameters in the vector of all parameters. ``targets`` are in the
+    order in which ``check`` computes the values to compare.
+    """
 
     problem: Problem
     operation: str
@@ -33,20 +37,23 @@ class Expectation:
     targets: tuple[Target, ...]
 
     def check(self, model: Model) -> Evidence:
-        """Judge a model that was just built from the problem's parameters; for "train" it is trained by that."""
+        """Check a model that was just built from the problem's parameters. The check of "train" trains the model."""
         computed = _COMPUTE[self.operation](model, self.problem, list(self.entries))
         return combined(target.judge(value) for target, value in zip(self.targets, computed, strict=True))
 
 
 def expect_result(problem: Problem, operation: str) -> Expectation:
-    """Exact and bounded values of "forward" (one sample where the batch is 1), "gradient" or "train"."""
+    """Compute the exact and the bounded values of "forward", "gradient" or "train".
+
+    "forward" of a batch of one sample is the call with a single sample.
+    """
     entries = _chosen_entries(problem)
     targets = _EXPECT[operation](problem, entries)
     return Expectation(problem, operation, tuple(entries), tuple(targets))
 
 
 def _chosen_entries(problem: Problem) -> list[int]:
-    """Places of some parameters in the flat vector of all: of every layer a weight and a bias, then any."""
+    """Positions in the vector of all parameters: a weight and a bias of each layer, then random ones up to ENTRIES."""
     rng = np.random.default_rng(len(problem.X))
     places, begin = [], 0
     for n_in, n_out in problem.network.shapes:
@@ -57,6 +64,7 @@ def _chosen_entries(problem: Problem) -> list[int]:
 
 
 def _entry(problem: Problem, place: int) -> Entry:
+    """The parameter at a position in the vector of all parameters."""
     for layer, (n_in, n_out) in enumerate(problem.network.shapes):
         if place < (n_in + 1) * n_out:
             i, j = divmod(place, n_out)
@@ -86,8 +94,8 @@ def _compute_forward(model: Model, problem: Problem, entries: list[int]) -> list
     return [outputs[:SAMPLES], outputs]
 
 
-def _slopes(oracle: Oracle, problem: Problem, entries: list[int]) -> list[Any]:
-    """Exact derivatives of the summed loss of the first samples."""
+def _exact_gradient(oracle: Oracle, problem: Problem, entries: list[int]) -> list[Any]:
+    """The exact gradient of the summed loss of the first samples, at the positions of ``entries``."""
     traces = [oracle.trace(x) for x in problem.X[:SAMPLES]]
     pairs = list(zip(traces, problem.Y[:SAMPLES], strict=True))
     return [mp.fsum(trace.derivative(y, _entry(problem, place)) for trace, y in pairs) for place in entries]
@@ -95,21 +103,22 @@ def _slopes(oracle: Oracle, problem: Problem, entries: list[int]) -> list[Any]:
 
 def _expect_gradient(problem: Problem, entries: list[int]) -> list[Target]:
     dtype, oracle = problem.dtype, Oracle(problem.network, problem.parameters)
-    few = _analyzed_gradient(problem, dtype, SAMPLES)
+    first_loss, first_gradient = _analyzed_gradient(problem, dtype, SAMPLES)
     loss = mp.fsum(oracle.trace(x).loss(y) for x, y in zip(problem.X[:SAMPLES], problem.Y[:SAMPLES], strict=True))
+    gradient = _exact_gradient(oracle, problem, entries)
     reference, bounded = (_analyzed_gradient(problem, which, len(problem.X)) for which in ("float64", dtype))
     return [
-        exact_target("loss", dtype, loss, few[0].error),
-        _named(
-            exact_target("slope", dtype, _slopes(oracle, problem, entries), few[1].error[entries]), problem, entries
+        exact_target("loss", dtype, loss, first_loss.error),
+        _with_parameter_names(
+            exact_target("gradient", dtype, gradient, first_gradient.error[entries]), problem, entries
         ),
         bounded_target("loss", dtype, reference[0], bounded[0]),
-        _named(bounded_target("slope", dtype, reference[1], bounded[1]), problem),
+        _with_parameter_names(bounded_target("gradient", dtype, reference[1], bounded[1]), problem),
     ]
 
 
-def _named(target: Target, problem: Problem, entries: list[int] | None = None) -> Target:
-    """The target of a vector of parameters or slopes, which can tell the place of a wrong one."""
+def _with_parameter_names(target: Target, problem: Problem, entries: list[int] | None = None) -> Target:
+    """Let a target of parameters or of a gradient name the parameter that is wrong."""
     return replace(target, network=problem.network, entries=None if entries is None else tuple(entries))
 
 
@@ -120,30 +129,32 @@ def _analyzed_gradient(problem: Problem, dtype: str, samples: int) -> tuple[Any,
 
 
 def _compute_gradient(model: Model, problem: Problem, entries: list[int]) -> list[Any]:
-    few_loss, few = model.gradient(problem.X[:SAMPLES], problem.Y[:SAMPLES], reduction="sum")
+    first_loss, first_gradient = model.gradient(problem.X[:SAMPLES], problem.Y[:SAMPLES], reduction="sum")
     loss, gradient = model.gradient(problem.X, problem.Y, reduction="sum")
-    return [few_loss, flat(few)[entries], loss, flat(gradient)]
+    return [first_loss, flat(first_gradient)[entries], loss, flat(gradient)]
 
 
 def _expect_train(problem: Problem, entries: list[int]) -> list[Target]:
     dtype, oracle = problem.dtype, Oracle(problem.network, problem.parameters)
-    few = min(SAMPLES, len(problem.X))
-    step = mp.mpf(LEARNING_RATE) / few
-    exactly = [
-        mp.mpf(float(value)) - step * slope
-        for value, slope in zip(flat(problem.parameters)[entries], _slopes(oracle, problem, entries), strict=True)
+    step = mp.mpf(LEARNING_RATE) / min(SAMPLES, len(problem.X))
+    gradient = _exact_gradient(oracle, problem, entries)
+    updated = [
+        mp.mpf(float(value)) - step * derivative
+        for value, derivative in zip(flat(problem.parameters)[entries], gradient, strict=True)
     ]
-    (_, after), (losses, last) = _analyzed_training(problem, dtype)
+    (_, first), (losses, last) = _analyzed_training(problem, dtype)
     _, (reference_losses, reference_last) = _analyzed_training(problem, "float64")
+    first_target = exact_target("new value", dtype, updated, flat_bounded(first).error[entries])
+    last_target = bounded_target("new value", dtype, flat_bounded(reference_last), flat_bounded(last))
     return [
-        _named(exact_target("new value", dtype, exactly, flat_bounded(after).error[entries]), problem, entries),
+        _with_parameter_names(first_target, problem, entries),
         bounded_target("loss of epoch", dtype, reference_losses, losses),
-        _named(bounded_target("new value", dtype, flat_bounded(reference_last), flat_bounded(last)), problem),
+        _with_parameter_names(last_target, problem),
     ]
 
 
 def _analyzed_training(problem: Problem, dtype: str) -> list[tuple[Any, Pairs]]:
-    """Losses and parameters of one epoch on the first samples, and of one more on all."""
+    """Losses and parameters after one epoch on the first samples, and after a second epoch on all samples."""
     analysis, pairs, results = Analysis(problem.network, dtype), exact_pairs(problem.parameters), []
     for samples in (SAMPLES, len(problem.X)):
         losses, pairs = analysis.train(
@@ -162,9 +173,9 @@ def _analyzed_training(problem: Problem, dtype: str) -> list[tuple[Any, Pairs]]:
 
 def _compute_train(model: Model, problem: Problem, entries: list[int]) -> list[Any]:
     model.train(problem.X[:SAMPLES], problem.Y[:SAMPLES], epochs=1, learning_rate=LEARNING_RATE)
-    few = flat(model.parameters())[entries]
+    first = flat(model.parameters())[entries]
     losses = model.train(problem.X, problem.Y, epochs=1, learning_rate=LEARNING_RATE)
-    return [few, losses, flat(model.parameters())]
+    return [first, losses, flat(model.parameters())]
 
 
 _EXPECT = {"forward": _expect_forward, "gradient": _expect_gradient, "train": _expect_train}

@@ -1,8 +1,7 @@
-"""Sabotaged backends: each is the plain NumPy one with a single fault, and each must be rejected by the proof of
-equality.
+"""Mutants: copies of ``numpy_plain`` with one deliberate fault each, which the proof of equality must reject.
 
-A check that lets one of them pass would let the same mistake pass in a real backend. A mutant's docstring says what
-it does.
+A check that accepts a mutant would also accept a real backend with the same fault. A mutant's docstring is the
+description of its fault that the user sees.
 """
 
 from __future__ import annotations
@@ -21,27 +20,27 @@ MUTANTS: list[Backend] = []
 
 
 def mutant(model: type[Model]) -> type[Model]:
-    """List a model among the mutants."""
+    """Register a model as a mutant."""
     MUTANTS.append(Backend(model.__name__, "mutant", model))
     return model
 
 
 @mutant
 class DroppedBias(Model):
-    """Leaves out the bias of the first layer."""
+    """Ignores the bias of the first layer."""
 
     def _store(self, parameters: Parameters) -> None:
         super()._store([(parameters[0][0], 0 * parameters[0][1]), *parameters[1:]])
-        self._given = parameters[0][1]
+        self._first_bias = parameters[0][1]
 
     def _fetch(self) -> LayerArrays:
         (W, b), *others = super()._fetch()
-        return [(W, b + self._given), *others]
+        return [(W, b + self._first_bias), *others]
 
 
 @mutant
 class LeftOutRelu(Model):
-    """Leaves out ReLU."""
+    """Does not apply ReLU."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         return z if activation == "relu" else super()._activate(activation, z)
@@ -49,7 +48,7 @@ class LeftOutRelu(Model):
 
 @mutant
 class TransposedWeights(Model):
-    """Takes square weights for their transpose."""
+    """Transposes square weight matrices."""
 
     def _store(self, parameters: Parameters) -> None:
         super()._store([(W.T.copy() if W.shape[0] == W.shape[1] else W, b) for W, b in parameters])
@@ -60,7 +59,7 @@ class TransposedWeights(Model):
 
 @mutant
 class SoftmaxOverSamples(Model):
-    """Takes softmax over the samples of a batch."""
+    """Applies softmax over the samples of a batch instead of over the outputs."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         if activation == "softmax" and z.ndim == 2:
@@ -70,7 +69,7 @@ class SoftmaxOverSamples(Model):
 
 @mutant
 class StaleOutput(Model):
-    """Writes every output of a sample but the last, which stays that of the call before."""
+    """Returns the last output of a single sample from the previous call."""
 
     def _sample(self, x: Array, out: Array) -> None:
         super()._sample(x, out)
@@ -81,17 +80,17 @@ class StaleOutput(Model):
 
 @mutant
 class SinglePrecision(Model):
-    """Computes the products of a float64 model in float32, and those of a float32 model in float16."""
+    """Rounds inputs and logits to lower precision: to float32 in a float64 model, to float16 in a float32 model."""
 
     def _logits(self, X: Array) -> tuple[list[Array], Array]:
-        less = np.float32 if self.dtype == np.float64 else np.float16
-        inputs, z = super()._logits(X.astype(less).astype(self.dtype))
-        return inputs, z.astype(less).astype(self.dtype)
+        lower = np.float32 if self.dtype == np.float64 else np.float16
+        inputs, z = super()._logits(X.astype(lower).astype(self.dtype))
+        return inputs, z.astype(lower).astype(self.dtype)
 
 
 @mutant
 class RoundedOutput(Model):
-    """Is off by a few hundred ulps."""
+    """Returns activations that are too large by a few hundred ulps."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         return np.asarray(super()._activate(activation, z) * self.dtype.type(1 + 500 * np.finfo(self.dtype).eps))
@@ -99,7 +98,7 @@ class RoundedOutput(Model):
 
 @mutant
 class MeanForSum(Model):
-    """Gives the mean of the samples' gradients where the sum is asked for."""
+    """Returns the mean of the samples' gradients instead of the sum."""
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         total, gradient = super()._gradient(X, Y)
@@ -108,7 +107,7 @@ class MeanForSum(Model):
 
 @mutant
 class DerivativeAtActivation(Model):
-    """Takes the derivative of sigmoid and tanh at the activation instead of at the logit."""
+    """Evaluates the derivative of sigmoid and tanh at the activation instead of at the logit."""
 
     def _derivative(self, activation: str, a: Array) -> Any:
         return super()._derivative(activation, self._activate(activation, a))
@@ -116,7 +115,7 @@ class DerivativeAtActivation(Model):
 
 @mutant
 class DoubledDerivative(Model):
-    """Takes 2 s (1 - s) for the derivative of the sigmoid."""
+    """Doubles the derivative of the sigmoid."""
 
     def _derivative(self, activation: str, a: Array) -> Any:
         return (2 if activation == "sigmoid" else 1) * super()._derivative(activation, a)
@@ -124,7 +123,7 @@ class DoubledDerivative(Model):
 
 @mutant
 class SlopeOneAtZero(Model):
-    """Takes 1 for the derivative of ReLU at 0."""
+    """Uses 1 instead of 0 as the derivative of ReLU at 0."""
 
     def _derivative(self, activation: str, a: Array) -> Any:
         return a >= 0 if activation == "relu" else super()._derivative(activation, a)
@@ -132,7 +131,7 @@ class SlopeOneAtZero(Model):
 
 @mutant
 class ForgottenFactor(Model):
-    """Leaves 2 / n out of the derivative of the mean squared error."""
+    """Omits the factor 2 / n from the derivative of the mean squared error."""
 
     def _output_delta(self, a: Array, Y: Array) -> Array:
         factor = self.network.n_out / 2 if self.network.loss == "mean_squared_error" else 1
@@ -141,7 +140,7 @@ class ForgottenFactor(Model):
 
 @mutant
 class OneBiasGradient(Model):
-    """Takes the gradient of the biases from the first sample alone."""
+    """Computes the gradient of the biases from the first sample only."""
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         total, gradient = super()._gradient(X, Y)
@@ -151,7 +150,7 @@ class OneBiasGradient(Model):
 
 @mutant
 class SkippedUpdate(Model):
-    """Does not update the first layer."""
+    """Does not update the parameters of the first layer."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         first = self._layers[0]
@@ -162,7 +161,7 @@ class SkippedUpdate(Model):
 
 @mutant
 class OneLearningRate(Model):
-    """Takes the learning rate of the weights for the biases, too."""
+    """Uses the learning rate of the weights for the biases as well."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         return super()._train(X, Y, descent._replace(bias_learning_rate=descent.learning_rate))
@@ -178,7 +177,7 @@ class ReversedSamples(Model):
 
 @mutant
 class DroppedShortBatch(Model):
-    """Drops the last batch where it is shorter than the others."""
+    """Skips the last batch of an epoch if it is shorter than the others."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         whole = len(X) // descent.size * descent.size
@@ -187,7 +186,7 @@ class DroppedShortBatch(Model):
 
 @mutant
 class ShortBatchByFullSize(Model):
-    """Averages the last, shorter batch over the length of a full one."""
+    """Divides the gradient of a shorter last batch by the size of a full batch."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         scale = 1 / descent.size if descent.mean else 1
@@ -197,7 +196,7 @@ class ShortBatchByFullSize(Model):
 
 @mutant
 class LossAfterUpdate(Model):
-    """Returns the losses of an epoch after its updates."""
+    """Computes the loss of an epoch after the updates of that epoch."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
@@ -209,7 +208,7 @@ class LossAfterUpdate(Model):
 
 @mutant
 class StartsAfresh(Model):
-    """Trains from the parameters that it was built with, every time."""
+    """Restarts every training from the initial parameters."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         self._first = getattr(self, "_first", self._layers)
@@ -219,7 +218,7 @@ class StartsAfresh(Model):
 
 @mutant
 class StaleAfterTraining(Model):
-    """Answers for one sample with the parameters from before the training."""
+    """Uses the initial parameters for a single sample, even after training."""
 
     def _store(self, parameters: Parameters) -> None:
         super()._store(parameters)
@@ -241,7 +240,7 @@ class ReversedBatch(Model):
 
 @mutant
 class Constant(Model):
-    """Returns one constant."""
+    """Returns 0.5 for every output."""
 
     def _forward_batch(self, X: Array) -> Array:
         return np.full_like(super()._forward_batch(X), 0.5)
@@ -249,7 +248,7 @@ class Constant(Model):
 
 @mutant
 class NumberForNaN(Model):
-    """Turns NaN into 0."""
+    """Replaces NaN in the outputs with 0."""
 
     def _forward_batch(self, X: Array) -> Array:
         return np.nan_to_num(super()._forward_batch(X))
@@ -257,7 +256,7 @@ class NumberForNaN(Model):
 
 @mutant
 class ClippedLogits(Model):
-    """Clips the argument of the sigmoid to ±500 and a probability to 1e-15, as two of the tutorials do."""
+    """Clips logits to ±500 and sigmoids to at least 1e-15, as two of the tutorials do."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         a = super()._activate(activation, np.clip(z, -500, 500))
@@ -266,7 +265,7 @@ class ClippedLogits(Model):
 
 @mutant
 class LogOfProbability(Model):
-    """Computes a cross-entropy from the outputs, with 1e-15 added against log 0."""
+    """Computes the categorical cross-entropy from the outputs, with 1e-15 added to avoid log 0."""
 
     def _sample_losses(self, z: Array, Y: Array) -> Array:
         if self.network.loss != "categorical_cross_entropy":
@@ -276,7 +275,7 @@ class LogOfProbability(Model):
 
 @mutant
 class LostTail(Model):
-    """Computes the sigmoid from tanh, and loses its small tail."""
+    """Computes the sigmoid from tanh, which rounds very small values to 0."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         return np.asarray(0.5 + 0.5 * np.tanh(0.5 * z)) if activation == "sigmoid" else super()._activate(activation, z)
@@ -284,7 +283,7 @@ class LostTail(Model):
 
 @mutant
 class Noisy(Model):
-    """Lets NumPy warn where an exponential overflows."""
+    """Emits a NumPy warning if an exponential overflows."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         with np.errstate(over="warn"):
@@ -293,7 +292,7 @@ class Noisy(Model):
 
 @mutant
 class ReusedResult(Model):
-    """Returns the same array from every call with a batch of the same length."""
+    """Returns the same array, overwritten, for every batch of the same length."""
 
     def _forward_batch(self, X: Array) -> Array:
         result = super()._forward_batch(X)
@@ -308,7 +307,7 @@ class ReusedResult(Model):
 
 @mutant
 class ChangedInput(Model):
-    """Standardizes the batch in place."""
+    """Modifies the caller's batch in place: subtracts its mean."""
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         result = super()._gradient(X, Y)
@@ -319,7 +318,7 @@ class ChangedInput(Model):
 
 @mutant
 class SharedParameters(Model):
-    """Keeps the arrays of the caller instead of copies."""
+    """Keeps references to the caller's parameter arrays instead of copies."""
 
     def __init__(self, network: Any, parameters: Any, dtype: Any) -> None:
         super().__init__(network, parameters, dtype)
@@ -328,7 +327,7 @@ class SharedParameters(Model):
 
 @mutant
 class AnswersByIdentity(Model):
-    """Returns the last result again where the sample is the same object, though its content has changed."""
+    """Returns the previous outputs if the input is the same object, even if its content has changed."""
 
     def __init__(self, network: Any, parameters: Any, dtype: Any) -> None:
         super().__init__(network, parameters, dtype)
@@ -353,7 +352,7 @@ class ContiguousOnly(Model):
 
 @mutant
 class AcceptsAnything(Model):
-    """Computes with NaN where the contract refuses it."""
+    """Accepts NaN in X and Y, which the contract requires to be rejected."""
 
     def _samples(self, X: Any, Y: Any) -> tuple[Array, Array]:
         return np.array(X, self.dtype), np.array(Y, self.dtype)
@@ -361,14 +360,14 @@ class AcceptsAnything(Model):
 
 @mutant
 class GradientOfTheStart(Model):
-    """Takes the gradient, even after training, at the parameters that it was built with."""
+    """Computes the gradient at the initial parameters, even after training."""
 
     def _store(self, parameters: Parameters) -> None:
         super()._store(parameters)
         self._built = self._layers
 
     def gradient(self, X: Any, Y: Any, reduction: str = "mean") -> tuple[float, Gradient]:
-        """As the contract says, but for the fault."""
+        """Return the loss and the gradient, with the fault of this mutant."""
         trained, self._layers = self._layers, self._built
         result = super().gradient(X, Y, reduction)
         self._layers = trained
@@ -377,7 +376,7 @@ class GradientOfTheStart(Model):
 
 @mutant
 class DroppedRemainder(Model):
-    """Leaves out of a gradient what is over a multiple of eight samples."""
+    """Omits the samples beyond the last multiple of eight from the gradient."""
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         whole = len(X) // 8 * 8 or len(X)
@@ -387,7 +386,7 @@ class DroppedRemainder(Model):
 
 @mutant
 class BlankBeyondABlock(Model):
-    """Leaves the outputs of a batch at zero after the 64th sample."""
+    """Returns zeros for all samples after the 64th of a batch."""
 
     def _forward_batch(self, X: Array) -> Array:
         a = super()._forward_batch(X)
@@ -398,7 +397,7 @@ class BlankBeyondABlock(Model):
 
 @mutant
 class CutTail(Model):
-    """Takes a sigmoid of a logit under -690 for 0."""
+    """Returns 0 for the sigmoid of a logit below -690."""
 
     def _activate(self, activation: str, z: Array) -> Array:
         a = super()._activate(activation, z)
@@ -407,10 +406,10 @@ class CutTail(Model):
 
 @mutant
 class GradientByIdentity(Model):
-    """Returns the last gradient again where X is the same object, though its content has changed."""
+    """Returns the previous gradient if X is the same object, even if its content has changed."""
 
     def gradient(self, X: Any, Y: Any, reduction: str = "mean") -> tuple[float, Gradient]:
-        """As the contract says, but for the fault."""
+        """Return the loss and the gradient, with the fault of this mutant."""
         key, result = self.__dict__.get("_last", (None, None))
         if result is None or key != (id(X), reduction):
             result = super().gradient(X, Y, reduction)
@@ -421,7 +420,7 @@ class GradientByIdentity(Model):
 
 @mutant
 class IdleAtSmallRates(Model):
-    """Does not train where the learning rate is under a thousandth."""
+    """Does not update the parameters if the learning rate is below 0.001."""
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         before = self._layers
@@ -433,7 +432,7 @@ class IdleAtSmallRates(Model):
 
 @mutant
 class OneForAll(Model):
-    """Answers for one sample with the model that was built last."""
+    """Uses the most recently built model to compute the outputs of a single sample."""
 
     last: Any = None
 

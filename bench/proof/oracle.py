@@ -1,9 +1,9 @@
-"""The network in 50-digit arithmetic, with derivatives by dual numbers: what every backend is held to.
+"""The oracle: the network in 50-digit arithmetic, with derivatives by dual numbers.
 
-It shares nothing with a backend: mpmath numbers in lists, and forward mode instead of back-propagation. A dual
-number is a value with its derivative along one direction in the space of parameters; carried through every
-operation, it gives the directional derivative of the loss exactly (Griewank & Walther, Evaluating Derivatives,
-2008, section 3.1).
+The oracle shares no code with the backends. It computes with mpmath numbers in lists, and differentiates in forward
+mode instead of by back-propagation. A dual number is a value with its derivative along one direction in the space of
+the parameters. When every operation propagates this derivative, the result is the exact directional derivative of the
+loss (Griewank & Walther, Evaluating Derivatives, 2008, section 3.1).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Number = Any
 
 
 def numbers(values: ArrayLike) -> Any:
-    """A float, or nested lists or an array of them, as mpmath numbers in nested lists; exact."""
+    """Convert a float, an array or nested lists of floats to mpmath numbers in nested lists, without rounding."""
     if hasattr(values, "tolist"):
         values = values.tolist()
     if isinstance(values, (list, tuple)):
@@ -35,7 +35,7 @@ def numbers(values: ArrayLike) -> Any:
 
 @dataclass(frozen=True)
 class Entry:
-    """One parameter: W[i, j] of a layer, counted from 0, or its b[j] where i is None."""
+    """One parameter of a layer, counted from 0: W[i, j], or b[j] if i is None."""
 
     layer: int
     i: int | None
@@ -43,7 +43,10 @@ class Entry:
 
 
 class Oracle:
-    """One network with its parameters [(W, b), …], W (n_in, n_out): arrays of floats, or lists of mpmath numbers."""
+    """A network with parameters [(W, b), …], W (n_in, n_out) and b (n_out,).
+
+    The parameters are arrays of floats or lists of mpmath numbers.
+    """
 
     def __init__(self, network: Network, parameters: Sequence[tuple[Any, Any]]):
         self.network = network
@@ -51,7 +54,7 @@ class Oracle:
         self._biases = [numbers(b) for _, b in parameters]
 
     def trace(self, x: ArrayLike) -> Trace:
-        """The forward pass of one sample, x (n_in,)."""
+        """Compute the forward pass of one sample x (n_in,)."""
         a = numbers(x)
         inputs, logits = [], []
         for columns, biases, activation in zip(self._columns, self._biases, self.network.activations, strict=True):
@@ -62,7 +65,7 @@ class Oracle:
         return Trace(self, inputs, logits, a)
 
     def entries(self) -> list[Entry]:
-        """Every parameter."""
+        """List all parameters."""
         return [
             Entry(layer, i, j)
             for layer, (n_in, n_out) in enumerate(self.network.shapes)
@@ -73,7 +76,11 @@ class Oracle:
     def descended(
         self, X: ArrayLike, Y: ArrayLike, learning_rate: float, bias_learning_rate: float, mean: bool
     ) -> tuple[Number, Oracle]:
-        """The summed loss of a batch, and the network after one step of gradient descent on it."""
+        """Return the summed loss of a batch, and the network after one step of gradient descent on the batch.
+
+        X is (batch, n_in) and Y (batch, n_out). The step follows the mean of the samples' gradients if ``mean``, else
+        their sum.
+        """
         traces = [self.trace(x) for x in numbers(X)]
         targets = numbers(Y)
         total = mp.fsum(trace.loss(y) for trace, y in zip(traces, targets, strict=True))
@@ -81,15 +88,15 @@ class Oracle:
         weights = [list(map(list, zip(*columns, strict=True))) for columns in self._columns]
         biases = [list(b) for b in self._biases]
         for entry in self.entries():
-            slope = scale * mp.fsum(t.derivative(y, entry) for t, y in zip(traces, targets, strict=True))
+            gradient = scale * mp.fsum(t.derivative(y, entry) for t, y in zip(traces, targets, strict=True))
             if entry.i is None:
-                biases[entry.layer][entry.j] -= mp.mpf(bias_learning_rate) * slope
+                biases[entry.layer][entry.j] -= mp.mpf(bias_learning_rate) * gradient
             else:
-                weights[entry.layer][entry.i][entry.j] -= mp.mpf(learning_rate) * slope
+                weights[entry.layer][entry.i][entry.j] -= mp.mpf(learning_rate) * gradient
         return total, Oracle(self.network, list(zip(weights, biases, strict=True)))
 
     def parameters(self) -> list[tuple[list[list[Number]], list[Number]]]:
-        """[(W, b), …] as nested lists of mpmath numbers."""
+        """Return [(W, b), …] as nested lists of mpmath numbers."""
         return [
             (list(map(list, zip(*columns, strict=True))), list(b))
             for columns, b in zip(self._columns, self._biases, strict=True)
@@ -98,7 +105,7 @@ class Oracle:
 
 @dataclass(frozen=True)
 class Trace:
-    """The forward pass of one sample: the input and the logits of every layer, and the outputs."""
+    """The forward pass of one sample: the inputs and the logits of every layer, and the outputs of the network."""
 
     oracle: Oracle
     inputs: list[list[Number]]
@@ -106,7 +113,7 @@ class Trace:
     outputs: list[Number]
 
     def loss(self, y: Sequence[Any]) -> Number:
-        """Loss of the sample against its targets y (n_out,)."""
+        """Return the loss of the sample for the targets y (n_out,)."""
         z, a, y = self.logits[-1], self.outputs, numbers(y)
         match self.oracle.network.loss:
             case "half_squared_error":
@@ -121,7 +128,10 @@ class Trace:
                 return mp.fsum(t * (log_sum - (v - top)) for v, t in zip(z, y, strict=True))
 
     def derivative(self, y: Sequence[Any], along: Entry | Sequence[tuple[Any, Any]]) -> Number:
-        """Derivative of the loss by one parameter, or along a direction [(dW, db), …], shaped like the parameters."""
+        """Return the derivative of the loss with respect to one parameter, or along a direction.
+
+        y (n_out,) are the targets. A direction is [(dW, db), …] in the shapes of the parameters.
+        """
         if isinstance(along, Entry):
             width = len(self.logits[along.layer])
             step = 1 if along.i is None else self.inputs[along.layer][along.i]
@@ -129,36 +139,37 @@ class Trace:
             first = along.layer
         else:
             direction = [(list(map(list, zip(*numbers(dW), strict=True))), numbers(db)) for dW, db in along]
-            tangent, first = self._own(direction[0], 0), 0
+            tangent, first = self._parameter_tangent(direction[0], 0), 0
         for layer in range(first, len(self.logits)):
             if layer > first:
                 activation = self.oracle.network.hidden
-                slopes = [_slope(activation, z) for z in self.logits[layer - 1]]
-                carried = [s * t for s, t in zip(slopes, tangent, strict=True)]
-                tangent = [mp.fdot(zip(c, carried, strict=True)) for c in self.oracle._columns[layer]]
+                derivatives = [_derivative(activation, z) for z in self.logits[layer - 1]]
+                input_tangent = [d * t for d, t in zip(derivatives, tangent, strict=True)]
+                tangent = [mp.fdot(zip(c, input_tangent, strict=True)) for c in self.oracle._columns[layer]]
                 if not isinstance(along, Entry):
-                    own = self._own(direction[layer], layer)
-                    tangent = [t + o for t, o in zip(tangent, own, strict=True)]
+                    parameter_tangent = self._parameter_tangent(direction[layer], layer)
+                    tangent = [t + p for t, p in zip(tangent, parameter_tangent, strict=True)]
         return self._loss_tangent(numbers(y), tangent)
 
-    def _own(self, direction: tuple[list[list[Number]], list[Number]], layer: int) -> list[Number]:
-        """The part of a layer's tangent that comes from its own parameters."""
+    def _parameter_tangent(self, direction: tuple[list[list[Number]], list[Number]], layer: int) -> list[Number]:
+        """The contribution of a layer's own parameters to the tangent of the layer's logits."""
         columns, biases = direction
         a = self.inputs[layer]
         return [mp.fdot(zip(column, a, strict=True)) + b for column, b in zip(columns, biases, strict=True)]
 
     def _loss_tangent(self, y: list[Number], tangent: list[Number]) -> Number:
+        """The tangent of the loss, from the tangent of the last layer's logits."""
         network, z, a = self.oracle.network, self.logits[-1], self.outputs
         match network.loss:
             case "half_squared_error" | "mean_squared_error":
                 factor = 1 if network.loss == "half_squared_error" else mp.mpf(2) / len(a)
-                moved = [_slope(network.output, v) * t for v, t in zip(z, tangent, strict=True)]
-                return factor * mp.fsum((p - t) * m for p, t, m in zip(a, y, moved, strict=True))
+                output_tangent = [_derivative(network.output, v) * t for v, t in zip(z, tangent, strict=True)]
+                return factor * mp.fsum((p - t) * m for p, t, m in zip(a, y, output_tangent, strict=True))
             case "binary_cross_entropy":
                 return mp.fsum((_activate("sigmoid", [v])[0] - t) * m for v, t, m in zip(z, y, tangent, strict=True))
             case _:
-                moved_log_sum = mp.fsum(p * m for p, m in zip(a, tangent, strict=True))
-                return mp.fsum(t * (moved_log_sum - m) for t, m in zip(y, tangent, strict=True))
+                log_sum_tangent = mp.fsum(p * m for p, m in zip(a, tangent, strict=True))
+                return mp.fsum(t * (log_sum_tangent - m) for t, m in zip(y, tangent, strict=True))
 
 
 def _activate(activation: str, z: list[Number]) -> list[Number]:
@@ -177,8 +188,8 @@ def _activate(activation: str, z: list[Number]) -> list[Number]:
             return list(z)
 
 
-def _slope(activation: str, z: Number) -> Number:
-    """Derivative of the activation at z, from z and not from its value; that of ReLU at 0 is 0."""
+def _derivative(activation: str, z: Number) -> Number:
+    """The derivative of an activation at the logit z; the derivative of ReLU at 0 is 0."""
     match activation:
         case "sigmoid":
             return 1 / (2 + mp.exp(z) + mp.exp(-z))

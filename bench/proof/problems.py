@@ -1,4 +1,4 @@
-"""Parameters, inputs and targets of a network, drawn from a seed and examined before they are used."""
+"""Random parameters, inputs and targets for a network, checked to be able to reveal a wrong backend."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from bench.proof import input_quality
 from impls import Network
 
 DRAWS = 50
-"""Seeds that are tried, one after another, for healthy inputs."""
+"""Number of seeds to try, one after another, until the inputs are fit."""
 
 
 class UnfitInputs(ValueError):
-    """No inputs were found on which a wrong backend would show."""
+    """No inputs were found that would reveal a wrong backend."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A network, parameters [(W, b), …], X (batch, n_in) and Y (batch, n_out): float64, representable in the dtype."""
+    """A network with parameters [(W, b), …], inputs X (batch, n_in) and targets Y (batch, n_out).
+
+    The arrays are float64, and their values can be represented exactly in the dtype.
+    """
 
     network: Network
     dtype: str
@@ -30,7 +33,7 @@ class Problem:
 
 
 def draw_problem(network: Network, batch: int, dtype: str = "float64", seed: int = 0) -> Problem:
-    """The first healthy problem from ``seed`` on. Raises Unhealthy where none is found."""
+    """Return the first problem with fit inputs, from ``seed`` on. Raises UnfitInputs if no seed gives fit inputs."""
     complaint = ""
     for attempt in range(seed, seed + DRAWS):
         problem = _draw(network, batch, dtype, attempt)
@@ -38,7 +41,7 @@ def draw_problem(network: Network, batch: int, dtype: str = "float64", seed: int
         if not complaint:
             return problem
     raise UnfitInputs(
-        f"no inputs for network {network} in {dtype} on which a wrong backend would show, in {DRAWS} draws: {complaint}"
+        f"no inputs for network {network} in {dtype} that would reveal a wrong backend in {DRAWS} draws: {complaint}"
     )
 
 
@@ -67,5 +70,5 @@ def _draw(network: Network, batch: int, dtype: str, seed: int) -> Problem:
             Y = rng.normal(size=shape)
     problem = Problem(network, dtype, parameters, rounded(X), rounded(Y))
     for array in (problem.X, problem.Y, *(part for pair in parameters for part in pair)):
-        array.flags.writeable = False  # a backend that writes to its inputs must not spoil the proof for the next
+        array.flags.writeable = False  # a backend must not change the inputs of the backends after it
     return problem

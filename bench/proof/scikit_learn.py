@@ -1,8 +1,9 @@
-"""A second, independent oracle: scikit-learn's perceptron with the same coefficients, where its options allow.
+"""A second, independent oracle: scikit-learn's multilayer perceptron with the same coefficients.
 
-It has logistic, tanh and ReLU hidden layers; identity outputs with the squared error, logistic ones with the binary and
-softmax with the categorical cross-entropy, for targets of 0 and 1. One call of its ``partial_fit`` is one step of
-gradient descent on the mean loss. It rounds as any backend does, so both sides get the bound.
+scikit-learn supports logistic, tanh and ReLU hidden layers. It supports identity outputs with the squared error,
+logistic outputs with the binary cross-entropy, and softmax outputs with the categorical cross-entropy; the targets of
+a cross-entropy are 0 or 1. One call of ``partial_fit`` is one step of gradient descent on the mean loss. scikit-learn
+has rounding errors like any backend, so the two results may differ by the bounds of both.
 """
 
 from __future__ import annotations
@@ -27,18 +28,20 @@ LEARNING_RATE = 0.5
 
 
 def applies(network: Network) -> bool:
-    """Whether scikit-learn has this network."""
+    """Whether scikit-learn supports the network."""
     return OUTPUTS.get(network.output) == network.loss
 
 
 def check(backend: Backend, problem: Problem) -> Evidence:
     """Compare the outputs, and the parameters after one step of gradient descent on all samples, in float64."""
-    problem = replace(problem, Y=_with_whole_targets(problem))
+    problem = replace(problem, Y=_rounded_targets(problem))
     estimator = _estimator(problem)
     model = backend.build(problem.network, problem.parameters)
     analysis, pairs, X = Analysis(problem.network, "float64"), exact_pairs(problem.parameters), exact(problem.X)
     outputs = analysis.forward(pairs, X).outputs
-    evidence = [_judge("output beside scikit-learn's", _outputs(estimator, problem), outputs, model.forward(problem.X))]
+    evidence = [
+        _judge("output (compared with scikit-learn)", _outputs(estimator, problem), outputs, model.forward(problem.X))
+    ]
     _step(estimator, problem)
     model.train(problem.X, problem.Y, epochs=1, learning_rate=LEARNING_RATE)
     _, trained = analysis.train(
@@ -51,17 +54,18 @@ def check(backend: Backend, problem: Problem) -> Evidence:
         bias_learning_rate=LEARNING_RATE,
         mean=True,
     )
-    theirs = flat(list(zip(estimator.coefs_, estimator.intercepts_, strict=True)))
-    ours = flat(model.parameters())
-    evidence.append(_judge("parameter beside scikit-learn's", theirs, flat_bounded(trained), ours))
+    expected = flat(list(zip(estimator.coefs_, estimator.intercepts_, strict=True)))
+    computed = flat(model.parameters())
+    evidence.append(_judge("parameter (compared with scikit-learn)", expected, flat_bounded(trained), computed))
     return combined(evidence)
 
 
-def _judge(what: str, theirs: Any, bounded: Bounded, ours: Any) -> Evidence:
-    return bounded_target(what, "float64", Bounded(theirs, bounded.error), bounded).judge(ours)
+def _judge(quantity: str, expected: Any, bounded: Bounded, computed: Any) -> Evidence:
+    return bounded_target(quantity, "float64", Bounded(expected, bounded.error), bounded).judge(computed)
 
 
-def _with_whole_targets(problem: Problem) -> Any:
+def _rounded_targets(problem: Problem) -> Any:
+    """Targets that scikit-learn accepts: 0 or 1 for a cross-entropy."""
     match problem.network.output:
         case "softmax":
             return np.eye(problem.network.n_out)[problem.Y.argmax(axis=1)]
@@ -72,11 +76,12 @@ def _with_whole_targets(problem: Problem) -> Any:
 
 
 def _estimator(problem: Problem) -> Any:
+    """A scikit-learn estimator with the parameters of the problem."""
     from sklearn.neural_network import MLPClassifier, MLPRegressor
 
     network = problem.network
-    kind = MLPRegressor if network.output == "identity" else MLPClassifier
-    estimator = kind(
+    estimator_class = MLPRegressor if network.output == "identity" else MLPClassifier
+    estimator = estimator_class(
         hidden_layer_sizes=network.layer_sizes[1:-1],
         activation=HIDDEN[network.hidden],
         solver="sgd",
@@ -88,7 +93,7 @@ def _estimator(problem: Problem) -> Any:
         shuffle=False,
         random_state=0,
     )
-    _step(estimator, problem)  # the first call makes the arrays, which then take our coefficients
+    _step(estimator, problem)  # the first call allocates the arrays that receive the coefficients
     for coefficients, intercepts, (W, b) in zip(
         estimator.coefs_, estimator.intercepts_, problem.parameters, strict=True
     ):
@@ -97,6 +102,7 @@ def _estimator(problem: Problem) -> Any:
 
 
 def _step(estimator: Any, problem: Problem) -> None:
+    """Take one step of gradient descent on all samples."""
     X, Y, network = problem.X, problem.Y, problem.network
     if network.output == "identity":
         estimator.partial_fit(X, Y if network.n_out > 1 else Y.ravel())

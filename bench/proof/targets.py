@@ -1,4 +1,4 @@
-"""What a computed array is held to, and what comes of it."""
+"""Targets: known values with error bounds, with which computed arrays are compared."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evidence:
-    """Outcome of a comparison: the worst error in ulps of the exact value, and as a share of its bound."""
+    """Outcome of a comparison: the largest error in ulps of the exact value, and the largest error ÷ its bound.
+
+    ``reason`` describes the failure in one line, and is empty if ``ok``.
+    """
 
     ok: bool
     ulps: float
@@ -28,27 +31,27 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Target:
-    """An array that is known, with a bound on the error of a computed one.
+    """The known value of an array, and a bound on the error of the computed array.
 
-    The value is ``high + low``, two float64 arrays. Where it is exact, an error is stated in ulps, too.
+    The value is ``high + low``, two float64 arrays. Errors are also stated in ulps if the value is exact.
     """
 
-    what: str
+    quantity: str
     dtype: str
     high: Array
     low: Array
     bound: Array
     is_exact: bool
     network: Network | None = None
-    """Where the array is a vector of parameters or slopes: their network,"""
+    """The network, if the array is a vector of parameters or a gradient."""
     entries: tuple[int, ...] | None = None
-    """and their places among all of its parameters, if not all are there."""
+    """The positions of the array's values in the vector of all parameters; None if the array has all of them."""
 
     def judge(self, computed: Any) -> Evidence:
-        """Compare a computed array or float."""
+        """Compare a computed array or float with the target."""
         array = np.asarray(computed, np.float64)
         if array.shape != self.high.shape:
-            return Evidence(False, np.inf, np.inf, f"{self.what} has shape {array.shape}, not {self.high.shape}")
+            return Evidence(False, np.inf, np.inf, f"{self.quantity} has shape {array.shape}, not {self.high.shape}")
         with np.errstate(all="ignore"):
             error = np.abs(array - self.high - self.low)
             share = np.where(error == 0, 0, error / self.bound)
@@ -61,7 +64,7 @@ class Target:
                 False,
                 float(ulps[worst]),
                 float(share[worst]),
-                f"{self.what}{place} is {array[worst]:.9g}, not {self.high[worst]:.9g} ± {self.bound[worst]:.2g}",
+                f"{self.quantity}{place} is {array[worst]:.9g}, not {self.high[worst]:.9g} ± {self.bound[worst]:.2g}",
             )
         return Evidence(True, float(ulps.max()) if self.is_exact else 0.0, float(share[worst]), "")
 
@@ -78,36 +81,40 @@ class Target:
         raise IndexError(place)
 
 
-def exact_target(what: str, dtype: str, values: Any, bound: Array) -> Target:
-    """A target from mpmath numbers in (nested) lists, in the shape of the bound."""
+def exact_target(quantity: str, dtype: str, values: Any, bound: Array) -> Target:
+    """Make a target from exact values: mpmath numbers in (nested) lists, reshaped to the shape of the bound."""
     flat = _flat_numbers(values)
     high = np.array([float(value) for value in flat])
     low = np.array([float(value - mp.mpf(float(value))) for value in flat])
-    return Target(what, dtype, high.reshape(bound.shape), low.reshape(bound.shape), bound, True)
+    return Target(quantity, dtype, high.reshape(bound.shape), low.reshape(bound.shape), bound, True)
 
 
-def bounded_target(what: str, dtype: str, reference: Bounded, bounded: Bounded) -> Target:
-    """A target from the analysis: the value and its own error in float64, and the error allowed in the dtype."""
+def bounded_target(quantity: str, dtype: str, reference: Bounded, bounded: Bounded) -> Target:
+    """Make a target from the error analysis.
+
+    ``reference`` is the float64 analysis, which gives the value and its error. ``bounded`` is the analysis in the dtype
+    of the computed array, which gives the error allowed for that array. The bound is the sum of both errors.
+    """
     bound = reference.error + bounded.error
-    return Target(what, dtype, reference.value, np.zeros_like(bound), bound, False)
+    return Target(quantity, dtype, reference.value, np.zeros_like(bound), bound, False)
 
 
 def combined(evidence: Iterable[Evidence]) -> Evidence:
-    """The first failure, or the worst of each figure."""
-    evidence = list(evidence)
-    for one in evidence:
-        if not one.ok:
-            return one
-    return Evidence(True, max(one.ulps for one in evidence), max(one.share for one in evidence), "")
+    """Return the first failure; if there is none, the largest ulps and the largest share of the bound."""
+    outcomes = list(evidence)
+    for outcome in outcomes:
+        if not outcome.ok:
+            return outcome
+    return Evidence(True, max(outcome.ulps for outcome in outcomes), max(outcome.share for outcome in outcomes), "")
 
 
 def flat(pairs: Sequence[tuple[Any, Any]]) -> Array:
-    """Parameters or a gradient as one vector: layer by layer, W row by row and then b."""
+    """Concatenate parameters or a gradient, [(W, b), …], into a float64 vector: for each layer W row by row, then b."""
     return np.concatenate([np.asarray(part, np.float64).ravel() for pair in pairs for part in pair])
 
 
 def flat_bounded(pairs: Pairs) -> Bounded:
-    """The same of bounded values."""
+    """Concatenate bounded parameters or a bounded gradient in the order of ``flat``."""
     return Bounded(flat([(W.value, b.value) for W, b in pairs]), flat([(W.error, b.error) for W, b in pairs]))
 
 

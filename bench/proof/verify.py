@@ -1,6 +1,7 @@
-"""The proof of equality: every backend against the exact result on every network, and the proof of that proof.
+"""The proof of equality: compares every backend with the exact result on every network.
 
-``rows`` verifies a backend; ``death`` says which row rejects a mutant, a backend sabotaged on purpose.
+``verify_backend`` yields the outcomes of all checks of a backend. ``kill_mutant`` returns the outcome that rejects a
+mutant, which is a backend with a deliberate fault.
 """
 
 from __future__ import annotations
@@ -33,17 +34,23 @@ NETWORKS = (
     Network((3, 3, 3, 3, 3, 3, 2), "tanh", "tanh", "half_squared_error"),
     Network((30, 40, 20, 4), "sigmoid", "identity", "half_squared_error"),
 )
-"""Networks that every backend is verified on: every output and loss that go together, squares, one node, depth."""
+"""Networks on which every backend is verified.
+
+They cover every valid pair of output activation and loss, square weight matrices, layers of one node, and many layers.
+"""
 
 LARGE = Network((100, 100, 50, 10))
-"""The network on which the operations alone are verified: the contract does not depend on size."""
+"""A network on which only the operations are verified, because the contract does not depend on the size."""
 
 _NETWORKS = (*NETWORKS, LARGE)
 
 
 @dataclass(frozen=True)
 class ProofOutcome:
-    """Outcome for one backend, network, dtype and operation: one of OPERATIONS, "contract" or "scikit-learn"."""
+    """Outcome of one check of a backend on a network, in a dtype.
+
+    ``operation`` is one of OPERATIONS, "contract" or "scikit-learn".
+    """
 
     backend: str
     network: Network
@@ -53,27 +60,26 @@ class ProofOutcome:
 
 
 def expect_case(case: Case) -> Expectation:
-    """What a case must give on the inputs on which it is timed. Raises inputs.Unhealthy."""
+    """Return the expected result of a case, on the inputs with which the case is timed. Raises UnfitInputs."""
     return expectation.expect_result(problems.draw_problem(case.network, case.batch, case.dtype), case.operation)
 
 
 def verify_backend(backend: Backend) -> Iterator[ProofOutcome]:
-    """Verify a backend on every network, in every dtype that it has, the small networks first."""
+    """Verify a backend on every network and in every dtype that the backend supports, the small networks first."""
     for network in _NETWORKS:
         for dtype in backend.dtypes:
             for operation in _operations(backend, network, dtype):
-                yield ProofOutcome(
-                    backend.name, network, dtype, operation, _evidence(backend, network, dtype, operation)
-                )
+                evidence = _check(backend, network, dtype, operation)
+                yield ProofOutcome(backend.name, network, dtype, operation, evidence)
 
 
 def count_checks(backend: Backend) -> int:
-    """How many rows a backend has."""
+    """Return the number of outcomes that ``verify_backend`` yields for a backend."""
     return sum(len(_operations(backend, network, dtype)) for network in _NETWORKS for dtype in backend.dtypes)
 
 
 def unsupported_operations(backends: Iterable[Backend]) -> Iterator[tuple[str, str, str]]:
-    """Backends, operations and reasons of what is not verified because a backend lacks it on some network."""
+    """Yield (backend, operation, reason) for each operation that a backend does not support on some network."""
     for backend in backends:
         for network in _NETWORKS:
             for operation, reason in backend.lacks(network).items():
@@ -81,38 +87,38 @@ def unsupported_operations(backends: Iterable[Backend]) -> Iterator[tuple[str, s
 
 
 def kill_mutant(mutant: Backend) -> ProofOutcome | None:
-    """The first row that rejects a mutant; None where it survives."""
-    return next((row for row in verify_backend(mutant) if not row.evidence.ok), None)
+    """Return the first outcome that rejects a mutant, or None if the mutant survives."""
+    return next((outcome for outcome in verify_backend(mutant) if not outcome.evidence.ok), None)
 
 
 def _operations(backend: Backend, network: Network, dtype: str) -> list[str]:
-    """What is checked of a backend on a network; not what it lacks."""
-    lacking = backend.lacks(network)
-    operations = [operation for operation in OPERATIONS if operation not in lacking]
+    """The operations to check for a backend on a network, without those that the backend does not support."""
+    unsupported = backend.lacks(network)
+    operations = [operation for operation in OPERATIONS if operation not in unsupported]
     if network == LARGE:
         return operations
-    beside = dtype == "float64" and scikit_learn.applies(network) and "train" not in lacking
-    return [*operations, "contract", *(["scikit-learn"] if beside else [])]
+    has_second_oracle = dtype == "float64" and scikit_learn.applies(network) and "train" not in unsupported
+    return [*operations, "contract", *(["scikit-learn"] if has_second_oracle else [])]
 
 
-def _evidence(backend: Backend, network: Network, dtype: str, operation: str) -> Evidence:
+def _check(backend: Backend, network: Network, dtype: str, operation: str) -> Evidence:
     expected = _expected(network, dtype, operation if operation in OPERATIONS else "forward")
     match operation:
         case "contract":
             return contract_tests.check_contract(backend, expected.problem)
         case "scikit-learn":
-            return _caught(partial(scikit_learn.check, backend, expected.problem))
+            return _check_without_raising(partial(scikit_learn.check, backend, expected.problem))
         case _:
-            return _caught(partial(_built_and_checked, expected, backend))
+            return _check_without_raising(partial(_build_and_check, expected, backend))
 
 
-def _built_and_checked(expected: Expectation, backend: Backend) -> Evidence:
+def _build_and_check(expected: Expectation, backend: Backend) -> Evidence:
     problem = expected.problem
     return expected.check(backend.build(problem.network, problem.parameters, problem.dtype))
 
 
-def _caught(check: Callable[[], Evidence]) -> Evidence:
-    """Whatever a backend raises is a finding about that backend."""
+def _check_without_raising(check: Callable[[], Evidence]) -> Evidence:
+    """Run a check; an exception that the backend raises counts as a failure of the backend."""
     try:
         return check()
     except (Exception, SystemExit) as error:

@@ -1,1 +1,1 @@
-"""What is kept of a measurement: its schema, its rows, its files."""
+"""Result documents: their schemas, their rows, their files."""

@@ -1,4 +1,4 @@
-"""Result files: written whole or not at all, and nothing overwritten that is not ours."""
+"""Reads and writes result files. A file is written completely or not at all, and never replaces a foreign file."""
 
 from __future__ import annotations
 
@@ -18,46 +18,46 @@ from bench.records.schema import Document, Latest, Record, Run
 
 LATEST = "latest.json"
 UNFINISHED = ".mlpbench-"
-"""How the name of a file begins that is being written; the number of the process that writes it follows."""
+"""Prefix of the name of a temporary file; the id of the writing process follows."""
 
 Kind = TypeVar("Kind", bound=Record)
 
 
 class RecordError(ValueError):
-    """A file that cannot be read or written; the text names it and says what is wrong, in one line."""
+    """A file cannot be read or written; the message names the file and the reason, in one line."""
 
 
 def dumps(document: Record) -> str:
-    """The document as JSON, its schema first."""
+    """The document as JSON, with its schema as the first key."""
     data = document.model_dump(mode="json", by_alias=True)
     return json.dumps({"schema": data.pop("schema"), **data}, allow_nan=False, ensure_ascii=False)
 
 
 def read(path: Path, kind: type[Kind]) -> Kind:
-    """Read a document of one kind. Raises RecordError for a file that is missing, corrupt or something else."""
+    """Read a document of a given kind. Raises RecordError if the file is missing, corrupt or of another kind."""
     return parse(str(path), _content(path), kind)
 
 
 def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
-    """Read a document of one kind from what a file of this name holds. Raises RecordError."""
-    found, wanted = _schema(name, content), kind.model_fields["schema_"].default
-    if found != wanted:
-        raise RecordError(f"{name} is of schema {found}; {wanted} is wanted")
+    """Parse the content of the file ``name`` as a document of a given kind. Raises RecordError."""
+    schema, expected = _schema(name, content), kind.model_fields["schema_"].default
+    if schema != expected:
+        raise RecordError(f"{name} has the schema {schema}; expected {expected}")
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        place = ".".join(map(str, first["loc"])) or "the document"
-        raise RecordError(f"{name} is not a valid {wanted} document: {place}: {first['msg']}") from None
+        field = ".".join(map(str, first["loc"])) or "the document"
+        raise RecordError(f"{name} is not a valid {expected} document: {field}: {first['msg']}") from None
 
 
 def write(path: Path, document: Record) -> None:
-    """Write a document, whole or not at all. Raises RecordError."""
+    """Write a document completely or not at all. Raises RecordError."""
     write_bytes(path, (dumps(document) + "\n").encode())
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write into a temporary file beside the path, which then takes its name. Raises RecordError."""
+    """Write a temporary file in the same folder, then rename it to ``path``. Raises RecordError."""
     try:
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{UNFINISHED}{os.getpid()}-")
         try:
@@ -76,30 +76,30 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files that processes which were killed had begun to write."""
-    for left in folder.glob(f"{UNFINISHED}*-*"):
-        number = left.name.removeprefix(UNFINISHED).partition("-")[0]
-        if number.isdecimal() and len(number) < 10 and not psutil.pid_exists(int(number)):
+    """Remove the temporary files of killed processes."""
+    for unfinished in folder.glob(f"{UNFINISHED}*-*"):
+        process_id = unfinished.name.removeprefix(UNFINISHED).partition("-")[0]
+        if process_id.isdecimal() and len(process_id) < 10 and not psutil.pid_exists(int(process_id)):
             with suppress(OSError):
-                left.unlink()
+                unfinished.unlink()
 
 
 def keep(folder: Path, document: Document) -> Path:
-    """Write a document into the results folder, under a name of its own."""
+    """Write a document into the results folder under a new name, and return the path."""
     path = folder / f"{document.command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.json"
     write(path, document)
     return path
 
 
 def store(folder: Path, run: Run) -> Path:
-    """Write a run's file into the results folder, then the file that names it as the last one."""
+    """Write a run into the results folder, then name its file in ``latest.json``; return the run's path."""
     path = keep(folder, run)
     write(folder / LATEST, Latest(file=path.name))
     return path
 
 
 def check_folder(folder: Path) -> None:
-    """Raise RecordError unless ``store`` can write into the folder, which is made if it is missing."""
+    """Make the folder if it is missing. Raises RecordError if ``store`` could not write into it."""
     make_folder(folder)
     if (folder / LATEST).exists():
         try:
@@ -109,7 +109,7 @@ def check_folder(folder: Path) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder if it is missing. Raises RecordError where that, or writing into it, does not work."""
+    """Make a folder if it is missing. Raises RecordError if it cannot be made or is not writable."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -118,20 +118,20 @@ def make_folder(folder: Path) -> None:
 
 
 def check_destination(path: Path, kind: type[Record]) -> None:
-    """Raise RecordError unless the path can be written and what is there already is a document of this kind."""
+    """Raise RecordError if the path cannot be written, or an existing file is not a document of this kind."""
     check_place(path)
     if not path.exists():
         return
     try:
-        found, wanted = _schema(str(path), _content(path)), kind.model_fields["schema_"].default
-        if found != wanted:
-            raise RecordError(f"{path} is of schema {found}")
+        schema, expected = _schema(str(path), _content(path)), kind.model_fields["schema_"].default
+        if schema != expected:
+            raise RecordError(f"{path} has the schema {schema}")
     except RecordError as error:
-        raise RecordError(f"{error}; it is not overwritten, name another file") from None
+        raise RecordError(f"{error}; the file is not overwritten, name another file") from None
 
 
 def check_place(path: Path) -> None:
-    """Raise RecordError unless a file can be written under this path, and what is there already is one."""
+    """Raise RecordError if no file can be written at this path, or the path is not a regular file."""
     try:
         if path.is_dir():
             raise RecordError(f"{path} is a folder; name a file")
@@ -139,14 +139,14 @@ def check_place(path: Path) -> None:
             raise RecordError(f"cannot write {path}: there is no folder {path.parent}")
         _check_writable(path.parent)
         if path.exists() and not path.is_file():
-            raise RecordError(f"{path} is no regular file; name another, or '-' for standard output")
+            raise RecordError(f"{path} is not a regular file; name another file, or '-' for standard output")
     except OSError as error:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
 
 
 def _content(path: Path) -> bytes:
     if path.exists() and not path.is_file():
-        raise RecordError(f"{path} is no regular file")
+        raise RecordError(f"{path} is not a regular file")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -154,7 +154,7 @@ def _content(path: Path) -> bytes:
 
 
 def _schema(name: str, content: bytes) -> str:
-    """The schema that a document of ours names. Raises RecordError for anything else."""
+    """The schema that an mlpbench document names. Raises RecordError for other content."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The schema of the gate's documents; the parts that all documents share are in ``schema``."""
+"""The schemas of the gate's documents. The parts that all documents share are in ``schema``."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Cause = Literal["backend", "reference", "machine"]
 
 
 Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
-"""What has a logarithm that can be reckoned with."""
+"""A positive number; the range excludes values that would overflow or underflow in later arithmetic."""
 
 
-def _of_all_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:
+def _check_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:
     if times.keys() != set(SIDES) or len({len(values) for values in times.values()}) > 1:
         raise ValueError(f"{', '.join(SIDES)} must have the same number of times")
     return times
@@ -25,20 +25,20 @@ def _of_all_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:
 
 SideTimes = Annotated[
     dict[str, Annotated[list[Positive], Field(min_length=1)]],
-    AfterValidator(_of_all_sides),
+    AfterValidator(_check_sides),
 ]
 """Seconds per call by side, in the order of the blocks."""
 
 
 class RoundRecord(Record):
-    """One round: times by row, none where a process died."""
+    """One round: times by row. A round in which a process died has no times."""
 
     wall_seconds: Finite
     seconds: dict[str, SideTimes]
 
 
 class RevisionRecord(Record):
-    """One of the two revisions: as it was named, its commit if it is one, and the digest of its sources."""
+    """A revision: its title, its commit (null for uncommitted changes), and the digest of its sources."""
 
     title: str
     commit: str | None
@@ -48,10 +48,10 @@ class RevisionRecord(Record):
 class GateRow(CaseFields):
     """The verdict on one backend at one case.
 
-    ``change`` is time of the head ÷ time of the base, ``speedup_change`` speedup of the head ÷ speedup of the base,
-    ``aa_ratio`` time of the control ÷ time of the base. Against a baseline ``change`` is speedup there ÷ speedup now,
-    and the other two are null. ``minimum_detectable_effect`` is the smallest ratio that is suspected with probability
-    0.8. ``changed_times`` names the times whose change is significant.
+    ``change`` is head time ÷ base time, ``speedup_change`` is head speedup ÷ base speedup, and ``aa_ratio`` is control
+    time ÷ base time. In a comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other
+    two are null. ``minimum_detectable_effect`` is the smallest ratio that is suspected with probability 0.8.
+    ``changed_times`` names the times that changed significantly.
     """
 
     backend: str
@@ -83,7 +83,7 @@ class Gate(Document):
 
 
 class GateState(CheckpointRecord):
-    """What an unfinished gate has so far: its rounds; by row and side, what failed and how often a process died."""
+    """Checkpoint of a gate: the rounds so far, and by row and side the reason of a failure and the count of deaths."""
 
     schema_: Literal["mlpbench.gate-state/2"] = Field("mlpbench.gate-state/2", alias="schema")
     rounds: list[RoundRecord]
@@ -92,7 +92,7 @@ class GateState(CheckpointRecord):
 
 
 class ErrorRateRecord(Record):
-    """How many of the runs gave a verdict, and the 95 % interval of the share."""
+    """How many of ``runs`` runs gave a verdict, and the 95 % confidence interval of the share."""
 
     count: int
     runs: int
@@ -101,9 +101,9 @@ class ErrorRateRecord(Record):
 
 
 class ErrorRateRow(Record):
-    """A rule's verdicts on the disjoint runs of a recording in which the head was planted with a delay.
+    """A rule's verdicts on the disjoint runs of a recording in which the head was slowed by a planted delay.
 
-    ``planted`` is the part of a call that the delay was to take, ``measured`` the one that it took.
+    ``planted`` is the intended slowdown as a share of the call's time, ``measured`` the slowdown in the recording.
     """
 
     recording: str
@@ -125,7 +125,7 @@ class ErrorRates(Record):
 
 
 class SessionRow(Record):
-    """A row in one session: its speedup over the reference, and the seconds of both."""
+    """A row in one session: its speedup over the reference, its seconds per call, and those of the reference."""
 
     speedup: Positive
     seconds: Positive
@@ -133,7 +133,7 @@ class SessionRow(Record):
 
 
 class RecordedRow(CaseFields):
-    """What a session holds of one backend at one case."""
+    """Result of a session for one backend at one case."""
 
     backend: str
     seconds: Finite
@@ -142,7 +142,7 @@ class RecordedRow(CaseFields):
 
 
 class RecordedSession(Document):
-    """The document of ``mlpbench baseline record``; ``sessions`` is how many the machine's bucket now has."""
+    """The document of ``mlpbench baseline record``; ``sessions`` is the number of sessions of the machine's bucket."""
 
     schema_: Literal["mlpbench.baseline-record/1"] = Field("mlpbench.baseline-record/1", alias="schema")
     baseline: str
@@ -152,7 +152,7 @@ class RecordedSession(Document):
 
 
 class Session(Record):
-    """One measuring of the working tree, by row."""
+    """One measurement of the working tree, by row."""
 
     started: str
     head: str
@@ -161,7 +161,7 @@ class Session(Record):
 
 
 class AcceptedGain(Record):
-    """A gain that was accepted: from then on the row's speedups in the first ``sessions`` count ``factor`` times."""
+    """An accepted gain: the row's speedups in the first ``sessions`` sessions are multiplied by ``factor``."""
 
     row: str
     factor: Positive
@@ -169,7 +169,7 @@ class AcceptedGain(Record):
 
 
 class Bucket(Record):
-    """Sessions on machines that are alike."""
+    """Sessions on machines whose times are comparable."""
 
     machine: dict[str, Any]
     sessions: list[Session]
@@ -177,17 +177,17 @@ class Bucket(Record):
 
 
 class Baseline(Record):
-    """The file of ``mlpbench gate --baseline``, which ``mlpbench baseline record`` and ``accept`` write."""
+    """The baseline file, which ``mlpbench baseline`` writes and ``mlpbench gate --baseline`` reads."""
 
     schema_: Literal["mlpbench.baseline/1"] = Field("mlpbench.baseline/1", alias="schema")
     buckets: list[Bucket]
 
 
 class BaselineRow(Record):
-    """What the sessions of this machine's bucket say of one backend at one case, which ``row`` names.
+    """Summary of this machine's sessions for one backend at one case, which ``row`` names.
 
-    ``speedup`` is the mean over the sessions with the 95 % interval that they predict for the next one; its ends are
-    null where there is one session. ``accepted`` is the factor of the gains that were accepted, 1 where there are none.
+    ``speedup`` is the mean over the sessions, with the 95 % prediction interval for the next session; the ends are null
+    if there is one session. ``accepted`` is the product of the accepted gains' factors, 1 without accepted gains.
     """
 
     row: str
@@ -199,7 +199,7 @@ class BaselineRow(Record):
 
 
 class BaselineSummary(Record):
-    """The document of ``mlpbench baseline show``; ``other_machines`` has the sessions of each other bucket."""
+    """The document of ``mlpbench baseline show``; ``other_machines`` describes the other buckets."""
 
     schema_: Literal["mlpbench.baseline-summary/1"] = Field("mlpbench.baseline-summary/1", alias="schema")
     command: str
@@ -212,7 +212,7 @@ class BaselineSummary(Record):
 
 
 class AcceptedGainRow(CaseFields):
-    """A gain that was accepted: from now on earlier speedups of the row count ``factor`` times."""
+    """An accepted gain: the row's earlier speedups are multiplied by ``factor``."""
 
     backend: str
     factor: Finite
@@ -228,9 +228,9 @@ class BaselineAcceptance(Document):
 
 
 class RecordingState(CheckpointRecord):
-    """What an unfinished recording of ``mlpbench error-rates`` has so far.
+    """Checkpoint of a recording of ``mlpbench error-rates``.
 
-    ``seconds`` is by round, arm and block; ``delay_steps`` and ``loops`` are those of the calibration.
+    ``seconds`` are per call, by round, arm and block. ``delay_steps`` and ``loops`` are results of the calibration.
     """
 
     schema_: Literal["mlpbench.recording-state/1"] = Field("mlpbench.recording-state/1", alias="schema")

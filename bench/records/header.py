@@ -1,4 +1,4 @@
-"""The header that all documents of commands share."""
+"""The header of the commands' documents."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pairbench import machine
 
 
 def now() -> str:
-    """The time in UTC, to the second."""
+    """The current time in UTC, in ISO format, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def version() -> str:
-    """This project's version."""
+    """The installed version of mlpbench."""
     return machine.library_version("mlpbench") or "not installed"
 
 
 def header(command: str, started: str) -> dict[str, Any]:
-    """What every document begins with; it ends now."""
+    """The header fields of a document, with the current time as ``finished``."""
     return {
         "command": command,
         "version": version(),

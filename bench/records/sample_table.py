@@ -14,7 +14,7 @@ ArmKey = tuple[Case, str]
 
 
 class SampleTable:
-    """Seconds per call by block, of every arm in every process; those of ``failed`` arms are left out."""
+    """Seconds per call of every arm, by process and block. The arms in ``failed`` are left out."""
 
     def __init__(self, processes: Sequence[ProcessRecord], failed: Collection[ArmKey] = ()):
         self._processes: list[Mapping[ArmKey, Mapping[int, float]]] = [
@@ -27,7 +27,7 @@ class SampleTable:
         ]
 
     def ratio(self, over: ArmKey, under: ArmKey, confidence: float = statistics.CONFIDENCE) -> Interval | None:
-        """Time of one arm ÷ time of another, over the blocks that have both; None where no block has both."""
+        """Time of arm ``over`` ÷ time of arm ``under``, from the blocks that have both; None if no block has both."""
         return statistics.ratio_interval(
             [statistics.log_ratios(process.get(over, {}), process.get(under, {})) for process in self._processes],
             confidence,

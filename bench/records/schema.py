@@ -1,4 +1,4 @@
-"""The schema of the JSON documents: a document of any command has ``schema``, ``command``, ``machine`` and ``rows``."""
+"""The schemas of the JSON documents. The document of a command has ``schema``, ``command``, ``machine``, ``rows``."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from impls import Network
 from pairbench.statistics import Interval
 
 Form = Literal["rounded", "truncated", "exact", "below all"]
-"""How printed digits stand for a value: rounded, cut off, all that there are, or as a figure below all values."""
+"""How printed digits represent a value: rounded, truncated, complete, or as a lower bound of several values."""
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Record(BaseModel):
-    """A part of a document: nothing missing, nothing more, no conversions."""
+    """A part of a document. Validation rejects missing fields, unknown fields and values of other types."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Ratio(Record):
-    """A ratio of times with its 95 % interval, whose ends are null where one process alone was measured."""
+    """A ratio of times with its 95 % confidence interval, whose ends are null if there was only one process."""
 
     estimate: Finite
     low: Finite | None
@@ -36,7 +36,7 @@ class Ratio(Record):
 
 
 class CaseFields(Record):
-    """What every row about a case says of it."""
+    """The fields that describe the case of a row."""
 
     layer_sizes: list[int]
     hidden: str
@@ -50,8 +50,8 @@ class CaseFields(Record):
     batches: int | None
 
     @model_validator(mode="after")
-    def _describe_a_case(self) -> Self:
-        _ = self.case  # raises ValueError for a network that there cannot be
+    def _check_case(self) -> Self:
+        _ = self.case  # raises ValueError for an invalid network
         return self
 
     @property
@@ -62,12 +62,12 @@ class CaseFields(Record):
 
 
 class TimingRow(CaseFields):
-    """A timing row: one backend at one case. ``arm`` is the backend's name, or "A/A" for the reference again.
+    """A timing row: one backend at one case. ``arm`` is the name of the arm, "A/A" for the A/A control.
 
-    A row that is ok and has no seconds is one of an operation that the backend does not support; ``reason`` says why.
-    ``ulps`` is the worst error in units in the last place, ``share`` the worst error ÷ its bound.
-    ``lower_bound_seconds`` is the lower bound of a call's time by the roofline, ``roofline_share`` that ÷ ``seconds``;
-    null where the roofline was not measured.
+    If ``ok`` is true and ``seconds`` is null, the backend does not support the operation; ``reason`` explains why.
+    ``ulps`` is the largest error in units in the last place, ``share`` the largest error ÷ its bound.
+    ``lower_bound_seconds`` is the roofline's lower bound of a call's time, ``roofline_share`` the lower bound ÷
+    ``seconds``; both are null if the roofline was not measured.
     """
 
     backend: str
@@ -84,11 +84,11 @@ class TimingRow(CaseFields):
 
 
 class RooflineRow(Record):
-    """What the machine does in a second, on one thread, at best.
+    """A limit of the machine: the largest measured rate per second, on one thread.
 
-    ``what``: "products", operations (a product with a sum) of matrix products, of the shape or the case in ``detail``;
-    "exponentials"; "reading", bytes, where as many as ``detail`` says are read over and over again; "calls", empty ones
-    with the arguments of ``detail``.
+    ``what``: "products", multiply-add operations of matrix products, with the shape or the case in ``detail``;
+    "exponentials", values; "reading", bytes read from an array of the size in ``detail``, repeatedly; "calls", calls of
+    an empty function with the arguments in ``detail``.
     """
 
     what: Literal["products", "exponentials", "reading", "calls"]
@@ -98,7 +98,7 @@ class RooflineRow(Record):
 
 
 class CompileRow(Record):
-    """Seconds until a backend's first results on a network, and calls after which they have paid, by case."""
+    """Seconds until a backend's first results on a network, with an empty and with a filled cache."""
 
     backend: str
     network: str
@@ -107,7 +107,7 @@ class CompileRow(Record):
 
 
 class ConditionsRecord(Record):
-    """What disturbed a process."""
+    """Load on the machine during a measurement; see ``pairbench.machine.Conditions``."""
 
     wall_seconds: Finite
     steal_seconds: Finite | None
@@ -118,7 +118,7 @@ class ConditionsRecord(Record):
 
 
 class PoolRecord(Record):
-    """A library's pool of threads."""
+    """A library's thread pool."""
 
     library: str
     version: str | None
@@ -126,7 +126,7 @@ class PoolRecord(Record):
 
 
 class SampleRecord(CaseFields):
-    """All samples of one arm in one process: ``loops`` calls took ``seconds`` each, at a position of a block."""
+    """All samples of an arm in a process: ``loops`` calls took ``seconds`` each, at these positions of these blocks."""
 
     arm: str
     loops: int
@@ -145,7 +145,7 @@ class ProcessRecord(Record):
 
 
 class Document(Record):
-    """What every document begins with."""
+    """The fields that most documents share."""
 
     command: str
     version: str
@@ -155,7 +155,7 @@ class Document(Record):
 
 
 class TimingDocument(Document):
-    """What ``run`` and ``compare`` share."""
+    """The fields that the documents of ``run`` and ``compare`` share."""
 
     options: dict[str, Any]
     effort: dict[str, Any]
@@ -173,13 +173,13 @@ class Run(TimingDocument):
 
 
 class Comparison(TimingDocument):
-    """The document of ``mlpbench compare A B``: in the rows of B, ``speedup`` is time of A ÷ time of B."""
+    """The document of ``mlpbench compare A B``. In the rows of B, ``speedup`` is time of A ÷ time of B."""
 
     schema_: Literal["mlpbench.compare/2"] = Field("mlpbench.compare/2", alias="schema")
 
 
 class ProofRow(CaseFields):
-    """A row of the proof: one backend, network, dtype and operation, or ``contract``, or ``scikit-learn`` beside it."""
+    """A row of the proof: one backend, network, dtype and check. ``operation`` is the name of the check."""
 
     backend: str
     ulps: Finite | None
@@ -189,7 +189,7 @@ class ProofRow(CaseFields):
 
 
 class MutantRow(Record):
-    """A sabotaged backend, and the row of the proof that rejected it; empty where none did."""
+    """A mutant; ``reason`` names the check that rejected it, and is empty if none did."""
 
     mutant: str
     description: str
@@ -206,13 +206,13 @@ class Proof(Document):
 
 
 class TutorialRow(Record):
-    """A figure of a document beside what one backend gives; ``backend`` is null where none is needed to state it.
+    """A figure printed in a tutorial, and the value that a backend computes; ``backend`` is null if it needs none.
 
-    ``kind`` "figure": ``value``, a number or several, is to have the digits of ``printed``, as ``form`` says; null
-    stands for NaN or infinity. "agreement": the worst relative difference from the backend that the others are
-    compared with, to be at most ``printed``. "time": seconds. "speedup": a ratio of times with its interval. Of these
-    two, ``ratio`` is this machine's ÷ the document's, where that prints one. "failure": the backend raised what
-    ``note`` says. ``source`` names who gave ``printed`` where it was not the document.
+    ``kind`` "figure": the number or numbers in ``value`` should have the digits of ``printed``, read as ``form`` says;
+    null stands for NaN or infinity. "agreement": the largest relative difference from the comparison backend, which
+    should be at most ``printed``. "time": seconds. "speedup": a ratio of times with its interval. For "time" and
+    "speedup", ``ratio`` is this machine's value ÷ the tutorial's, null if the tutorial prints none. "failure": the
+    backend raised the exception in ``note``. ``source`` is the origin of ``printed`` if it is not the tutorial.
     """
 
     document: str
@@ -232,7 +232,7 @@ class TutorialRow(Record):
 
 
 class Tutorials(Document):
-    """The document of ``mlpbench documents``; ``remarks`` are by key what a reader should know beside the figures."""
+    """The document of ``mlpbench tutorials``; ``remarks`` has notes on the figures, by the key of the tutorial."""
 
     schema_: Literal["mlpbench.tutorials/1"] = Field("mlpbench.tutorials/1", alias="schema")
     options: dict[str, Any]
@@ -244,11 +244,12 @@ Dimension = Literal["width", "depth", "batch"]
 
 
 class ScaleRow(CaseFields):
-    """One backend at one point of a dimension; both are null for the networks on which compiling is to pay.
+    """One backend at one point of a dimension.
 
-    ``speedup`` is time of python_loops ÷ time of the backend, null where either was not timed; of the arm "A/A" it is
-    the ratio of one backend, named in the row, to itself. ``predicted_seconds`` is there where that was too long, and
-    the point was not run; ``reason`` says so, or what failed.
+    ``dimension`` and ``value`` are null in the rows that are measured for the break-even. ``speedup`` is time of
+    python_loops ÷ time of the backend, null if either was not timed; for the arm "A/A" it is the ratio of the row's
+    backend to itself. ``predicted_seconds`` is null unless the call was predicted to take too long and was not run.
+    ``reason`` explains a failure or why the call was not run.
     """
 
     dimension: Dimension | None
@@ -265,9 +266,10 @@ class ScaleRow(CaseFields):
 
 
 class CrossoverRow(Record):
-    """From ``at`` on ``faster_above`` takes less time than ``faster_below``: ``left`` and ``right`` were timed.
+    """A crossover: above the size ``at``, ``faster_above`` takes less time than ``faster_below``.
 
-    ``low`` and ``high`` are where the ends of the 99 % interval of the ratio cross 1.
+    ``left`` and ``right`` are the timed sizes around ``at``. ``low`` and ``high`` are the sizes at which the ends of
+    the 99 % interval of the ratio cross 1.
     """
 
     dimension: Dimension
@@ -281,9 +283,9 @@ class CrossoverRow(Record):
 
 
 class TieRow(Record):
-    """At the points from ``left`` to ``right`` neither of two backends is shown to be faster.
+    """A range of sizes, ``left`` to ``right``, in which neither of two backends is significantly faster.
 
-    By the 99 % intervals their times differ by the factor ``within`` at most; null where there is no interval.
+    ``within`` is the largest factor between their times in the 99 % intervals; null without intervals.
     """
 
     dimension: Dimension
@@ -294,7 +296,7 @@ class TieRow(Record):
 
 
 class BreakEvenRow(Record):
-    """Calls of one sample after which a backend's compiling has paid, against python_loops; null: never."""
+    """Number of calls with one sample until a backend breaks even with python_loops; null if it never does."""
 
     backend: str
     network: str
@@ -318,7 +320,7 @@ class Scale(Document):
 
 
 class NotRun(CaseFields):
-    """A backend that was not run at a case, and why: it would take too long, or has failed before."""
+    """A backend that was not run at a case, because it would take too long or has failed before."""
 
     backend: str
     predicted_seconds: Finite | None
@@ -326,14 +328,14 @@ class NotRun(CaseFields):
 
 
 class CheckpointRecord(Record):
-    """What every checkpoint has: the settings that a resumed run must share, and when the run was begun."""
+    """The fields of every checkpoint: the settings, which a resumed run must share, and the start of the run."""
 
     settings: dict[str, Any]
     started: str
 
 
 class ScaleState(CheckpointRecord):
-    """What an unfinished ``mlpbench scale`` has so far. In ``rows`` the reference is the fastest backend of a case."""
+    """Checkpoint of ``mlpbench scale``. In ``rows`` the reference is the fastest backend of a case."""
 
     schema_: Literal["mlpbench.scale-state/2"] = Field("mlpbench.scale-state/2", alias="schema")
     rows: list[TimingRow]
@@ -343,9 +345,10 @@ class ScaleState(CheckpointRecord):
 
 
 class GoalRow(Record):
-    """A figure that is aimed at: ``what`` is at least ``goal``, or at most; ``measured`` is null where there is none.
+    """A goal: ``measured`` should be at least ``goal``, or at most ``goal`` if ``at_most``; null if not measured.
 
-    ``detail`` says more, or why there is nothing; ``note`` what was tried where a goal is not reached.
+    ``what`` names the measured quantity. ``detail`` describes the result, or explains why there is none. ``note``
+    describes the attempts to reach a goal that is not reached.
     """
 
     what: str
@@ -359,21 +362,21 @@ class GoalRow(Record):
 
 
 class CProcessRecord(Record):
-    """One process of numba_simd against C: seconds for a sample in C, the logarithms of numba_simd ÷ C by block."""
+    """One process of the comparison with C: seconds per call of C, log ratios of numba_simd ÷ C by block."""
 
     seconds: Finite
     log_ratios: list[Finite]
 
 
 class CComparisonRecord(Record):
-    """The comparison with C by process, or the reason why there is none."""
+    """The comparison with C, by process, or the reason why there is no comparison."""
 
     processes: list[CProcessRecord]
     reason: str
 
 
 class StartRecord(Record):
-    """Wall seconds of a process that finds nothing compiled for a dtype, and of later ones."""
+    """Wall seconds of a process with an empty cache for a dtype, and of later processes with a filled cache."""
 
     dtype: str
     cold_seconds: Finite
@@ -381,7 +384,7 @@ class StartRecord(Record):
 
 
 class Speed(Document):
-    """The document of ``mlpbench speed``. The rows' reference is numba_simd, in the row's case."""
+    """The document of ``mlpbench speed``. The reference of each row is numba_simd at the same case."""
 
     schema_: Literal["mlpbench.speed/2"] = Field("mlpbench.speed/2", alias="schema")
     options: dict[str, Any]
@@ -396,7 +399,7 @@ class Speed(Document):
 
 
 class SpeedState(CheckpointRecord):
-    """What an unfinished ``mlpbench speed`` has so far; a part that is missing is null."""
+    """Checkpoint of ``mlpbench speed``; a part that is not measured yet is null."""
 
     schema_: Literal["mlpbench.speed-state/1"] = Field("mlpbench.speed-state/1", alias="schema")
     seed: int
@@ -408,7 +411,7 @@ class SpeedState(CheckpointRecord):
 
 
 class TutorialsState(CheckpointRecord):
-    """What an unfinished ``mlpbench tutorials`` has so far: the tutorials that are done, by key, with their results."""
+    """Checkpoint of ``mlpbench tutorials``: the keys of the finished tutorials, and their results."""
 
     schema_: Literal["mlpbench.tutorials-state/1"] = Field("mlpbench.tutorials-state/1", alias="schema")
     done: list[str]
@@ -439,7 +442,7 @@ class Listing(Record):
 
 
 class Latest(Record):
-    """The document that names the last run's file."""
+    """The content of ``latest.json``, which names the file of the last run."""
 
     schema_: Literal["mlpbench.latest/1"] = Field("mlpbench.latest/1", alias="schema")
     file: str

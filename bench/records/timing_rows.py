@@ -1,4 +1,4 @@
-"""From a measurement to the rows of a document."""
+"""Converts a measurement into the rows of a document."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pairbench.worker_protocol import TimedGroup
 def timing_rows(
     measurement: CaseMeasurement, order: Sequence[str], limits: MachineLimits | None = None
 ) -> list[TimingRow]:
-    """A row for every arm of every group; within a group by the backends in ``order``, the A/A control last."""
+    """A row for every arm. Within a group, rows follow the ``order`` of the backends, and the A/A control is last."""
     table = SampleTable(process_records(measurement), {(arm.case, arm.name) for arm in measurement.failures})
     return [
         _timing_row(arm, group[0], measurement, table, limits)
@@ -38,15 +38,15 @@ def timing_rows(
 
 
 def compile_rows(measurement: CaseMeasurement) -> list[CompileRow]:
-    """A row for every backend whose compiling was timed."""
+    """A row for every backend whose compile time was measured."""
     return [
-        CompileRow(backend=one.backend, network=one.network, cold_seconds=one.cold, cached_seconds=one.cached)
-        for one in measurement.compile_times
+        CompileRow(backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached)
+        for times in measurement.compile_times
     ]
 
 
 def roofline_rows(limits: MachineLimits) -> list[RooflineRow]:
-    """A row for every probe."""
+    """A row for every measured limit of the machine."""
 
     def row(what: Any, detail: str, dtype: str | None, rate: float) -> RooflineRow:
         return RooflineRow(what=what, detail=detail, dtype=dtype, per_second=rate)
@@ -60,7 +60,7 @@ def roofline_rows(limits: MachineLimits) -> list[RooflineRow]:
 
 
 def process_records(measurement: Measurement[Arm]) -> list[ProcessRecord]:
-    """Every sample, by process, with the conditions."""
+    """A record for every process, with its samples and its conditions."""
     return [
         ProcessRecord(
             seed=process.seed,
@@ -79,7 +79,7 @@ def _timing_row(
     failure = measurement.failures.get(arm)
     speedup = table.ratio((reference.case, reference.name), (arm.case, arm.name))
     seconds = table.seconds((arm.case, arm.name))
-    least = lower_bound(arm.case, limits) if limits else None
+    bound = lower_bound(arm.case, limits) if limits else None
     return TimingRow(
         backend=arm.backend,
         arm=arm.name,
@@ -89,8 +89,8 @@ def _timing_row(
         speedup=Ratio(**asdict(speedup)) if speedup else None,
         ulps=_finite(evidence.ulps) if evidence else None,
         share=_finite(evidence.share) if evidence else None,
-        lower_bound_seconds=least,
-        roofline_share=least / seconds if least is not None and seconds is not None else None,
+        lower_bound_seconds=bound,
+        roofline_share=bound / seconds if bound is not None and seconds is not None else None,
         ok=failure is None,
         reason=measurement.unsupported.get(arm, "") if failure is None else failure,
     )
@@ -101,12 +101,12 @@ def _sample_records(timed: TimedGroup[Arm]) -> list[SampleRecord]:
         SampleRecord(
             **arm.case.fields(),
             arm=arm.name,
-            loops=taken[0].loops,
-            block=[sample.block for sample in taken],
-            position=[sample.position for sample in taken],
-            seconds=[sample.seconds for sample in taken],
+            loops=samples[0].loops,
+            block=[sample.block for sample in samples],
+            position=[sample.position for sample in samples],
+            seconds=[sample.seconds for sample in samples],
         )
-        for arm, taken in timed.samples.items()
+        for arm, samples in timed.samples.items()
     ]
 
 

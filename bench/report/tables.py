@@ -117,12 +117,12 @@ def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
 
 def wrapped(text: str) -> list[str]:
     """A sentence, wrapped to lines of 80 columns."""
-    return textwrap.wrap(text, 80, subsequent_indent="  ")
+    return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def item(text: str) -> list[str]:
     """A sentence as an item of a list, wrapped to lines of 80 columns."""
-    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ")
+    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
 
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:

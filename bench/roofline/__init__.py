@@ -1,1 +1,1 @@
-"""How fast could it be? What this machine does at best, and the lower bound that this sets on the time of a call."""
+"""The roofline: the measured limits of the machine, and the lower bounds that they set on the time of a call."""

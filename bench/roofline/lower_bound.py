@@ -1,8 +1,13 @@
-"""The limits of a machine, and the floor that they set: the time which a call of a case must take at least.
+"""The measured limits of a machine, and the lower bound that they set on the time of a call.
 
-floor = empty call + the longer of two: operations ÷ the peak of matrix products + exponentials × the time of one; bytes
-read ÷ the bandwidth at which as many as are held are read over and over again. Arithmetic and reading may overlap;
-products and exponentials share the same units. The counts are those of ``counts.py``.
+lower bound = time of an empty call + max(arithmetic, reading), where
+
+- arithmetic = operations ÷ peak rate of matrix products + exponentials ÷ rate of exponentials;
+- reading = bytes read ÷ bandwidth. The bandwidth is that of repeatedly reading as many bytes as the call's distinct
+  data.
+
+Arithmetic and reading may overlap, so only the longer of the two counts. Products and exponentials use the same
+execution units, so their times are added. ``operation_counts.py`` defines the counts.
 """
 
 from __future__ import annotations
@@ -20,11 +25,12 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class MachineLimits:
-    """What a machine does in a second, on one thread, at best.
+    """The highest rates of a machine, per second, on one thread.
 
-    ``products``: operations of matrix products, by dtype and by their shape or the case that they are of.
-    ``exponentials``: by dtype. ``reading``: bytes, by how many are read over and over again. ``calls``: empty calls,
-    by dtype and ``kind``.
+    - ``products``: operations of matrix products, by dtype, and by the shape of the product or the case it is part of;
+    - ``exponentials``: by dtype;
+    - ``reading``: bytes read, by the size in bytes of the array that is read repeatedly;
+    - ``calls``: empty calls, by dtype and ``call_kind``.
     """
 
     products: Mapping[tuple[str, str], float]
@@ -34,7 +40,7 @@ class MachineLimits:
 
     @classmethod
     def from_rows(cls, rows: Sequence[RooflineRow]) -> MachineLimits:
-        """The limits that the rows of a document hold."""
+        """Make the limits from the rows of a result document."""
         return cls(
             products={(str(row.dtype), row.detail): row.per_second for row in rows if row.what == "products"},
             exponentials={str(row.dtype): row.per_second for row in rows if row.what == "exponentials"},
@@ -43,40 +49,40 @@ class MachineLimits:
         )
 
     def peak(self, dtype: str) -> float:
-        """Operations in a second of the fastest matrix product."""
-        return max(rate for (of, _), rate in self.products.items() if of == dtype)
+        """Return the operations per second of the fastest matrix product in the dtype."""
+        return max(rate for (product_dtype, _), rate in self.products.items() if product_dtype == dtype)
 
     def bandwidth(self, size: int) -> float:
-        """Bytes in a second where ``size`` bytes are read over and over again.
+        """Return the bytes per second at which an array of ``size`` bytes can be read repeatedly.
 
-        That is the best of what was measured for sizes from the last that is not above ``size``, so that it never
-        rises with the size.
+        This is the highest rate measured at the largest measured size up to ``size`` or at any larger one. The
+        bandwidth therefore never rises with the size.
         """
-        reached = max((one for one in self.reading if one <= size), default=min(self.reading))
-        return max(rate for one, rate in self.reading.items() if one >= reached)
+        smallest = max((measured for measured in self.reading if measured <= size), default=min(self.reading))
+        return max(rate for measured, rate in self.reading.items() if measured >= smallest)
 
     def better(self, other: MachineLimits) -> MachineLimits:
-        """The better of two measurements of the same, one by one."""
+        """Return the higher of two measurements of each rate."""
         return MachineLimits(
-            _better(self.products, other.products),
-            _better(self.exponentials, other.exponentials),
-            _better(self.reading, other.reading),
-            _better(self.calls, other.calls),
+            _higher_rates(self.products, other.products),
+            _higher_rates(self.exponentials, other.exponentials),
+            _higher_rates(self.reading, other.reading),
+            _higher_rates(self.calls, other.calls),
         )
 
 
 def call_kind(case: Case) -> str:
-    """What the cost of an empty call depends on, beside the dtype."""
+    """Return the property of a case that, with the dtype, determines the time of an empty call."""
     return f"{case.operation}, {'1 sample' if (case.operation, case.batch) == ('forward', 1) else 'a batch'}"
 
 
 def lower_bound(case: Case, limits: MachineLimits) -> float:
-    """Seconds that a call of the case takes at least."""
+    """Return the lower bound of the time of a call, in seconds."""
     counts = count_operations(case)
     arithmetic = counts.operations / limits.peak(case.dtype) + counts.exponentials / limits.exponentials[case.dtype]
     reading = counts.read / limits.bandwidth(counts.held)
     return 1 / limits.calls[case.dtype, call_kind(case)] + max(arithmetic, reading)
 
 
-def _better(first: Mapping[Key, float], second: Mapping[Key, float]) -> dict[Key, float]:
+def _higher_rates(first: Mapping[Key, float], second: Mapping[Key, float]) -> dict[Key, float]:
     return {key: max(first.get(key, 0), second.get(key, 0)) for key in {**first, **second}}

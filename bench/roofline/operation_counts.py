@@ -1,22 +1,27 @@
-"""What a call must do at least: the counting model of the limits.
+"""The counting model of the roofline: the arithmetic and the memory reads that a call needs at least.
 
-An *operation* is a product with a sum, fused, or one of these, or a quotient, where nothing can be fused with it. For a
-layer of n inputs and m nodes, and a batch of B samples:
+An *operation* is a fused multiply-add, or a single addition, multiplication or division that cannot be fused. The
+counts for a layer of n inputs and m nodes, and a batch of B samples, are:
 
-- forward: B n m operations; the bias is what a sum begins with. An activation with an exponential (sigmoid, tanh,
-  softmax) takes one for each value, and 2 operations, a sum and a quotient. ReLU and identity take none.
-- gradient: forward, and the loss with 1 operation for each output; a cross-entropy takes a logarithm as well, for each
-  output (binary) or sample (categorical), which counts as an exponential. Then 1 operation for each output minus
-  target; B n m for the weights' slopes and (B - 1) m for the biases'; B n m for what goes back through every layer but
-  the first; and 2 for the slope of a sigmoid or tanh and the product with it, for each hidden value, and each output
-  where the loss is a squared error.
-- train: of every update the gradient, and (n + 1) m operations more.
+- forward: B n m operations; each sum starts with the bias. An activation with an exponential (sigmoid, tanh, softmax)
+  takes 1 exponential and 2 operations (an addition and a division) per value. ReLU and identity take nothing.
+- gradient: the forward pass, and
+  - for the loss 1 operation per output. A cross-entropy also takes a logarithm per output (binary) or per sample
+    (categorical). A logarithm counts as an exponential;
+  - 1 operation per output for output minus target;
+  - B n m operations for the gradient of the weights, and (B - 1) m for that of the biases;
+  - B n m operations to propagate the gradient back through the layer, except through the first layer;
+  - 2 operations per hidden value for the derivative of sigmoid or tanh and the multiplication by it, and as many per
+    output if the loss is a squared error.
+- train: for each update the gradient and (n + 1) m operations.
 
-*Read* are the parameters, X and, but for ``forward``, Y, once each; in a training the parameters for every update and
-the samples in every epoch. Writing may go on meanwhile. *Held* are the different bytes among those.
+A call *reads* the parameters, X and (except in ``forward``) Y once each. A training reads the parameters once per
+update, and the samples once per epoch. Writes are not counted, because they may overlap with reads. *Held* is the
+number of distinct bytes among the bytes read.
 
-What is not counted makes a floor lower, never higher: checks, the order of samples in memory, and above all waiting.
-Where each result needs the one before, as in a network of a few nodes, a processor is far from its peak.
+Everything that is not counted makes the lower bound lower, never higher: the checks of arguments, the order of the
+samples in memory, and above all latency. In a network of a few nodes each result depends on the one before, so the
+processor stays far below its peak.
 """
 
 from __future__ import annotations
@@ -30,12 +35,12 @@ from impls import Network
 
 EXPONENTIAL = ("sigmoid", "tanh", "softmax")
 CURVED = ("sigmoid", "tanh")
-"""Activations whose slope takes an operation, and the product with it another."""
+"""Activations whose derivative takes one operation; the multiplication by the derivative takes another."""
 
 
 @dataclass(frozen=True)
 class OperationCounts:
-    """Operations, exponentials, bytes that are read, and how many of them are different."""
+    """Numbers of operations and exponentials, of bytes read, and of distinct bytes among the bytes read."""
 
     operations: int
     exponentials: int
@@ -44,7 +49,7 @@ class OperationCounts:
 
 
 def count_operations(case: Case) -> OperationCounts:
-    """What one call of a case must do at least."""
+    """Count the operations, the exponentials and the bytes that one call of a case needs at least."""
     network, itemsize = case.network, np.dtype(case.dtype).itemsize
     parameters = _parameters(network)
     samples = case.batch * (network.n_in + (network.n_out if case.operation != "forward" else 0))
@@ -55,32 +60,34 @@ def count_operations(case: Case) -> OperationCounts:
     operations = exponentials = 0
     for rows in updates:
         batch = rows.stop - rows.start
-        of_forward, exponentials_of_forward = _forward(network, batch)
-        operations += of_forward + _backward(network, batch) + (parameters if case.operation == "train" else 0)
-        exponentials += exponentials_of_forward + _logarithms(network, batch)
+        forward_operations, forward_exponentials = _forward(network, batch)
+        operations += forward_operations + _backward(network, batch) + (parameters if case.operation == "train" else 0)
+        exponentials += forward_exponentials + _logarithms(network, batch)
     read = (len(updates) * parameters + samples) * itemsize
     return OperationCounts(case.epochs * operations, case.epochs * exponentials, case.epochs * read, held)
 
 
 def _parameters(network: Network) -> int:
+    """The number of parameters."""
     return sum((n + 1) * m for n, m in network.shapes)
 
 
 def _forward(network: Network, batch: int) -> tuple[int, int]:
-    """Operations and exponentials."""
+    """Operations and exponentials of the forward pass."""
     layers = zip(network.shapes, network.activations, strict=True)
     exponentials = sum(m for (_, m), activation in layers if activation in EXPONENTIAL)
     return batch * (sum(n * m for n, m in network.shapes) + 2 * exponentials), batch * exponentials
 
 
 def _backward(network: Network, batch: int) -> int:
-    """Operations of the loss and of the slopes."""
+    """Operations of the loss and of its gradient."""
     _, *others = network.shapes
-    slopes = sum(batch * n * m + (batch - 1) * m for n, m in network.shapes)
-    passed = sum(batch * n * (m + 2 * (network.hidden in CURVED)) for n, m in others)
+    parameter_gradients = sum(batch * n * m + (batch - 1) * m for n, m in network.shapes)
+    propagated = sum(batch * n * (m + 2 * (network.hidden in CURVED)) for n, m in others)
     squared = network.loss.endswith("squared_error")
-    return slopes + passed + batch * network.n_out * (2 + 2 * (squared and network.output in CURVED))
+    return parameter_gradients + propagated + batch * network.n_out * (2 + 2 * (squared and network.output in CURVED))
 
 
 def _logarithms(network: Network, batch: int) -> int:
+    """Logarithms of the loss."""
     return batch * {"binary_cross_entropy": network.n_out, "categorical_cross_entropy": 1}.get(network.loss, 0)

@@ -1,9 +1,9 @@
-"""The probes: what this machine does at best, on one thread.
+"""The probes: measurements of the highest rates of the machine, on one thread.
 
-A probe is repeated, and its shortest time counts, over several fresh processes: what disturbs can only make it longer.
-Of several ways to do the same the fastest counts, for no backend is to be faster than a limit. So matrix products are
-those of NumPy's BLAS, of SciPy's and, where it is installed, of PyTorch; exponentials those of NumPy and of
-``numba_simd``.
+A probe runs repeatedly in several fresh processes, and its shortest time counts, because disturbances only make it
+longer. Of several implementations of the same work, the fastest counts, because no backend may be faster than the
+limit. Matrix products are therefore measured with the BLAS libraries of NumPy and SciPy and, if it is installed, with
+PyTorch; exponentials are measured with NumPy and with ``numba_simd``.
 """
 
 from __future__ import annotations
@@ -30,95 +30,101 @@ from pairbench.worker_processes import run_job
 from pairbench.worker_protocol import CallJob, CallResult
 
 PROCESSES = 3
-STRETCHES, STRETCH = 10, 0.002
-"""How often a probe is timed, and for how many seconds."""
+SAMPLES, SAMPLE_SECONDS = 10, 0.002
+"""The number of samples per probe, and the approximate length of a sample."""
 
 SQUARES = (512, 1024)
-"""Sizes of the square matrices among whose products the fastest is looked for."""
+"""Sizes of the square matrices whose products are measured to find the peak rate."""
 
 BLOCK = 64
-"""Samples of a block: a product may be quicker in parts."""
+"""Number of rows of a block: a matrix product may be faster if the samples are divided into blocks."""
 
-SHORT = 1 << 20
-"""A probe of fewer operations, exponentials or bytes than these is repeated within one call."""
+MIN_WORK = 1 << 20
+"""A probe of fewer operations, exponentials or bytes than this is repeated within one compiled call."""
 
 VALUES = 1024
-"""Exponentials in one go, so few that the nearest cache holds them."""
+"""Length of the array whose exponentials are measured: short enough for the first-level cache."""
 
 SIZES = tuple(size << k for k in range(14, 27) for size in (2, 3))
-"""Bytes that are read over and over again, 32 kB to 200 MB, and beside these what no cache holds."""
+"""Sizes in bytes, from 32 kB to 200 MB, of the arrays that are read repeatedly. One larger than any cache is added."""
 
 PAGE = 4096
-NO_CACHE = 1 << 28
-"""Bytes that no cache is taken to hold where the system does not say how large the caches are."""
+MIN_BYTES_BEYOND_CACHES = 1 << 28
+"""The least size, in bytes, of an array that counts as larger than any cache."""
 
 Call = Callable[[Any], object]
 
 
 def measure_limits(cases: Sequence[Case], progress: Progress) -> MachineLimits:
-    """The limits for some cases, from several fresh processes. Raises WorkerRefused where none can work."""
+    """Measure the limits for some cases in several fresh processes. Raises WorkerRefused if no worker can run."""
     progress.start(PROCESSES)
-    found: list[MachineLimits] = []
+    measurements: list[MachineLimits] = []
     for number in range(PROCESSES):
-        progress.stage(f"measuring the limits, process {number + 1} of {PROCESSES}")
+        progress.stage(f"measuring the roofline, process {number + 1} of {PROCESSES}")
         with closing(run_job(CallJob(probe_machine, (tuple(cases),)))) as answers:
-            found += [answer.value for answer in answers if isinstance(answer, CallResult)]
+            measurements += [answer.value for answer in answers if isinstance(answer, CallResult)]
         progress.advance()
-    best, *others = found
+    best, *others = measurements
     for other in others:
         best = best.better(other)
     return best
 
 
 def probe_machine(cases: Sequence[Case]) -> MachineLimits:
-    """The limits for some cases, measured in this process."""
+    """Measure the limits for some cases in this process."""
     dtypes = sorted({case.dtype for case in cases})
-    products = {(dtype, f"{n} × {n} × {n}"): _product(dtype, n, n, n) for dtype in dtypes for n in SQUARES}
-    products |= {(case.dtype, _products_name(case)): _products(case) for case in cases if _samples(case) > 1}
+    products = {(dtype, f"{n} × {n} × {n}"): _product_rate(dtype, n, n, n) for dtype in dtypes for n in SQUARES}
+    products |= {
+        (case.dtype, _products_name(case)): _case_products_rate(case) for case in cases if _batch_size(case) > 1
+    }
     return MachineLimits(
         products=products,
-        exponentials={dtype: _exponentials(dtype) for dtype in dtypes},
-        reading={size: _reading(size) for size in (*SIZES, _beyond_caches())},
-        calls={(case.dtype, call_kind(case)): _calls(case.dtype, call_kind(case)) for case in cases},
+        exponentials={dtype: _exponential_rate(dtype) for dtype in dtypes},
+        reading={size: _reading_rate(size) for size in (*SIZES, _beyond_caches())},
+        calls={(case.dtype, call_kind(case)): _call_rate(case.dtype, call_kind(case)) for case in cases},
     )
 
 
 def _products_name(case: Case) -> str:
-    """What the products of a case are called; those of ``train`` are those of ``gradient``."""
+    """The name of the matrix products of a case. ``train`` has the same products as ``gradient``."""
     products = "forward" if case.operation == "forward" else "gradient"
-    return f"{products} {case.network}, batch {_samples(case)}"
+    return f"{products} {case.network}, batch {_batch_size(case)}"
 
 
-def _samples(case: Case) -> int:
-    """Samples that go through the layers together."""
+def _batch_size(case: Case) -> int:
+    """The number of samples that pass through the layers together."""
     return case.batches or case.batch
 
 
 def _rate(call: Call, argument: Any, amount: float) -> float:
-    """How much of something in a second, where one ``call(argument)`` does this amount of it."""
-    loops = max(1, round(STRETCH / estimate_seconds(call, argument)))
-    return amount / min(time_calls(call, argument, loops) for _ in range(STRETCHES))
+    """The highest rate, in units of work per second, if one ``call(argument)`` does ``amount`` units of work."""
+    loops = max(1, round(SAMPLE_SECONDS / estimate_seconds(call, argument)))
+    return amount / min(time_calls(call, argument, loops) for _ in range(SAMPLES))
 
 
-def _entry(kernel: Any, *arguments: Any) -> Callable[..., Any]:
-    """A kernel for such arguments, called past its dispatcher as ``numba_simd`` calls its own."""
+def _compiled(kernel: Any, *arguments: Any) -> Callable[..., Any]:
+    """The compiled kernel for these arguments, called without Numba's dispatcher, as ``numba_simd`` calls its own."""
     entry: Callable[..., Any] = compile_cached(kernel, tuple(map(typeof, arguments))).entry_point
     return entry
 
 
-def _products(case: Case) -> float:
-    """Operations in a second of all matrix products of a case, whole or in blocks of samples."""
+def _case_products_rate(case: Case) -> float:
+    """Operations per second of all matrix products of a case, on the whole batch or in blocks: the higher rate."""
     rates = []
-    for samples in {_samples(case), min(_samples(case), BLOCK)}:
+    for samples in {_batch_size(case), min(_batch_size(case), BLOCK)}:
         shapes = list(_shapes(case, samples))
         operations = [rows * inner * columns for rows, inner, columns in shapes]
-        seconds = [count / _product(case.dtype, *shape) for count, shape in zip(operations, shapes, strict=True)]
+        seconds = [count / _product_rate(case.dtype, *shape) for count, shape in zip(operations, shapes, strict=True)]
         rates.append(sum(operations) / sum(seconds))
     return max(rates)
 
 
 def _shapes(case: Case, samples: int) -> Iterator[tuple[int, int, int]]:
-    """Rows, inner length and columns of the products: of forward, of the weights' slopes, of what goes back."""
+    """Rows, inner length and columns of the matrix products of a case.
+
+    Each layer has a product in the forward pass. A gradient adds a product for the gradient of the weights and, except
+    in the first layer, one for back-propagation.
+    """
     for layer, (n, m) in enumerate(case.network.shapes):
         yield samples, n, m
         if case.operation != "forward":
@@ -128,14 +134,14 @@ def _shapes(case: Case, samples: int) -> Iterator[tuple[int, int, int]]:
 
 
 @cache
-def _product(dtype: str, rows: int, inner: int, columns: int) -> float:
-    """Operations in a second of a matrix product, by the fastest library."""
+def _product_rate(dtype: str, rows: int, inner: int, columns: int) -> float:
+    """Operations per second of a matrix product with the fastest library."""
     rng = np.random.default_rng(0)
     A, B = (rng.normal(size=shape).astype(dtype) for shape in ((rows, inner), (inner, columns)))
     C = np.empty((rows, columns), dtype)
     operations = rows * inner * columns
-    times = 1 + SHORT // operations
-    compiled = partial(_entry(probe_kernels.products, A, B, C, times), A, B, C)
+    times = 1 + MIN_WORK // operations
+    compiled = partial(_compiled(probe_kernels.products, A, B, C, times), A, B, C)
     rates = [_rate(compiled, times, operations * times), _rate(partial(np.dot, A, B), C, operations)]
     if find_spec("torch") is not None:
         import torch
@@ -145,44 +151,45 @@ def _product(dtype: str, rows: int, inner: int, columns: int) -> float:
     return max(rates)
 
 
-def _exponentials(dtype: str) -> float:
-    """Exponentials in a second."""
-    z = _memory(VALUES * np.dtype(dtype).itemsize).view(dtype)
+def _exponential_rate(dtype: str) -> float:
+    """Exponentials per second."""
+    z = _page_aligned(VALUES * np.dtype(dtype).itemsize).view(dtype)
     z[:] = np.random.default_rng(0).normal(size=VALUES)
-    compiled, times = partial(_entry(probe_kernels.exponentials, z, 1), z), 1 + SHORT // VALUES
+    compiled, times = partial(_compiled(probe_kernels.exponentials, z, 1), z), 1 + MIN_WORK // VALUES
     return max(_rate(compiled, times, VALUES * times), _rate(partial(np.exp, z), np.empty_like(z), VALUES))
 
 
-def _memory(size: int) -> Array:
-    """So many bytes, from the beginning of a page on: vectors that lie across two lines of a cache take two reads."""
+def _page_aligned(size: int) -> Array:
+    """An array of ``size`` bytes that begins at a page boundary, because reads across two cache lines take longer."""
     whole = np.ones(size + PAGE, np.uint8)
     start = -whole.ctypes.data % PAGE
     return whole[start : start + size]
 
 
-def _reading(size: int) -> float:
-    """Bytes in a second, where so many are read over and over again."""
-    a = _much_memory()[:size].view(np.float64)
-    times = 1 + SHORT // size
-    return _rate(partial(_entry(probe_kernels.reading, a, times), a), times, size * times)
+def _reading_rate(size: int) -> float:
+    """Bytes per second at which an array of ``size`` bytes is read repeatedly."""
+    a = _shared_buffer()[:size].view(np.float64)
+    times = 1 + MIN_WORK // size
+    return _rate(partial(_compiled(probe_kernels.reading, a, times), a), times, size * times)
 
 
 @cache
-def _much_memory() -> Array:
-    return _memory(_beyond_caches())
+def _shared_buffer() -> Array:
+    """One large array for all reading probes, of which each reads the first bytes."""
+    return _page_aligned(_beyond_caches())
 
 
 @cache
 def _beyond_caches() -> int:
-    """Twice the bytes of the largest cache, but not over a quarter of the memory."""
+    """A size in bytes that no cache holds: twice the largest cache, but at most a quarter of the available memory."""
     texts = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
     caches = [int(text[:-1]) << 10 for text in texts if text.endswith("K")]
-    size = min(max([NO_CACHE, *(2 * cache for cache in caches)]), psutil.virtual_memory().available // 4)
+    size = min(max([MIN_BYTES_BEYOND_CACHES, *(2 * cache for cache in caches)]), psutil.virtual_memory().available // 4)
     return size // PAGE * PAGE
 
 
-def _calls(dtype: str, name: str) -> float:
-    """Calls in a second that make the array for a result, and hand it and all else to a kernel that does nothing."""
+def _call_rate(dtype: str, name: str) -> float:
+    """Calls per second of a function that allocates the result array and passes all arguments to an empty kernel."""
     x, X, flat, losses = np.ones(3, dtype), np.ones((2, 3), dtype), np.ones(16, dtype), np.ones(1)
     kinds: dict[str, tuple[Any, ...]] = {
         "forward, 1 sample": (probe_kernels.empty_forward, flat, x, x),
@@ -191,11 +198,11 @@ def _calls(dtype: str, name: str) -> float:
         "train, a batch": (probe_kernels.empty_train, flat, X, X, flat, 1, 0.1, 0.1, True, losses),
     }
     kernel, *arguments, result = kinds[name]
-    empty_call = partial(_entry(kernel, *arguments, result), *arguments)
-    empty, shape, real = np.empty, result.shape, result.dtype
+    empty_call = partial(_compiled(kernel, *arguments, result), *arguments)
+    allocate, shape, result_dtype = np.empty, result.shape, result.dtype
 
     def call(_: Any) -> Any:
-        out = empty(shape, real)
+        out = allocate(shape, result_dtype)
         empty_call(out)
         return out
 

@@ -1,1 +1,1 @@
-"""How time grows with width, depth and batch, and where one backend overtakes another."""
+"""The growth of time with width, depth and batch size, and the crossovers between backends."""

@@ -1,4 +1,4 @@
-"""Where a ratio of two times crosses 1. Pure functions."""
+"""Crossovers: the sizes at which the ratio of two times crosses 1. Pure functions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ from statistics import median
 from pairbench.statistics import Interval
 
 MARGIN = 0.02
-"""Times that may differ by this much count as about the same: the A/A arm shows that the method sees no less."""
+"""Times that may differ by this share count as equal; the A/A control shows no smaller resolution of the method."""
 
 CONFIDENCE = 0.99
-"""That of the intervals. Two backends have dozens of points: 95 % would make crossings out of noise."""
+"""Confidence level of the intervals. Two backends have dozens of points, so 95 % would give false crossovers."""
 
 Point = tuple[float, Interval]
-"""A size, and the ratio of the two times there."""
+"""A size, and the ratio of the two times at this size."""
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """The ratio crosses 1 at the size ``at``, upwards where ``rises``, and the ends of its interval by low and high.
+    """A crossover: the ratio crosses 1 at the size ``at``, from below 1 to above 1 if ``rises``.
 
-    ``left`` and ``right`` are the sizes next to it at which the ratio is surely on one side.
+    The ratio and the ends of its interval cross 1 between the sizes ``low`` and ``high``. ``left`` and ``right`` are
+    the nearest measured sizes at which the whole interval is on one side of 1.
     """
 
     at: float
@@ -37,9 +38,9 @@ class Crossover:
 
 @dataclass(frozen=True)
 class Tie:
-    """From one size to another, both timed, neither time is surely the shorter, and the ratio does not cross 1.
+    """A range of sizes, from ``left`` to ``right``, in which neither time is certainly shorter and no crossover lies.
 
-    ``within`` is the factor by which they may differ: the end farthest from 1 of all the intervals.
+    ``within`` is the largest factor by which the times may differ: the end of an interval that is farthest from 1.
     """
 
     left: float
@@ -48,36 +49,39 @@ class Tie:
 
 
 def find_crossovers(points: Sequence[Point]) -> tuple[list[Crossover], list[Tie]]:
-    """Crossings and ties of a ratio timed at growing sizes; between them it goes straight in the logarithms."""
+    """Return the crossovers and the ties of a ratio that was measured at growing sizes.
+
+    Between two sizes, the ratio is interpolated linearly in the logarithms of size and ratio.
+    """
     sides = [_side(ratio) for _, ratio in points]
-    sure = [index for index, side in enumerate(sides) if side]
-    between = [(i, j) for i, j in pairwise(sure) if sides[i] != sides[j]]
-    crossings = [_crossing(points[i : j + 1], rises=sides[j] > 0) for i, j in between]
+    decided = [index for index, side in enumerate(sides) if side]
+    changes = [(i, j) for i, j in pairwise(decided) if sides[i] != sides[j]]
+    crossovers = [_crossover(points[i : j + 1], rises=sides[j] > 0) for i, j in changes]
     ties = []
     for side, run in groupby(range(len(points)), lambda index: sides[index]):
         indices = list(run)
-        if side == 0 and not any(i < indices[0] < j for i, j in between):
+        if side == 0 and not any(i < indices[0] < j for i, j in changes):
             ties.append(_tie([points[index] for index in indices]))
-    return crossings, ties
+    return crossovers, ties
 
 
 def _side(ratio: Interval) -> int:
-    """1 or -1 where the ratio is surely above or below 1, else 0."""
+    """1 or -1 if the interval of the ratio is above or below 1 by more than MARGIN, else 0."""
     if ratio.low is None or ratio.high is None:
         return 0
     return (ratio.low > 1 + MARGIN) - (ratio.high < 1 / (1 + MARGIN))
 
 
-def _crossing(points: Sequence[Point], rises: bool) -> Crossover:
-    """The crossing between the first and the last point, which are surely on either side."""
+def _crossover(points: Sequence[Point], rises: bool) -> Crossover:
+    """The crossover between the first and the last point, whose ratios are on different sides of 1."""
     sizes = [size for size, _ in points]
-    found = _zeros(sizes, [ratio.estimate for _, ratio in points])
+    places = _zeros(sizes, [ratio.estimate for _, ratio in points])
     ends = [
         *_zeros(sizes, [ratio.low or ratio.estimate for _, ratio in points]),
         *_zeros(sizes, [ratio.high or ratio.estimate for _, ratio in points]),
     ]
-    # Where noise makes the ratio cross 1 more than once, an odd number of times, the one in the middle stands for all.
-    return Crossover(median(found), min(found + ends), max(found + ends), sizes[0], sizes[-1], rises)
+    # Noise may make the ratio cross 1 several times; the number of times is odd, and the middle one is reported.
+    return Crossover(median(places), min(places + ends), max(places + ends), sizes[0], sizes[-1], rises)
 
 
 def _tie(points: Sequence[Point]) -> Tie:
@@ -86,9 +90,9 @@ def _tie(points: Sequence[Point]) -> Tie:
 
 
 def _zeros(sizes: Sequence[float], ratios: Sequence[float]) -> list[float]:
-    """Sizes at which the line through the points, straight in the logarithms, crosses 1."""
-    found = []
+    """The sizes at which the ratio, interpolated linearly in the logarithms, crosses 1."""
+    crossing_sizes = []
     for (x, y), (next_x, next_y) in pairwise(zip(map(log, sizes), map(log, ratios), strict=True)):
         if (y > 0) != (next_y > 0):
-            found.append(exp(x - y * (next_x - x) / (next_y - y)))
-    return found
+            crossing_sizes.append(exp(x - y * (next_x - x) / (next_y - y)))
+    return crossing_sizes

@@ -1,4 +1,4 @@
-"""How long a call will take, from the calls that were timed. A pure function."""
+"""Prediction of the time of a call from the times of smaller calls. A pure function."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from math import log
 
 
 def extrapolate_seconds(timed: Sequence[tuple[float, float]], size: float, exponent: float) -> float | None:
-    """Seconds of a call at a size, from pairs of sizes, growing, and seconds; None where there are none.
+    """Predict the seconds of a call at a size from (size, seconds) pairs of growing sizes; None if there are no pairs.
 
-    The power law through the last two pairs goes on; from one alone, time grows with the power ``exponent``. Time is
-    never taken to fall: where two small sizes take about the same, noise alone gives their law.
+    The prediction continues the power law through the last two pairs. With one pair only, time grows with the power
+    ``exponent`` of the size. The power is never negative, because times of two small sizes may differ by noise only.
     """
     if not timed:
         return None
     last, seconds = timed[-1]
     if len(timed) > 1:
-        before, shorter = timed[-2]
-        exponent = max(0.0, log(seconds / shorter) / log(last / before))
+        previous, previous_seconds = timed[-2]
+        exponent = max(0.0, log(seconds / previous_seconds) / log(last / previous))
     return seconds * float((size / last) ** exponent)

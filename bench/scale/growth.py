@@ -1,4 +1,7 @@
-"""Timing all points, in rounds: the next point of each dimension, so that a round's times predict those of the next."""
+"""Times the backends at all points, in rounds.
+
+A round times the next point of each dimension. The times of a round predict those of the next round.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ from pairbench.worker_processes import WorkerDied
 from pairbench.worker_protocol import Effort
 
 MAX_CALL_SECONDS = 1.0
-"""Seconds: a call that is predicted to take longer is not run."""
+"""A call that is predicted to take longer than this is not run."""
 
 EFFORT = Effort(
     processes=6, seconds_per_arm=0.05, max_blocks=20, slow_call_seconds=0.05, slow_processes=3, compile=True
@@ -31,35 +34,35 @@ Save = Callable[[ScaleState], None]
 
 
 class _Steps:
-    """Progress of one round, as steps of the whole."""
+    """Reports the progress of one round as steps of the whole measurement."""
 
     def __init__(self, whole: Progress):
         self.advance = whole.advance
 
     def start(self, steps: int) -> None:
-        """The whole has been started."""
+        """Do nothing: the whole measurement has already started its progress."""
 
     def stage(self, text: str) -> None:
-        """The whole says which round it is."""
+        """Do nothing: the whole measurement reports the stages."""
 
 
 def measure_growth(
     state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, save: Save
 ) -> ScaleState:
-    """Time what the state does not have yet; ``save`` gets the state after each round.
+    """Time the points that are missing in the state. ``save`` receives the state after each round.
 
-    Raises WorkerRefused where no worker can work, and Unhealthy for inputs that prove nothing.
+    Raises WorkerRefused if no worker can run, and UnfitInputs if no inputs can reveal a wrong backend.
     """
-    cases, compiling = points.all_cases(), _compiling(state, backends)
-    left = len(cases) - len(_done(state))
-    progress.start(left * (1 + effort.processes) + len(compiling))
-    if left < len(cases):
-        progress.stage(f"going on: {len(cases) - left} of {len(cases)} points are done")
+    cases, compilations = points.all_cases(), _compilations(state, backends)
+    remaining = len(cases) - len(_done(state))
+    progress.start(remaining * (1 + effort.processes) + len(compilations))
+    if remaining < len(cases):
+        progress.stage(f"resuming: {len(cases) - remaining} of {len(cases)} points are done")
     while batch := _next(state):
         progress.stage(", ".join(map(_title, batch)))
         state = _round(state, batch, backends, effort, progress)
         save(state)
-    for backend, case in compiling:
+    for backend, case in compilations:
         progress.stage(f"compiling {backend.name} for {case.network}")
         state = _with_compile_time(state, backend, case)
         save(state)
@@ -68,18 +71,18 @@ def measure_growth(
 
 
 def failures(state: ScaleState) -> dict[str, str]:
-    """By backend, what was wrong with it where it first failed."""
-    found: dict[str, str] = {}
+    """Return, by backend, the reason of its first failure."""
+    reasons: dict[str, str] = {}
     for row in state.rows:
         if not row.ok:
-            found.setdefault(row.backend, row.reason)
-    return found
+            reasons.setdefault(row.backend, row.reason)
+    return reasons
 
 
 def _round(
     state: ScaleState, batch: Sequence[Case], backends: Sequence[Backend], effort: Effort, progress: Progress
 ) -> ScaleState:
-    """Time the backends at some cases against each other, those that have not failed and will not take too long."""
+    """Time the backends against each other at some cases, except backends that have failed or would take too long."""
     failed = failures(state)
     groups: list[tuple[Arm, ...]] = []
     not_run = []
@@ -89,7 +92,9 @@ def _round(
         for backend in points.at(case, backends):
             seconds = _predicted(state, backend, case)
             if backend.name in failed or (seconds is not None and seconds > MAX_CALL_SECONDS):
-                reason = "it has failed before" if backend.name in failed else "it would take too long"
+                reason = (
+                    "the backend failed at an earlier point" if backend.name in failed else "a call would take too long"
+                )
                 not_run.append(
                     NotRun(
                         **case.fields(),
@@ -119,7 +124,7 @@ def _round(
 
 
 def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | None]) -> tuple[Arm, ...]:
-    """Arms of a case. The fastest is in every block: beside slow loops there would be few blocks for the others."""
+    """The arms of a case. The first arm is in every block, so it is the fastest backend: slow ones get few blocks."""
 
     def rank(backend: Backend) -> tuple[float, bool]:
         seconds = expected[backend.name]
@@ -130,17 +135,17 @@ def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | Non
 
 
 def _predicted(state: ScaleState, backend: Backend, case: Case) -> float | None:
-    """Seconds that a call should take, by the dimension in which that is most; None where nothing is known."""
+    """The predicted seconds of a call: the largest prediction of all dimensions, or None if there are no times yet."""
     seconds = {row.case: row.seconds for row in state.rows if row.arm == backend.name}
-    found = []
+    predictions = []
     for dimension, value in points.places(case):
         timed = [
             (size, duration)
             for size in dimension.values
             if size < value and (duration := seconds.get(dimension.case(size))) is not None
         ]
-        found.append(extrapolate_seconds(timed, value, dimension.exponent))
-    return max((one for one in found if one is not None), default=None)
+        predictions.append(extrapolate_seconds(timed, value, dimension.exponent))
+    return max((prediction for prediction in predictions if prediction is not None), default=None)
 
 
 def _done(state: ScaleState) -> set[Case]:
@@ -148,7 +153,7 @@ def _done(state: ScaleState) -> set[Case]:
 
 
 def _next(state: ScaleState) -> list[Case]:
-    """The next case of each dimension, and in the first round the networks for which compiling is to pay."""
+    """The next case of each dimension; in the first round also the cases of the break-even points."""
     done = _done(state)
     cases = [case for case in points.break_even_cases() if case not in done]
     for dimension in points.DIMENSIONS:
@@ -160,7 +165,7 @@ def _title(case: Case) -> str:
     return next((f"{dimension.name} {value}" for dimension, value in points.places(case)), str(case.network))
 
 
-def _compiling(state: ScaleState, backends: Sequence[Backend]) -> list[tuple[Backend, Case]]:
+def _compilations(state: ScaleState, backends: Sequence[Backend]) -> list[tuple[Backend, Case]]:
     done = {(row.backend, row.network) for row in state.compile}
     return [
         (backend, case)
@@ -171,7 +176,7 @@ def _compiling(state: ScaleState, backends: Sequence[Backend]) -> list[tuple[Bac
 
 
 def _with_compile_time(state: ScaleState, backend: Backend, case: Case) -> ScaleState:
-    """The state with a compile time; without it where the backend is not right, or dies."""
+    """Add a compile time to the state, unless the backend has failed or its worker dies."""
     if backend.name in failures(state):
         return state
     with suppress(WorkerDied):

@@ -1,7 +1,7 @@
-"""The points at which the backends are timed: one dimension at a time, from a base.
+"""The points at which the backends are timed. From a base case, one dimension varies at a time.
 
-A network of width w and depth d has w inputs and d layers of w nodes. The operation is ``forward``; a batch of 1 is
-the call with one sample.
+A network of width w and depth d has w inputs and d layers of w nodes. The operation is ``forward``. A batch of size 1
+is the call with a single sample.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from bench.records.schema import Dimension as Name
 from impls import Backend, Network
 
 WIDTH, DEPTH, BATCH = 32, 2, 1
-"""The base: 32-32-32, one sample."""
+"""The base case: network 32-32-32, one sample."""
 
 BREAK_EVEN_NETWORKS = (Network((3, 3, 1)), Network((100, 100, 50, 10)))
-"""Networks for which the break-even point of compiling is stated."""
+"""Networks for which the break-even point of compiling is measured."""
 
 EVERY = 3
-"""A backend that compiles for every shape is timed at every third value of a dimension."""
+"""A backend that compiles anew for every shape is timed only at every third value of a dimension."""
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """What grows, through which values; the number of multiplications grows with the power ``exponent`` of it."""
+    """A dimension and its values. The number of multiplications grows with the power ``exponent`` of the value."""
 
     name: Name
     values: tuple[int, ...]
     exponent: int
 
     def case(self, value: int) -> Case:
-        """The case at a value, all else as in the base."""
+        """Return the case at a value of this dimension, with the base values of the other dimensions."""
         width, depth, batch = (
             value if self.name == name else base
             for name, base in (("width", WIDTH), ("depth", DEPTH), ("batch", BATCH))
@@ -48,24 +48,24 @@ DIMENSIONS: tuple[Dimension, ...] = (
 
 
 def places(case: Case) -> list[tuple[Dimension, int]]:
-    """Where a case lies: dimensions and values. The base lies in all of them."""
+    """Return the dimensions that contain a case, with its values. All dimensions contain the base case."""
     return [
         (dimension, value) for dimension in DIMENSIONS for value in dimension.values if dimension.case(value) == case
     ]
 
 
 def break_even_cases() -> list[Case]:
-    """One sample of each of the networks in ``BREAK_EVEN_NETWORKS``."""
+    """Return the cases with one sample of each network in ``BREAK_EVEN_NETWORKS``."""
     return [Case(network, "forward", 1) for network in BREAK_EVEN_NETWORKS]
 
 
 def all_cases() -> list[Case]:
-    """Every case once."""
+    """Return all cases, each once."""
     cases = [dimension.case(value) for dimension in DIMENSIONS for value in dimension.values]
     return list(dict.fromkeys([*break_even_cases(), *cases]))
 
 
 def at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
-    """The backends that are timed at a case: all but those that would compile for it and are timed at a few alone."""
-    few = not any(dimension.values.index(value) % EVERY == 0 for dimension, value in places(case))
-    return [backend for backend in backends if not (backend.compiles_shapes and few)]
+    """Return the backends to time at a case. Backends that compile for every shape skip most values of a dimension."""
+    skip_compilation = not any(dimension.values.index(value) % EVERY == 0 for dimension, value in places(case))
+    return [backend for backend in backends if not (backend.compiles_shapes and skip_compilation)]

@@ -1,4 +1,4 @@
-"""From the state of a finished run to its findings: rows, crossovers and break-even points."""
+"""The results of a finished run: rows, crossovers and break-even points, computed from its state."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pairbench.measure import AA_CONTROL
 
 
 class ScaleResult:
-    """A run's rows, and the ratios of any two arms at a case."""
+    """The rows of a run, and the paired ratio of any two arms at a case."""
 
     def __init__(self, state: ScaleState, backends: Sequence[str]):
         self.backends = backends
@@ -28,18 +28,18 @@ class ScaleResult:
         self.samples = SampleTable(state.processes, {arm for arm, row in self.rows.items() if not row.ok})
 
     def scale_rows(self) -> list[ScaleRow]:
-        """A row for each backend at each point, and for the A/A control."""
-        placed = [
+        """Return a row for each backend and for the A/A control, at each point."""
+        dimension_points = [
             (dimension.case(value), dimension, value) for dimension in points.DIMENSIONS for value in dimension.values
         ]
-        unplaced = [(case, None, None) for case in points.break_even_cases()]
-        found = []
-        for case, dimension, value in (*placed, *unplaced):
+        break_even_points = [(case, None, None) for case in points.break_even_cases()]
+        scale_rows = []
+        for case, dimension, value in (*dimension_points, *break_even_points):
             for arm in (*self.backends, AA_CONTROL):
                 row = self.rows.get((case, arm)) or self.not_run.get((case, arm))
                 if row is not None:
-                    found.append(self._scale_row(row, arm, case, dimension, value))
-        return found
+                    scale_rows.append(self._scale_row(row, arm, case, dimension, value))
+        return scale_rows
 
     def _scale_row(
         self, row: TimingRow | NotRun, arm: str, case: Case, dimension: Dimension | None, value: int | None
@@ -62,41 +62,42 @@ class ScaleResult:
         )
 
     def crossover_rows(self) -> tuple[list[CrossoverRow], list[TieRow]]:
-        """Crossovers and ties of every two backends, by dimension, the crossovers by size."""
-        found: list[CrossoverRow] = []
+        """Return the crossovers and the ties of every pair of backends, by dimension; the crossovers also by size."""
+        crossover_rows: list[CrossoverRow] = []
         ties: list[TieRow] = []
         for dimension in points.DIMENSIONS:
-            here: list[CrossoverRow] = []
+            dimension_rows: list[CrossoverRow] = []
             for a, b in combinations(self.backends, 2):
-                crossed, tied = crossovers.find_crossovers(list(self._ratios(dimension, a, b)))
-                for one in crossed:
-                    below, above = (a, b) if one.rises else (b, a)
-                    here.append(
+                pair_crossovers, pair_ties = crossovers.find_crossovers(list(self._ratios(dimension, a, b)))
+                for crossover in pair_crossovers:
+                    below, above = (a, b) if crossover.rises else (b, a)
+                    dimension_rows.append(
                         CrossoverRow(
                             dimension=dimension.name,
                             faster_below=below,
                             faster_above=above,
-                            at=one.at,
-                            low=one.low,
-                            high=one.high,
-                            left=int(one.left),
-                            right=int(one.right),
+                            at=crossover.at,
+                            low=crossover.low,
+                            high=crossover.high,
+                            left=int(crossover.left),
+                            right=int(crossover.right),
                         )
                     )
                 ties += [
                     TieRow(
                         dimension=dimension.name,
                         backends=(a, b),
-                        left=int(one.left),
-                        right=int(one.right),
-                        within=one.within if isfinite(one.within) else None,
+                        left=int(tie.left),
+                        right=int(tie.right),
+                        within=tie.within if isfinite(tie.within) else None,
                     )
-                    for one in tied
+                    for tie in pair_ties
                 ]
-            found += sorted(here, key=lambda row: row.at)
-        return found, ties
+            crossover_rows += sorted(dimension_rows, key=lambda row: row.at)
+        return crossover_rows, ties
 
     def _ratios(self, dimension: Dimension, a: str, b: str) -> Iterator[crossovers.Point]:
+        """The ratios of the times of two backends, by the value of a dimension."""
         for value in dimension.values:
             case = dimension.case(value)
             ratio = self.samples.ratio((case, a), (case, b), crossovers.CONFIDENCE)
@@ -104,8 +105,8 @@ class ScaleResult:
                 yield value, ratio
 
     def break_even_rows(self) -> list[BreakEvenRow]:
-        """For each backend that compiles and each network, the break-even point in calls of one sample."""
-        found = []
+        """Return the break-even point, in calls with one sample, of each backend that compiles and each network."""
+        break_even_rows = []
         for times in self.compile:
             case = Case(Network.parse(times.network), "forward", 1)
             reference, backend = (self.rows.get((case, arm)) for arm in (REFERENCE, times.backend))
@@ -115,7 +116,7 @@ class ScaleResult:
                 statistics.break_even(seconds, reference.seconds, backend.seconds)
                 for seconds in (times.cold_seconds, times.cached_seconds)
             )
-            found.append(
+            break_even_rows.append(
                 BreakEvenRow(
                     backend=times.backend,
                     network=times.network,
@@ -125,4 +126,4 @@ class ScaleResult:
                     cached_calls=cached,
                 )
             )
-        return found
+        return break_even_rows

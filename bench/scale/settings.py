@@ -1,4 +1,4 @@
-"""What a resumed run must share with the one that was interrupted."""
+"""The settings that a resumed run must share with the interrupted run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pairbench.worker_protocol import Effort
 
 
 def settings(backends: Sequence[Backend], effort: Effort) -> dict[str, Any]:
-    """A JSON object that is the same for runs whose times may stand beside each other."""
+    """Return a JSON object. Two runs with equal settings have comparable times."""
     return {
         "machine": machine.describe(),
         "sources": source_digest(backends),

@@ -1,1 +1,1 @@
-"""How fast are ``numba_simd`` and ``numpy_vectorized``, beside the peers, beside C, and beside what is aimed at?"""
+"""The speed of ``numba_simd`` and ``numpy_vectorized``, compared with the peers, with C, and with goals."""

@@ -1,7 +1,7 @@
-"""``numba_simd`` against the same arithmetic in C, in the same blocks: ``forward.c``, looped in C.
+"""Times ``numba_simd`` against the same arithmetic in C, ``forward.c``, in the same blocks.
 
-It is called through ctypes, REPEATS samples at a time, so that calling weighs nothing; ``numba_simd`` is called from
-Python for every sample, as it is anywhere.
+A call through ctypes computes REPEATS samples in a loop in C, so the cost of the ctypes call is negligible.
+``numba_simd`` is called from Python for every sample, as users call it.
 """
 
 from __future__ import annotations
@@ -38,73 +38,77 @@ REPEATS = 1000
 
 
 class NoCompiler(Exception):
-    """C cannot be compiled here; the text says why in one line."""
+    """C code cannot be compiled on this machine; the text gives the reason in one line."""
 
 
 def compiler() -> list[str]:
-    """The command of the C compiler: $CC, cc or gcc. Raises NoCompiler."""
+    """Return the command of the C compiler: $CC, else cc or gcc. Raises NoCompiler if there is none."""
     named = shlex.split(os.environ.get("CC", ""))
     commands = [named] if named else [["cc"], ["gcc"]]
     for command in commands:
         if shutil.which(command[0]):
             return command
-    raise NoCompiler(f"no C compiler is found as {' or '.join(command[0] for command in commands)}")
+    raise NoCompiler(f"no C compiler found as {' or '.join(command[0] for command in commands)}")
 
 
 def compile_library(folder: Path) -> Path:
-    """Compile the source into a library in the folder. Raises NoCompiler."""
+    """Compile ``forward.c`` into a shared library in the folder. Raises NoCompiler."""
     command = compiler()
     compiled, library = folder / "forward.o", folder / "forward.so"
     _run([*command, *FLAGS, "-fPIC", "-c", str(SOURCE), "-o", str(compiled)])
-    # Linked without -ffast-math: with it, loading the library would have this process flush small numbers to zero.
+    # Link without -ffast-math, which would make the process flush subnormal numbers to zero on loading the library.
     _run([*command, "-shared", str(compiled), "-lm", "-o", str(library)])
     return library
 
 
 def compare_in_process(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord | str:
-    """Check numba_simd and C, time them in blocks, and check them again; or say which is wrong, and how."""
+    """Check ``numba_simd`` and C, time both in blocks, and check both again.
+
+    Returns the reason in one line if a result is wrong.
+    """
     try:
-        return _compared(library, expectation, effort, seed)
+        return _compare(library, expectation, effort, seed)
     except CheckFailed as error:
         return str(error)
 
 
-def _compared(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord:
+def _compare(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord:
     backend, problem = load(SIMD), expectation.problem
-    simd, evidence = correctness.build_verified(backend, SAMPLE, expectation)
+    simd_call, evidence = correctness.build_verified(backend, SAMPLE, expectation)
     require(evidence)
     parameters = np.concatenate([part for W, b in problem.parameters for part in (b, W.ravel())])
     x, out = problem.X[0].copy(), np.empty(problem.network.n_out)
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (parameters, x, out)]
     repeat, times = partial(ctypes.CDLL(str(library)).repeat, *pointers), ctypes.c_long(REPEATS)
 
-    def outcome_of_c() -> Any:
+    def c_outcome() -> Any:
         out[:] = np.nan
         repeat(times)
         return out
 
-    in_c = TimedCall(repeat, times, outcome_of_c)
+    c_call = TimedCall(repeat, times, c_outcome)
 
     def check_c() -> None:
-        found = expectation.targets[-1].judge(in_c.outcome())
-        require(replace(found, reason=f"C is wrong: {found.reason}"))
+        evidence = expectation.targets[-1].judge(c_call.outcome())
+        require(replace(evidence, reason=f"C is wrong: {evidence.reason}"))
 
     check_c()
-    calls: dict[Arm, TimedCall] = {Arm(SIMD, SIMD, SAMPLE): simd, Arm(C, C, SAMPLE): in_c}
+    calls: dict[Arm, TimedCall] = {Arm(SIMD, SIMD, SAMPLE): simd_call, Arm(C, C, SAMPLE): c_call}
     estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
     samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, effort), Random(seed))
-    require(correctness.verify_timed_call(backend, SAMPLE, expectation, simd))
+    require(correctness.verify_timed_call(backend, SAMPLE, expectation, simd_call))
     check_c()
-    of_simd, of_c = ({sample.block: sample.seconds for sample in samples[arm]} for arm in calls)
-    seconds = {block: duration / REPEATS for block, duration in of_c.items()}
-    return CProcessRecord(seconds=median(seconds.values()), log_ratios=log_ratios(of_simd, seconds))
+    simd_seconds, c_seconds = ({sample.block: sample.seconds for sample in samples[arm]} for arm in calls)
+    seconds = {block: duration / REPEATS for block, duration in c_seconds.items()}
+    return CProcessRecord(seconds=median(seconds.values()), log_ratios=log_ratios(simd_seconds, seconds))
 
 
 def _run(command: Sequence[str]) -> None:
+    """Run the compiler. Raises NoCompiler if it fails."""
     try:
         subprocess.run(command, capture_output=True, text=True, check=True)
     except OSError as error:
-        raise NoCompiler(f"{command[0]} does not run: {error.strerror}") from None
+        raise NoCompiler(f"{command[0]} cannot be run: {error.strerror}") from None
     except subprocess.CalledProcessError as error:
         text = " ".join(str(error.stderr).split()) or f"status {error.returncode}"
         raise NoCompiler(f"{command[0]} cannot compile {SOURCE.name}: {text[:200]}") from None

@@ -1,6 +1,7 @@
-/* One sample through 100-100-50-10 with sigmoids: what numba_simd computes, in plain C.
+/* The forward pass of one sample through 100-100-50-10 with sigmoids: the arithmetic of numba_simd in plain C.
 
-   The sizes are constants, so that the compiler may unroll; it vectorizes exp by the vector functions of the C library. */
+   The sizes are constants, so the compiler can unroll the loops. It vectorizes exp with the vector functions of the
+   C library. */
 
 #include <math.h>
 
@@ -31,11 +32,11 @@ static __attribute__((noinline)) void forward(const double *parameters, const do
     layer(50, 10, parameters, second, out);
 }
 
-/* The parameters are b and W, row by row, of each layer in turn. */
+/* Compute the forward pass of x `times` times. The parameters are, layer by layer, b and then W row by row. */
 void repeat(const double *parameters, const double *x, double *out, long times)
 {
     for (long t = 0; t < times; t++) {
         forward(parameters, x, out);
-        __asm__ volatile("" ::: "memory"); /* so that no call may be left out */
+        __asm__ volatile("" ::: "memory"); /* keeps the compiler from removing calls */
     }
 }

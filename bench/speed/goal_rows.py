@@ -1,4 +1,4 @@
-"""The figures that are aimed at, beside what was measured."""
+"""The goals with the measured figures."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from pairbench.measure import AA_CONTROL
 
 
 def goal_rows(state: SpeedState) -> list[GoalRow]:
-    """A row for every figure that is aimed at, from the state of a finished run."""
+    """Return a row for each goal, from the state of a finished run."""
     rows, processes = state.rows or [], state.processes or []
     table = SampleTable(processes, {(row.case, row.arm) for row in rows if not row.ok})
-    c = state.c or CComparisonRecord(processes=[], reason="it was not measured")
+    c = state.c or CComparisonRecord(processes=[], reason="not measured")
     ratios = (
         _c_row(goal, c) if goal.under == C else _ratio_row(goal, rows_at(rows, goal.case), table) for goal in RATIOS
     )
@@ -26,12 +26,12 @@ def goal_rows(state: SpeedState) -> list[GoalRow]:
 
 
 def rows_at(rows: Sequence[TimingRow], case: Case) -> list[TimingRow]:
-    """The rows that were timed against the reference at a case."""
+    """Return the rows of the arms that were timed together with the reference at a case."""
     return next((group for group in timed_together(rows) if reference_row(group).case == case), [])
 
 
 def timed_together(rows: Sequence[TimingRow]) -> Iterator[list[TimingRow]]:
-    """Rows that were timed against each other; the A/A control is the last of them."""
+    """Yield groups of rows that were timed against each other. The last row of a group is the A/A control."""
     group: list[TimingRow] = []
     for row in rows:
         group.append(row)
@@ -41,7 +41,7 @@ def timed_together(rows: Sequence[TimingRow]) -> Iterator[list[TimingRow]]:
 
 
 def reference_row(group: Sequence[TimingRow]) -> TimingRow:
-    """The row of the reference."""
+    """Return the row of the reference."""
     return next(row for row in group if row.arm == row.reference)
 
 
@@ -61,16 +61,16 @@ def _ratio_row(goal: Goal, group: Sequence[TimingRow], table: SampleTable) -> Go
     }
     if not ratios:
         reasons = [row.reason for row in candidates if row.reason]
-        return _goal_row(goal, f"{goal.over} ÷ {goal.under}", None, (reasons or [f"{goal.over} is not there"])[0])
+        return _goal_row(goal, f"{goal.over} ÷ {goal.under}", None, (reasons or [f"{goal.over} was not measured"])[0])
     fastest = min(ratios, key=lambda arm: ratios[arm].estimate)
     over = f"{goal.over} ({fastest})" if goal.over == PEER else goal.over
     return _goal_row(goal, f"{over} ÷ {goal.under}", Ratio.of(ratios[fastest]), "")
 
 
 def _c_row(goal: Goal, c: CComparisonRecord) -> GoalRow:
-    found = statistics.ratio_interval([process.log_ratios for process in c.processes])
-    detail = c.reason or f"C takes {1e6 * median(one.seconds for one in c.processes):.3g} µs"
-    return _goal_row(goal, f"{goal.over} ÷ {goal.under}", None if found is None else Ratio.of(found), detail)
+    interval = statistics.ratio_interval([process.log_ratios for process in c.processes])
+    detail = c.reason or f"C takes {1e6 * median(process.seconds for process in c.processes):.3g} µs"
+    return _goal_row(goal, f"{goal.over} ÷ {goal.under}", None if interval is None else Ratio.of(interval), detail)
 
 
 def _share_row(goal: Goal, group: Sequence[TimingRow]) -> GoalRow:
@@ -80,14 +80,16 @@ def _share_row(goal: Goal, group: Sequence[TimingRow]) -> GoalRow:
 
 
 def _start_rows(starts: Sequence[StartRecord]) -> Iterator[GoalRow]:
-    for one in starts:
-        cold = Ratio(estimate=one.cold_seconds, low=None, high=None)
-        yield _seconds_row(f"all kernels compiled, {one.dtype}", cold, COLD_SECONDS, "")
-    for one in starts:
-        seconds = one.warm_seconds
+    for start in starts:
+        cold = Ratio(estimate=start.cold_seconds, low=None, high=None)
+        yield _seconds_row(f"compiling all kernels, {start.dtype}", cold, COLD_SECONDS, "")
+    for start in starts:
+        seconds = start.warm_seconds
         warm = Ratio(estimate=median(seconds), low=min(seconds), high=max(seconds))
-        detail = f"median of {len(seconds)}, in brackets the shortest and the longest"
-        yield _seconds_row(f"import and first call, compiled before, {one.dtype}", warm, WARM_SECONDS, detail)
+        detail = f"median of {len(seconds)} processes; in brackets the shortest and the longest time"
+        yield _seconds_row(
+            f"import and first call with compiled kernels in the cache, {start.dtype}", warm, WARM_SECONDS, detail
+        )
 
 
 def _seconds_row(what: str, seconds: Ratio, goal: float, detail: str) -> GoalRow:

@@ -1,4 +1,4 @@
-"""Measuring for the table of speed, part by part: roofline, times, comparison with C, start of fresh processes."""
+"""Measures the parts of ``mlpbench speed``: the roofline, the times, the comparison with C, and start times."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WARM_STARTS = 7
 
 
 def settings(peers: Sequence[Backend], effort: Effort) -> dict[str, Any]:
-    """What a resumed run must share with the one that was interrupted: a JSON object."""
+    """Return the settings that a resumed run must share with the interrupted run, as a JSON object."""
     backends = [impls.load(SIMD), *compared_backends(peers)]
     return {
         "machine": machine.describe(),
@@ -43,7 +43,7 @@ def settings(peers: Sequence[Backend], effort: Effort) -> dict[str, Any]:
 
 
 def compared_backends(peers: Sequence[Backend]) -> list[Backend]:
-    """What is timed beside ``numba_simd``."""
+    """Return the backends that are compared with ``numba_simd``."""
     return [impls.load(PLAIN), impls.load(VECTORIZED), *peers]
 
 
@@ -54,9 +54,9 @@ def measure_speed(
     progress: Progress,
     save: Callable[[SpeedState], None],
 ) -> SpeedState:
-    """Measure the parts that the state does not have yet; ``save`` gets the state after each.
+    """Measure the parts that are missing in the state. ``save`` receives the state after each part.
 
-    Raises WorkerRefused where no worker can work.
+    Raises WorkerRefused if no worker can run.
     """
     if state.roofline is None:
         state = state.model_copy(update={"roofline": roofline_rows(_measure_limits(progress))})
@@ -65,7 +65,7 @@ def measure_speed(
         backends = compared_backends(peers)
         groups = [arms_of_case(case, impls.load(SIMD), backends, dtypes) for case, dtypes in GROUPS.items()]
         measurement = measure_cases(groups, effort, state.seed, progress)
-        order = selection.in_order([SIMD, *(one.name for one in backends)])
+        order = selection.in_order([SIMD, *(backend.name for backend in backends)])
         limits = MachineLimits.from_rows(state.roofline or [])
         rows, processes = timing_rows(measurement, order, limits), process_records(measurement)
         state = state.model_copy(update={"rows": rows, "processes": processes})
@@ -80,13 +80,13 @@ def measure_speed(
 
 
 def _measure_limits(progress: Progress) -> MachineLimits:
-    """The limits for all cases, in all dtypes."""
+    """Measure the limits of the roofline for all cases and all dtypes."""
     cases = [replace(case, dtype=dtype) for case, dtypes in GROUPS.items() for dtype in (case.dtype, *dtypes)]
     return probes.measure_limits(list(dict.fromkeys(cases)), progress)
 
 
 def _compare_with_c(effort: Effort, seed: int, progress: Progress) -> CComparisonRecord:
-    """``numba_simd`` against C, in as many processes as the others."""
+    """Time ``numba_simd`` against C, in as many processes as the other comparisons."""
     progress.start(effort.processes)
     expectation = expect_case(SAMPLE)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +94,7 @@ def _compare_with_c(effort: Effort, seed: int, progress: Progress) -> CCompariso
             library = c_comparison.compile_library(Path(folder))
         except c_comparison.NoCompiler as error:
             return CComparisonRecord(processes=[], reason=str(error))
-        found = []
+        processes = []
         for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
             progress.stage(f"{SIMD} and C, process {number + 1} of {effort.processes}")
             job = CallJob(c_comparison.compare_in_process, (library, expectation, effort, process_seed))
@@ -102,18 +102,18 @@ def _compare_with_c(effort: Effort, seed: int, progress: Progress) -> CCompariso
                 (compared,) = (answer.value for answer in answers if isinstance(answer, CallResult))
             if isinstance(compared, str):
                 return CComparisonRecord(processes=[], reason=compared)
-            found.append(compared)
+            processes.append(compared)
             progress.advance()
-    return CComparisonRecord(processes=found, reason="")
+    return CComparisonRecord(processes=processes, reason="")
 
 
 def _measure_starts(progress: Progress) -> list[StartRecord]:
-    """Starts of fresh processes, by dtype."""
+    """Measure the start times of fresh processes in each dtype."""
     dtypes = impls.load(SIMD).dtypes
     progress.start(len(dtypes))
-    found = []
+    starts = []
     for dtype in dtypes:
-        progress.stage(f"compiling {SIMD} in {dtype}, and starting it again")
-        found.append(start_times.measure_start(dtype, WARM_STARTS))
+        progress.stage(f"starting {SIMD} in {dtype}, first compiled anew and then from the cache")
+        starts.append(start_times.measure_start(dtype, WARM_STARTS))
         progress.advance()
-    return found
+    return starts

@@ -1,4 +1,4 @@
-"""How long a fresh process takes to its first result of ``numba_simd``, with and without compiled code in the cache."""
+"""Times a fresh process until its first result of ``numba_simd``, with and without compiled code in the cache."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ print(time.perf_counter() - begun)
 
 
 def measure_start(dtype: str, times: int) -> StartRecord:
-    """Start a process with an empty cache, and then some. All imports count, and Python's own start does not."""
+    """Start a process with an empty cache, and then ``times`` processes with compiled code in the cache.
+
+    The seconds include all imports, but not the start of the Python interpreter.
+    """
     with tempfile.TemporaryDirectory() as folder:
         cold = _seconds(dtype, folder)
         warm = [_seconds(dtype, folder) for _ in range(times)]

@@ -1,1 +1,1 @@
-"""The programs of public tutorials, with every figure that they print."""
+"""The programs of public tutorials, as data, with every figure that the tutorials print."""

@@ -1,4 +1,4 @@
-"""Two circles, told apart by a ReLU network; its trace is printed with and without comments in two copies."""
+"""The circles tutorial: a ReLU network separates two circles. Two copies print its trace, one with comments."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ TRACE = {
     148: ("665.06165774", "0.71"),
     149: ("683.61702980", "0.614"),
 }
-"""Loss and accuracy printed at an iteration, both before its update."""
+"""By iteration, the printed loss and accuracy before the update of the iteration."""
 
 
 def accuracy(outputs: Array) -> float:
-    """Share of the points that are on the right side of 0.5."""
+    """Return the share of the points whose output is on the correct side of 0.5."""
     _, Y = datasets.circles()
     return float(np.mean((outputs > 0.5) == Y))
 
 
 def setting(seed: int) -> Setting:
-    """Network, data and rates; the seed draws the parameters."""
+    """Return the setting. The seed determines the initial parameters."""
     draw = np.random.RandomState(seed).randn
     X, Y = datasets.circles()
     return Setting(
@@ -58,7 +58,7 @@ def _trace(iteration: int, loss: str, share: str) -> tuple[Figure, Figure]:
     )
 
 
-DOCUMENT = Tutorial(
+TUTORIAL = Tutorial(
     key="circles",
     title="a ReLU network tells two circles apart (Mongolian, and in English)",
     parts=[
@@ -71,12 +71,13 @@ DOCUMENT = Tutorial(
         )
     ],
     explanation=[
-        'The rate called "0.005" is 0.01 for weights and 0.00001 for biases. The sigmoid\'s derivative is written '
-        "2s(1 - s), twice what it is; as the sigmoid is in the last layer alone, that doubles every gradient: 0.01. "
-        "The gradient of a bias is averaged over the 1000 samples where that of a weight is summed: 0.01 / 1000. "
-        "With these two rates the correct gradient of the summed loss gives every row.",
-        "The loss is summed over the samples, and each figure is from before its iteration's update, so that what is "
-        "printed before training is that of iteration 0. One of the copies "
-        "drew its data without a seed: its figures cannot be had again.",
+        'The rate called "0.005" is 0.01 for weights and 0.00001 for biases. The tutorial writes the derivative of the '
+        "sigmoid as 2s(1 - s), which is twice the correct value. Only the last layer is a sigmoid, so this doubles "
+        "all gradients, and the rate is in effect 0.01. The tutorial sums the gradient of a weight over the 1000 "
+        "samples, but averages that of a bias, so the rate of the biases is 0.01 / 1000. With these two rates, the "
+        "correct gradient of the summed loss reproduces every row.",
+        "The loss is summed over the samples. Each figure is computed before the update of its iteration, so the "
+        "figures printed before the training are those of iteration 0. One of the two copies draws its data without a "
+        "seed, so its figures cannot be reproduced.",
     ],
 )

@@ -1,4 +1,4 @@
-"""The data of the documents, from scikit-learn."""
+"""The data sets of the tutorials, from scikit-learn."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from impls import Array
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be had; the text says why in one line."""
+    """A data set cannot be loaded; the text gives the reason in one line."""
 
 
 class Split(NamedTuple):
-    """Training samples with one-hot targets; samples held out, as their images too, with their classes."""
+    """Training samples X with one-hot targets Y; test samples X_test with their original images and classes."""
 
     X: Array
     Y: Array
@@ -27,7 +27,7 @@ class Split(NamedTuple):
 
 @cache
 def digits() -> tuple[Array, Array]:
-    """Images (1797, 64) with values 0 to 16, and their classes (1797,)."""
+    """Return the images (1797, 64), with values from 0 to 16, and their classes (1797,)."""
     from sklearn.datasets import load_digits
 
     images, classes = load_digits(return_X_y=True)
@@ -36,7 +36,7 @@ def digits() -> tuple[Array, Array]:
 
 @cache
 def standardized_digits() -> Array:
-    """Images (1797, 64), each pixel with mean 0 and variance 1 over all images."""
+    """Return the images (1797, 64), each pixel with mean 0 and variance 1 over all images."""
     from sklearn.preprocessing import StandardScaler
 
     return locked(StandardScaler().fit_transform(digits()[0]))
@@ -44,7 +44,7 @@ def standardized_digits() -> Array:
 
 @cache
 def split_digits(seed: int) -> Split:
-    """60 % of the standardized digits for training, 40 % held out."""
+    """Split the standardized digits at random: 60 % for training, 40 % for testing."""
     from sklearn.model_selection import train_test_split
 
     X, X_test, _, images_test, classes, classes_test = train_test_split(
@@ -54,19 +54,19 @@ def split_digits(seed: int) -> Split:
 
 
 def locked(array: Array) -> Array:
-    """The array, which nobody can write to any more: a backend that did would spoil the data for the others."""
+    """Make an array read-only, so that no backend can change the data for the others, and return it."""
     array.flags.writeable = False
     return array
 
 
 def one_hot(classes: Array) -> Array:
-    """Targets (n, 10) of classes (n,)."""
+    """Return the one-hot targets (n, 10) of classes (n,)."""
     return np.eye(10)[classes]
 
 
 @cache
 def circles() -> tuple[Array, Array]:
-    """Points (1000, 2) of two noisy circles, and which of them each is on, (1000, 1)."""
+    """Return the points (1000, 2) of two noisy circles, and for each point 0 or 1 for its circle, (1000, 1)."""
     from sklearn.datasets import make_circles
 
     X, y = make_circles(n_samples=1000, factor=0.5, noise=0.1, random_state=0)
@@ -75,7 +75,7 @@ def circles() -> tuple[Array, Array]:
 
 @cache
 def diabetes() -> tuple[Array, Array]:
-    """Patients (442, 10) and the course of their disease (442, 1), both standardized."""
+    """Return the features (442, 10) of patients and the progression of their disease (442, 1), both standardized."""
     from sklearn.datasets import load_diabetes
 
     X, y = load_diabetes(return_X_y=True)
@@ -84,14 +84,17 @@ def diabetes() -> tuple[Array, Array]:
 
 @cache
 def boston() -> tuple[Array, Array]:
-    """Boston house prices: districts (506, 13), standardized, and prices (506, 1). Raises DatasetError."""
+    """Fetch the Boston house prices: standardized features (506, 13) and prices (506, 1).
+
+    Raises DatasetError if openml.org cannot be reached.
+    """
     from sklearn.datasets import fetch_openml
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # it warns of each attempt
+            warnings.simplefilter("ignore")  # fetch_openml warns at each failed attempt
             X, y = fetch_openml("boston", version=1, return_X_y=True, as_frame=False)
-    except Exception as error:  # whatever a network can do
+    except Exception as error:  # a network connection can fail in any way
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise DatasetError(
             f"the Boston data set cannot be fetched from openml.org ({text}); leave out --boston to use load_diabetes"

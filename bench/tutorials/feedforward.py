@@ -1,4 +1,4 @@
-"""Loops against matrices, timed; then a classifier of digits, trained by full-batch gradient descent."""
+"""The feedforward tutorial: loops timed against matrices, and a digit classifier trained on full batches."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CURVES = {
     3: ("2.824627", "0.437045", "0.8734"),
     4: ("2.834069", "0.459163", "0.8776"),
 }
-"""First and last value of the cost curve, and accuracy, by seed, from a rewrite: the document states no seed."""
+"""By seed, the first and the last cost and the accuracy, from a rewrite, because the tutorial states no seed."""
 SPREAD = range(11)
 STOPS = sorted({*range(30), *range(30, ITERATIONS, 30), ITERATIONS - 1})
 
@@ -55,22 +55,25 @@ FIRST_STANDARDIZED = (
 
 
 def example(seed: int) -> Setting:
-    """The network of the forward example."""
+    """Return the setting of the forward example."""
     return Setting(EXAMPLE, LAYERS, np.array([SAMPLE]), np.zeros((1, 1)))
 
 
 def hidden(seed: int) -> Setting:
-    """Its first layer alone, whose outputs are the hidden outputs."""
+    """Return the forward example's first layer as a network, whose outputs are the outputs of the hidden layer."""
     return Setting(Network((3, 3)), LAYERS[:1], np.array([SAMPLE]), np.zeros((1, 3)))
 
 
 def digits(seed: int) -> Setting:
-    """The classifier; the seed splits the data, and draws weights, as (n_out, n_in), and biases."""
+    """Return the setting of the digit classifier.
+
+    The seed determines the split of the data, and the weights and biases, drawn with the weights as (n_out, n_in).
+    """
     split = datasets.split_digits(seed)
     draw = np.random.RandomState(seed).random_sample
 
     def curve(outputs: Array) -> float:
-        """The cost that the document plots: the mean over the samples of the norm of the error, not of its square."""
+        """The cost that the tutorial plots: the mean norm of the samples' errors, without squaring the norm."""
         return float(np.linalg.norm(split.Y - outputs, axis=1).mean())
 
     return Setting(
@@ -86,7 +89,7 @@ def digits(seed: int) -> Setting:
 
 
 def accuracy(model: Model, seed: int) -> float:
-    """Share of the images held out whose highest output is that of their digit."""
+    """Return the share of the test images whose highest output is that of their digit."""
     split = datasets.split_digits(seed)
     return float(np.mean(model.forward(split.X_test).argmax(axis=1) == split.classes_test))
 
@@ -96,11 +99,11 @@ def _last(run: TrainingRun) -> float:
 
 
 def _curve(seed: int, first: str, last: str, share: str) -> tuple[Figure, ...]:
-    one, title = (seed,), f"seed {seed}: "
+    seeds, title = (seed,), f"seed {seed}: "
     return (
-        Figure(title + "first cost", first, lambda runs: runs[seed].watched[0], source=REWRITE, seeds=one, epochs=1),
-        Figure(title + "last cost", last, lambda runs: _last(runs[seed]), source=REWRITE, seeds=one),
-        Figure(title + "accuracy", share, lambda runs: accuracy(runs[seed].model, seed), source=REWRITE, seeds=one),
+        Figure(title + "first cost", first, lambda runs: runs[seed].watched[0], source=REWRITE, seeds=seeds, epochs=1),
+        Figure(title + "last cost", last, lambda runs: _last(runs[seed]), source=REWRITE, seeds=seeds),
+        Figure(title + "accuracy", share, lambda runs: accuracy(runs[seed].model, seed), source=REWRITE, seeds=seeds),
     )
 
 
@@ -111,8 +114,8 @@ def _accuracies(runs: RunsBySeed) -> list[float]:
 def _spread(runs: RunsBySeed) -> str:
     shares = sorted(_accuracies(runs))
     return (
-        f"The document prints an accuracy of 86 % and no seed. Seeds 0 to {SPREAD[-1]} give {shares[0]:.1f} to "
-        f"{shares[-1]:.1f} %: the printed figure lies under them all, so it cannot be had by a choice among these."
+        f"The tutorial prints an accuracy of 86 % and states no seed. Seeds 0 to {SPREAD[-1]} give {shares[0]:.1f} to "
+        f"{shares[-1]:.1f} %. The printed figure is below all of these, so none of these seeds reproduces it."
     )
 
 
@@ -121,7 +124,7 @@ def _data() -> SimpleNamespace:
     return SimpleNamespace(images=images, standardized=datasets.standardized_digits(), one=datasets.one_hot(classes)[1])
 
 
-DOCUMENT = Tutorial(
+TUTORIAL = Tutorial(
     key="feedforward",
     title="loops against matrices, and a classifier of digits (Ukrainian)",
     parts=[
@@ -130,14 +133,17 @@ DOCUMENT = Tutorial(
             hidden,
             [
                 Figure(
-                    "outputs, cut off", "0.8909 0.9677 0.9909", lambda runs: runs[0].model.forward(SAMPLE), "truncated"
+                    "outputs, truncated",
+                    "0.8909 0.9677 0.9909",
+                    lambda runs: runs[0].model.forward(SAMPLE),
+                    "truncated",
                 )
             ],
         ),
         Program(
             "forward example, 3-3-1",
             example,
-            [Figure("output, cut off", "0.8354", lambda runs: runs[0].model.forward(SAMPLE), "truncated")],
+            [Figure("output, truncated", "0.8354", lambda runs: runs[0].model.forward(SAMPLE), "truncated")],
         ),
         quartic.COMPUTATION,
         Computation(
@@ -155,7 +161,7 @@ DOCUMENT = Tutorial(
             digits,
             [
                 *(figure for seed, printed in CURVES.items() for figure in _curve(seed, *printed)),
-                Figure("accuracy, %: under all seeds", "86", _accuracies, "below all", seeds=SPREAD),
+                Figure("accuracy, %: below all seeds", "86", _accuracies, "below all", seeds=SPREAD),
             ],
             seeds=SPREAD,
             seconds=20.0,
@@ -169,8 +175,10 @@ DOCUMENT = Tutorial(
         PrintedTime(Network((100, 100, 50, 10)), loops=41e-3, matrix=84e-6, speedup=488),
     ],
     explanation=[
-        "Its loops index NumPy arrays, as python_loops_ndarray does; its matrix form is that of numpy_plain. The times "
-        "are of a machine of about 2017. The sizes of its four-layer network are not printed; 3-3-3-1 stands for it.",
-        "The digits' cost is the mean norm of the error, not the loss that is descended: it comes from forward.",
+        "The tutorial's loops index NumPy arrays, as python_loops_ndarray does; its matrix form is that of "
+        "numpy_plain. Its times are from a machine of about 2017. The tutorial does not state the sizes of its "
+        "four-layer network; mlpbench uses 3-3-3-1.",
+        "The cost of the digits is the mean norm of the error. It is not the loss that training minimizes, and is "
+        "computed from the outputs of forward.",
     ],
 )

@@ -1,4 +1,4 @@
-"""The documents by key."""
+"""The tutorials by key."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from bench.tutorials.programs import Tutorial
 
 
 def select_tutorials(keys: Sequence[str] = (), boston: bool = False) -> list[Tutorial]:
-    """The documents of these keys, all of them if none is given. Raises ValueError for a key that is none."""
-    documents = {
-        document.key: document
-        for document in (feedforward.DOCUMENT, circles.DOCUMENT, miniflow.document(boston), xor.DOCUMENT)
+    """Return the tutorials with the given keys, or all tutorials without keys. Raises ValueError for an unknown key."""
+    tutorials = {
+        tutorial.key: tutorial
+        for tutorial in (feedforward.TUTORIAL, circles.TUTORIAL, miniflow.tutorial(boston), xor.TUTORIAL)
     }
     for key in keys:
-        if key not in documents:
-            raise ValueError(f"no document has the key {key!r}; there are {', '.join(documents)}")
-    return [documents[key] for key in dict.fromkeys(keys)] if keys else list(documents.values())
+        if key not in tutorials:
+            raise ValueError(f"no tutorial has the key {key!r}; the keys are {', '.join(tutorials)}")
+    return [tutorials[key] for key in dict.fromkeys(keys)] if keys else list(tutorials.values())

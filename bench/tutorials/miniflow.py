@@ -1,4 +1,4 @@
-"""A computational graph: its nodes one by one, and stochastic gradient descent on a small regression."""
+"""The miniflow tutorial: the nodes of a computational graph, and stochastic gradient descent on a regression."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ EPOCHS, SIZE = 100, 11
 TRAINING = "SGD"
 
 
-def _value(kind: Callable[..., Node], *values: float | list[float]) -> Array:
-    return np.asarray(forward(topological_sort(kind(*(Input(value=value) for value in values)))))
+def _value(node_class: Callable[..., Node], *values: float | list[float]) -> Array:
+    return np.asarray(forward(topological_sort(node_class(*(Input(value=value) for value in values)))))
 
 
 def _product() -> SimpleNamespace:
-    """Value and gradients of (x + y) z."""
+    """The value and the gradients of (x + y) z."""
     x, y, z = Input("x", -2.0), Input("y", 5.0), Input("z", -4.0)
     order = topological_sort(Mul(Add(x, y), z))
     value = forward(order)
@@ -65,15 +65,16 @@ def _cost_gradient(runs: dict[int, SimpleNamespace]) -> tuple[float, list[tuple[
 
 
 def nodes() -> Node:
-    """The loss of the regression, as a node on top of all the others."""
+    """Return the node of the regression's loss, which depends on all other nodes."""
     hidden = Sigmoid(Linear(Input("X"), Input("W1"), Input("b1"), "Linear 1"))
     return MeanSquaredError(Input("y"), Linear(hidden, Input("W2"), Input("b2"), "Linear 2"), name="MSE")
 
 
 def regression(data: Callable[[], tuple[Array, Array]]) -> Callable[[int], Setting]:
-    """Sigmoid hidden layer of 10, linear output, and batches of 11 drawn with replacement anew for every step.
+    """Return a function from a seed to the setting of the regression.
 
-    The seed draws the weights, as the document orders them, then all batches.
+    The network has a hidden layer of 10 sigmoid nodes and a linear output. Every update uses a new batch of 11 samples,
+    drawn with replacement. The seed determines first the weights, in the tutorial's order, and then all batches.
     """
 
     def setting(seed: int) -> Setting:
@@ -93,18 +94,18 @@ def regression(data: Callable[[], tuple[Array, Array]]) -> Callable[[int], Setti
     return setting
 
 
-def document(boston: bool = False) -> Tutorial:
-    """The document; its regression on Boston house prices if ``boston``, else on ``load_diabetes``."""
+def tutorial(boston: bool = False) -> Tutorial:
+    """Return the tutorial. The regression is on Boston house prices if ``boston``, else on ``load_diabetes``."""
     data, name = (datasets.boston, "13-10-1 on Boston") if boston else (datasets.diabetes, "10-10-1 on load_diabetes")
     return Tutorial(
         key="miniflow",
         title="a computational graph, and gradient descent on it (Russian)",
         parts=[*EXAMPLES, Program(f"{TRAINING}, {name}, batches of {SIZE}, {EPOCHS} epochs", regression(data))],
         explanation=[
-            "Of the loss on Boston house prices the document prints a curve and no figure: there is nothing to be "
-            "equal to, but for the backends among themselves. scikit-learn has withdrawn that data set, one of whose "
-            "columns was made on the assumption that racial segregation raises prices; so load_diabetes stands in, "
-            "inputs and targets standardized. --boston fetches the original from openml.org.",
+            "For the regression on Boston house prices, the tutorial shows a curve of the loss and prints no figure. "
+            "The backends are therefore compared only with each other. scikit-learn has withdrawn the Boston data set, "
+            "because one of its columns assumes that racial segregation raises prices. mlpbench uses load_diabetes "
+            "instead, with standardized inputs and targets; --boston fetches the original from openml.org.",
         ],
     )
 
@@ -124,8 +125,8 @@ EXAMPLES: list[Program | Computation] = [
         "(x + y) z at -2, 5, -4",
         _product,
         [
-            Figure("value", "-12", lambda left: left.f, "exact"),
-            Figure("gradients", "-4 -4 3", lambda left: left.gradients, "exact"),
+            Figure("value", "-12", lambda result: result.f, "exact"),
+            Figure("gradients", "-4 -4 3", lambda result: result.gradients, "exact"),
         ],
         by_graph=True,
     ),

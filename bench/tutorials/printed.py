@@ -1,4 +1,4 @@
-"""Figures as a document prints them, and whether a value is the same to every digit that is printed."""
+"""Comparison of values with printed figures, to the last printed digit."""
 
 from __future__ import annotations
 
@@ -11,13 +11,17 @@ from numpy.typing import ArrayLike
 from bench.records.schema import Form
 
 SHOWN = 3
-"""Digits to show beyond the printed ones where these are not reproduced."""
+"""Number of additional digits that ``shown`` gives for a value that differs from the printed figure."""
 
 ANY_SIZE = Context(prec=1000)
 
 
 def reproduces(value: ArrayLike, printed: str, form: Form = "rounded") -> bool:
-    """Whether the values, in order, are the numbers of ``printed``, which blanks separate."""
+    """Whether the values, in order, equal the numbers in ``printed``, which are separated by spaces.
+
+    With the form "rounded" or "truncated", the values are rounded or truncated to the printed digits. "exact" compares
+    without rounding. "below all" requires that the printed numbers are less than every value.
+    """
     values, numbers = _values(value), printed.split()
     if form == "below all":
         return all(float(number) < value for number in numbers for value in values)
@@ -25,17 +29,17 @@ def reproduces(value: ArrayLike, printed: str, form: Form = "rounded") -> bool:
 
 
 def shown(value: ArrayLike, printed: str, form: Form = "rounded") -> str:
-    """The values to the digits printed; where these are not reproduced, to three more."""
+    """Format the values with the printed digits, or with SHOWN additional digits if a value differs."""
     values, numbers = _values(value), printed.split()
     if form == "below all":
-        return " to ".join(f"{one:g}" for one in sorted({min(values), max(values)}))
+        return " to ".join(f"{end:g}" for end in sorted({min(values), max(values)}))
     if len(values) != len(numbers):
-        return " ".join(f"{one:g}" for one in values)
-    return " ".join(map(_shown, values, numbers, [form] * len(values)))
+        return " ".join(f"{number:g}" for number in values)
+    return " ".join(map(_format, values, numbers, [form] * len(values)))
 
 
 def _values(value: ArrayLike) -> list[float]:
-    return [float(one) for one in np.ravel(value)]
+    return [float(number) for number in np.ravel(value)]
 
 
 def _same(value: float, number: str, form: Form) -> bool:
@@ -44,17 +48,17 @@ def _same(value: float, number: str, form: Form) -> bool:
     if not math.isfinite(value):
         return False
     _, power, _ = number.partition("e")
-    if power:  # its digits count from the value's own first digit
+    if power:  # in exponent form, the digits count from the first digit of the value
         return Decimal(f"{value:.{len(Decimal(number).as_tuple().digits) - 1}e}") == Decimal(number)
-    return _cut(value, number, form) == Decimal(number)
+    return _to_printed_digits(value, number, form) == Decimal(number)
 
 
-def _cut(value: float, number: str, form: Form) -> Decimal:
+def _to_printed_digits(value: float, number: str, form: Form) -> Decimal:
     rounding = ROUND_DOWN if form == "truncated" else ROUND_HALF_EVEN
     return Decimal(value).quantize(Decimal(number), rounding, ANY_SIZE)
 
 
-def _shown(value: float, number: str, form: Form) -> str:
+def _format(value: float, number: str, form: Form) -> str:
     if _same(value, number, form):
         return number
     if form == "exact":

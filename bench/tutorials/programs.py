@@ -1,4 +1,4 @@
-"""What a document is made of: programs that train a network, computations beside them, times, and printed figures."""
+"""The parts of a tutorial: programs that train a network, other computations, printed figures, and printed times."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from impls import Array, Model, Network, Parameters
 
 @dataclass(frozen=True)
 class Setting:
-    """A network with its first parameters and its data, and how it is trained; ``epochs`` 0: not at all.
+    """A network with its initial parameters and its data, and the options of its training.
 
-    ``batches`` is what ``Model.train`` takes, or (epochs, steps, size): other rows in every epoch. ``watch`` is
-    computed from the outputs for X, at each of ``stops``: before the epoch of that number.
+    With ``epochs`` 0 the network is not trained. ``batches`` is an argument of ``Model.train``, or an array of row
+    numbers (epochs, steps, size) with other batches in every epoch. ``watch`` is computed from the outputs for X before
+    each epoch whose number is in ``stops``.
     """
 
     network: Network
@@ -35,7 +36,7 @@ class Setting:
 
 @dataclass
 class TrainingRun:
-    """What a setting came to on a backend: the loss of each epoch, what was watched, and the seconds of training."""
+    """A run of a setting on a backend: the loss of each epoch, the watched values by epoch, and the training time."""
 
     setting: Setting
     model: Model
@@ -44,20 +45,20 @@ class TrainingRun:
     seconds: float = 0.0
 
     def reached(self, epochs: int | None) -> bool:
-        """Whether so many epochs were trained; None: all of them."""
+        """Whether at least ``epochs`` epochs were trained; None stands for all epochs of the setting."""
         return len(self.losses) >= (self.setting.epochs if epochs is None else epochs)
 
 
 RunsBySeed = Mapping[int, TrainingRun]
-"""Outcomes by seed."""
+"""Training runs by seed."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A printed figure, and how it is read off what a program left.
+    """A printed figure, and the function that computes its value from the result of a program or computation.
 
-    ``source`` names who prints it where that is not the document. It needs runs of ``seeds``, each of ``epochs`` or
-    else in full.
+    ``source`` names the origin of the figure if the tutorial itself does not print it. The value needs a run of each
+    seed in ``seeds``, with at least ``epochs`` epochs; None stands for all epochs.
     """
 
     name: str
@@ -71,12 +72,12 @@ class Figure:
 
 @dataclass(frozen=True)
 class Program:
-    """A network that every backend runs, from one or more seeds; its figures are read off the ``Runs``.
+    """A network that every backend runs from one or more seeds. The figures are computed from ``RunsBySeed``.
 
-    The backends that are not ``reproduce.IN_FULL`` run the ``few`` seeds alone, and share ``seconds``, if that is
-    given: each goes as far as its part allows. ``sensitive`` are seeds whose course rounding decides, so that
-    backends are not compared there. ``printed_time`` is what the document says of the training. ``remark`` says what is
-    true of the runs beside the figures.
+    Backends outside ``reproduce.IN_FULL`` run only the ``few`` seeds. If ``seconds`` is given, these backends share
+    that time equally, and each stops training when its share is used up. ``sensitive`` are the seeds at which rounding
+    decides the training, so the backends are not compared there. ``printed_time`` is the tutorial's statement about
+    the duration of the training. ``remark`` makes a remark about the runs for the reader.
     """
 
     name: str
@@ -92,7 +93,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Computation:
-    """What is computed once: by the nodes of ``graph`` if ``by_graph``, else beside all backends."""
+    """A computation that runs once, with the nodes of ``graph`` if ``by_graph``, else without any backend."""
 
     name: str
     compute: Callable[[], Any]
@@ -102,7 +103,7 @@ class Computation:
 
 @dataclass(frozen=True)
 class PrintedTime:
-    """A row of a timing table: printed seconds of ``loops`` and of ``matrix`` form for one sample, and the speedup."""
+    """A row of a printed timing table: seconds for one sample with loops and with matrices, and the speedup."""
 
     network: Network
     loops: float | None
@@ -112,7 +113,7 @@ class PrintedTime:
 
 @dataclass(frozen=True)
 class Tutorial:
-    """A tutorial: what it runs, the times that it prints, and what a reader should know."""
+    """A tutorial: its programs and computations, the times that it prints, and explanations for the reader."""
 
     key: str
     title: str

@@ -1,4 +1,4 @@
-"""Gradient descent on x⁴ - 3x³ + 2 by the nodes of ``graph``: an example of two documents. The minimum is at 2.25."""
+"""Gradient descent on x⁴ - 3x³ + 2 with the nodes of ``graph``, an example in two tutorials. The minimum is at 2.25."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from impls.graph import Add, Input, Mul, backward, forward, sgd_update, topologi
 
 
 def descend() -> float:
-    """Start at 6, with rate 0.01, until a step is 0.00001 or less."""
+    """Descend from x = 6 with learning rate 0.01 until a step is at most 0.00001, and return x."""
     x = Input("x", 6.0)
     order = topological_sort(Add(Mul(x, x, x, x), Mul(Input("-3", -3.0), x, x, x), Input("2", 2.0)))
     step = 1.0

@@ -1,4 +1,4 @@
-"""Runs what a document consists of on the backends, and sets what they give beside what is printed."""
+"""Runs the programs of a tutorial on the backends, and compares the results with the printed figures."""
 
 from __future__ import annotations
 
@@ -21,22 +21,24 @@ from pairbench.progress import Progress
 from pairbench.worker_protocol import Effort
 
 COMPARISON_BACKEND = "numpy_vectorized"
-"""The backend that always runs: the others are compared with it."""
+"""The backend that always runs, and with which the other backends are compared."""
 
 IN_FULL = (COMPARISON_BACKEND, "numba_simd")
-"""The backends that run every seed to its end; the others, the few seeds that a program gives them."""
+"""The backends that run all seeds in full; the other backends run only the ``few`` seeds of a program."""
 
 BY_GRAPH = "graph"
 
 AGREEMENT = 1e-9
-"""Relative difference up to which two backends agree: thousands of updates make a rounding error grow."""
+"""The relative difference up to which two backends agree; rounding errors grow over thousands of updates."""
 
 
 @dataclass
 class TutorialResults:
-    """The rows; by document, what is true beside them; by document and program, the yardstick's runs.
+    """Results of tutorials.
 
-    ``unsupported`` has a line for each operation that a backend does not support; its figures are left out.
+    ``rows`` are the figures and times. ``remarks`` are explanations for the reader, by tutorial key. ``runs`` are the
+    training runs of the comparison backend, by tutorial key and program name. ``unsupported`` has a line for each
+    operation that a backend does not support; figures that need such an operation are omitted.
     """
 
     rows: list[TutorialRow] = field(default_factory=list)
@@ -45,26 +47,26 @@ class TutorialResults:
     unsupported: dict[str, None] = field(default_factory=dict)
 
 
-def count_steps(documents: Sequence[Tutorial], backends: Sequence[Backend]) -> int:
-    """How many steps of progress ``run`` makes."""
-    programs = [part for document in documents for part in document.parts if isinstance(part, Program)]
+def count_steps(tutorials: Sequence[Tutorial], backends: Sequence[Backend]) -> int:
+    """Return the number of progress steps that ``reproduce_tutorial`` reports for all tutorials together."""
+    programs = [part for tutorial in tutorials for part in tutorial.parts if isinstance(part, Program)]
     seeds = sum(len(_seeds(program, backend)) for program in programs for backend in backends)
-    return seeds + sum(bool(document.times) for document in documents)
+    return seeds + sum(bool(tutorial.times) for tutorial in tutorials)
 
 
 def reproduce_tutorial(
-    document: Tutorial, backends: Sequence[Backend], effort: Effort, progress: Progress, results: TutorialResults
+    tutorial: Tutorial, backends: Sequence[Backend], effort: Effort, progress: Progress, results: TutorialResults
 ) -> None:
-    """Run a document on the backends, the yardstick among them, and add the outcome to the results."""
-    results.remarks[document.key] = [*document.explanation]
-    for part in document.parts:
+    """Run a tutorial on the backends, which include the comparison backend, and add the outcome to the results."""
+    results.remarks[tutorial.key] = [*tutorial.explanation]
+    for part in tutorial.parts:
         if isinstance(part, Program):
-            _run_program(document.key, part, backends, progress, results)
+            _run_program(tutorial.key, part, backends, progress, results)
         elif not part.by_graph or any(backend.name == BY_GRAPH for backend in backends):
-            results.rows += _computed(document.key, part)
-    if document.times:
-        progress.stage(f"{document.key}: timing one sample")
-        results.rows += times.time_samples(document, backends, effort)
+            results.rows += _run_computation(tutorial.key, part)
+    if tutorial.times:
+        progress.stage(f"{tutorial.key}: timing one sample")
+        results.rows += times.time_samples(tutorial, backends, effort)
         progress.advance()
 
 
@@ -72,22 +74,24 @@ def _seeds(program: Program, backend: Backend) -> Sequence[int]:
     return program.seeds if backend.name in IN_FULL else program.few
 
 
-def _computed(key: str, computation: Computation) -> list[TutorialRow]:
-    make = partial(TutorialRow, document=key, part=computation.name, backend=BY_GRAPH if computation.by_graph else None)
-    left = computation.compute()
-    return [_figure_row(make, figure, figure.value(left)) for figure in computation.figures]
+def _run_computation(key: str, computation: Computation) -> list[TutorialRow]:
+    make_row = partial(
+        TutorialRow, document=key, part=computation.name, backend=BY_GRAPH if computation.by_graph else None
+    )
+    result = computation.compute()
+    return [_figure_row(make_row, figure, figure.value(result)) for figure in computation.figures]
 
 
 def _run_program(
     key: str, program: Program, backends: Sequence[Backend], progress: Progress, results: TutorialResults
 ) -> None:
-    """The yardstick goes first, for the others are compared with it; the rows keep the order of the backends."""
+    """Run a program on the backends, the comparison backend first. The rows are in the order of the backends."""
     progress.stage(f"{key}: {program.name}")
     slow = sum(backend.name not in IN_FULL for backend in backends)
     rows: dict[str, list[TutorialRow]] = {}
-    yardstick: RunsBySeed = {}
+    comparison_runs: RunsBySeed = {}
     for backend in sorted(backends, key=lambda backend: backend.name != COMPARISON_BACKEND):
-        make = partial(TutorialRow, document=key, part=program.name, backend=backend.name)
+        make_row = partial(TutorialRow, document=key, part=program.name, backend=backend.name)
         seconds = math.inf if program.seconds is None or backend.name in IN_FULL else program.seconds / slow
         runs: dict[int, TrainingRun] = {}
         try:
@@ -96,61 +100,59 @@ def _run_program(
                     runs[seed] = carry_out(program.setting(seed), backend, seconds)
                     progress.advance()
                 if backend.name == COMPARISON_BACKEND:
-                    yardstick = runs
-                rows[backend.name] = [*_program_rows(make, program, runs, yardstick, results.unsupported)]
+                    comparison_runs = runs
+                rows[backend.name] = [*_program_rows(make_row, program, runs, comparison_runs, results.unsupported)]
         except UnsupportedOperation as error:
             rows[backend.name] = []
             results.unsupported[str(error)] = None
-        except (Exception, SystemExit) as error:  # whatever a backend raises is a finding about it
-            rows[backend.name] = [make(figure="every figure", kind="failure", ok=False, note=describe_error(error))]
+        except (Exception, SystemExit) as error:  # any exception counts as a failure of the backend
+            rows[backend.name] = [make_row(figure="every figure", kind="failure", ok=False, note=describe_error(error))]
     results.rows += [row for backend in backends for row in rows[backend.name]]
-    results.runs[key, program.name] = yardstick
-    if program.remark is not None and yardstick:
-        results.remarks[key].append(program.remark(yardstick))
+    results.runs[key, program.name] = comparison_runs
+    if program.remark is not None and comparison_runs:
+        results.remarks[key].append(program.remark(comparison_runs))
 
 
 def _program_rows(
-    make: Callable[..., TutorialRow],
+    make_row: Callable[..., TutorialRow],
     program: Program,
     runs: RunsBySeed,
-    yardstick: RunsBySeed,
+    comparison_runs: RunsBySeed,
     unsupported: dict[str, None],
 ) -> Iterator[TutorialRow]:
     for figure in program.figures:
         if all(seed in runs and runs[seed].reached(figure.epochs) for seed in figure.seeds):
             try:
-                yield _figure_row(make, figure, figure.value(runs))
+                yield _figure_row(make_row, figure, figure.value(runs))
             except UnsupportedOperation as error:
                 unsupported[str(error)] = None
-    wanted = next(iter(runs.values())).setting.epochs
-    if not wanted:
+    epochs = next(iter(runs.values())).setting.epochs
+    if not epochs:
         return
-    went = min(len(run.losses) for run in runs.values())
-    common = (runs.keys() & yardstick.keys()) - set(program.sensitive)
-    worst = max((difference(runs[seed], yardstick[seed]) for seed in common), default=math.inf)
-    yield make(
+    trained_epochs = min(len(run.losses) for run in runs.values())
+    common = (runs.keys() & comparison_runs.keys()) - set(program.sensitive)
+    worst = max((difference(runs[seed], comparison_runs[seed]) for seed in common), default=math.inf)
+    yield make_row(
         figure=f"difference from {COMPARISON_BACKEND}",
         printed=f"{AGREEMENT:g}",
         kind="agreement",
         value=_finite(worst),
         ok=worst <= AGREEMENT,
-        note=f"{_counted(len(common), 'seed')}, {_counted(went, 'epoch')}",
+        note=f"{_counted(len(common), 'seed')}, {_counted(trained_epochs, 'epoch')}",
     )
-    yield make(
+    yield make_row(
         figure="seconds of training",
         printed=program.printed_time,
         kind="time",
-        value=fmean(
-            reproduce_tutorial.seconds / len(reproduce_tutorial.losses) * wanted for reproduce_tutorial in runs.values()
-        ),
+        value=fmean(run.seconds / len(run.losses) * epochs for run in runs.values()),
         ok=True,
-        note="one run" if went == wanted else f"from {went} of {wanted} epochs",
+        note="one run" if trained_epochs == epochs else f"from {trained_epochs} of {epochs} epochs",
     )
 
 
-def _figure_row(make: Callable[..., TutorialRow], figure: Figure, value: Any) -> TutorialRow:
-    values = [_finite(one) for one in np.ravel(value)]
-    return make(
+def _figure_row(make_row: Callable[..., TutorialRow], figure: Figure, value: Any) -> TutorialRow:
+    values = [_finite(number) for number in np.ravel(value)]
+    return make_row(
         figure=figure.name,
         printed=figure.printed,
         source=figure.source,

@@ -1,4 +1,4 @@
-"""Reproducing tutorials one after the other; each that is done is kept, so that an interrupted run can go on."""
+"""Reproduces tutorials one after another, and saves the results of each, so that an interrupted run can resume."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pairbench.worker_protocol import Effort
 
 
 def settings(keys: Sequence[str], backends: Sequence[Backend], boston: bool, pictures: str | None) -> dict[str, Any]:
-    """What a resumed run must share with the one that was interrupted: a JSON object."""
+    """Return the settings that a resumed run must share with the interrupted run, as a JSON object."""
     return {
         "machine": machine.describe(),
         "sources": source_digest(backends),
@@ -39,14 +39,14 @@ def reproduce_tutorials(
     save: Callable[[TutorialsState], None],
     finished: Callable[[TutorialResults], None],
 ) -> TutorialsState:
-    """Reproduce the tutorials that the state does not have yet.
+    """Reproduce the tutorials that are missing in the state.
 
-    ``save`` gets the state after each tutorial, and ``finished`` the tutorial's results, its training runs among them.
+    After each tutorial, ``finished`` receives the tutorial's results with its training runs, and ``save`` the state.
     """
-    left = [tutorial for tutorial in tutorials if tutorial.key not in state.done]
-    progress.start(reproduce.count_steps(left, backends))
-    with redirect_stdout(sys.stderr):  # a backend that prints must not print into the results
-        for tutorial in left:
+    remaining = [tutorial for tutorial in tutorials if tutorial.key not in state.done]
+    progress.start(reproduce.count_steps(remaining, backends))
+    with redirect_stdout(sys.stderr):  # output of a backend must not mix with the results
+        for tutorial in remaining:
             results = TutorialResults()
             reproduce.reproduce_tutorial(tutorial, backends, effort, progress, results)
             state = state.model_copy(

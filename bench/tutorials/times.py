@@ -1,4 +1,4 @@
-"""The timing tables of a document: its networks, timed here, with the ratios to what it prints."""
+"""Times the networks of a tutorial's timing tables, and compares the times with the printed ones."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from pairbench.progress import NoProgress
 from pairbench.worker_protocol import Effort
 
 LOOPS = "python_loops_ndarray"
-"""The form of the documents' loops, which index NumPy arrays, and the reference of the speedups."""
+"""The backend that corresponds to the tutorials' loops, which index NumPy arrays. The reference of the speedups."""
 
 MATRIX = ("numpy_plain", "numpy_vectorized")
-"""The forms to set beside the documents' matrix form: as they write it, and with care."""
+"""The backends to compare with the tutorials' matrix form: as the tutorials write it, and optimized."""
 
 
-def time_samples(document: Tutorial, backends: Sequence[Backend], effort: Effort) -> Iterator[TutorialRow]:
-    """Time one sample on each network: for each backend its seconds, and its speedup over the loops on arrays."""
+def time_samples(tutorial: Tutorial, backends: Sequence[Backend], effort: Effort) -> Iterator[TutorialRow]:
+    """Time one sample on each network. Yields for each backend a row with its seconds, and one with its speedup."""
     reference = impls.load(LOOPS)
     others = [backend for backend in backends if backend.name != LOOPS]
-    groups = [arms_of_case(Case(printed.network, "forward", 1), reference, others) for printed in document.times]
+    groups = [arms_of_case(Case(printed.network, "forward", 1), reference, others) for printed in tutorial.times]
     measurement = measure_cases(groups, effort, secrets.randbits(32), NoProgress())
     order = [LOOPS, *(backend.name for backend in others)]
     for row in timing_rows.timing_rows(measurement, order):
-        printed = next(one for one in document.times if one.network.layer_sizes == tuple(row.layer_sizes))
+        printed = next(entry for entry in tutorial.times if entry.network.layer_sizes == tuple(row.layer_sizes))
         if row.arm != AA_CONTROL:
-            yield from _rows(document.key, printed, row)
+            yield from _rows(tutorial.key, printed, row)
 
 
 def _rows(key: str, printed: PrintedTime, row: TimingRow) -> Iterator[TutorialRow]:
-    make = partial(TutorialRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
+    make_row = partial(TutorialRow, document=key, part=f"one sample, {printed.network}", backend=row.backend, ok=row.ok)
     seconds = printed.loops if row.backend == LOOPS else printed.matrix if row.backend in MATRIX else None
-    yield make(
+    yield make_row(
         figure="time",
         printed=None if seconds is None else f"{seconds:g}",
         kind="time",
@@ -52,7 +52,7 @@ def _rows(key: str, printed: PrintedTime, row: TimingRow) -> Iterator[TutorialRo
     if row.backend == LOOPS or row.speedup is None:
         return
     speedup = printed.speedup if row.backend in MATRIX else None
-    yield make(
+    yield make_row(
         figure="speedup over loops on arrays",
         printed=None if speedup is None else f"{speedup:g}",
         kind="speedup",

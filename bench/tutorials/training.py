@@ -1,4 +1,4 @@
-"""Trains a backend's model as a setting says: the one training loop of all documents."""
+"""The training loop of all tutorials: trains a backend's model according to a setting."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from impls import Backend
 
 
 def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> TrainingRun:
-    """Build a model and train it; at each stop, ``watch`` sees the outputs before the next epoch.
+    """Build a model and train it. At each stop, before the next epoch, compute ``watch`` from the outputs.
 
-    The first stretch, up to the first stop, is always trained; a further one if by experience it fits into the seconds.
+    The epochs up to the first stop are always trained. The epochs up to a later stop are trained only if, at the speed
+    so far, they end within ``seconds``.
     """
     run = TrainingRun(setting, backend.build(setting.network, setting.parameters))
     began = perf_counter()
-    for start, stop in _stretches(setting):
+    for start, stop in _epoch_ranges(setting):
         if start and (perf_counter() - began) / start * stop > seconds:
             break
         if setting.watch is not None and start in setting.stops:
@@ -41,26 +42,26 @@ def carry_out(setting: Setting, backend: Backend, seconds: float = math.inf) -> 
 
 
 def difference(run: TrainingRun, other: TrainingRun) -> float:
-    """Worst relative difference of two runs of a setting: of the losses and what was watched, as far as both went, and
-    of the parameters, relative to the largest of each array, if both went equally far.
+    """Return the largest relative difference between two runs of a setting, or infinity if a number is not finite.
 
-    Infinity where a number is not finite.
+    Compared are the losses and the watched values of the epochs that both runs trained. If both trained equally many
+    epochs, their parameters are compared as well, relative to the largest parameter of each array.
     """
     pairs = [*zip(run.losses, other.losses, strict=False)]
     pairs += [(run.watched[stop], other.watched[stop]) for stop in run.watched.keys() & other.watched.keys()]
-    one, two = np.array(pairs).reshape(-1, 2).T
-    scale = np.maximum(np.abs(one), np.abs(two))
+    values, other_values = np.array(pairs).reshape(-1, 2).T
+    scale = np.maximum(np.abs(values), np.abs(other_values))
     with np.errstate(invalid="ignore"):
-        worst = np.max(np.abs(one - two) / np.where(scale == 0, 1, scale), initial=0)
+        worst = np.max(np.abs(values - other_values) / np.where(scale == 0, 1, scale), initial=0)
         if len(run.losses) == len(other.losses):
-            for ours, theirs in zip(run.model.parameters(), other.model.parameters(), strict=True):
-                for array, right in zip(ours, theirs, strict=True):
-                    worst = max(worst, np.max(np.abs(array - right)) / (np.max(np.abs(right)) or 1))
+            for layer, other_layer in zip(run.model.parameters(), other.model.parameters(), strict=True):
+                for array, other_array in zip(layer, other_layer, strict=True):
+                    worst = max(worst, np.max(np.abs(array - other_array)) / (np.max(np.abs(other_array)) or 1))
     return float(worst) if np.isfinite(worst) else math.inf
 
 
-def _stretches(setting: Setting) -> Iterator[tuple[int, int]]:
-    """First epoch and end of each call of ``train``: from stop to stop, or epoch by epoch if each has its batches."""
-    anew = isinstance(setting.batches, np.ndarray)
-    bounds = sorted({0, setting.epochs, *(range(setting.epochs) if anew else setting.stops)})
+def _epoch_ranges(setting: Setting) -> Iterator[tuple[int, int]]:
+    """The range of epochs of each call of ``train``: from stop to stop, or one epoch if every epoch has own batches."""
+    own_batches = isinstance(setting.batches, np.ndarray)
+    bounds = sorted({0, setting.epochs, *(range(setting.epochs) if own_batches else setting.stops)})
     return pairwise(bounds)

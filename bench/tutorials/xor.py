@@ -1,4 +1,4 @@
-"""XOR, learnt by a network of tanh layers, one update per sample."""
+"""The XOR tutorial: a network of tanh layers learns XOR, with one update per sample."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ SEED = 22
 STUCK = 8
 LEARNT = 0.0005
 SENSITIVE = (7, 14, 26, 36, 45, 47, 49, 51)
-"""Seeds whose course turns on rounding: it changes visibly if the first weights move by a unit in their last place."""
+"""Seeds that are sensitive to rounding: changes of the initial weights by 1 ulp visibly change the training."""
 UNDECIDED = (7, 45, 51)
-"""Those of them that end on either side of LEARNT."""
+"""The sensitive seeds whose final error may be below or above LEARNT, depending on rounding."""
 REWRITE = "an independent rewrite"
 
 
 def setting(seed: int) -> Setting:
-    """Network, samples and rate; the seed draws W and b, layer by layer, W as (n_out, n_in)."""
+    """Return the setting. The seed determines the initial W and b, drawn layer by layer with W as (n_out, n_in)."""
     draw = np.random.RandomState(seed).randn
     parameters = [(draw(n_out, n_in).T, draw(n_out)) for n_in, n_out in NETWORK.shapes]
     return Setting(NETWORK, parameters, X, Y, epochs=1000, learning_rate=0.1, batches=1)
 
 
 def error(run: TrainingRun) -> float:
-    """Loss of the last epoch, the mean over its four samples."""
+    """Return the loss of the last epoch, the mean over the four samples."""
     return run.losses[-1]
 
 
 def output(run: TrainingRun) -> float:
-    """Output for (1, 0), mapped from [-1, 1] to [0, 1]."""
+    """Return the output for (1, 0), mapped from [-1, 1] to [0, 1]."""
     return float((run.model.forward([1.0, 0.0])[0] + 1) / 2)
 
 
 def confidence(run: TrainingRun) -> float:
-    """Per cent of confidence in what is predicted for (1, 0)."""
+    """Return the confidence in the prediction for (1, 0), in per cent."""
     return 100 * max(output(run), 1 - output(run))
 
 
@@ -52,14 +52,16 @@ def _learnt(runs: RunsBySeed, seeds: Iterable[int]) -> int:
 
 
 def _spread(runs: RunsBySeed) -> str:
-    reached = sum(output(run) >= 0.5 and round(confidence(run), 1) >= 99.2 for run in runs.values())
+    confident = sum(output(run) >= 0.5 and round(confidence(run), 1) >= 99.2 for run in runs.values())
     return (
-        f"The document states no seed. Of seeds 0 to 59, {reached} predict 1 for (1, 0) with a confidence of 99.2 % or "
-        f"more, and {_learnt(runs, SEEDS)} end with an error under {LEARNT} on numpy_vectorized; {REWRITE} found 48. "
-        f"For seeds {_listed(SENSITIVE)} the outcome hangs on rounding: a change of the first weights in their last "
-        "digit changes the whole training. So right backends differ there; these seeds are not compared. Five of them "
-        f"end under {LEARNT} all the same. {_listed(UNDECIDED)} end now under it, now above; without them 47 seeds are "
-        "under it everywhere, and with all three decided by arithmetic of 60 digits, 49 are."
+        f"The tutorial states no seed. Of seeds 0 to 59, {confident} predict 1 for (1, 0) with a confidence of at "
+        f"least 99.2 %, and {_learnt(runs, SEEDS)} end with an error below {LEARNT} on numpy_vectorized; {REWRITE} "
+        f"found 48. Seeds {_listed(SENSITIVE)} are sensitive to rounding: a change of the initial weights by one unit "
+        "in the last place changes the whole training. Correct backends therefore differ at these seeds, and are not "
+        f"compared there. Five of the sensitive seeds end below {LEARNT} on every backend. Seeds "
+        f"{_listed(UNDECIDED)} end below or above {LEARNT}, depending on the backend. Without these three, 47 seeds "
+        f"end below {LEARNT} on every backend. Arithmetic with 60 digits decides all three seeds, and gives 49 seeds "
+        "in total."
     )
 
 
@@ -72,7 +74,7 @@ def _parameters() -> tuple[int, int]:
     return sum(n_in * n_out for n_in, n_out in shapes), sum(n_out for _, n_out in shapes)
 
 
-DOCUMENT = Tutorial(
+TUTORIAL = Tutorial(
     key="xor",
     title="layer objects; a tanh network learns XOR (Hebrew)",
     parts=[
@@ -105,7 +107,7 @@ DOCUMENT = Tutorial(
                     "seed 8 is stuck: error", "0.18", lambda runs: error(runs[STUCK]), source=REWRITE, seeds=(STUCK,)
                 ),
                 Figure(
-                    f"seeds with an error under {LEARNT}, of 0 to 59 without {_listed(UNDECIDED)}",
+                    f"seeds with an error below {LEARNT}, of 0 to 59 without {_listed(UNDECIDED)}",
                     "47",
                     lambda runs: _learnt(runs, set(SEEDS) - set(UNDECIDED)),
                     "exact",
@@ -119,5 +121,5 @@ DOCUMENT = Tutorial(
             remark=_spread,
         ),
     ],
-    explanation=["The figures are those of seed 22, the parameters drawn in the document's order and orientation."],
+    explanation=["The figures are those of seed 22. The parameters are drawn in the tutorial's order and orientation."],
 )

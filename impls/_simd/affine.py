@@ -1,7 +1,7 @@
-"""One layer for one sample, a W + b, with its sums in registers.
+"""One layer for one sample, a W + b, with the sums in registers.
 
-The compiler would keep them in memory, for it cannot know that z overlaps neither the weights nor a. So the vector
-instructions are written out here, in LLVM's language: up to MOST vectors of sums, in one pass over the rows of W.
+The compiler would keep the sums in memory, because it cannot know that z overlaps neither the weights nor a. So this
+module generates the LLVM vector instructions itself: up to MOST vectors of sums, in one pass over the rows of W.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 BYTES = 64
-"""Of a vector."""
+"""Size of a vector."""
 
 MOST = 16
-"""Vectors of sums that are held at once: half of the registers that a processor with AVX-512 has."""
+"""Largest number of vectors of sums at a time: half of the registers of a processor with AVX-512."""
 
 BUSY = 8
-"""Sums that keep the processor busy; where there are fewer vectors, some rows have sums of their own."""
+"""Number of independent vectors of sums that hides the latency of the multiply-add instruction.
+
+A layer with fewer vectors keeps several partial sums, for interleaved rows of W, and adds them at the end.
+"""
 
 
 def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
-    """A vector of one number."""
+    """Return a vector that has ``value`` in every lane."""
     first = builder.insert_element(
         ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined), value, ir.Constant(ir.IntType(32), 0)
     )
@@ -32,15 +35,16 @@ def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
 
 
 def fused_multiply_add(builder: ir.IRBuilder, vector: Any) -> Any:
-    """LLVM's function of three such vectors."""
+    """Return LLVM's fused multiply-add function for three vectors of this type."""
     name = f"llvm.fma.v{vector.count}f{64 if isinstance(vector.element, ir.DoubleType) else 32}"
     return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
 
 
 def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
-    """Write a W + b into z (m,), a vector or more, for a (n,) with any stride; b and W, row by row, begin at P[p].
+    """Write a W + b into z (m,), for a (n,) with any stride; b and then W, row by row, begin at P[p].
 
-    Rows take a whole number of vectors, and what follows z is overwritten as far as the last of them reaches.
+    m must fill at least one vector. Every row of W is padded to a whole number of vectors. The last vector also
+    overwrites the memory that follows z, up to the end of the vector.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -62,46 +66,46 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
 
         def input_at(i: Any) -> Any:
-            """a[i] in every lane."""
+            """Return a vector that has a[i] in every lane."""
             address = builder.add(builder.ptrtoint(inputs.data, intp), builder.mul(i, stride))
             value = builder.load(builder.inttoptr(address, real.as_pointer()), align=align)
             return in_every_lane(builder, value, lanes)
 
         def columns(offsets: list[Any]) -> None:
-            """Vectors of the sums, from each of these columns on."""
+            """Compute one vector of sums from each of these columns on."""
             totals = [
                 [cgutils.alloca_once(builder, vector) for _ in offsets] for _ in range(max(1, BUSY // len(offsets)))
             ]
-            for stream, members in enumerate(totals):
-                for total, offset in zip(members, offsets, strict=True):
+            for stream, partial_sums in enumerate(totals):
+                for total, offset in zip(partial_sums, offsets, strict=True):
                     start = builder.load(at(bias, offset), align=align) if stream == 0 else ir.Constant(vector, None)
                     builder.store(start, total)
 
-            def add_row(i: Any, members: list[Any]) -> None:
+            def add_row(i: Any, partial_sums: list[Any]) -> None:
                 row, x = builder.gep(weights, [builder.mul(i, width)]), input_at(i)
-                for total, offset in zip(members, offsets, strict=True):
+                for total, offset in zip(partial_sums, offsets, strict=True):
                     w = builder.load(at(row, offset), align=align)
                     builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
 
             streams = intp(len(totals))
             whole = builder.sdiv(n, streams)
             with cgutils.for_range(builder, whole) as loop:
-                for stream, members in enumerate(totals):
-                    add_row(builder.add(builder.mul(loop.index, streams), intp(stream)), members)
+                for stream, partial_sums in enumerate(totals):
+                    add_row(builder.add(builder.mul(loop.index, streams), intp(stream)), partial_sums)
             with cgutils.for_range(builder, n, start=builder.mul(whole, streams)) as loop:
                 add_row(loop.index, totals[0])
             for k, offset in enumerate(offsets):
                 sum_of_streams = builder.load(totals[0][k])
-                for members in totals[1:]:
-                    sum_of_streams = builder.fadd(sum_of_streams, builder.load(members[k]))
+                for partial_sums in totals[1:]:
+                    sum_of_streams = builder.fadd(sum_of_streams, builder.load(partial_sums[k]))
                 builder.store(sum_of_streams, at(sums.data, offset), align=align)
 
-        def side_by_side(j: Any, vectors: int) -> list[Any]:
+        def vector_offsets(j: Any, vectors: int) -> list[Any]:
             return [builder.add(j, intp(k * lanes)) for k in range(vectors)]
 
         group = intp(MOST * lanes)
         with cgutils.for_range(builder, builder.sdiv(width, group)) as loop:
-            columns(side_by_side(builder.mul(loop.index, group), MOST))
+            columns(vector_offsets(builder.mul(loop.index, group), MOST))
         rest = builder.srem(width, group)
         begin = builder.sub(width, rest)
         end = builder.append_basic_block("end")
@@ -110,7 +114,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             block = builder.append_basic_block(f"rest.{count}")
             switch.add_case(intp(count), block)
             builder.position_at_end(block)
-            columns(side_by_side(begin, count))
+            columns(vector_offsets(begin, count))
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()

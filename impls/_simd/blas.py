@@ -1,4 +1,4 @@
-"""Products of matrices that are added to what is there, by the BLAS that Numba's ``np.dot`` calls as well."""
+"""Matrix products that are added to the output matrix, by the BLAS that Numba's ``np.dot`` also calls."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numba.extending import intrinsic, overload
 from impls._simd.options import OPTIONS
 
 N, T = ord("n"), ord("t")
-"""A factor as it is, or transposed."""
+"""BLAS's codes for a matrix that is stored as it is, or transposed."""
 
 KINDS = {types.float64: ord("d"), types.float32: ord("s")}
 
 
 def _pointer_to_one(typing: Any, array: Any) -> Any:
-    """Where BLAS may read a 1 of the array's dtype: it takes factors by their addresses."""
+    """Return a pointer to a 1 of the array's dtype: BLAS takes its scalar factors by address."""
     kind = types.CPointer(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -30,21 +30,22 @@ pointer_to_one: Any = intrinsic(_pointer_to_one)
 
 
 def add_product(
-    of_a: int, of_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
+    trans_a: int, trans_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
 ) -> None:
-    """c += a b, column by column as BLAS counts: a (m, k), b (k, n), c (m, n), each a one-dimensional array.
+    """Add the product a b to c, for column-major matrices a (m, k), b (k, n) and c (m, n).
 
-    ``of_a`` and ``of_b`` say whether a and b are stored transposed; ld… are the lengths of their stored columns.
+    ``trans_a`` and ``trans_b`` are N or T: whether a and b are stored as they are or transposed. ``lda``, ``ldb`` and
+    ``ldc`` are the lengths of the stored columns.
     """
     raise NotImplementedError
 
 
 @overload(add_product, jit_options=OPTIONS)
 def _add_product(
-    of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+    trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
 ) -> Any:
     pointer, size, char = types.CPointer(c.dtype), types.intp, types.char
-    # Of Numba's own helper library, as numba.np.linalg declares it: unlike np.dot, it can add to what is there.
+    # A function of Numba's helper library, declared as in numba.np.linalg. Unlike np.dot, it can add to the output.
     gemm: Any = types.ExternalFunction(
         "numba_xxgemm",
         types.intc(char, char, char, size, size, size, pointer, pointer, size, pointer, size, pointer, pointer, size),
@@ -52,9 +53,9 @@ def _add_product(
     kind = KINDS[c.dtype]
 
     def compute(
-        of_a: Any, of_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+        trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
     ) -> None:
         one = pointer_to_one(c)
-        gemm(kind, of_a, of_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
+        gemm(kind, trans_a, trans_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
 
     return compute

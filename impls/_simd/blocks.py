@@ -1,7 +1,7 @@
-"""A batch in blocks of samples, small enough to stay in the nearest caches from the first layer to the gradient.
+"""Batches in blocks of samples, small enough to stay in the L1 and L2 caches from the first layer to the gradient.
 
-Within a block the samples lie side by side, (nodes, samples): every loop runs over samples, is as long as the block,
-and is vectorized, however narrow the layers. Products of wide layers are left to BLAS.
+A block is an array (nodes, samples). Every innermost loop runs over the samples of a block, so it is long enough to be
+vectorized however narrow the layers are. BLAS computes the products of wide layers.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from impls._simd.parts import part, row
 from impls._simd.tiles import affine_in_tiles
 
 SMALL = 256
-"""Weights up to which loops are quicker than a call of BLAS."""
+"""Largest number of weights of a layer for which loops are faster than a BLAS call."""
 
 NEAR = 2**17
-"""Weights up to which tiles are quicker than BLAS, which copies the weights to lie as it needs them."""
+"""Largest number of weights of a layer for which tiles are faster than BLAS, which copies the weights."""
 
 CACHED = 4096
-"""Values of a block, over all its layers, that stay near the processor."""
+"""Number of elements of a block, over all its layers, that stay in the cache."""
 
 
 @jit_inner
 def block_rows(P: Array) -> int:
-    """Samples of a block: 64 for wide networks, for which BLAS is quickest, up to 512 for narrow ones."""
+    """Return the samples per block: 64 for wide networks, where BLAS is fastest, and up to 512 for narrow networks."""
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
@@ -92,7 +92,7 @@ def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
 
 @jit_reordered
 def dot(a: Array, b: Array) -> float:
-    """Sum of a b."""
+    """Return the dot product of a and b."""
     total = a.dtype.type(0)
     for s in range(len(a)):
         total += a[s] * b[s]
@@ -101,7 +101,7 @@ def dot(a: Array, b: Array) -> float:
 
 @jit_reordered
 def total_of(a: Array) -> float:
-    """Sum of a."""
+    """Return the sum of a."""
     total = a.dtype.type(0)
     for s in range(len(a)):
         total += a[s]
@@ -110,7 +110,7 @@ def total_of(a: Array) -> float:
 
 @jit_inner
 def add_outer(A: Array, D: Array, dW: Array) -> None:
-    """Add A Dᵀ to dW (n, m) row by row, for A (n, samples) and D (m, samples)."""
+    """Add A Dᵀ to dW, the flattened rows of an (n, m) matrix, for A (n, samples) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
         add_product(T, N, m, n, samples, D, samples, A, samples, dW, m)
@@ -121,7 +121,7 @@ def add_outer(A: Array, D: Array, dW: Array) -> None:
 
 
 @jit_inner
-def back(W: Array, D: Array, A: Array) -> None:
+def propagate_back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
@@ -140,7 +140,7 @@ def back(W: Array, D: Array, A: Array) -> None:
 
 @jit_inner
 def propagate(P: Array, A: Array, work: Array) -> int:
-    """Write the activations of the hidden layers and the logits into work; return the place after them."""
+    """Write the activations of the hidden layers and the logits into work; return the index after the logits."""
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
@@ -156,14 +156,14 @@ def propagate(P: Array, A: Array, work: Array) -> int:
 
 @jit_inner
 def binary_cross_entropy(z: float, y: float) -> float:
-    """Cross-entropy of one output, from its logit z and target y."""
+    """Return the cross-entropy of one output with logit z and target y."""
     one = type(z)(1)
     return (z * (one - y) if z > 0 else -z * y) + log1p(exp(-abs(z)))
 
 
 @jit_inner
 def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
-    """Write the cross-entropies of logits z with targets y into losses, all (n,)."""
+    """Write the cross-entropies of logits z and targets y into losses, all (n,)."""
     wide_vectors()
     for s in range(len(z)):
         losses[s] = binary_cross_entropy(z[s], y[s])
@@ -171,7 +171,7 @@ def binary_cross_entropies(z: Array, y: Array, losses: Array) -> None:
 
 @jit_inner
 def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
-    """Cross-entropy of one sample of a block, from its logits."""
+    """Return the cross-entropy of sample s of a block with logits Z and targets Y, both (n, samples)."""
     top = 0
     for j in range(1, len(Z)):
         top = j if Z[j, s] > Z[top, s] else top
@@ -187,7 +187,7 @@ def categorical_cross_entropy(Z: Array, Y: Array, s: int) -> float:
 
 @jit_inner
 def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
-    """Return a block's summed loss; turn its logits Z into outputs, and write outputs minus targets into D."""
+    """Return a block's summed loss; replace its logits Z by the outputs, and write outputs minus targets into D."""
     output, loss = int(P[OUTPUT]), int(P[LOSS])
     z, y, d = part(Z, 0, Z.size), part(Y, 0, Y.size), part(D, 0, D.size)
     total = 0.0
@@ -208,11 +208,12 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
 
 
 @jit_inlined
-def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Array, work: Array) -> float:
-    """Add a block's summed gradient to G, laid out like the parameters; return its summed loss.
+def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array) -> float:
+    """Add a block's summed gradient to G, laid out like the parameters but without padding; return its summed loss.
 
-    A0 (n_in, samples) are the inputs, and X (samples, n_in) as well: with these BLAS is twice as quick, but the product
-    comes out transposed. So the gradient of a wide first layer's weights is added to ``first``, (m, n_in) row by row.
+    A0 (n_in, samples) and X (samples, n_in) both hold the inputs. For a wide first layer, BLAS is twice as fast with X,
+    but computes the transposed product. So the gradient of such a layer's weights is added to ``first_dW``, the
+    flattened rows of an (m, n_in) matrix.
     """
     layers, samples = int(P[0]), A0.shape[1]
     w = propagate(P, A0, work)
@@ -238,13 +239,13 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
         for j in range(m):
             G[g + j] += total_of(row(D, j))
         E = part(work, free, (n, samples))
-        back(part(P, p + wide, (n, wide)), D, E)
+        propagate_back(part(P, p + wide, (n, wide)), D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
     n, m = len(A0), len(D)
     if n * m > SMALL:
-        add_product(N, N, n, m, samples, X, n, D, samples, first, n)
+        add_product(N, N, n, m, samples, X, n, D, samples, first_dW, n)
     else:
         add_outer(A0, D, part(G, m, n * m))
     for j in range(m):
@@ -253,39 +254,39 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first: Arra
 
 
 @jit_inner
-def side_by_side(X: Array, rows: int, size: int) -> Array:
-    """X (samples, n), transposed block by block: batches of ``size`` in blocks of ``rows``."""
+def transpose_in_blocks(X: Array, rows: int, size: int) -> Array:
+    """Transpose X (samples, n) block by block, for batches of ``size`` samples in blocks of ``rows`` samples."""
     n = X.shape[1]
-    turned = np.empty(X.size, X.dtype)
+    transposed = np.empty(X.size, X.dtype)
     for start in range(0, len(X), size):
         stop = min(start + size, len(X))
         for first in range(start, stop, rows):
             last = min(first + rows, stop)
-            transpose(part(X, first * n, (last - first, n)), part(turned, first * n, (n, last - first)))
-    return turned
+            transpose(part(X, first * n, (last - first, n)), part(transposed, first * n, (n, last - first)))
+    return transposed
 
 
 @jit_inner
 def batch_gradient(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first: Array, work: Array
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first_dW: Array, work: Array
 ) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
     clear(G)
-    clear(first)
+    clear(first_dW)
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
         A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first, work)
+        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work)
     if n * m > SMALL:
-        transpose(part(first, 0, (m, n)), part(G, m, (n, m)))
+        transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
     return total
 
 
 @jit_inner
-def room(P: Array, rows: int) -> Array:
-    """Workspace for a block: its layers, and their derivatives."""
+def workspace(P: Array, rows: int) -> Array:
+    """Allocate the workspace for a block: the values of its layers, and their derivatives."""
     return np.empty(2 * nodes(P) * rows, P.dtype)
 
 
@@ -301,53 +302,54 @@ def train(
     mean: bool,
     losses: Array,
 ) -> None:
-    """Gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
+    """Train by gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
 
-    G, laid out like the parameters in P, is left with the summed gradient of the last batch. At rates of 0 no parameter
-    changes, so this is how to ask for a gradient: a kernel of its own would take as long to compile as this one.
+    G, laid out like the parameters but without padding, receives the summed gradient of the last batch. The backend
+    computes a gradient by calling this function with rates of 0, which change no parameter, because a separate kernel
+    would take as long to compile as this function.
     """
     rows = min(block_rows(P), batch)
-    first, work = np.empty(size(P, 0) * size(P, 1), P.dtype), room(P, rows)
-    At, Yt = side_by_side(X, rows, batch), side_by_side(Y, rows, batch)
+    first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
+    At, Yt = transpose_in_blocks(X, rows, batch), transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first, work)
-            if learning_rate > 0 or bias_learning_rate > 0:  # else 0 times infinity would be NaN
+            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first_dW, work)
+            if learning_rate > 0 or bias_learning_rate > 0:  # at rates of 0, an infinite gradient would give NaN
                 share = 1 / (stop - start) if mean else 1.0
                 descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
 
 
 @jit_inner
 def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
-    """Subtract the gradient times the rates from the parameters."""
+    """Subtract the gradient, multiplied by the rates, from the parameters."""
     p, g = first_layer(P), 0
     for layer in range(int(P[0])):
         n, m = size(P, layer), size(P, layer + 1)
         wide = width(P, m)
-        step(part(P, p, m), part(G, g, m), bias_rate)
+        subtract_scaled(part(P, p, m), part(G, g, m), bias_rate)
         p += wide
         g += m
         rows, columns = (1, n * m) if wide == m else (n, m)
         for i in range(rows):
-            step(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
+            subtract_scaled(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
         p += n * wide
         g += n * m
 
 
 @jit_inner
-def step(a: Array, b: Array, rate: float) -> None:
-    """Subtract rate b from a."""
+def subtract_scaled(a: Array, b: Array, rate: float) -> None:
+    """Subtract rate * b from a."""
     for i in range(len(a)):
         a[i] -= rate * b[i]
 
 
 @jit
 def total_loss(P: Array, X: Array, Y: Array) -> float:
-    """Summed loss of a batch."""
+    """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
     rows = min(block_rows(P), len(X))
-    work, n, k = room(P, rows), X.shape[1], Y.shape[1]
+    work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
     inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
     total = 0.0
     for begin in range(0, len(X), rows):
@@ -362,12 +364,12 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
 
 @jit_inlined
 def forward_narrow(P: Array, X: Array, out: Array) -> None:
-    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with the samples side by side."""
+    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (nodes, samples)."""
     n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
-    work, turned = room(P, rows), np.empty(n * rows, X.dtype)
+    work, transposed = workspace(P, rows), np.empty(n * rows, X.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A = part(turned, 0, (n, samples))
+        A = part(transposed, 0, (n, samples))
         transpose(part(X, begin * n, (samples, n)), A)
         w = propagate(P, A, work)
         Z = part(work, w - k * samples, (k, samples))
@@ -377,7 +379,10 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
 
 @jit_inlined
 def forward_wide(P: Array, X: Array, out: Array) -> None:
-    """The same with the samples one after another, as they come: wide layers are as quick so."""
+    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (samples, nodes).
+
+    Wide layers are as fast in this layout, and it saves the transpositions.
+    """
     layers, rows = int(P[0]), min(64, len(X))
     work = np.empty(nodes(P) * rows, P.dtype)
     for begin in range(0, len(X), rows):

@@ -1,9 +1,10 @@
-"""exp, tanh, log1p and the activations, in loops that are vectorized; to 3 ulp, in float64 and float32.
+"""exp, tanh, log1p and the activations in loops that LLVM vectorizes, with an error of at most 3 ulp.
 
-``math.exp`` is called for one number at a time. Here exp x = 2^k (1 + r + r² p(r)) with x = k ln 2 + r, |r| ≤ ½ ln 2,
-k integer; adding 1.5 · 2⁵² rounds to it and leaves it in the last bits of the sum, from where it is shifted into the
-exponent. The polynomials are Chebyshev interpolations, by ``mpmath.chebyfit`` with 40 digits; the exponential's odd and
-even powers are summed apart, for two short chains are done sooner than a long one.
+LLVM does not vectorize calls of ``math.exp``. Here exp x = 2^k (1 + r + r² p(r)), where x = k ln 2 + r, k is an integer
+and |r| ≤ ½ ln 2. Adding 1.5 · 2⁵² to x / ln 2 rounds the quotient to the integer k and leaves k in the last bits of the
+sum, from where k is shifted into the exponent. The polynomials are Chebyshev interpolations, computed by
+``mpmath.chebyfit`` with 40 digits. In float64, the odd and the even powers of the exponential's polynomial are summed
+separately, because the processor overlaps two short chains of dependent operations.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ ONE_32, TWO_32 = np.float32(1), np.float32(2)
 
 @jit_inner
 def parts64(x: Any) -> Any:
-    """exp r - 1 and 2^k, for float64; NaN where x is NaN or beyond the integers."""
+    """Return exp r - 1 and 2^k in float64. NaN propagates; callers must handle an x outside the range of exp."""
     shifted = x * LOG2_E + ROUNDING
     k = shifted - ROUNDING
     r = (x - k * LN2_HIGH) - k * LN2_LOW
@@ -55,7 +56,7 @@ def parts64(x: Any) -> Any:
 
 @jit_inner
 def parts32(x: Any) -> Any:
-    """exp r - 1 and 2^k, for float32."""
+    """Return exp r - 1 and 2^k in float32. NaN propagates; callers must handle an x outside the range of exp."""
     shifted = x * LOG2_E_32 + ROUNDING_32
     k = shifted - ROUNDING_32
     r = (x - k * LN2_HIGH_32) - k * LN2_LOW_32
@@ -66,17 +67,17 @@ def parts32(x: Any) -> Any:
 
 
 def exp(x: float) -> float:
-    """The exponential; 0 below the normal numbers."""
+    """The exponential of x; 0 if the exponential is smaller than every normal number."""
     raise NotImplementedError
 
 
 def tanh(x: float) -> float:
-    """The hyperbolic tangent, from exp(-2|x|) - 1, which keeps the digits of a small x."""
+    """The hyperbolic tangent of x, computed from exp(-2|x|) - 1, which is accurate for a small x."""
     raise NotImplementedError
 
 
 def log1p(u: float) -> float:
-    """log(1 + u) for u in [0, 1]: 2 artanh(u / (2 + u))."""
+    """log(1 + u) for u in [0, 1], computed as 2 artanh(u / (2 + u))."""
     raise NotImplementedError
 
 
@@ -84,7 +85,7 @@ def log1p(u: float) -> float:
 def _exp(x: Any) -> Any:
     def exp64(x: Any) -> Any:
         p, power = parts64(x)
-        value = p * power + power if not x > 709.0 else np.inf  # not x > …: NaN takes the first branch
+        value = p * power + power if not x > 709.0 else np.inf  # ``not x > …``, so that NaN propagates
         return 0.0 if x < -708.0 else value
 
     def exp32(x: Any) -> Any:
@@ -197,7 +198,7 @@ def softmax(Z: Array) -> None:
 
 @jit_inner
 def softmax_of_one(z: Array) -> None:
-    """Replace z (n,), the layer of one sample, by its softmax."""
+    """Replace z (n,), a layer of one sample, by its softmax."""
     top = z[0]
     for j in range(1, len(z)):
         top = z[j] if z[j] > top else top
@@ -235,7 +236,7 @@ def activate(activation: int, Z: Array) -> None:
 
 @jit_inner
 def derivative(activation: int, a: float) -> float:
-    """Derivative of the activation, from its value a."""
+    """Return the derivative of the activation, computed from the activation's value a."""
     one = type(a)(1)
     if activation == SIGMOID:
         return a * (one - a)
@@ -248,7 +249,7 @@ def derivative(activation: int, a: float) -> float:
 
 @jit_inner
 def multiply_derivative(activation: int, A: Array, D: Array) -> None:
-    """Multiply D (n, samples) by the activation's derivative, from its value A."""
+    """Multiply D (n, samples) by the derivative of the activation, computed from the activation's value A."""
     a, d = part(A, 0, A.size), part(D, 0, D.size)
     one, zero = a.dtype.type(1), a.dtype.type(0)
     if activation == SIGMOID:

@@ -1,4 +1,4 @@
-"""How the kernels are compiled."""
+"""Compiler options of the kernels."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from typing import Any
 from numba import njit, types
 from numba.extending import intrinsic
 
-# Division by zero gives infinity instead of an exception to be checked for; products and sums may be fused. Sums may
-# not be reordered: that would destroy the rounding to an integer in the exponential.
+# error_model: division by zero gives infinity, so that no check of the divisor is needed. contract: a product and a sum
+# may be fused. reassoc is not allowed: reordering sums would break the rounding to an integer in the exponential.
 OPTIONS: Any = {"error_model": "numpy", "fastmath": {"contract"}}
 
-# Only what Python calls needs a wrapper that Python can call, with a copy of the function in it.
+# A function that only kernels call needs no wrappers for Python and C, each of which would hold a copy of the function.
 INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 jit = njit(**OPTIONS)
 jit_inner = njit(**OPTIONS, **INNER)
 jit_inlined = njit(inline="always", **OPTIONS, **INNER)
-"""Put into its caller by Numba itself: compiled once less, and where LLVM would not, an array is not handed over."""
+"""Inlined by Numba itself: the function is not compiled separately, and no array is passed where LLVM would not inline.
+"""
 jit_reordered = njit(error_model="numpy", fastmath={"contract", "reassoc"}, **INNER)
-"""For plain sums and dot products, which are vectorized only if their terms may be added in another order."""
+"""For sums and dot products, which LLVM vectorizes only if the terms may be added in another order."""
 
 
 def _wide_vectors(typing: Any) -> Any:
-    """Have the function that calls this compiled to vectors of 512 bits, where the processor has them.
+    """Make LLVM compile the calling function to 512-bit vectors, if the processor supports them.
 
-    LLVM prefers 256. The function is kept from being inlined, for the attribute is lost where it is.
+    LLVM prefers 256-bit vectors. The calling function is not inlined, because inlining would drop the attribute.
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         for attribute in ('"prefer-vector-width"="512"', "noinline"):
-            set.add(builder.function.attributes, attribute)  # llvmlite's own add knows fewer attributes than LLVM
+            set.add(builder.function.attributes, attribute)  # llvmlite's own ``add`` rejects attributes unknown to it
         return context.get_dummy_value()
 
     return types.none(), generate

@@ -1,7 +1,7 @@
-"""A batch on several threads, each with a share of its samples.
+"""Batches divided among threads; each thread computes a share of the samples.
 
-What a share is depends on the number of shares alone, and shares are added up in order: the same number of threads
-gives the same bits, whichever thread does what and when. Handing a share over takes 2 µs.
+The bounds of the shares depend only on the number of shares, and the results of the shares are added in a fixed order.
+So the same number of threads always gives the same bits. Handing a share to a thread takes 2 µs.
 """
 
 from __future__ import annotations
@@ -17,42 +17,51 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._network import Network
-from impls._simd.blocks import SMALL, batch_gradient, block_rows, descend, forward_batch, room, total_loss, transpose
+from impls._simd.blocks import (
+    SMALL,
+    batch_gradient,
+    block_rows,
+    descend,
+    forward_batch,
+    total_loss,
+    transpose,
+    workspace,
+)
 from impls._simd.options import OPTIONS, jit, jit_inner
 from impls._simd.packed import size
 
 WORK = 2**20
-"""Multiplications, of forward passes of all samples, from which on two threads are quicker than one."""
+"""Multiplications in a batch's forward pass from which on two threads are faster than one."""
 
 NODE = 50
-"""Multiplications that take as long as an activation."""
+"""Multiplications that take as long as one activation."""
 
 WEIGHT = 300
-"""Multiplications that take as long as it does to add up the shares of a weight's gradient, and to send it around."""
+"""Multiplications that take as long as adding one weight's gradient over the shares, and sharing the updated weight."""
 
 PASSES = 3
-"""Forward passes that take as long as a gradient."""
+"""Forward passes that take as long as one gradient."""
 
 PRODUCT = 2**19
-"""Multiplications up to which OpenBLAS leaves a product to one thread by itself."""
+"""Multiplications in a matrix product up to which OpenBLAS uses one thread by default."""
 
 jit_parallel = njit(parallel=True, **OPTIONS)
 
-_one_at_a_time = Lock()
+_one_call_at_a_time = Lock()
 
 
 def threads() -> int:
-    """Threads that a batch is divided among: as many as NUMBA_NUM_THREADS says, which is one where it is not set."""
+    """Return the number of threads: the value of NUMBA_NUM_THREADS, or 1 if the variable is not set."""
     return int(os.environ.get("NUMBA_NUM_THREADS", "1"))
 
 
 def least_forward(network: Network) -> int:
-    """Samples from which on a forward pass is divided."""
+    """Return the smallest number of samples for which a forward pass is divided among threads."""
     return -(-WORK // _multiplications(network))
 
 
 def least_gradient(network: Network) -> int:
-    """Samples from which on a gradient is divided."""
+    """Return the smallest number of samples for which a gradient is divided among threads."""
     return -(-(WORK + WEIGHT * sum(_weights(network))) // (PASSES * _multiplications(network)))
 
 
@@ -61,28 +70,29 @@ def _weights(network: Network) -> list[int]:
 
 
 def _multiplications(network: Network) -> int:
-    """Those of one sample's forward pass, activations included."""
+    """Multiplications in the forward pass of one sample; activations count as NODE multiplications each."""
     return sum(_weights(network)) + NODE * sum(network.layer_sizes[1:])
 
 
 def samples(P: Array, X: Array, *others: Any) -> int:
-    """Samples that are divided, from the arguments of every kernel but ``train``."""
+    """Return the number of samples in a call of a kernel other than ``train``, from its arguments."""
     return len(X)
 
 
 def samples_of_step(P: Array, X: Array, Y: Array, G: Array, batch: int, *others: Any) -> int:
-    """The same from those of ``train``."""
+    """Return the number of samples in each step of a call of ``train``, from its arguments."""
     return batch
 
 
 def divided(
     alone: Callable[..., Any], shared: Callable[..., Any], samples: Callable[..., int], least: int, network: Network
 ) -> Callable[..., Any]:
-    """The kernel ``alone``, and from so many samples on ``shared``, whose last argument is the number of shares.
+    """Return a kernel that calls ``shared`` for ``least`` samples or more, and ``alone`` for fewer samples.
 
-    BLAS is on one thread meanwhile: called by several threads it would give each product to all of its own, by turns,
-    and where its threads and Numba's wait for the same processor, each turn takes milliseconds. The lock is for
-    BLAS's count, and for the threads that Numba has where there is no OpenMP.
+    The last argument of ``shared`` is the number of shares. BLAS runs on one thread during the call: otherwise each of
+    Numba's threads would in turn occupy all of BLAS's threads, and if the threads of BLAS and of Numba wait for the
+    same processor, each turn takes milliseconds. A lock protects BLAS's thread count. The lock also serializes the use
+    of Numba's thread pool, which is not thread-safe without OpenMP.
     """
     shares = threads()
     least, widest = max(least, shares), max(_weights(network))
@@ -93,7 +103,7 @@ def divided(
         n = samples(*arguments)
         if n < small:
             return alone(*arguments)
-        with _one_at_a_time:
+        with _one_call_at_a_time:
             counts = [library.get_num_threads() for library in libraries]
             try:
                 for library in libraries:
@@ -108,7 +118,7 @@ def divided(
 
 @cache
 def _blas() -> Sequence[Any]:
-    """The BLAS libraries, that of SciPy among them, which Numba calls."""
+    """Return threadpoolctl's controllers of the BLAS libraries, including SciPy's BLAS, which Numba calls."""
     import scipy.linalg.cython_blas  # noqa: F401
     from threadpoolctl import ThreadpoolController
 
@@ -118,13 +128,13 @@ def _blas() -> Sequence[Any]:
 
 @jit_inner
 def bound(start: int, stop: int, share: int, shares: int) -> int:
-    """Where a share of the samples start to stop begins, and the share before it ends."""
+    """Return the index at which a share of the samples start to stop begins, and the previous share ends."""
     return start + (stop - start) * share // shares
 
 
 @jit_parallel
 def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
-    """``blocks.forward_batch`` in shares."""
+    """``blocks.forward_batch``, divided into shares."""
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
         forward_batch(P, X[first:last], out[first:last])
@@ -132,7 +142,7 @@ def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
 
 @jit_parallel
 def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
-    """``blocks.total_loss`` in shares."""
+    """``blocks.total_loss``, divided into shares."""
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
@@ -144,43 +154,52 @@ def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
 
 
 @jit_inner
-def turn(X: Array, first: int, last: int, rows: int, turned: Array) -> None:
-    """Write the samples first to last of X (samples, n), transposed in blocks of ``rows``, into their places."""
+def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Array) -> None:
+    """Transpose the samples first to last of X (samples, n), in blocks of ``rows`` samples, into ``transposed``."""
     n = X.shape[1]
     for begin in range(first, last, rows):
         end = min(begin + rows, last)
-        transpose(X[begin:end], turned[begin * n : end * n].reshape(n, end - begin))
+        transpose(X[begin:end], transposed[begin * n : end * n].reshape(n, end - begin))
 
 
 @jit_parallel
-def side_by_side(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """X and Y, transposed block by block: batches in shares in blocks of ``rows``."""
+def transpose_in_blocks(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
+    """Transpose X and Y block by block, for batches of ``batch`` samples in shares in blocks of ``rows`` samples."""
     At, Yt = np.empty(X.size, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-            turn(X, first, last, rows, At)
-            turn(Y, first, last, rows, Yt)
+            transpose_share(X, first, last, rows, At)
+            transpose_share(Y, first, last, rows, Yt)
     return At, Yt
 
 
 @jit_parallel
 def batch_gradients(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, firsts: Array, works: Array
+    P: Array,
+    X: Array,
+    At: Array,
+    Yt: Array,
+    start: int,
+    stop: int,
+    rows: int,
+    Gs: Array,
+    first_dWs: Array,
+    works: Array,
 ) -> Array:
-    """``blocks.batch_gradient`` in shares, each with a gradient and a workspace of its own; return their losses."""
+    """``blocks.batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
     shares = len(Gs)
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-        losses[share] = batch_gradient(P, X, At, Yt, first, last, rows, Gs[share], firsts[share], works[share])
+        losses[share] = batch_gradient(P, X, At, Yt, first, last, rows, Gs[share], first_dWs[share], works[share])
     return losses
 
 
 @jit_inner
-def add_up(Gs: Array, losses: Array, G: Array) -> float:
-    """Write the sum of the shares' gradients into G; return that of their losses."""
+def add_shares(Gs: Array, losses: Array, G: Array) -> float:
+    """Write the sum of the shares' gradients into G; return the sum of the shares' losses."""
     total = losses[0]
     G[:] = Gs[0]
     for share in range(1, len(Gs)):
@@ -190,10 +209,10 @@ def add_up(Gs: Array, losses: Array, G: Array) -> float:
 
 
 @jit_inner
-def rooms(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
-    """For each share a gradient, that of the first layer's weights, and a workspace."""
-    first, work = size(P, 0) * size(P, 1), len(room(P, rows))
-    return np.empty((shares, len(G)), P.dtype), np.empty((shares, first), P.dtype), np.empty((shares, work), P.dtype)
+def workspaces(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
+    """Allocate, for each share, a gradient, a transposed gradient of the first layer's weights, and a workspace."""
+    weights, work = size(P, 0) * size(P, 1), len(workspace(P, rows))
+    return np.empty((shares, len(G)), P.dtype), np.empty((shares, weights), P.dtype), np.empty((shares, work), P.dtype)
 
 
 @jit
@@ -209,15 +228,15 @@ def train_shared(
     losses: Array,
     shares: int,
 ) -> None:
-    """``blocks.train`` with every batch in shares."""
+    """``blocks.train``, with every batch divided into shares."""
     rows = block_rows(P)
-    At, Yt = side_by_side(X, Y, batch, rows, shares)
-    Gs, firsts, works = rooms(P, rows, G, shares)
+    At, Yt = transpose_in_blocks(X, Y, batch, rows, shares)
+    Gs, first_dWs, works = workspaces(P, rows, G, shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += add_up(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, firsts, works), G)
+            losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, first_dWs, works), G)
             if learning_rate > 0 or bias_learning_rate > 0:
                 scale = 1 / (stop - start) if mean else 1.0
                 descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))

@@ -1,8 +1,8 @@
-"""Parts of arrays that nobody owns: a slice counts its users, with an atomic instruction of 5 ns each time.
+"""Parts of arrays without reference counting, which takes an atomic instruction of 5 ns for each change of a count.
 
-The counting, which the compiler removes only where it sees all of an array's life, took half the time of an update of
-2-3-1. An array must be held by someone else for as long as a part of it is used: by the caller, or by a loop around it
-all.
+The compiler removes the counting only if it sees the whole lifetime of an array. For slices, the counting took half the
+time of an update of 2-3-1. A part does not keep its array alive, so the caller must keep a reference to the array for
+as long as the part is in use.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from impls._simd.options import jit_inlined
 
 
 def _part(typing: Any, array: Any, start: Any, shape: Any) -> Any:
-    """An array of this shape, a length or (rows, columns), of the C-contiguous array's values from place start on."""
+    """View ``shape``, a length or (rows, columns), of a C-contiguous array, from the flat index ``start`` on."""
     lengths = shape if isinstance(shape, types.BaseTuple) else [shape]
     result = types.Array(array.dtype, len(lengths), "C")
 
@@ -47,5 +47,5 @@ part: Any = intrinsic(_part)
 
 @jit_inlined
 def row(A: Array, i: int) -> Array:
-    """Row i of a C-contiguous matrix."""
+    """View row i of a C-contiguous matrix."""
     return part(A, i * A.shape[1], A.shape[1])

@@ -1,4 +1,4 @@
-"""One sample at a time: the innermost loop runs over the nodes of a layer, each of which has a sum of its own."""
+"""Forward pass and training for one sample at a time; the innermost loops run over the nodes of a layer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from impls._simd.parts import part
 
 @jit_inlined
 def affine(P: Array, p: int, a: Array, z: Array) -> None:
-    """Write a W + b into z, for the layer that begins at P[p]."""
+    """Write a W + b into z, for the layer whose parameters begin at P[p]."""
     m = len(z)
     if m * P.itemsize >= BYTES:
         affine_in_registers(P, p, a, z)
@@ -40,8 +40,8 @@ def affine(P: Array, p: int, a: Array, z: Array) -> None:
 
 
 @jit_inlined
-def activate_few(activation: int, z: Array) -> None:
-    """``activate_one``, without a call where z is short."""
+def activate_short(activation: int, z: Array) -> None:
+    """Replace z by its activation, like ``activate_one``; code for a short z is inlined."""
     if len(z) * z.itemsize >= BYTES:
         activate_one(activation, z)
         return
@@ -57,11 +57,11 @@ def activate_few(activation: int, z: Array) -> None:
 
 
 @jit_inlined
-def layer_of_one(P: Array, p: int, values: Array, w: int, n: int, m: int, activation: int) -> None:
-    """Compute the layer that begins at P[p] from values[w : w + n] into the m places after these."""
+def compute_layer(P: Array, p: int, values: Array, w: int, n: int, m: int, activation: int) -> None:
+    """Compute a layer from values[w : w + n] into values[w + n : w + n + m]; the parameters begin at P[p]."""
     z = part(values, w + n, m)
     affine(P, p, part(values, w, n), z)
-    activate_few(activation, z)
+    activate_short(activation, z)
 
 
 @jit
@@ -73,7 +73,7 @@ def forward(P: Array, x: Array, out: Array) -> None:
         P[w + i] = x[i]
     for layer in range(layers):
         m = size(P, layer + 1)
-        layer_of_one(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
+        compute_layer(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
         p += (n + 1) * width(P, m)
         w += n
         n = m
@@ -82,8 +82,8 @@ def forward(P: Array, x: Array, out: Array) -> None:
 
 
 @jit_inlined
-def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
-    """Return a sample's loss; turn its logits z into outputs, and write its derivative by the logits into d."""
+def loss_and_delta(P: Array, z: Array, y: Array, d: Array) -> float:
+    """Return the loss of one sample; replace its logits z by the outputs, and write dloss/dz into d."""
     output, loss, m = int(P[OUTPUT]), int(P[LOSS]), len(z)
     one = z.dtype.type(1)
     total = 0.0
@@ -92,7 +92,7 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
             total += binary_cross_entropy(z[j], y[j])
     elif loss == CATEGORICAL_CROSS_ENTROPY:
         total = categorical_cross_entropy(part(z, 0, (m, 1)), part(y, 0, (m, 1)), 0)
-    activate_few(output, z)
+    activate_short(output, z)
     factor = z.dtype.type(2 / m) if loss == MEAN_SQUARED_ERROR else one
     for j in range(m):
         error = z[j] - y[j]
@@ -108,10 +108,21 @@ def error_of_one(P: Array, z: Array, y: Array, d: Array) -> float:
 
 
 @jit_inlined
-def descend_singly(
-    P: Array, p: int, hidden: int, a: Array, d: Array, e: Array, inner: bool, rate: float, bias_rate: float
+def update_layer(
+    P: Array,
+    p: int,
+    hidden: int,
+    a: Array,
+    d: Array,
+    e: Array,
+    with_input_gradient: bool,
+    rate: float,
+    bias_rate: float,
 ) -> None:
-    """Update the layer that begins at P[p], whose input is a; if ``inner``, write what it passes back into e."""
+    """Update the layer whose parameters begin at P[p], for input a and derivatives d with respect to the logits.
+
+    If ``with_input_gradient`` is true, also write the derivatives with respect to the logits of the layer below into e.
+    """
     m = len(d)
     b = part(P, p, m)
     for j in range(m):
@@ -121,32 +132,32 @@ def descend_singly(
         for i in range(len(a)):
             p += wide
             row, step = part(P, p, m), rate * a[i]
-            if inner:
+            if with_input_gradient:
                 e[i] = dot(row, d) * derivative(hidden, a[i])
             for j in range(m):
                 row[j] -= step * d[j]
         return
     for i in range(len(a)):
         p += m
-        row, step, passed = part(P, p, m), rate * a[i], P.dtype.type(0)
+        row, step, total = part(P, p, m), rate * a[i], P.dtype.type(0)
         for j in range(m):
-            passed += row[j] * d[j]
+            total += row[j] * d[j]
             row[j] -= step * d[j]
-        if inner:
-            e[i] = passed * derivative(hidden, a[i])
+        if with_input_gradient:
+            e[i] = total * derivative(hidden, a[i])
 
 
 @jit
 def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learning_rate: float, losses: Array) -> None:
-    """Gradient descent with an update for each sample; write the summed loss of each epoch into losses."""
+    """Train by gradient descent with an update after each sample; write the summed loss of each epoch into losses."""
     layers, hidden = int(P[0]), int(P[HIDDEN])
     rate, bias_rate = P.dtype.type(learning_rate), P.dtype.type(bias_learning_rate)
     sizes = np.empty(layers + 1, np.int64)
     for layer in range(layers + 1):
         sizes[layer] = size(P, layer)
     first, n_in, n_out = first_layer(P), sizes[0], sizes[layers]
-    room = n_in + nodes(P) + BYTES // P.itemsize
-    values, deltas = np.empty(room, P.dtype), np.empty(room, P.dtype)
+    length = n_in + nodes(P) + BYTES // P.itemsize
+    values, deltas = np.empty(length, P.dtype), np.empty(length, P.dtype)
     for epoch in range(len(losses)):
         total = 0.0
         for s in range(len(X)):
@@ -156,14 +167,14 @@ def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learni
             p, w = first, 0
             for layer in range(layers):
                 n, m = sizes[layer], sizes[layer + 1]
-                layer_of_one(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
+                compute_layer(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
                 p += (n + 1) * width(P, m)
                 w += n
-            total += error_of_one(P, part(values, w, n_out), part(Y, s * n_out, n_out), part(deltas, w, n_out))
+            total += loss_and_delta(P, part(values, w, n_out), part(Y, s * n_out, n_out), part(deltas, w, n_out))
             for layer in range(layers - 1, -1, -1):
                 n, m = sizes[layer], sizes[layer + 1]
                 p -= (n + 1) * width(P, m)
-                descend_singly(
+                update_layer(
                     P,
                     p,
                     hidden,

@@ -1,7 +1,7 @@
 """One layer for a block of samples, A W + b, in tiles whose sums stay in registers.
 
-BLAS copies its operands in every call, to have them in the order in which it takes them. For a block of 64 samples that
-is too much, and the weights, a layer's at most, are near enough as they lie.
+BLAS copies its operands in every call, into the order in which BLAS reads them. For a block of 64 samples, the copies
+take too long, and the weights of one layer stay in the cache without being copied.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ from impls._simd.options import jit_inner
 from impls._simd.parts import part
 
 ROWS, COLUMNS = 8, 3
-"""Samples and vectors of a tile: 24 sums, of the 32 registers that a processor with AVX-512 has."""
+"""Samples and vectors of a tile: 24 vectors of sums, in the 32 registers of a processor with AVX-512."""
 
 
 def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, width: Any, m: Any) -> Any:
-    """Write A W + b into Z, for up to ROWS samples and COLUMNS vectors, from where the arrays begin."""
+    """Write one tile of A W + b, up to ROWS samples and COLUMNS vectors, into Z.
+
+    Each array begins at the tile's first element. ``rows`` is the number of samples, ``columns`` the number of nodes of
+    the tile. The distance between rows is n in A, ``width`` in W and m in Z.
+    """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         bias, weights, inputs, outputs = (
@@ -42,33 +46,33 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
         masked_store = cgutils.get_or_insert_function(builder.module, store_type, f"llvm.masked.store.{name}")
 
         def compute(count: int) -> None:
-            """With so many vectors, of which the last may not be full."""
-            left = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
+            """Compute the tile for ``count`` vectors per sample; the last vector may be partly filled."""
+            lanes_of_last = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
             numbers = ir.Constant(ir.VectorType(int32, lanes), list(range(lanes)))
-            filled = builder.icmp_signed("<", numbers, in_every_lane(builder, left, lanes))
-            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), filled]
+            last_mask = builder.icmp_signed("<", numbers, in_every_lane(builder, lanes_of_last, lanes))
+            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), last_mask]
 
             def at(pointer: Any, k: int) -> Any:
                 return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
 
             def load(pointer: Any) -> list[Any]:
-                nothing = ir.Constant(vector, None)
+                zeros = ir.Constant(vector, None)
                 return [
-                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], nothing]) for k in range(count)
+                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zeros]) for k in range(count)
                 ]
 
-            last = builder.sub(rows, intp(1))  # where there are fewer rows than ROWS, it is computed several times
-            places = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
-            samples = [builder.gep(inputs, [builder.mul(place, n)]) for place in places]
-            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in places]
+            last = builder.sub(rows, intp(1))  # with fewer than ROWS rows, the last row is computed several times
+            row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
+            samples = [builder.gep(inputs, [builder.mul(row_index, n)]) for row_index in row_indices]
+            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in row_indices]
             with cgutils.for_range(builder, n) as loop:
                 row = load(builder.gep(weights, [builder.mul(loop.index, width)]))
                 for sample, sums in zip(samples, totals, strict=True):
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
                         builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
-            for place, sums in zip(places, totals, strict=True):
-                pointer = builder.gep(outputs, [builder.mul(place, m)])
+            for row_index, sums in zip(row_indices, totals, strict=True):
+                pointer = builder.gep(outputs, [builder.mul(row_index, m)])
                 for k, total in enumerate(sums):
                     builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
 

@@ -1,1 +1,1 @@
-"""Libraries that a user would pick instead, each behind the same contract; each needs the extra ``peers``."""
+"""Backends that use common machine-learning libraries, for comparison. Each needs the extra ``peers``."""

@@ -1,17 +1,18 @@
-"""JAX: the functions of a network jitted by XLA, gradients by its automatic differentiation, training as one call.
+"""JAX: functions compiled by XLA, gradients by automatic differentiation, all epochs of a training in one call.
 
-What it gained, in float64 on one thread:
+Design decisions, with times in float64 on one thread:
 
-- Parameters are arguments of the jitted functions, on the device since ``_store``, and functions are jitted once for
-  a network: with the parameters as constants a call takes 7.7 µs instead of 9.1, but every model and every training
-  would compile anew.
-- Results are computed in the calling thread and not dispatched to another, and XLA is told when there is one thread:
-  without these two, one sample through 100-100-50-10 takes 35 µs instead of 11.
-- All epochs are one call: ``lax.scan`` over the batches in a loop over the epochs, into the place of the old
-  parameters. An epoch of four steps of 2-3-1 takes 0.7 µs; a call for one gradient alone takes 40. Epochs are counted
-  at run time, into an array whose length is a power of two, so that few numbers of them compile anew.
+- The parameters are arguments of the compiled functions and stay on the device. The functions are compiled once for
+  each network. With the parameters as constants, a call would take 7.7 µs instead of 9.1, but every model and every
+  training would compile again.
+- JAX computes results in the calling thread instead of dispatching them to another thread, and XLA does not split work
+  when there is only one thread. Without these two options, one sample of 100-100-50-10 takes 35 µs instead of 11.
+- One call runs all epochs: ``lax.scan`` over the batches inside a loop over the epochs. The new parameters reuse the
+  memory of the old. An epoch of four steps of 2-3-1 takes 0.7 µs, whereas a call for a single gradient takes 40 µs. The
+  number of epochs is a run-time value, and the losses are an array whose length is a power of two, so that a new number
+  of epochs seldom compiles again.
 
-Importing this module switches JAX to 64 bits, for the whole process: without that it has no float64.
+Importing this module enables 64-bit types in JAX for the whole process: without them, JAX does not support float64.
 """
 
 import os
@@ -30,7 +31,7 @@ from impls._network import Network, Parameters
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_cpu_enable_async_dispatch", False)
 
-# Of a batch's products XLA makes parallel tasks, which one thread would have to do by turns.
+# XLA splits the products of a batch into parallel tasks, which a single thread would run one after another.
 OPTIONS = {"xla_cpu_multi_thread_eigen": os.environ.get("OMP_NUM_THREADS", "1") != "1"}
 
 jit = partial(jax.jit, compiler_options=OPTIONS)
@@ -45,7 +46,10 @@ ACTIVATIONS = {
 
 
 class Functions:
-    """The functions of one network. Parameters are a list of pairs (W, b), and losses are summed over the batch."""
+    """The compiled functions of one network.
+
+    Parameters are a list of pairs (W, b), and losses are summed over the batch.
+    """
 
     def __init__(self, network: Network):
         self.network = network
@@ -80,13 +84,14 @@ class Functions:
         return jax.value_and_grad(self._loss)(parameters, X, Y)
 
     def _train(self, parameters: Any, X: Any, Y: Any, rates: Any, epochs: Any, *, size: int, capacity: int) -> Any:
-        """Parameters after the epochs, and the losses (capacity,), of which the first are those of the epochs.
+        """Return the trained parameters and the losses (capacity,), whose first ``epochs`` entries are set.
 
-        ``rates`` has those of weights and biases, for a batch of full size and for the shorter one that is left.
+        ``rates`` (2, 2) holds the rates of the weights and the biases: first for a full batch, then for the last batch,
+        which may be shorter.
         """
         steps, rest = divmod(len(X), size)
-        whole = steps * size
-        batches = X[:whole].reshape(steps, size, -1), Y[:whole].reshape(steps, size, -1)
+        n_full = steps * size
+        batches = X[:n_full].reshape(steps, size, -1), Y[:n_full].reshape(steps, size, -1)
 
         def step(parameters: Any, batch: Any, rates: Any = rates[0]) -> Any:
             loss, gradient = self._value_and_gradient(parameters, *batch)
@@ -96,10 +101,10 @@ class Functions:
 
         def epoch(number: Any, state: Any) -> Any:
             parameters, losses = state
-            parameters, of_steps = lax.scan(step, parameters, batches)
-            total = of_steps.sum()
+            parameters, step_losses = lax.scan(step, parameters, batches)
+            total = step_losses.sum()
             if rest:
-                parameters, last = step(parameters, (X[whole:], Y[whole:]), rates[1])
+                parameters, last = step(parameters, (X[n_full:], Y[n_full:]), rates[1])
                 total += last
             return parameters, losses.at[number].set(total)
 
@@ -110,7 +115,7 @@ functions = cache(Functions)
 
 
 class Model(_backend.Model):
-    """JAX, jitted; all epochs of a training in one call."""
+    """JAX with jit compilation; all epochs of a training in one call."""
 
     dtypes = ("float64", "float32")
     compiles = True
@@ -140,12 +145,12 @@ class Model(_backend.Model):
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         rates = descent.learning_rate, descent.bias_learning_rate
-        lengths = (descent.size, len(X) % descent.size or 1) if descent.mean else (1, 1)
+        divisors = (descent.size, len(X) % descent.size or 1) if descent.mean else (1, 1)
         self._layers, losses = self._functions.train(
             self._layers,
             X,
             Y,
-            np.array([[rate / length for rate in rates] for length in lengths], self.dtype),
+            np.array([[rate / divisor for rate in rates] for divisor in divisors], self.dtype),
             descent.epochs,
             size=descent.size,
             capacity=max(16, 1 << (descent.epochs - 1).bit_length()),

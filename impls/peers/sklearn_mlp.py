@@ -1,7 +1,7 @@
-"""scikit-learn's perceptron: the forward pass and the back-propagation that its estimators fit with.
+"""scikit-learn's multilayer perceptron: the forward pass and the back-propagation of ``MLPRegressor``.
 
-``fit`` and ``predict`` check their arguments and choose batches in ways of their own, for 110 µs a call; here the
-methods behind them are called, on an estimator that holds the parameters.
+The backend calls the private methods behind ``fit`` and ``predict``, on an estimator that holds the parameters. ``fit``
+and ``predict`` themselves check their arguments, which takes 110 µs per call, and choose the batches themselves.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._network import Network, Parameters
 
 ACTIVATIONS = {"sigmoid": "logistic"}
-"""scikit-learn's names, where they are others."""
+"""Activations whose scikit-learn name differs."""
 
 
 class Model(_backend.Model):
@@ -26,17 +26,17 @@ class Model(_backend.Model):
 
     @classmethod
     def lacks(cls, network: Network) -> Mapping[str, str]:
-        """Losses that are clipped, and slopes that are those of another loss."""
+        """Cross-entropies, and gradients of squared errors with non-linear outputs, are unsupported."""
         if network.loss.endswith("cross_entropy"):
             return dict.fromkeys(("loss", "gradient", "train"), "scikit-learn clips probabilities in a cross-entropy")
         if network.output != "identity":
-            reason = "scikit-learn's back-propagation takes a squared error to follow identity outputs"
+            reason = "scikit-learn's back-propagation assumes identity outputs for a squared error"
             return dict.fromkeys(("gradient", "train"), reason)
         return {}
 
     def _store(self, parameters: Parameters) -> None:
         network = self.network
-        # Without a penalty on the weights: alpha is scikit-learn's name for its strength.
+        # alpha is the strength of the penalty on the weights: no penalty.
         self._estimator: Any = MLPRegressor(activation=ACTIVATIONS.get(network.hidden, network.hidden), alpha=0.0)
         self._estimator.n_layers_ = len(network.layer_sizes)
         self._estimator.out_activation_ = ACTIVATIONS.get(network.output, network.output)
@@ -53,27 +53,27 @@ class Model(_backend.Model):
     def _forward_batch(self, X: Array) -> Array:
         return np.asarray(self._estimator._forward_pass_fast(X, check_input=False))
 
-    def _of_summed(self) -> float:
-        """The loss and its slopes in units of scikit-learn's loss: half the mean over samples and outputs."""
+    def _loss_factor(self) -> float:
+        """Factor from scikit-learn's loss, half the squared error, to the network's loss."""
         return 1.0 if self.network.loss == "half_squared_error" else 2 / self.network.n_out
 
     def _loss(self, X: Array, Y: Array) -> float:
-        return float(squared_loss(Y, self._forward_batch(X))) * Y.size * self._of_summed()
+        return float(squared_loss(Y, self._forward_batch(X))) * Y.size * self._loss_factor()
 
     def _backpropagate(self, X: Array, Y: Array) -> tuple[float, list[Array], list[Array]]:
-        """Summed loss of a batch, and the mean slopes of half its squared error."""
+        """Return the summed loss of a batch, and the mean gradients of half the squared error, for W and for b."""
         layers = len(self.network.shapes)
         activations: list[Any] = [X, *[None] * layers]
-        deltas, slopes, bias_slopes = ([None] * layers for _ in range(3))
-        loss, dW, db = self._estimator._backprop(X, Y, None, activations, deltas, slopes, bias_slopes)
-        return float(loss) * Y.size * self._of_summed(), dW, db
+        deltas, weight_gradients, bias_gradients = ([None] * layers for _ in range(3))
+        loss, dW, db = self._estimator._backprop(X, Y, None, activations, deltas, weight_gradients, bias_gradients)
+        return float(loss) * Y.size * self._loss_factor(), dW, db
 
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
-        loss, slopes, bias_slopes = self._backpropagate(X, Y)
-        scale = len(X) * self._of_summed()
-        for array in (*slopes, *bias_slopes):
+        loss, weight_gradients, bias_gradients = self._backpropagate(X, Y)
+        scale = len(X) * self._loss_factor()
+        for array in (*weight_gradients, *bias_gradients):
             array *= scale
-        return loss, list(zip(slopes, bias_slopes, strict=True))
+        return loss, list(zip(weight_gradients, bias_gradients, strict=True))
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> list[float]:
         losses = []
@@ -82,12 +82,12 @@ class Model(_backend.Model):
             for start in range(0, len(X), descent.size):
                 rows = slice(start, start + descent.size)
                 x, y = X[rows], Y[rows]
-                loss, slopes, bias_slopes = self._backpropagate(x, y)
-                scale = self._of_summed() * (1 if descent.mean else len(x))
-                for W, dW in zip(self._estimator.coefs_, slopes, strict=True):
+                loss, weight_gradients, bias_gradients = self._backpropagate(x, y)
+                scale = self._loss_factor() * (1 if descent.mean else len(x))
+                for W, dW in zip(self._estimator.coefs_, weight_gradients, strict=True):
                     dW *= descent.learning_rate * scale
                     W -= dW
-                for b, db in zip(self._estimator.intercepts_, bias_slopes, strict=True):
+                for b, db in zip(self._estimator.intercepts_, bias_gradients, strict=True):
                     db *= descent.bias_learning_rate * scale
                     b -= db
                 total += loss

@@ -1,18 +1,20 @@
-"""PyTorch compiled ahead of time: the functions of ``torch_eager`` through torch.export and AOTInductor, to C++.
+"""PyTorch compiled ahead of time to C++: the functions of ``torch_eager``, by torch.export and AOTInductor.
 
-One sample of 3-3-1 and of 100-100-50-10, in float64 on one thread, by each form of compiling:
+Times of one sample of 3-3-1 and of 100-100-50-10, in float64 on one thread, by compilation method:
 
-    torch.compile               28.6  35.9 µs   guards are checked in every call
-    torch.jit.trace, frozen     11.0  16.5 µs   an interpreter of graphs
-    torch._inductor.compile      9.2  12.9 µs   generated C++ called from generated Python
-    AOTInductor                  3.8   6.7 µs   generated C++ alone; operator by operator it is 3.6 and 7.2 µs
+    torch.compile               28.6  35.9 µs   checks guards in every call
+    torch.jit.trace, frozen     11.0  16.5 µs   interprets a graph
+    torch._inductor.compile      9.2  12.9 µs   calls generated C++ from generated Python
+    AOTInductor                  3.8   6.7 µs   runs generated C++ only
+    torch_eager                  3.6   7.2 µs   is not compiled
 
-Products with one sample are written as sums, which Inductor fuses with what follows; those of a batch go to MKL.
-The parameters are arguments, so that one library serves every model of a network. The gradient of 64 samples of
-3-3-1 takes 10 µs instead of 39. A step of training is a gradient and an addition to all the parameters.
+A product with one sample is written as a sum, which Inductor fuses with the operations that follow. MKL computes the
+products with a batch. The parameters are arguments, so that one compiled library serves every model of a network. The
+gradient of 64 samples of 3-3-1 takes 10 µs instead of 39. A training step computes a gradient and adds it, scaled, to
+the parameters.
 
-A function takes 5 to 10 s to compile, nearly all of it spent by the C++ compiler on PyTorch's headers. The library
-is kept in Inductor's cache folder (TORCHINDUCTOR_CACHE_DIR), under a digest of all that it depends on.
+Compiling a function takes 5 to 10 s, nearly all of which the C++ compiler spends on PyTorch's headers. Inductor's cache
+folder (TORCHINDUCTOR_CACHE_DIR) keeps the library under a digest of everything that the library depends on.
 """
 
 import hashlib
@@ -38,30 +40,33 @@ Compiled = Callable[[list[Tensor]], list[Tensor]]
 
 
 def sample(network: Network, weights: Tensors, biases: Tensors, x: Tensor) -> Tensor:
-    """The outputs of one sample."""
+    """Return the outputs (n_out,) of one sample x (n_in,)."""
     for W, b, activation in zip(weights, biases, network.activations, strict=True):
         x = IN_PLACE[activation]((x[:, None] * W).sum(0) + b)
     return x
 
 
 def gradient(network: Network, weights: Tensors, biases: Tensors, X: Tensor, Y: Tensor) -> Tensors:
-    """Summed loss of a batch, its slopes by the weights, and those by the biases."""
-    loss, slopes, bias_slopes = torch_eager.gradient(network, weights, biases, X, Y)
-    return [loss, *slopes, *bias_slopes]
+    """Return the summed loss of a batch, then its gradients for the weights, then those for the biases, in one list."""
+    loss, weight_gradients, bias_gradients = torch_eager.gradient(network, weights, biases, X, Y)
+    return [loss, *weight_gradients, *bias_gradients]
 
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {"sample": sample, "forward": torch_eager.forward, "gradient": gradient}
 
 
-class Flat(torch.nn.Module):
-    """A function as a module, which is what is exported; it takes the weights, the biases, and the data."""
+class FlatArguments(torch.nn.Module):
+    """A function wrapped in a module, because torch.export exports modules.
+
+    The module takes all weights, then all biases, then the data, as separate arguments.
+    """
 
     def __init__(self, function: Callable[..., Any], network: Network):
         super().__init__()
         self.function, self.network = function, network
 
     def forward(self, *tensors: Tensor) -> Any:
-        """The function of the tensors."""
+        """Call the function with the weights and the biases grouped into lists."""
         layers = len(self.network.shapes)
         return self.function(
             self.network, list(tensors[:layers]), list(tensors[layers : 2 * layers]), *tensors[2 * layers :]
@@ -70,19 +75,19 @@ class Flat(torch.nn.Module):
 
 @cache
 def compiled(name: str, network: Network, dtype: str) -> Compiled:
-    """One of FUNCTIONS for a network, from the cache folder or compiled into it."""
+    """Load the compiled form of FUNCTIONS[name] for a network; compile it if the cache folder does not hold it."""
     sources = [Path(file).read_bytes() for file in (__file__, torch_eager.__file__)]
-    # A thread count and the instruction set are compiled in.
-    built = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
-    digest = hashlib.sha256(repr((name, network, dtype, built, sources)).encode()).hexdigest()
+    # The generated code depends on the number of threads and on the instruction set.
+    environment = torch.__version__, torch.backends.cpu.get_cpu_capability(), torch.get_num_threads()
+    digest = hashlib.sha256(repr((name, network, dtype, environment, sources)).encode()).hexdigest()
     path = Path(cache_dir()) / "mlpbench" / f"{digest[:32]}.pt2"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of PyTorch's own parts, about each other
+            warnings.simplefilter("ignore")  # PyTorch warns about its own internal calls
             package = os.path.join(folder, path.name)
             torch._inductor.aoti_compile_and_package(exported(name, network, dtype), package_path=package)
-            os.replace(package, path)  # at once: two processes may compile the same
+            os.replace(package, path)  # atomic, because two processes may compile the same function
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         run: Compiled = torch._inductor.aoti_load_package(str(path)).loader.boxed_run
@@ -90,7 +95,7 @@ def compiled(name: str, network: Network, dtype: str) -> Compiled:
 
 
 def exported(name: str, network: Network, dtype: str) -> Any:
-    """The graph of one of FUNCTIONS, for any number of samples."""
+    """Export FUNCTIONS[name] as a graph for any batch size."""
     make = partial(torch.ones, dtype=getattr(torch, dtype))
     parameters = [*(make(shape) for shape in network.shapes), *(make(shape[1]) for shape in network.shapes)]
     samples = 2
@@ -101,7 +106,7 @@ def exported(name: str, network: Network, dtype: str) -> Any:
     }[name]
     batch = {} if name == "sample" else {0: Dim("batch", min=1)}
     shapes = ((*({} for _ in parameters), *(batch for _ in data)),)
-    return torch.export.export(Flat(FUNCTIONS[name], network), (*parameters, *data), dynamic_shapes=shapes)
+    return torch.export.export(FlatArguments(FUNCTIONS[name], network), (*parameters, *data), dynamic_shapes=shapes)
 
 
 class Model(torch_eager.Model):
@@ -118,7 +123,7 @@ class Model(torch_eager.Model):
 
         def sample(x: Array, out: Array) -> None:
             x_array[:] = x
-            out[:] = run(tensors.copy())[0].numpy()  # a copy of the list: it is emptied
+            out[:] = run(tensors.copy())[0].numpy()  # copied because ``run`` empties its list
 
         return sample
 
@@ -135,8 +140,8 @@ class Model(torch_eager.Model):
 
     def _backpropagate(self, X: Tensor, Y: Tensor) -> tuple[Tensor, Tensors, Tensors]:
         layers = len(self._weights)
-        loss, *slopes = self._compiled_gradient([*self._weights, *self._biases, X, Y])
-        return loss, slopes[:layers], slopes[layers:]
+        loss, *gradients = self._compiled_gradient([*self._weights, *self._biases, X, Y])
+        return loss, gradients[:layers], gradients[layers:]
 
     def _loss(self, X: Array, Y: Array) -> float:
         return float(self._backpropagate(torch_eager.tensor(X), torch_eager.tensor(Y))[0])
