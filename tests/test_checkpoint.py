@@ -33,13 +33,13 @@ def test_without_a_checkpoint_a_run_begins_anew(checkpoint, messages):
     assert checkpoint.begin(a_state(), resume=False) == a_state()
     assert messages == []
     assert checkpoint.begin(a_state(), resume=True) == a_state()
-    assert messages == [f"there is no unfinished scale in {checkpoint.path.parent}: this one begins anew"]
+    assert messages == [f"there is no unfinished scale in {checkpoint.path.parent} to resume; starting a new one"]
 
 
 def test_resume_continues_from_the_saved_state(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=True) == a_state(row())
-    assert messages == ["going on with the scale that was begun at first"]
+    assert messages == ["resuming the scale that was started at first"]
     assert checkpoint.path.exists()
 
 
@@ -47,7 +47,7 @@ def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, mess
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
     assert messages == [
-        f"dropping the unfinished scale in {checkpoint.path}, begun at first; --resume would go on with it"
+        f"dropping the unfinished scale in {checkpoint.path}, started at first; --resume would have continued it"
     ]
     assert not checkpoint.path.exists()
 
@@ -77,7 +77,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
-    assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would go on with it"]
+    assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would have continued it"]
 
 
 def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, messages):
@@ -87,7 +87,7 @@ def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, m
         checkpoint.save(a_state(*[row()] * number))
     assert len(checkpoint.state.rows) == 2
     (line,) = messages
-    assert line.endswith("the scale goes on, and cannot be resumed")
+    assert line.endswith("the scale continues, but cannot be resumed")
 
 
 def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
@@ -97,7 +97,7 @@ def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, mess
     checkpoint.save(a_state())
     with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert messages == ["interrupted; the same command with --resume goes on"]
+    assert messages == ["interrupted; to continue, repeat the command with --resume"]
 
 
 def test_every_command_has_its_own_checkpoint_file(tmp_path, messages):

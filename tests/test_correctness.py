@@ -149,7 +149,7 @@ def last_bias_off(result):
 
 WRONG_GRADIENTS = {
     "loss": (lambda result: (result[0] * 1.001, result[1]), "^loss is "),
-    "derivative": (last_bias_off, r"^slope of b\[\d\] in layer 2 is "),
+    "derivative": (last_bias_off, r"^gradient of b\[\d\] in layer 2 is "),
 }
 
 

@@ -76,7 +76,7 @@ def test_a_slowdown_is_a_regression_if_a_second_session_confirms_it(monkeypatch)
     assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
     row = judged(monkeypatch, history(12, factor=1.2), confirmation=session(9 * 1.2, 5e-6 / 1.2))
-    assert (row.verdict, row.reason) == ("PASS", "a first suspicion was not confirmed")
+    assert (row.verdict, row.reason) == ("PASS", "a suspected regression was not confirmed")
     row = judged(monkeypatch, history(9, factor=1.2))
     assert (row.verdict, row.reason) == ("INCONCLUSIVE", "only 9 of the 10 sessions that a verdict needs")
 
@@ -185,7 +185,7 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     assert len(own.sessions) == 1
     assert own.machine["cpu"] == machine.describe()["cpu"]
     status, row, document = gate_row(path)
-    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "1 of the 10 sessions that a verdict takes")
+    assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "only 1 of the 10 sessions that a verdict needs")
     assert any("mlpbench baseline record --baseline" in note for note in document.notes)
     with_history(path, 12, factor=0.5)
     _, _, document = gate_row(path)

@@ -73,5 +73,5 @@ def test_an_output_that_does_not_depend_on_the_sample_is_refused():
 
 def test_a_network_too_deep_for_the_dtype_is_refused():
     # A sigmoid shrinks a difference at least fourfold: after 30 layers, nothing of it is left in float32.
-    with pytest.raises(problems.UnfitInputs, match=r"no inputs for network 3-3-.* on which a wrong backend would show"):
+    with pytest.raises(problems.UnfitInputs, match=r"no inputs for network 3-3-.* that would reveal a wrong backend"):
         problems.draw_problem(Network((3,) * 31), 4, "float32")

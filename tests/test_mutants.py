@@ -65,12 +65,12 @@ KILLED_BY = {
 """By mutant: the operation whose check rejects it, and a pattern for the beginning of the reason."""
 
 CONTRACT_TEST = {
-    "AnswersByIdentity": "_outputs_follow_the_content",
-    "ContiguousOnly": "_any_layout_will_do",
-    "GradientByIdentity": "_outputs_follow_the_content",
-    "GradientOfTheStart": "_training_follows_its_batches",
-    "DroppedRemainder": "_any_batch_will_do",
-    "IdleAtSmallRates": "_training_follows_its_batches",
+    "AnswersByIdentity": "_results_depend_on_content_not_identity",
+    "ContiguousOnly": "_every_memory_layout_works",
+    "GradientByIdentity": "_results_depend_on_content_not_identity",
+    "GradientOfTheStart": "_training_updates_batch_by_batch",
+    "DroppedRemainder": "_every_batch_size_works",
+    "IdleAtSmallRates": "_training_updates_batch_by_batch",
 }
 """By mutant: the contract test that rejects it, for reasons that do not identify the test."""
 

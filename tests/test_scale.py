@@ -200,7 +200,7 @@ def test_calls_predicted_over_one_second_are_not_run(monkeypatch):
         {(1024, 1): 2.097152} | {(32, batch): 2048 * batch * 1e-6 for batch in (512, 1024, 2048, 4096)}
     )
     rows = {(row.dimension, row.value, row.arm): row for row in ScaleResult(done, list(LAWS)).scale_rows()}
-    assert rows["width", 1024, "python_loops"].reason == "not run: it would take too long"
+    assert rows["width", 1024, "python_loops"].reason == "not run: a call would take too long"
     assert rows["width", 1024, "python_loops"].ok
     assert rows["width", 1024, "numpy_plain"].speedup is None
     assert rows["width", 512, "numpy_plain"].speedup.estimate == pytest.approx(100)

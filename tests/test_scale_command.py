@@ -135,7 +135,7 @@ def test_an_interrupted_run_can_be_resumed(capsys):
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
     *_, hint, last = process.communicate()[1].splitlines()
-    assert hint == "mlpbench: interrupted; the same command with --resume goes on"
+    assert hint == "mlpbench: interrupted; to continue, repeat the command with --resume"
     assert last == "mlpbench: interrupted"
     assert process.returncode == 130
     state = files.read(PARTIAL, scale_schema.ScaleState)
@@ -154,7 +154,7 @@ def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(cap
     files.write(PARTIAL, state)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
-    assert f"dropping the unfinished scale in results/scale.partial.json, begun at {state.started}" in err
+    assert f"dropping the unfinished scale in results/scale.partial.json, started at {state.started}" in err
     assert not PARTIAL.exists()
 
 

@@ -51,7 +51,7 @@ def test_the_table_and_the_json(capsys):
 
 @pytest.mark.usefixtures("quick")
 def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
-    (program,) = circles.DOCUMENT.parts
+    (program,) = circles.TUTORIAL.parts
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
         registry, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]

@@ -68,7 +68,7 @@ def test_the_digest_depends_on_names_and_contents():
 
 @pytest.mark.parametrize("name", ["nosuch", "HEAD~5", "", "-x", "HEAD:impls", "--help"])
 def test_an_unknown_revision_is_an_error(repository, name):
-    with pytest.raises(WorktreeError, match="git knows no revision"):
+    with pytest.raises(WorktreeError, match="git does not know the revision"):
         Checkout(repository, "impls").revision(name)
 
 
