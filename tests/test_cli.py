@@ -46,7 +46,7 @@ FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 @pytest.fixture(autouse=True)
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK", TINY)
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
 
 
 def test_run_prints_a_table_and_stores_the_results(capsys):

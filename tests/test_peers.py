@@ -43,7 +43,7 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK", TINY)
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
 
 
 class Forward(numpy_plain.Model):
@@ -205,7 +205,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypatch):
-    monkeypatch.setattr(tutorials_command, "QUICK", TINY)
+    monkeypatch.setattr(tutorials_command, "QUICK_EFFORT", TINY)
     arguments = ["tutorials", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
     rows = files.read(Path("all.json"), tutorial_schema.Tutorials).rows

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(command, "QUICK", TINY)
+    monkeypatch.setattr(command, "QUICK_EFFORT", TINY)
 
 
 @pytest.mark.usefixtures("quick")

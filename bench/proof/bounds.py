@@ -175,7 +175,7 @@ class Analysis:
         n = A.value.shape[1]
         value = A.value @ B.value
         error = A.error @ B.magnitude + np.abs(A.value) @ B.error
-        size = A.magnitude @ B.size
+        size = A.magnitude @ B.magnitude
         if b is not None:
             value, error, size, n = value + b.value, error + b.error, size + b.magnitude, n + 1
         # A sum of zeros is exactly zero; in any other sum, products may have been flushed to zero.
@@ -191,7 +191,7 @@ class Analysis:
 
     def _times(self, a: Bounded, b: Bounded) -> Bounded:
         error = np.abs(a.value) * b.error + a.error * b.magnitude
-        return Bounded(a.value * b.value, error + self.u * a.magnitude * b.size + self.tiny)
+        return Bounded(a.value * b.value, error + self.u * a.magnitude * b.magnitude + self.tiny)
 
     def _step(self, parameter: Bounded, gradient: Bounded, rate: float) -> Bounded:
         return self._minus(parameter, self.scaled(gradient, rate))
