@@ -24,7 +24,7 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert list(rows) == list(BACKENDS[3:] + BACKENDS[:3])
     assert document.head.digest == document.base.digest
     assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
-    assert "Head and base are the same sources" in " ".join(out.split())
+    assert "Head and base have the same sources" in " ".join(out.split())
     assert last_line(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
