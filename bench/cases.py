@@ -16,7 +16,7 @@ KINDS = (("forward", 1), ("forward", BATCH), ("gradient", BATCH), ("train", BATC
 
 Kinds = Sequence[tuple[str, int]]
 
-DEFAULT: Mapping[str, Kinds] = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
+DEFAULT_CASES: Mapping[str, Kinds] = {"3-3-1": KINDS, "3-3-3-1": KINDS[:1], "100-100-50-10": KINDS}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def select_cases(
     operations: Sequence[str] = (),
     dtype: str = "float64",
     threads: int = 1,
-    default: Mapping[str, Kinds] = DEFAULT,
+    default: Mapping[str, Kinds] = DEFAULT_CASES,
     batches: Sequence[int] = (),
 ) -> list[Case]:
     """Cases of the named networks and operations, by default those in ``default``.

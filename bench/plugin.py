@@ -69,7 +69,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if revision is None and baseline is None:
         return
     from bench.gate.baseline import read_baseline
-    from bench.gate.options import check_budget, parse_threshold
+    from bench.gate.option_values import check_budget, parse_threshold
     from bench.gate.preparation import PACKAGE
     from pairbench.worktrees import Checkout
 
@@ -95,7 +95,7 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     revision, baseline = option("benchmark_gate_against"), option("benchmark_gate_baseline")
     if revision is None and baseline is None:
         return {}
-    from bench.gate.options import check_budget, parse_threshold
+    from bench.gate.option_values import check_budget, parse_threshold
     from bench.gate.pytest_verdicts import verdicts_for_tests
     from bench.report import terminal
 
@@ -109,7 +109,9 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
         return verdicts_for_tests(pairs, revision, baseline, threshold, budget, root, progress, terminal.say)
 
 
-def settle(row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]) -> None:
+def apply_verdict(
+    row: GateRow | None, extra_info: dict[str, Any], record_property: Callable[[str, object], None]
+) -> None:
     """Fail or skip the running test by the gate's verdict on its case, and add the verdict to the test's report."""
     if row is None:
         return

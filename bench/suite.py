@@ -10,8 +10,8 @@ from typing import Any
 
 from bench import selection
 from bench.arms import arms_of_case
+from bench.case_measurement import measure_cases
 from bench.cases import Case
-from bench.measure import measure_cases
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.proof.verify import ProofOutcome

@@ -17,7 +17,7 @@ from pairbench.progress import Progress
 from pairbench.threads import Pool
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
-from pairbench.workload import CheckedWorkload, Evidence
+from pairbench.workload import CheckedWorkload, CheckResult
 
 AA_CONTROL = "A/A"
 """Name of the A/A control, the arm that times the reference a second time."""
@@ -38,7 +38,7 @@ class Measurement(Generic[ArmT]):
     """All results, by arm. Each group has the arms that are timed against each other, the reference first."""
 
     groups: Sequence[tuple[ArmT, ...]]
-    evidence: dict[ArmT, Evidence] = field(default_factory=dict)
+    evidence: dict[ArmT, CheckResult] = field(default_factory=dict)
     seconds: dict[ArmT, float] = field(default_factory=dict)
     failures: dict[ArmT, str] = field(default_factory=dict)
     processes: list[TimingProcess[ArmT]] = field(default_factory=list)

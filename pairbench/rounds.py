@@ -13,7 +13,7 @@ import psutil
 from pairbench.gate_protocol import Build, CallOnce, CheckThreads, Failure, PinToCpu, TimeSample
 from pairbench.interleave import balanced_orders, takes_part
 from pairbench.worker_processes import Worker, WorkerGone, start_worker
-from pairbench.workload import Evidence, Workload, require
+from pairbench.workload import CheckResult, Workload, require
 from pairbench.worktrees import Worktree
 
 SIDES = ("head", "base", "control")
@@ -35,7 +35,7 @@ class RoundPlan:
 
     key: str
     workload: Workload
-    judge: Callable[[Any], Evidence]
+    judge: Callable[[Any], CheckResult]
     loops: int = 1
     blocks: int = 1
     cost: float = 0.0

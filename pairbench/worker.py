@@ -28,7 +28,7 @@ from pairbench.worker_protocol import (
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import Arm, Evidence, TimedCall, WorkloadError, require
+from pairbench.workload import ArmLabel, CheckResult, TimedCall, WorkloadError, require
 
 Send = Callable[[Message], None]
 
@@ -40,17 +40,17 @@ def time_groups(job: TimeJob[Any], send: Send) -> None:
         send(time_group(group, job, random, send))
 
 
-def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: Send) -> TimedGroup[Any]:
+def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, send: Send) -> TimedGroup[Any]:
     """Verify the arms of a group, time them, and verify them again. An arm that fails does not stop the other arms."""
-    calls: dict[Arm, TimedCall] = {}
-    evidence: dict[Arm, Evidence] = {}
+    calls: dict[ArmLabel, TimedCall] = {}
+    evidence: dict[ArmLabel, CheckResult] = {}
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
-    samples: dict[Arm, list[Sample]] = {}
-    failures: dict[Arm, str] = {}
+    samples: dict[ArmLabel, list[Sample]] = {}
+    failures: dict[ArmLabel, str] = {}
     # An earlier process has verified the slow arms; repeating that would take longer than timing them.
     verified = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
 
-    def for_each_arm(step: str, action: Callable[[Arm], None]) -> None:
+    def for_each_arm(step: str, action: Callable[[ArmLabel], None]) -> None:
         for arm in group:
             if arm not in failures:
                 send(Starting(arm, step))
@@ -59,7 +59,7 @@ def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: 
                 except (Exception, SystemExit) as error:
                     failures[arm] = failure_reason(error)
 
-    def prepare(arm: Arm) -> None:
+    def prepare(arm: ArmLabel) -> None:
         workload = job.workloads[arm]
         if arm in verified:
             calls[arm] = workload.build()
@@ -74,7 +74,7 @@ def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: 
             is_slow = duration > job.effort.slow_call_seconds and not workload.compiles
             seconds[arm] = duration if is_slow else timer.estimate_seconds(calls[arm].function, calls[arm].argument)
 
-    def verify_after(arm: Arm) -> None:
+    def verify_after(arm: ArmLabel) -> None:
         if arm not in verified:
             require(job.workloads[arm].verify_after(calls[arm]))
 
@@ -82,7 +82,7 @@ def time_group(group: tuple[Arm, ...], job: TimeJob[Any], random: Random, send: 
     while ready := [arm for arm in group if arm not in failures]:
         current = ready[0]
 
-        def announce(arm: Arm) -> None:
+        def announce(arm: ArmLabel) -> None:
             nonlocal current
             current = arm
             send(Starting(arm, "timing"))

@@ -12,9 +12,9 @@ from typing import Any, Generic, TypeVar
 
 from pairbench.machine import Conditions
 from pairbench.threads import Pool
-from pairbench.workload import Arm, CheckedWorkload, Evidence
+from pairbench.workload import ArmLabel, CheckedWorkload, CheckResult
 
-ArmT = TypeVar("ArmT", bound=Arm)
+ArmT = TypeVar("ArmT", bound=ArmLabel)
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class TimedGroup(Generic[ArmT]):
     """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure."""
 
     group: tuple[ArmT, ...]
-    evidence: dict[ArmT, Evidence]
+    evidence: dict[ArmT, CheckResult]
     seconds: dict[ArmT, float]
     samples: dict[ArmT, list[Sample]]
     failures: dict[ArmT, str]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
-class Arm(Protocol):
+class ArmLabel(Protocol):
     """Identifies one of the alternatives that are timed against each other; hashable and picklable."""
 
     @property
@@ -18,7 +18,7 @@ class Arm(Protocol):
         """The name of the arm, unique in its group."""
 
 
-class Evidence(Protocol):
+class CheckResult(Protocol):
     """The outcome of a check of a workload's results."""
 
     @property
@@ -64,17 +64,17 @@ class CheckedWorkload(Workload, Protocol):
     def compiles(self) -> bool:
         """Whether the first calls may compile code, and take longer than later calls."""
 
-    def build_verified(self) -> tuple[TimedCall, Evidence]:
+    def build_verified(self) -> tuple[TimedCall, CheckResult]:
         """Build the timed call and check its results."""
 
-    def verify_once(self) -> Evidence:
+    def verify_once(self) -> CheckResult:
         """Make the checks that are made in the first process only."""
 
-    def verify_after(self, call: TimedCall) -> Evidence:
+    def verify_after(self, call: TimedCall) -> CheckResult:
         """Repeat the timed call once after the timing, and check its results."""
 
 
-def require(evidence: Evidence) -> None:
+def require(evidence: CheckResult) -> None:
     """Raise CheckFailed unless ``evidence.ok``."""
     if not evidence.ok:
         raise CheckFailed(evidence.reason)

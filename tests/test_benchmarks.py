@@ -14,7 +14,7 @@ import impls
 from bench import correctness, selection
 from bench.arms import Arm
 from bench.cases import select_cases
-from bench.plugin import PROPERTY, settle
+from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
 from pairbench import interleave, statistics, timer
 from pairbench.worker_protocol import Effort
@@ -56,7 +56,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
     require(correctness.verify_timed_call(backend, case, expectation(case), call))
-    settle(gate_rows.get((name, case)), benchmark.extra_info, record_property)
+    apply_verdict(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
 def paired_speedup(case, name, timed):

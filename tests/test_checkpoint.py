@@ -7,7 +7,8 @@ import pytest
 from bench.checkpoint import Checkpoint, source_digest
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.schema import ScaleState, SpeedState
+from bench.records.scale_schema import ScaleState
+from bench.records.speed_schema import SpeedState
 from impls import load
 from tests.helpers import timing_row as row
 

@@ -12,9 +12,9 @@ import impls
 from bench.cases import select_cases
 from bench.cli.main import main
 from bench.gate import error_rates, preparation, recording
-from bench.gate.comparison import round_change
+from bench.gate.measurement_loop import round_change
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
-from bench.gate.rows import BackendCase
+from bench.gate.row_plans import BackendCase
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import ErrorRates
@@ -96,7 +96,7 @@ def test_a_planted_delay_is_measured_from_the_recording():
 
 def test_the_error_rates_assume_the_number_of_rows_of_a_default_gate():
     core = [name for name, origin in impls.origins().items() if origin == "core"]
-    assert len(core) * len(select_cases(default=preparation.DEFAULT)) == error_rates.ROWS
+    assert len(core) * len(select_cases(default=preparation.DEFAULT_GATE_CASES)) == error_rates.ROWS
 
 
 def test_the_budget_ends_a_run_of_the_rule():

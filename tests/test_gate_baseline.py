@@ -12,8 +12,8 @@ from bench.cases import Case
 from bench.cli.main import main
 from bench.gate import baseline, baseline_verdict
 from bench.gate import session as sessions
-from bench.gate.comparison import GateTask
-from bench.gate.rows import BackendCase, RowPlan
+from bench.gate.measurement_loop import GateTask
+from bench.gate.row_plans import BackendCase, RowPlan
 from bench.gate.session import MeasuredSession, SessionHead
 from bench.records import files
 from bench.records.gate_schema import (
@@ -66,7 +66,7 @@ def judged(monkeypatch, sessions, now=None, confirmation=None, moves=(), failure
     monkeypatch.setattr(baseline_verdict, "measure_session", lambda head, progress, keys: second)
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
     first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
-    (found,), interrupted = baseline_verdict.judge_rows(HEAD, own, first, 0.05, None)
+    (found,), interrupted = baseline_verdict.judge_and_confirm(HEAD, own, first, 0.05, None)
     assert interrupted == (first.interrupted is not None or "interrupted" in found.reason)
     return found
 

@@ -7,9 +7,9 @@ import pytest
 
 import impls
 from bench.arms import Arm, arms_of_case
+from bench.case_measurement import first_results, measure_cases, measure_compile_time
 from bench.cases import Case
 from bench.correctness import CaseWorkload
-from bench.measure import first_results, measure_cases, measure_compile_time
 from bench.proof.verify import expect_case
 from bench.records.timing_rows import timing_rows
 from impls import Network

@@ -14,7 +14,7 @@ from bench.cli import run as run_command
 from bench.cli import tutorials as tutorials_command
 from bench.cli.main import main
 from bench.proof import verify
-from bench.records import files, schema
+from bench.records import files, schema, tutorial_schema
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
 from pairbench import threads
 from tests.helpers import TINY, python
@@ -208,7 +208,7 @@ def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypat
     monkeypatch.setattr(tutorials_command, "QUICK", TINY)
     arguments = ["tutorials", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
-    rows = files.read(Path("all.json"), schema.Tutorials).rows
+    rows = files.read(Path("all.json"), tutorial_schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}
     assert not [row for row in rows if row.backend == "sklearn_mlp" and row.kind == "agreement"]
     assert "left out: sklearn_mlp does not support train for this network" in capsys.readouterr().out

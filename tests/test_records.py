@@ -44,12 +44,12 @@ REQUIRED_FIELDS = {
 def test_a_stored_document_is_read_back(tmp_path_factory, seconds, ulps):
     folder = tmp_path_factory.mktemp("results")
     run = a_run(row(seconds=seconds, ulps=ulps))
-    path = files.store(folder, run)
+    path = files.write_run_and_latest(folder, run)
     assert files.read(path, schema.Run) == run
 
 
 def test_latest_json_names_the_last_of_two_kept_files(tmp_path):
-    first, second = files.store(tmp_path, RUN), files.store(tmp_path, RUN)
+    first, second = files.write_run_and_latest(tmp_path, RUN), files.write_run_and_latest(tmp_path, RUN)
     latest = json.loads((tmp_path / "latest.json").read_text())
     assert latest == {"schema": "mlpbench.latest/1", "file": second.name}
     assert sorted(tmp_path.iterdir()) == sorted([tmp_path / "latest.json", first, second])

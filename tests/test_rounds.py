@@ -6,9 +6,9 @@ import psutil
 import pytest
 
 from bench.cases import Case
-from bench.gate import comparison
-from bench.gate.comparison import GateTask, plan_effort
-from bench.gate.rows import BackendCase, RowPlan
+from bench.gate import measurement_loop
+from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate.row_plans import BackendCase, RowPlan
 from impls import Network
 from pairbench import rounds, timer
 from pairbench.worktrees import Worktree
@@ -28,7 +28,7 @@ def with_effort(budget, seconds, overhead=0.0):
 
 def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     quick, slow = with_effort(120, 0.1)
-    assert (quick.loops, quick.blocks) == (200, comparison.MAX_BLOCKS)
+    assert (quick.loops, quick.blocks) == (200, measurement_loop.MAX_BLOCKS)
     assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
     assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
@@ -36,9 +36,9 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
     quick, slow = with_effort(2.5 * 9, 0.5)
-    assert (quick.blocks, slow.blocks) == (comparison.MAX_BLOCKS, 1)
+    assert (quick.blocks, slow.blocks) == (measurement_loop.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
-    assert (quick.blocks, slow.blocks) == (comparison.MIN_BLOCKS, 1)
+    assert (quick.blocks, slow.blocks) == (measurement_loop.MIN_BLOCKS, 1)
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system cannot pin a process to a CPU")

@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import impls
+from bench.case_measurement import CaseMeasurement
 from bench.cases import Case
-from bench.measure import CaseMeasurement
-from bench.records import schema
+from bench.records import scale_schema, schema
 from bench.report import scale_tables
 from bench.scale import crossovers, growth, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.scale.result import ScaleResult
-from bench.scale.settings import settings as scale_settings
+from bench.scale.settings import scale_settings as scale_settings
 from impls import Network
 from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
@@ -146,14 +146,14 @@ def test_a_backend_that_compiles_for_every_shape_is_timed_at_few_sizes():
     vectorized, plain = impls.load("numpy_vectorized"), impls.load("numpy_plain")
     shaped = replace(vectorized, model=type("Shaped", (vectorized.model,), {"compiles_shapes": True}))
     width = points.DIMENSIONS[0]
-    timed = [value for value in width.values if shaped in points.at(width.case(value), [shaped, plain])]
+    timed = [value for value in width.values if shaped in points.backends_at(width.case(value), [shaped, plain])]
     # 32 is timed because it is the base, which is also the first batch size.
     assert timed == [1, 8, 32, 64, 512]
-    assert all(plain in points.at(case, [shaped, plain]) for case in points.all_cases())
+    assert all(plain in points.backends_at(case, [shaped, plain]) for case in points.all_cases())
 
 
 def a_state(rows=(), not_run=(), compiled=(), processes=(), settings=None):
-    return schema.ScaleState(
+    return scale_schema.ScaleState(
         settings=settings or {},
         started="2026-01-01T00:00:00+00:00",
         rows=list(rows),
@@ -291,7 +291,7 @@ def test_crossovers_and_break_even_of_a_whole_run():
 
 
 def test_findings_as_text():
-    crossover = schema.CrossoverRow(
+    crossover = scale_schema.CrossoverRow(
         dimension="width",
         faster_below="python_loops",
         faster_above="numpy_plain",
@@ -302,10 +302,10 @@ def test_findings_as_text():
         right=16,
     )
     ties = [
-        schema.TieRow(dimension="width", backends=("graph", "numpy_plain"), left=512, right=1024, within=1.09),
-        schema.TieRow(dimension="batch", backends=("graph", "numpy_plain"), left=2, right=2, within=None),
+        scale_schema.TieRow(dimension="width", backends=("graph", "numpy_plain"), left=512, right=1024, within=1.09),
+        scale_schema.TieRow(dimension="batch", backends=("graph", "numpy_plain"), left=2, right=2, within=None),
     ]
-    document = schema.Scale(
+    document = scale_schema.Scale(
         command="scale",
         version="0",
         started="",
@@ -319,11 +319,14 @@ def test_findings_as_text():
         break_even=[],
         processes=[],
     )
-    lines = [str(line) for line in scale_tables.findings(document)]
+    lines = [str(line) for line in scale_tables.crossover_findings(document)]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
     assert "no difference detected" in lines
-    without = [str(line) for line in scale_tables.findings(document.model_copy(update={"crossovers": [], "ties": []}))]
+    without = [
+        str(line)
+        for line in scale_tables.crossover_findings(document.model_copy(update={"crossovers": [], "ties": []}))
+    ]
     assert "none: no backend overtakes another" in without
     assert not any("no difference detected" in line for line in without)
 

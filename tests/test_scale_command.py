@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.records import files, schema
+from bench.records import files, scale_schema
 from bench.scale import growth, points
 from tests.helpers import TINY, one_line_error
 from tests.third_party import OFF
@@ -67,13 +67,13 @@ def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
     )
     assert "A/A control" in out
     assert "mlpbench: 3-3-1, 100-100-50-10, width 1, depth 1, width 32" in err
-    document = files.read(Path("scale.json"), schema.Scale)
+    document = files.read(Path("scale.json"), scale_schema.Scale)
     assert all(row.ok and row.seconds and row.speedup for row in document.rows)
     assert len(document.rows) == 4 * (3 + 2 + 2 + 2)  # the backends and A/A at every point; the base is in all three
     assert [row.value for row in document.rows if (row.dimension, row.arm) == ("width", "A/A")] == [1, 4, 32]
     assert len(document.break_even) == 2
     (stored,) = Path("results").iterdir()
-    assert files.read(stored, schema.Scale) == document
+    assert files.read(stored, scale_schema.Scale) == document
     picture = ElementTree.parse("drawn/scale.svg").getroot()
     assert {"numpy_plain", "compiling", "width", "depth", "batch"} <= {one.text for one in picture.iter()}
 
@@ -90,7 +90,7 @@ def test_a_wrong_backend_is_not_timed(capsys, third_party):
     assert main(["scale", "--backend", "wrong", "--json", "scale.json"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"^wrong failed at .*: output.* is .*, not ", out, re.MULTILINE)
-    rows = [row for row in files.read(Path("scale.json"), schema.Scale).rows if row.backend == "wrong"]
+    rows = [row for row in files.read(Path("scale.json"), scale_schema.Scale).rows if row.backend == "wrong"]
     assert len(rows) == 3 + 2 + 2 + 2
     assert all(row.seconds is None and row.speedup is None for row in rows)
     assert {row.reason for row in rows if row.ok} == {"not run: the backend failed at an earlier point"}
@@ -110,7 +110,7 @@ def test_a_killed_run_resumes_from_its_checkpoint():
             break
         assert process.returncode == -signal.SIGKILL, err
         if PARTIAL.exists():
-            state = files.read(PARTIAL, schema.ScaleState)
+            state = files.read(PARTIAL, scale_schema.ScaleState)
             assert state.rows[: len(finished)] == finished  # finished rows are not timed again
             finished = state.rows
         elif finished:  # killed after storing the results, before printing them
@@ -118,7 +118,7 @@ def test_a_killed_run_resumes_from_its_checkpoint():
             break
     else:  # on a slow machine, every process was killed
         out, err = start("--resume", "--json", "-").communicate()
-    document = schema.Scale.model_validate_json(out)
+    document = scale_schema.Scale.model_validate_json(out)
     assert document.rows
     timed = {(str(row.layer_sizes), row.batch, row.arm): row.seconds for row in document.rows}
     assert len(timed) == 3 * 7
@@ -138,7 +138,7 @@ def test_an_interrupted_run_can_be_resumed(capsys):
     assert hint == "mlpbench: interrupted; to continue, repeat the command with --resume"
     assert last == "mlpbench: interrupted"
     assert process.returncode == 130
-    state = files.read(PARTIAL, schema.ScaleState)
+    state = files.read(PARTIAL, scale_schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
     assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
@@ -148,7 +148,7 @@ def test_an_interrupted_run_can_be_resumed(capsys):
 
 def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(capsys):
     PARTIAL.parent.mkdir()
-    state = schema.ScaleState(
+    state = scale_schema.ScaleState(
         settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
     )
     files.write(PARTIAL, state)
@@ -166,12 +166,12 @@ def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     assert PARTIAL.read_text() == "{"
     PARTIAL.write_text('{"schema": "mlpbench.scale-state/2"}')
     assert "not a valid mlpbench.scale-state/2 document" in one_line_error(capsys, "scale", "--resume")
-    other = schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
+    other = scale_schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
     files.write(PARTIAL, other)
     assert "scale.partial.json: it was written with other machine and sources" in one_line_error(
         capsys, "scale", "--resume"
     )
-    assert files.read(PARTIAL, schema.ScaleState) == other
+    assert files.read(PARTIAL, scale_schema.ScaleState) == other
 
 
 @pytest.mark.parametrize(

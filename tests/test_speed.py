@@ -14,7 +14,7 @@ import impls
 from bench.cases import DTYPES, Case
 from bench.cli.main import main
 from bench.proof.verify import expect_case
-from bench.records import files, schema, timing_rows
+from bench.records import files, schema, speed_schema, timing_rows
 from bench.records.files import RecordError
 from bench.report import speed_page
 from bench.roofline import probes
@@ -69,7 +69,7 @@ def state(seconds, case=SMALL, reasons=(), **parts):
         )
         for number in range(2)
     ]
-    return schema.SpeedState(settings={}, started="", seed=1, rows=rows, processes=processes, **parts)
+    return speed_schema.SpeedState(settings={}, started="", seed=1, rows=rows, processes=processes, **parts)
 
 
 def goal_of(goal, found):
@@ -119,8 +119,8 @@ def test_a_missing_or_unsupported_arm_has_no_figure_but_a_reason():
 
 @pytest.mark.parametrize(("logarithms", "reached"), [([0.1], False), ([-0.1], True)])
 def test_the_goal_against_c_is_reached_if_c_is_slower(logarithms, reached):
-    process = schema.CProcessRecord(seconds=1.6e-6, log_ratios=logarithms)
-    c = schema.CComparisonRecord(processes=[process] * 2, reason="")
+    process = speed_schema.CProcessRecord(seconds=1.6e-6, log_ratios=logarithms)
+    c = speed_schema.CComparisonRecord(processes=[process] * 2, reason="")
     found = goal_of(Goal(SIMD, C, SAMPLE, 1.0, at_most=True), state({SIMD: TIMES[SIMD]}, c=c))
     assert found.reached is reached
     assert found.detail == "C takes 1.6 µs"
@@ -143,8 +143,8 @@ def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
 
 def test_start_times_are_medians_with_a_goal():
     starts = [
-        schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
-        schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
+        speed_schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
+        speed_schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
     ]
     rows = [row for row in goals_of(state({SIMD: TIMES[SIMD]}, starts=starts)) if row.unit == "s"]
     assert [row.reached for row in rows] == [True, False, True, False]
@@ -213,9 +213,9 @@ def test_the_page_does_not_overwrite_another_file(tmp_path):
         (tmp_path / "a" / "b", "no folder"),
     ):
         with pytest.raises(RecordError, match=text):
-            speed_page.check_destination(path)
+            speed_page.check_page_destination(path)
     notes.write_text(speed_page.TITLE + "\n")
-    speed_page.check_destination(notes)
+    speed_page.check_page_destination(notes)
 
 
 @pytest.mark.slow
@@ -227,7 +227,7 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     monkeypatch.setattr("bench.speed.goal_rows.ROOFLINE_SHARE", goals.Goal("the lower bound", SIMD, SAMPLE, 0.5))
     monkeypatch.setattr(
         "bench.speed.speed_run.start_times.measure_start",
-        lambda dtype, times: schema.StartRecord(dtype=dtype, cold_seconds=1.0, warm_seconds=[0.5] * times),
+        lambda dtype, times: speed_schema.StartRecord(dtype=dtype, cold_seconds=1.0, warm_seconds=[0.5] * times),
     )
     monkeypatch.setattr("bench.cli.speed.QUICK", TINY)
     monkeypatch.setattr("bench.cli.speed.selection.select_backends", lambda peers: NO_PEERS)
@@ -236,7 +236,7 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     out, err = capsys.readouterr()
     assert "measuring the roofline" in err
     assert "numba_simd and C, process 2 of 2" in err
-    document = files.read(Path("speed.json"), schema.Speed)
+    document = files.read(Path("speed.json"), speed_schema.Speed)
     assert len(list(Path("results").glob("speed-*.json"))) == 1
     others = [name for arm in (PLAIN, VECTORIZED) for name in (arm, f"{arm} float32")]
     own = [PLAIN, VECTORIZED, SIMD, AA_CONTROL]

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 import impls
-from bench.tutorials import feedforward, library, quartic, reproduce, xor
+from bench.tutorials import feedforward, quartic, registry, reproduce, xor
 from bench.tutorials.programs import Program
 from impls import Backend, numpy_plain
 from pairbench.progress import NoProgress
@@ -16,7 +16,7 @@ from tests.helpers import ROOT, TINY
 
 NETWORK_PARTS = ("Linear", "Sigmoid(Linear)", "product of two matrices")
 BACKENDS = ("python_loops", "numpy_vectorized", "numba_simd", "graph")
-TUTORIALS = library.select_tutorials()
+TUTORIALS = registry.select_tutorials()
 FIGURES = [
     (tutorial.key, part.name, figure.name, figure.source)
     for tutorial in TUTORIALS

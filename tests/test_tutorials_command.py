@@ -11,8 +11,8 @@ import pytest
 
 from bench.cli import tutorials as command
 from bench.cli.main import main
-from bench.records import files, schema
-from bench.tutorials import circles, datasets, library, miniflow
+from bench.records import files, tutorial_schema
+from bench.tutorials import circles, datasets, miniflow, registry
 from bench.tutorials.programs import Figure
 from tests.helpers import TINY, one_line_error, python
 
@@ -37,7 +37,7 @@ def test_the_table_and_the_json(capsys):
     )
     assert any('The rate called "0.005" is 0.01 for weights and 0.00001 for biases' in line for line in lines)
     assert lines[-2:] == ["printed figures: 23 of 23 reproduced", "figures of rewrites: 4 of 4 reproduced"]
-    document = files.read(Path("all.json"), schema.Tutorials)
+    document = files.read(Path("all.json"), tutorial_schema.Tutorials)
     assert {(row.document, row.backend) for row in document.rows} == {
         ("circles", "numpy_vectorized"),
         ("circles", "graph"),
@@ -54,7 +54,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
     (program,) = circles.TUTORIAL.parts
     wrong = Figure("iteration 1: loss", "693.62166656", program.figures[2].value, seeds=program.seeds)
     monkeypatch.setattr(
-        library, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]
+        registry, "select_tutorials", lambda *_: [replace(circles.TUTORIAL, parts=[replace(program, figures=[wrong])])]
     )
     assert main(["tutorials", "circles", "--backend", "graph"]) == 1
     out, _ = capsys.readouterr()

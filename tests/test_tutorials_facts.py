@@ -14,7 +14,7 @@ from bench.tutorials.training import carry_out, difference
 
 def test_circles_with_the_learning_rate_as_printed():
     """With correct gradients, a learning rate of 0.005 for all parameters gives other losses from iteration 1 on."""
-    as_printed = replace(circles.setting(circles.SEED), learning_rate=0.005, bias_learning_rate=None)
+    as_printed = replace(circles.circles_setting(circles.SEED), learning_rate=0.005, bias_learning_rate=None)
     losses = carry_out(as_printed, impls.load("numpy_vectorized")).losses
     assert f"{losses[0]:.8f}" == "693.62972747"
     assert f"{losses[1]:.8f}" != "693.62166655"
@@ -25,7 +25,7 @@ def exact_error(seed):
     with mpmath.workdps(60):
         (W1, b1), (W2, b2) = [
             ([[mpmath.mpf(float(w)) for w in row] for row in W], [mpmath.mpf(float(bias)) for bias in b])
-            for W, b in xor.setting(seed).parameters
+            for W, b in xor.xor_setting(seed).parameters
         ]
         rate = mpmath.mpf(0.1)
         for _ in range(1000):
@@ -60,7 +60,7 @@ def test_the_seeds_whose_result_depends_on_rounding():
     random = np.random.default_rng(0)
     growth = {}
     for seed in xor.SEEDS:
-        setting = xor.setting(seed)
+        setting = xor.xor_setting(seed)
         run = carry_out(setting, backend)
         growth[seed] = max(difference(carry_out(perturbed(setting, random), backend), run) for _ in range(3))
     assert {seed for seed, grown in growth.items() if grown > reproduce.AGREEMENT} == set(xor.SENSITIVE)
@@ -71,7 +71,7 @@ def test_the_seeds_whose_result_depends_on_rounding():
 def test_exact_arithmetic_finds_49_seeds_that_learn():
     backend = impls.load("numpy_vectorized")
     robust = [seed for seed in xor.SEEDS if seed not in xor.SENSITIVE]
-    errors = {seed: xor.error(carry_out(xor.setting(seed), backend)) for seed in robust}
+    errors = {seed: xor.error(carry_out(xor.xor_setting(seed), backend)) for seed in robust}
     for seed in (xor.SEED, xor.STUCK):
         assert errors[seed] == pytest.approx(exact_error(seed), rel=1e-9)
     errors |= {seed: exact_error(seed) for seed in xor.SENSITIVE}
@@ -106,7 +106,7 @@ def test_sgd_draws_its_batches_anew_in_every_epoch():
 
 
 def test_a_budget_ends_a_training_early():
-    setting = replace(circles.setting(circles.SEED), stops=(0, 3, 10))
+    setting = replace(circles.circles_setting(circles.SEED), stops=(0, 3, 10))
     run = carry_out(setting, impls.load("numpy_vectorized"), seconds=0)
     assert len(run.losses) == 3
     assert list(run.watched) == [0]
@@ -119,7 +119,7 @@ def test_a_budget_ends_a_training_early():
 
 
 def test_difference_is_the_largest_and_infinite_for_nan():
-    run, other = (carry_out(xor.setting(22), impls.load("numpy_vectorized")) for _ in range(2))
+    run, other = (carry_out(xor.xor_setting(22), impls.load("numpy_vectorized")) for _ in range(2))
     other.losses[500] *= 1 + 1e-6
     assert difference(run, other) == pytest.approx(1e-6, rel=1e-5)
     other.losses[500] = math.nan

@@ -9,11 +9,11 @@ import click
 
 from bench.cli import output
 from bench.cli.exit_codes import OK
-from bench.cli.gate import check_apart, remove_unfinished, select_rows, sources_present
+from bench.cli.gate import check_apart, remove_unfinished_files, select_gate_cases, sources_present
 from bench.gate import baseline as stored
-from bench.gate.baseline_verdict import judge_rows
-from bench.gate.gate_rows import revision_record
-from bench.gate.options import check_budget
+from bench.gate.baseline_verdict import judge_and_confirm
+from bench.gate.gate_document import revision_record
+from bench.gate.option_values import check_budget
 from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records import files
 from bench.records.gate_schema import (
@@ -48,7 +48,7 @@ def record(
     """Measure a session and append it to the baseline file, which is created if it is missing."""
     started = now()
     with output.caller_input():
-        chosen, most = select_rows(network, operation, batch), check_budget(budget)
+        chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
         _check_destinations(baseline, json_path, RecordedSession)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input():
@@ -94,7 +94,7 @@ def show(*, baseline: Path, json_path: str | None) -> int:
             {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
         ],
     )
-    output.show(document, json_path, *baseline_tables.summary(document))
+    output.show(document, json_path, *baseline_tables.baseline_summary(document))
     return OK
 
 
@@ -111,7 +111,7 @@ def accept(
     """Measure a session, and accept the gains of the rows that became faster into the baseline."""
     started = now()
     with output.caller_input():
-        chosen, most = select_rows(network, operation, batch), check_budget(budget)
+        chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
         _check_destinations(baseline, json_path, BaselineAcceptance)
     bucket = machine.bucket(machine.describe())
     with machine_lock(terminal.say), sources_present():
@@ -121,7 +121,7 @@ def accept(
         with output.caller_input(), terminal.progress() as progress:
             head = prepare_head(chosen, backend, most, progress)
             measured = _complete_session(head, progress)
-            rows, interrupted = judge_rows(head, own, measured, ANY_SLOWDOWN, progress)
+            rows, interrupted = judge_and_confirm(head, own, measured, ANY_SLOWDOWN, progress)
         if interrupted:
             raise KeyboardInterrupt
         keys = [row.key for row in head.rows]
@@ -148,7 +148,7 @@ def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record
     output.check_json_path(json_path, kind)
     files.check_destination(baseline, Baseline)
     check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))
-    remove_unfinished(baseline.parent, json_path)
+    remove_unfinished_files(baseline.parent, json_path)
 
 
 def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:

@@ -14,7 +14,7 @@ from bench.cli.exit_codes import OK
 from bench.gate import error_rates as rates
 from bench.gate import preparation, recording
 from bench.gate.error_rates import RuleScore
-from bench.gate.options import check_budget
+from bench.gate.option_values import check_budget
 from bench.gate.recording import Recording
 from bench.records import files
 from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState

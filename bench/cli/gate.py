@@ -15,7 +15,7 @@ from bench.cli import output
 from bench.cli.exit_codes import INTERRUPTED, OF_VERDICT
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
-from bench.gate.options import check_budget, parse_threshold
+from bench.gate.option_values import check_budget, parse_threshold
 from bench.gate.revision import RevisionRequest, judge_revision
 from bench.records import files
 from bench.records.files import RecordError
@@ -51,12 +51,12 @@ def gate(
         if resume and against is None:
             raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
         limit, most = parse_threshold(threshold), check_budget(budget)
-        chosen = select_rows(network, operation, batch)
+        chosen = select_gate_cases(network, operation, batch)
         output.check_json_path(json_path, Gate)
         if markdown is not None:
             files.check_place(Path(markdown))
         check_apart(checkpoint.path, *(Path(path) for path in (baseline, json_path, markdown) if path is not None))
-    remove_unfinished(results, baseline, json_path)
+    remove_unfinished_files(results, baseline, json_path)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
@@ -77,10 +77,10 @@ def gate(
     return INTERRUPTED if interrupted else OF_VERDICT[document.verdict]
 
 
-def select_rows(network: Sequence[str], operation: Sequence[str], batch: Sequence[int]) -> tuple[Case, ...]:
+def select_gate_cases(network: Sequence[str], operation: Sequence[str], batch: Sequence[int]) -> tuple[Case, ...]:
     """The cases of the gate's rows; the default operations are forward and gradient. Raises ValueError."""
     operations = operation or ("forward", "gradient")
-    return tuple(cases.select_cases(network, operations, default=preparation.DEFAULT, batches=batch))
+    return tuple(cases.select_cases(network, operations, default=preparation.DEFAULT_GATE_CASES, batches=batch))
 
 
 def check_apart(*paths: Path) -> None:
@@ -90,7 +90,7 @@ def check_apart(*paths: Path) -> None:
             raise ValueError(f"{path} would be written twice; name another file")
 
 
-def remove_unfinished(results: Path, *written: Path | str | None) -> None:
+def remove_unfinished_files(results: Path, *written: Path | str | None) -> None:
     """Remove unfinished files of killed processes from the results folder and the folders of the written files."""
     for folder in {results, *(Path(name).parent for name in written if name is not None and name != "-")}:
         files.remove_unfinished(folder)
@@ -109,7 +109,7 @@ def _store(results: Path, document: Gate) -> None:
     """Store the document. An error is only reported, so that the figures are still shown."""
     try:
         files.make_folder(results)
-        terminal.say(f"results: {files.keep(results, document)}")
+        terminal.say(f"results: {files.write_results(results, document)}")
     except RecordError as error:
         terminal.say(str(error))
 

@@ -13,7 +13,7 @@ from rich.console import RenderableType
 
 from bench.cli.exit_codes import FINDING, OK
 from bench.proof.problems import UnfitInputs
-from bench.records import files, schema
+from bench.records import files, scale_schema, schema, tutorial_schema
 from bench.report import terminal
 from impls import BackendError
 from pairbench.worker_processes import WorkerRefused
@@ -92,7 +92,7 @@ def store_and_show(
 
 
 def status(
-    rows: Sequence[schema.TimingRow | schema.ProofRow | schema.TutorialRow | schema.ScaleRow],
+    rows: Sequence[schema.TimingRow | schema.ProofRow | tutorial_schema.TutorialRow | scale_schema.ScaleRow],
 ) -> int:
     """Exit status: FINDING if a row is not ok, else OK."""
     return OK if all(row.ok for row in rows) else FINDING

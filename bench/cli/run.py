@@ -7,9 +7,9 @@ from pathlib import Path
 
 import impls
 from bench import cases, selection, suite
+from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
-from bench.measure import DEFAULT, QUICK
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal
 from pairbench import machine
@@ -57,7 +57,14 @@ def run(
     others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
     with output.measuring(), terminal.progress() as progress:
         document = suite.run_suite(
-            chosen_cases, reference, others, more_dtypes, QUICK if quick else DEFAULT, roofline, options, progress
+            chosen_cases,
+            reference,
+            others,
+            more_dtypes,
+            QUICK_EFFORT if quick else DEFAULT_EFFORT,
+            roofline,
+            options,
+            progress,
         )
     rows = document.rows
     notes = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
@@ -72,9 +79,11 @@ def run(
         *tables.bars(rows),
         *roofline_tables.probes(document.roofline),
         tables.LEGEND,
-        *roofline_tables.legend(rows),
+        *roofline_tables.roofline_legend(rows),
     ]
-    output.store_and_show(lambda: [f"results: {files.store(results, document)}"], document, json_path, shown, notes)
+    output.store_and_show(
+        lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, json_path, shown, notes
+    )
     return FINDING if chosen.broken else output.status(rows)
 
 
@@ -109,7 +118,9 @@ def compare(
         "threads": threads,
     }
     with output.measuring(), terminal.progress() as progress:
-        document = suite.compare_backends(chosen_cases, first, second, QUICK if quick else DEFAULT, options, progress)
+        document = suite.compare_backends(
+            chosen_cases, first, second, QUICK_EFFORT if quick else DEFAULT_EFFORT, options, progress
+        )
     rows = document.rows
     output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), tables.aa_line(rows))
     return output.status(rows)

@@ -12,11 +12,11 @@ from bench.cli import output
 from bench.cli.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
-from bench.records.schema import Scale, ScaleState
+from bench.records.scale_schema import Scale, ScaleState
 from bench.report import scale_tables, tables, terminal
 from bench.scale import growth
 from bench.scale.result import ScaleResult
-from bench.scale.settings import settings
+from bench.scale.settings import scale_settings
 
 
 def scale(
@@ -41,7 +41,12 @@ def scale(
         names = [chosen_backend.name for chosen_backend in backends]
         checkpoint.check(resume)
         fresh = ScaleState(
-            settings=settings(backends, growth.EFFORT), started=now(), rows=[], not_run=[], compile=[], processes=[]
+            settings=scale_settings(backends, growth.EFFORT),
+            started=now(),
+            rows=[],
+            not_run=[],
+            compile=[],
+            processes=[],
         )
         state = checkpoint.begin(fresh, resume)
     with output.measuring(), checkpoint.resumable(), terminal.progress() as progress:
@@ -60,7 +65,7 @@ def scale(
     )
 
     def store() -> list[str]:
-        lines = [f"results: {files.keep(results, document)}"]
+        lines = [f"results: {files.write_results(results, document)}"]
         checkpoint.clear()
         if pictures is not None:
             lines.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
@@ -68,8 +73,8 @@ def scale(
 
     shown = [
         *scale_tables.dimensions(document.rows, names),
-        *scale_tables.findings(document),
-        *scale_tables.break_even(document),
+        *scale_tables.crossover_findings(document),
+        *scale_tables.break_even_table(document),
         tables.aa_summary(scale_tables.aa(document.rows)),
     ]
     output.store_and_show(store, document, json_path, shown, chosen.notes(but_for=selection.REFERENCE))

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bench import selection
+from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
-from bench.measure import DEFAULT, QUICK
 from bench.records import files
 from bench.records.header import header, now
-from bench.records.schema import CComparisonRecord, Speed, SpeedState
+from bench.records.speed_schema import CComparisonRecord, Speed, SpeedState
 from bench.report import speed_page, tables, terminal
 from bench.speed import goal_rows, speed_run
 
@@ -21,16 +21,16 @@ from bench.speed import goal_rows, speed_run
 def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | None, results: Path) -> int:
     """Time the backends, print goals and times, store the results, and write the page."""
     checkpoint = Checkpoint(results, "speed", SpeedState, terminal.say)
-    effort = QUICK if quick else DEFAULT
+    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
     with output.caller_input():
         chosen = selection.select_backends(peers=True)
         output.check_json_path(json_path, Speed)
         if markdown is not None:
-            speed_page.check_destination(Path(markdown))
+            speed_page.check_page_destination(Path(markdown))
         files.make_folder(results)
         checkpoint.check(resume)
         fresh = SpeedState(
-            settings=speed_run.settings(chosen.backends, effort), started=now(), seed=secrets.randbits(32)
+            settings=speed_run.speed_settings(chosen.backends, effort), started=now(), seed=secrets.randbits(32)
         )
         state = checkpoint.begin(fresh, resume)
     with output.measuring(), checkpoint.resumable(), terminal.progress() as progress:
@@ -49,7 +49,7 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | N
     )
 
     def store() -> list[str]:
-        lines = [f"results: {files.keep(results, document)}"]
+        lines = [f"results: {files.write_results(results, document)}"]
         checkpoint.clear()
         if markdown is not None:
             files.write_bytes(Path(markdown), speed_page.page(document, chosen.notes()).encode())

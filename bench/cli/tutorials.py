@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench import selection
+from bench.case_measurement import QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
-from bench.measure import QUICK
 from bench.records.header import header, now
-from bench.records.schema import Tutorials, TutorialsState
+from bench.records.tutorial_schema import Tutorials, TutorialsState
 from bench.report import tables, terminal, tutorial_tables
-from bench.tutorials import datasets, library, reproduce, resumable
+from bench.tutorials import datasets, registry, reproduce, resumable
 from bench.tutorials.reproduce import TutorialResults
 
 
@@ -38,7 +38,7 @@ def tutorials(
             drawn.extend(drawing.draw(finished.runs, folder))
 
     with output.caller_input():
-        chosen = library.select_tutorials(keys, boston)
+        chosen = registry.select_tutorials(keys, boston)
         selected = selection.select_backends(backend, peers)
         output.check_json_path(json_path, Tutorials)
         if pictures is not None:
@@ -52,7 +52,7 @@ def tutorials(
         checkpoint.check(resume)
         keys_chosen = [tutorial.key for tutorial in chosen]
         fresh = TutorialsState(
-            settings=resumable.settings(keys_chosen, backends, boston, pictures),
+            settings=resumable.tutorial_settings(keys_chosen, backends, boston, pictures),
             started=now(),
             done=[],
             rows=[],
@@ -61,7 +61,7 @@ def tutorials(
         )
         state = checkpoint.begin(fresh, resume)
     with output.caller_input(), checkpoint.resumable(), terminal.progress() as progress:
-        state = resumable.reproduce_tutorials(state, chosen, backends, QUICK, progress, checkpoint.save, draw)
+        state = resumable.reproduce_tutorials(state, chosen, backends, QUICK_EFFORT, progress, checkpoint.save, draw)
     document = Tutorials(
         **header("tutorials", state.started),
         options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
@@ -77,7 +77,7 @@ def tutorials(
         *notes,
         *selected.notes(),
         *tutorial_tables.score(state.rows),
-        *tutorial_tables.findings(state.rows),
+        *tutorial_tables.figure_findings(state.rows),
     )
     checkpoint.clear()
     if pictures is not None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.cases import Case
 from bench.gate.baseline import certain_gains, find_bucket, nearest_bucket, read_baseline, speedups
-from bench.gate.gate_rows import change_ratio, gate_document
-from bench.gate.rows import BackendCase
+from bench.gate.gate_document import change_ratio, gate_document
+from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
 from bench.records.header import now
@@ -48,7 +48,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     own = find_bucket(baseline, machine.bucket(machine.describe()))
     head = prepare_head(request.cases, request.backends, request.budget, progress)
     measured = measure_session(head, progress, head.task.judged)
-    rows, interrupted = judge_rows(head, own, measured, request.threshold, progress)
+    rows, interrupted = judge_and_confirm(head, own, measured, request.threshold, progress)
     gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
     notes = [
         f"{key} is {factor - 1:.1%} faster; `mlpbench baseline accept` accepts the gain"
@@ -75,7 +75,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     return document, interrupted
 
 
-def judge_rows(
+def judge_and_confirm(
     head: SessionHead, own: Bucket, measured: MeasuredSession, threshold: float, progress: Progress
 ) -> tuple[list[GateRow], bool]:
     """The rows of the document, and whether the measurement was interrupted.

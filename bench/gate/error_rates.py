@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, mannwhitneyu
 
-from bench.gate.comparison import round_change
+from bench.gate.measurement_loop import round_change
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
 from pairbench import sequential_test
 from pairbench.rounds import SIDES

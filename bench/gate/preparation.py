@@ -12,8 +12,8 @@ from bench import selection
 from bench.arms import Arm
 from bench.cases import Case
 from bench.correctness import CaseWorkload
-from bench.gate.backend_listing import list_backends
-from bench.gate.rows import BackendCase, RowPlan, plan_row
+from bench.gate.revision_backends import list_backends
+from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from pairbench import rounds, worktrees
 from pairbench.measure import Measurement, time_in_worker
@@ -23,7 +23,7 @@ from pairbench.worker_protocol import Effort, TimeJob
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 PACKAGE = "impls"
-DEFAULT = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
+DEFAULT_GATE_CASES = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
 """Operations and batches of the default cases, by network."""
 VERIFY_ONLY = Effort(
     processes=1, seconds_per_arm=0.0, max_blocks=1, slow_call_seconds=0.05, slow_processes=1, compile=False

@@ -33,7 +33,7 @@ def verdicts_for_tests(
     If some of the cases are default cases of the gate, only those get verdicts. Raises KeyboardInterrupt if the
     measurement is interrupted.
     """
-    default_cases = set(cases.select_cases(default=preparation.DEFAULT))
+    default_cases = set(cases.select_cases(default=preparation.DEFAULT_GATE_CASES))
     chosen_cases = [case for _, case in pairs if case in default_cases] or [case for _, case in pairs]
     names = tuple(dict.fromkeys(name for name, case in pairs if case in chosen_cases))
     unique_cases = tuple(dict.fromkeys(chosen_cases))

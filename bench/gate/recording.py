@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import Case
-from bench.gate.rows import BackendCase, RowPlan, plan_row
+from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError

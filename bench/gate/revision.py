@@ -10,9 +10,9 @@ from typing import Any
 
 from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
-from bench.gate import comparison, gate_rows, preparation
-from bench.gate.comparison import GateTask, plan_effort
-from bench.gate.rows import BackendCase
+from bench.gate import gate_document, measurement_loop, preparation
+from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
 from pairbench import machine
@@ -78,7 +78,7 @@ def judge_revision(
     state = checkpoint.begin(fresh, resume)
     state = state.model_copy(update={"failures": {**state.failures, **prepared.failures}})
     checkpoint.state = state
-    if (needed := comparison.min_seconds(prepared.task)) > request.budget:
+    if (needed := measurement_loop.min_seconds(prepared.task)) > request.budget:
         say(
             f"the {MIN_ROUNDS} rounds that a verdict needs take about {needed:.0f} s, but the budget is "
             f"{request.budget:g} s; raise the budget, or choose fewer rows"
@@ -86,14 +86,14 @@ def judge_revision(
     interrupted = False
     try:
         random = Random(secrets.randbits(32))
-        comparison.measure_until_decided(
+        measurement_loop.measure_until_decided(
             state, prepared.task, prepared.side_worktrees, random, progress, checkpoint.save
         )
     except KeyboardInterrupt:
         interrupted = True
         checkpoint.say_how_to_resume()
     state = checkpoint.state
-    document = gate_rows.gate_document(
+    document = gate_document.gate_document(
         started=state.started,
         options={
             "against": request.revision,
@@ -149,7 +149,7 @@ def _prepare_gate(
 def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> list[GateRow]:
     task = prepared.task
     return [
-        gate_rows.revision_row(
+        gate_document.revision_row(
             row,
             state,
             task,

@@ -10,8 +10,8 @@ from statistics import fmean, median
 
 from bench.cases import Case
 from bench.gate import preparation
-from bench.gate.comparison import GateTask, plan_effort
-from bench.gate.rows import BackendCase, RowPlan
+from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate.row_plans import BackendCase, RowPlan
 from bench.records.gate_schema import Session, SessionRow
 from bench.records.header import now
 from bench.selection import REFERENCE

@@ -41,7 +41,7 @@ class Bounded:
     error: Array
 
     @property
-    def size(self) -> Array:
+    def magnitude(self) -> Array:
         """The largest magnitude that the computed value may have."""
         return np.abs(self.value) + self.error
 
@@ -120,7 +120,7 @@ class Analysis:
                 derivative = self._derivative(network.output, forward.logits[-1], forward.outputs)
                 delta = self.scaled(self._times(delta, derivative), self._squared_scale())
             elif network.output == "softmax":  # the targets of a sample sum to 1 to within n_out ulps
-                delta = Bounded(delta.value, delta.error + 2 * network.n_out * self.u * forward.outputs.size)
+                delta = Bounded(delta.value, delta.error + 2 * network.n_out * self.u * forward.outputs.magnitude)
             for layer in reversed(range(len(parameters))):
                 a = forward.inputs[layer]
                 gradient.insert(0, (self._product(a.T, delta), self._sum(delta, axis=0)))
@@ -165,7 +165,7 @@ class Analysis:
 
     def scaled(self, a: Bounded, factor: float) -> Bounded:
         """Multiply by a factor. Three roundings: of the factor, of the number it is computed from, of the product."""
-        return Bounded(a.value * factor, (a.error + self._gamma(3) * a.size) * abs(factor))
+        return Bounded(a.value * factor, (a.error + self._gamma(3) * a.magnitude) * abs(factor))
 
     def _gamma(self, n: int) -> float:
         return n * self.u / (1 - n * self.u)
@@ -174,24 +174,24 @@ class Analysis:
         """A B + b, with the sums in any order."""
         n = A.value.shape[1]
         value = A.value @ B.value
-        error = A.error @ B.size + np.abs(A.value) @ B.error
-        size = A.size @ B.size
+        error = A.error @ B.magnitude + np.abs(A.value) @ B.error
+        size = A.magnitude @ B.size
         if b is not None:
-            value, error, size, n = value + b.value, error + b.error, size + b.size, n + 1
+            value, error, size, n = value + b.value, error + b.error, size + b.magnitude, n + 1
         # A sum of zeros is exactly zero; in any other sum, products may have been flushed to zero.
         return Bounded(value, error + self._gamma(n) * size + n * self.tiny * (size > 0))
 
     def _sum(self, a: Bounded, axis: int) -> Bounded:
         n = a.value.shape[axis]
-        return Bounded(a.value.sum(axis), a.error.sum(axis) + self._gamma(n) * a.size.sum(axis))
+        return Bounded(a.value.sum(axis), a.error.sum(axis) + self._gamma(n) * a.magnitude.sum(axis))
 
     def _minus(self, a: Bounded, b: Bounded) -> Bounded:
         value, error = a.value - b.value, a.error + b.error
         return Bounded(value, error + self.u * (np.abs(value) + error))
 
     def _times(self, a: Bounded, b: Bounded) -> Bounded:
-        error = np.abs(a.value) * b.error + a.error * b.size
-        return Bounded(a.value * b.value, error + self.u * a.size * b.size + self.tiny)
+        error = np.abs(a.value) * b.error + a.error * b.magnitude
+        return Bounded(a.value * b.value, error + self.u * a.magnitude * b.size + self.tiny)
 
     def _step(self, parameter: Bounded, gradient: Bounded, rate: float) -> Bounded:
         return self._minus(parameter, self.scaled(gradient, rate))
@@ -243,7 +243,7 @@ class Analysis:
             case "tanh":
                 value = np.cosh(z.value) ** -2.0
                 propagated = 2 * np.abs(a.value) * a.error + a.error**2
-                rounding = self.u * a.size**2
+                rounding = self.u * a.magnitude**2
             case "relu":
                 # Near the kink, the computed derivative may be 0 or 1.
                 near = (np.abs(z.value) <= z.error) & (z.error > 0)

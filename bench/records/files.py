@@ -84,16 +84,16 @@ def remove_unfinished(folder: Path) -> None:
                 unfinished.unlink()
 
 
-def keep(folder: Path, document: Document) -> Path:
+def write_results(folder: Path, document: Document) -> Path:
     """Write a document into the results folder under a new name, and return the path."""
     path = folder / f"{document.command}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.json"
     write(path, document)
     return path
 
 
-def store(folder: Path, run: Run) -> Path:
+def write_run_and_latest(folder: Path, run: Run) -> Path:
     """Write a run into the results folder, then name its file in ``latest.json``; return the run's path."""
-    path = keep(folder, run)
+    path = write_results(folder, run)
     write(folder / LATEST, Latest(file=path.name))
     return path
 

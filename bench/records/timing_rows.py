@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.arms import Arm
-from bench.measure import CaseMeasurement
+from bench.case_measurement import CaseMeasurement
 from bench.records.sample_table import SampleTable
 from bench.records.schema import (
     CompileRow,

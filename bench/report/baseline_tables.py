@@ -21,7 +21,7 @@ def recorded(document: RecordedSession) -> Iterator[RenderableType]:
     yield _missing_sessions(document.sessions)
 
 
-def summary(document: BaselineSummary) -> Iterator[RenderableType]:
+def baseline_summary(document: BaselineSummary) -> Iterator[RenderableType]:
     """The sessions of machines like this one, a table of their rows, and a line for each other kind of machine."""
     yield Text(f"{document.baseline}: sessions recorded on machines like this one", style="bold")
     yield from document.sessions or ["none"]

@@ -44,16 +44,16 @@ def text(document: Gate) -> Iterator[RenderableType]:
         yield from tables.item(line)
     if reasons:
         yield ""
-    yield legend(document)
+    yield gate_legend(document)
     yield ""
     for note in document.notes:
         yield from tables.wrapped(note)
-    yield Text(f"{document.verdict}: {summary(document)}", style=STYLES[document.verdict])
+    yield Text(f"{document.verdict}: {verdict_summary(document)}", style=STYLES[document.verdict])
 
 
 def markdown(document: Gate) -> str:
     """The gate's result as Markdown, for the summary of a CI job."""
-    lines = [f"## mlpbench gate: {document.verdict}", "", f"{summary(document)}.", ""]
+    lines = [f"## mlpbench gate: {document.verdict}", "", f"{verdict_summary(document)}.", ""]
     for title, members in cases(document.rows):
         lines += [f"**{title}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
         lines += ["| --- | ---: | ---: | --- | ---: | ---: | --- |"]
@@ -72,11 +72,11 @@ def markdown(document: Gate) -> str:
     reasons = [f"- {line}".replace("|", "\\|") for line in sentences(document.rows)]
     notes = [f"{note}\n" for note in document.notes]
     return "\n".join(
-        [*lines, *reasons, *([""] if reasons else []), " ".join(legend(document).splitlines()), "", *notes]
+        [*lines, *reasons, *([""] if reasons else []), " ".join(gate_legend(document).splitlines()), "", *notes]
     )
 
 
-def legend(document: Gate) -> str:
+def gate_legend(document: Gate) -> str:
     """The meaning of the columns."""
     return SESSIONS if document.base is None else LEGEND
 
@@ -101,10 +101,10 @@ def sentence(row: GateRow) -> str:
         figures.append(f"changed times: {', '.join(row.changed_times)}")
     details = f" ({'; '.join(figures)})" if figures else ""
     reason = f": {row.reason}" if row.reason else ""
-    return f"{row.backend}, {title(row)}: {row.verdict}{reason}{details}"
+    return f"{row.backend}, {row_title(row)}: {row.verdict}{reason}{details}"
 
 
-def summary(document: Gate) -> str:
+def verdict_summary(document: Gate) -> str:
     """The titles of head and base, and the number of rows with each verdict."""
     counts = [
         f"{count} {verdict}" for verdict in STYLES if (count := sum(row.verdict == verdict for row in document.rows))
@@ -113,14 +113,14 @@ def summary(document: Gate) -> str:
     return f"{document.head.title}{base}: {', '.join(counts)}"
 
 
-def title(row: GateRow) -> str:
+def row_title(row: GateRow) -> str:
     """Operation, network and batch size of a row."""
     return f"{row.operation} {'-'.join(map(str, row.layer_sizes))}, {samples(row.batch)}"
 
 
 def cases(rows: Sequence[GateRow]) -> Iterator[tuple[str, list[GateRow]]]:
     """Consecutive rows of the same case, with the case's title."""
-    for name, members in groupby(rows, title):
+    for name, members in groupby(rows, row_title):
         yield name, list(members)
 
 

@@ -25,7 +25,7 @@ def probes(rows: Sequence[RooflineRow]) -> Iterator[RenderableType]:
     for line in lines:
         table.add_row(*line)
     yield table
-    yield from tables.wrapped(reading(rows))
+    yield from tables.wrapped(bandwidth_line(rows))
     yield ""
 
 
@@ -40,14 +40,14 @@ def cells(rows: Sequence[RooflineRow]) -> list[list[str]]:
     return [["", *dtypes], *table]
 
 
-def reading(rows: Sequence[RooflineRow]) -> str:
+def bandwidth_line(rows: Sequence[RooflineRow]) -> str:
     """The memory bandwidth, for some array sizes and for the largest, which no cache holds."""
     sizes = [row for row in rows if row.what == "reading"]
     selected = [*sizes[:-1:SIZE_STEP], sizes[-1]]
     return "memory bandwidth: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in selected)
 
 
-def legend(rows: Sequence[TimingRow]) -> Iterator[str]:
+def roofline_legend(rows: Sequence[TimingRow]) -> Iterator[str]:
     """The meaning of the column "share", and a sentence for each share above 1."""
     if all(row.roofline_share is None for row in rows):
         return

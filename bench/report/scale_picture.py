@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib import pyplot, rc_context
 from matplotlib.ticker import EngFormatter, FixedLocator, FuncFormatter, NullLocator
 
-from bench.records.schema import ScaleRow
+from bench.records.scale_schema import ScaleRow
 from bench.report import drawing
 from bench.report.drawing import DASHES, INK, STYLE, TONES
 from bench.scale import points

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench import cases
-from bench.records.schema import CrossoverRow, Scale, ScaleRow, TieRow
+from bench.records.scale_schema import CrossoverRow, Scale, ScaleRow, TieRow
 from bench.report import tables
 from bench.scale import points
 from bench.scale.crossovers import CONFIDENCE, MARGIN
@@ -49,7 +49,7 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
     yield from [""] if failed else []
 
 
-def findings(document: Scale) -> Iterator[RenderableType]:
+def crossover_findings(document: Scale) -> Iterator[RenderableType]:
     """The crossovers, and the sizes at which no difference between two backends was detected."""
     yield Text("crossovers", style="bold")
     for row in document.crossovers:
@@ -69,7 +69,7 @@ def findings(document: Scale) -> Iterator[RenderableType]:
         yield ""
 
 
-def break_even(document: Scale) -> Iterator[RenderableType]:
+def break_even_table(document: Scale) -> Iterator[RenderableType]:
     """The number of calls after which compiling breaks even with the reference."""
     if not document.break_even:
         return

@@ -11,7 +11,8 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.records.files import RecordError, check_place
-from bench.records.schema import GoalRow, Ratio, Speed, TimingRow
+from bench.records.schema import Ratio, TimingRow
+from bench.records.speed_schema import GoalRow, Speed
 from bench.report import roofline_tables, tables
 from bench.speed.goal_rows import reference_row, timed_together
 
@@ -35,7 +36,7 @@ class Section:
     sentences: list[str]
 
 
-def check_destination(path: Path) -> None:
+def check_page_destination(path: Path) -> None:
     """Raise RecordError unless the path can be written and an existing file there is a page of ``speed``."""
     check_place(path)
     if path.exists():
@@ -53,7 +54,7 @@ def sections(document: Speed) -> list[Section]:
     return [
         Section("goals", [list(GOALS), *map(_goal, document.goals)], remarks),
         *map(_times, timed_together(document.rows)),
-        Section(roofline_tables.TITLE, roofline_tables.cells(probes), [roofline_tables.reading(probes)]),
+        Section(roofline_tables.TITLE, roofline_tables.cells(probes), [roofline_tables.bandwidth_line(probes)]),
     ]
 
 
@@ -69,7 +70,7 @@ def renderables(document: Speed) -> Iterator[RenderableType]:
         for sentence in section.sentences:
             yield from tables.item(sentence)
         yield ""
-    yield from roofline_tables.legend(document.rows)
+    yield from roofline_tables.roofline_legend(document.rows)
 
 
 def page(document: Speed, notes: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.records import schema
-from bench.records.schema import TutorialRow, Tutorials
+from bench.records.tutorial_schema import TutorialRow, Tutorials
 from bench.report import tables
 from bench.tutorials import printed, reproduce, times
 from bench.tutorials.programs import Program, Tutorial
@@ -167,7 +167,7 @@ def score(rows: Sequence[TutorialRow]) -> Iterator[str]:
     )
 
 
-def findings(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
+def figure_findings(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
     """A line for each figure that is not reproduced, with the backends that miss it."""
     wrong: dict[tuple[str, str, str], list[str]] = {}
     for row in rows:

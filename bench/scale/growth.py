@@ -11,9 +11,10 @@ from contextlib import suppress
 from math import inf
 
 from bench.arms import Arm, arms_of_case
+from bench.case_measurement import CaseMeasurement, measure_cases, measure_compile_time
 from bench.cases import Case
-from bench.measure import CaseMeasurement, measure_cases, measure_compile_time
-from bench.records.schema import CompileRow, NotRun, ScaleState
+from bench.records.scale_schema import NotRun, ScaleState
+from bench.records.schema import CompileRow
 from bench.records.timing_rows import process_records, timing_rows
 from bench.scale import points
 from bench.scale.extrapolation import extrapolate_seconds
@@ -89,7 +90,7 @@ def _round(
     for case in batch:
         expected: dict[str, float | None] = {}
         ready = []
-        for backend in points.at(case, backends):
+        for backend in points.backends_at(case, backends):
             seconds = _predicted(state, backend, case)
             if backend.name in failed or (seconds is not None and seconds > MAX_CALL_SECONDS):
                 reason = (

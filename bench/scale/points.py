@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.cases import Case
-from bench.records.schema import Dimension as Name
+from bench.records.scale_schema import Dimension as Name
 from impls import Backend, Network
 
 WIDTH, DEPTH, BATCH = 32, 2, 1
@@ -65,7 +65,7 @@ def all_cases() -> list[Case]:
     return list(dict.fromkeys([*break_even_cases(), *cases]))
 
 
-def at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
+def backends_at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
     """Return the backends to time at a case. Backends that compile for every shape skip most values of a dimension."""
     skip_compilation = not any(dimension.values.index(value) % EVERY == 0 for dimension, value in places(case))
     return [backend for backend in backends if not (backend.compiles_shapes and skip_compilation)]

@@ -8,7 +8,8 @@ from math import isfinite
 
 from bench.cases import Case
 from bench.records.sample_table import SampleTable
-from bench.records.schema import BreakEvenRow, CrossoverRow, NotRun, Ratio, ScaleRow, ScaleState, TieRow, TimingRow
+from bench.records.scale_schema import BreakEvenRow, CrossoverRow, NotRun, ScaleRow, ScaleState, TieRow
+from bench.records.schema import Ratio, TimingRow
 from bench.scale import crossovers, points
 from bench.scale.points import Dimension
 from bench.selection import REFERENCE

@@ -13,7 +13,7 @@ from pairbench import machine
 from pairbench.worker_protocol import Effort
 
 
-def settings(backends: Sequence[Backend], effort: Effort) -> dict[str, Any]:
+def scale_settings(backends: Sequence[Backend], effort: Effort) -> dict[str, Any]:
     """Return a JSON object. Two runs with equal settings have comparable times."""
     return {
         "machine": machine.describe(),

@@ -24,7 +24,7 @@ import numpy as np
 from bench import correctness
 from bench.arms import Arm
 from bench.proof.expectation import Expectation
-from bench.records.schema import CProcessRecord
+from bench.records.speed_schema import CProcessRecord
 from bench.speed.goals import SAMPLE, SIMD, C
 from impls import load
 from pairbench import interleave, timer

@@ -8,7 +8,8 @@ from statistics import median
 import impls
 from bench.cases import Case
 from bench.records.sample_table import SampleTable
-from bench.records.schema import CComparisonRecord, GoalRow, Ratio, SpeedState, StartRecord, TimingRow
+from bench.records.schema import Ratio, TimingRow
+from bench.records.speed_schema import CComparisonRecord, GoalRow, SpeedState, StartRecord
 from bench.speed.goals import COLD_SECONDS, PEER, RATIOS, ROOFLINE_SHARE, WARM_SECONDS, C, Goal
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL

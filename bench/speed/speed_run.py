@@ -13,10 +13,10 @@ from typing import Any
 import impls
 from bench import selection
 from bench.arms import arms_of_case
+from bench.case_measurement import measure_cases
 from bench.checkpoint import source_digest
-from bench.measure import measure_cases
 from bench.proof.verify import expect_case
-from bench.records.schema import CComparisonRecord, SpeedState, StartRecord
+from bench.records.speed_schema import CComparisonRecord, SpeedState, StartRecord
 from bench.records.timing_rows import process_records, roofline_rows, timing_rows
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
@@ -31,7 +31,7 @@ from pairbench.worker_protocol import CallJob, CallResult, Effort
 WARM_STARTS = 7
 
 
-def settings(peers: Sequence[Backend], effort: Effort) -> dict[str, Any]:
+def speed_settings(peers: Sequence[Backend], effort: Effort) -> dict[str, Any]:
     """Return the settings that a resumed run must share with the interrupted run, as a JSON object."""
     backends = [impls.load(SIMD), *compared_backends(peers)]
     return {

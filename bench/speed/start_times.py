@@ -6,8 +6,8 @@ import subprocess
 import sys
 import tempfile
 
-from bench.measure import CACHE_VARIABLES
-from bench.records.schema import StartRecord
+from bench.case_measurement import CACHE_VARIABLES
+from bench.records.speed_schema import StartRecord
 from bench.speed.goals import SIMD
 from pairbench import threads
 from pairbench.worker_processes import ROOT

@@ -32,7 +32,7 @@ def accuracy(outputs: Array) -> float:
     return float(np.mean((outputs > 0.5) == Y))
 
 
-def setting(seed: int) -> Setting:
+def circles_setting(seed: int) -> Setting:
     """Return the setting. The seed determines the initial parameters."""
     draw = np.random.RandomState(seed).randn
     X, Y = datasets.circles()
@@ -64,7 +64,7 @@ TUTORIAL = Tutorial(
     parts=[
         Program(
             TRAINING,
-            setting,
+            circles_setting,
             [figure for iteration, row in TRACE.items() for figure in _trace(iteration, *row)],
             seeds=(SEED,),
             few=(SEED,),

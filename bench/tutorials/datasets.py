@@ -26,7 +26,7 @@ class Split(NamedTuple):
 
 
 @cache
-def digits() -> tuple[Array, Array]:
+def load_digits_data() -> tuple[Array, Array]:
     """Return the images (1797, 64), with values from 0 to 16, and their classes (1797,)."""
     from sklearn.datasets import load_digits
 
@@ -39,7 +39,7 @@ def standardized_digits() -> Array:
     """Return the images (1797, 64), each pixel with mean 0 and variance 1 over all images."""
     from sklearn.preprocessing import StandardScaler
 
-    return locked(StandardScaler().fit_transform(digits()[0]))
+    return locked(StandardScaler().fit_transform(load_digits_data()[0]))
 
 
 @cache
@@ -48,7 +48,7 @@ def split_digits(seed: int) -> Split:
     from sklearn.model_selection import train_test_split
 
     X, X_test, _, images_test, classes, classes_test = train_test_split(
-        standardized_digits(), *digits(), test_size=0.4, random_state=seed
+        standardized_digits(), *load_digits_data(), test_size=0.4, random_state=seed
     )
     return Split(*map(locked, (X, one_hot(classes), X_test, images_test, classes_test)))
 

@@ -120,7 +120,7 @@ def _spread(runs: RunsBySeed) -> str:
 
 
 def _data() -> SimpleNamespace:
-    images, classes = datasets.digits()
+    images, classes = datasets.load_digits_data()
     return SimpleNamespace(images=images, standardized=datasets.standardized_digits(), one=datasets.one_hot(classes)[1])
 
 

@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bench.records.schema import Form
+from bench.records.tutorial_schema import Form
 
 SHOWN = 3
 """Number of additional digits that ``shown`` gives for a value that differs from the printed figure."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
-from bench.records.schema import Form
+from bench.records.tutorial_schema import Form
 from impls import Array, Model, Network, Parameters
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.records.schema import TutorialRow
+from bench.records.tutorial_schema import TutorialRow
 from bench.tutorials import printed, times
 from bench.tutorials.programs import Computation, Figure, Program, RunsBySeed, TrainingRun, Tutorial
 from bench.tutorials.training import carry_out, difference

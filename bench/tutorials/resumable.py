@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from bench.checkpoint import source_digest
-from bench.records.schema import TutorialsState
+from bench.records.tutorial_schema import TutorialsState
 from bench.tutorials import reproduce
 from bench.tutorials.programs import Tutorial
 from bench.tutorials.reproduce import TutorialResults
@@ -18,7 +18,9 @@ from pairbench.progress import Progress
 from pairbench.worker_protocol import Effort
 
 
-def settings(keys: Sequence[str], backends: Sequence[Backend], boston: bool, pictures: str | None) -> dict[str, Any]:
+def tutorial_settings(
+    keys: Sequence[str], backends: Sequence[Backend], boston: bool, pictures: str | None
+) -> dict[str, Any]:
     """Return the settings that a resumed run must share with the interrupted run, as a JSON object."""
     return {
         "machine": machine.describe(),

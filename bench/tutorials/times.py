@@ -8,10 +8,11 @@ from functools import partial
 
 import impls
 from bench.arms import arms_of_case
+from bench.case_measurement import measure_cases
 from bench.cases import Case
-from bench.measure import measure_cases
 from bench.records import timing_rows
-from bench.records.schema import TimingRow, TutorialRow
+from bench.records.schema import TimingRow
+from bench.records.tutorial_schema import TutorialRow
 from bench.tutorials.programs import PrintedTime, Tutorial
 from impls import Backend
 from pairbench.measure import AA_CONTROL

@@ -25,7 +25,7 @@ UNDECIDED = (7, 45, 51)
 REWRITE = "an independent rewrite"
 
 
-def setting(seed: int) -> Setting:
+def xor_setting(seed: int) -> Setting:
     """Return the setting. The seed determines the initial W and b, drawn layer by layer with W as (n_out, n_in)."""
     draw = np.random.RandomState(seed).randn
     parameters = [(draw(n_out, n_in).T, draw(n_out)) for n_in, n_out in NETWORK.shapes]
@@ -88,7 +88,7 @@ TUTORIAL = Tutorial(
         ),
         Program(
             TRAINING,
-            setting,
+            xor_setting,
             [
                 Figure("prediction for (1, 0)", "1", lambda runs: round(output(runs[SEED])), "exact", seeds=(SEED,)),
                 Figure("confidence, %", "99.2", lambda runs: confidence(runs[SEED]), seeds=(SEED,)),

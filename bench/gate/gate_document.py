@@ -10,9 +10,9 @@ from typing import Any
 
 import psutil
 
-from bench.gate import comparison
-from bench.gate.comparison import GateTask
-from bench.gate.rows import BackendCase
+from bench.gate import measurement_loop
+from bench.gate.measurement_loop import GateTask
+from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Cause, Gate, GateRow, GateState, RevisionRecord, RoundRecord
 from bench.records.header import header
 from bench.records.schema import ConditionsRecord, Ratio
@@ -82,7 +82,7 @@ def revision_row(
 ) -> GateRow:
     """The row of a backend at a case; ``end_reason`` explains why the measurement ended before a decision."""
     key, reference = row.key, row.of(REFERENCE).key
-    judgement = comparison.row_judgement(state, task, key)
+    judgement = measurement_loop.row_judgement(state, task, key)
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
     verdict: Verdict
     if "head" in failures:
@@ -91,7 +91,7 @@ def revision_row(
         verdict, reason = "INCONCLUSIVE", f"the base fails: {next(iter(failures.values()))}"
     else:
         verdict, reason = judgement.verdict, _reason(judgement, task, end_reason)
-    changes, reference_changes = (comparison.round_changes(state, row_key) for row_key in (key, reference))
+    changes, reference_changes = (measurement_loop.round_changes(state, row_key) for row_key in (key, reference))
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
@@ -153,7 +153,7 @@ def _is_significant(values: Sequence[float]) -> bool:
 def _speedup_changes(state: GateState, key: str, reference: str) -> list[float]:
     """Logarithms of head speedup ÷ base speedup, from the rounds that timed both the row and the reference."""
     both = [record.seconds for record in state.rounds if key in record.seconds and reference in record.seconds]
-    change = comparison.round_change
+    change = measurement_loop.round_change
     return [change(seconds[reference]).change - change(seconds[key]).change for seconds in both]
 
 

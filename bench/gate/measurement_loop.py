@@ -11,7 +11,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from bench.gate.rows import RowPlan
+from bench.gate.row_plans import RowPlan
 from bench.records.gate_schema import GateState, RoundRecord
 from bench.selection import REFERENCE
 from pairbench import rounds, sequential_test, timer
