@@ -205,8 +205,8 @@ LATER = """
     ids=["wrong", "lazy", "raising"],
 )
 def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, method, call, then, case, text):
-    # The first checks take fewer than 100 calls, and a sample at least 200. Every model counts its own calls, so the
-    # contract tests pass, because they use other models.
+    # The checks before timing take fewer than ``calls`` calls of the model, and timing takes more. The contract tests
+    # pass, because they use other models, and every model counts its own calls.
     body = LATER.format(method=method, call=call, then=then, calls=10 if case is TRAIN else 100)
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
