@@ -14,6 +14,11 @@ from tests.third_party import install, path_with
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 
 
+def pytest_collection_modifyitems(items):
+    """Put the tests of one expensive module-wide fixture first, so that one worker process runs them all."""
+    items.sort(key=lambda item: "results" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(params=CORE)
 def backend(request: pytest.FixtureRequest) -> Backend:
     return impls.load(request.param)

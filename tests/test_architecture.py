@@ -16,7 +16,7 @@ LAYERS = (
     ("impls", "pairbench"),
     ("bench.cases", "bench.selection"),
     ("bench.proof",),
-    ("bench.workload", "bench.correctness", "bench.arms", "bench.measure"),
+    ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement"),
     ("bench.roofline", "bench.records"),
     ("bench.backend_listing", "bench.checkpoint", "bench.suite"),
     ("bench.tutorials", "bench.scale", "bench.speed"),
@@ -131,7 +131,7 @@ def test_the_plugin_imports_nothing_of_the_command_line():
         ("impls._check", "import bench.cases", forbidden_imports),
         ("bench.cases", "from bench.proof import verify", upward),
         ("bench.records.schema", "from bench.cli import output", upward),
-        ("bench.gate.rows", "from bench.gate import revision", cycle),
+        ("bench.gate.row_plans", "from bench.gate import revision", cycle),
     ],
 )
 def test_a_forbidden_import_is_detected(module, line, finder):

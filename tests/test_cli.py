@@ -161,7 +161,10 @@ def test_a_backend_that_fails_is_not_timed_and_gives_status_1(capsys, third_part
 def test_compare_prints_the_ratio_and_its_meaning(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
-    assert len(re.findall(r"^forward 3-3-1, .* [mµn]s  .* [mµn]s  +[\d.]+ \[[\d.]+, [\d.]+\]", out, re.MULTILINE)) == 2
+    assert (
+        len(re.findall(r"^forward 3-3-1, .* [mµn]s  .* [mµn]s  +[\d.e+]+ \[[\d.e+]+, [\d.e+]+\]", out, re.MULTILINE))
+        == 2
+    )
     assert "ratio: time of numpy_plain ÷ time of python_loops; above 1, python_loops is faster." in out
     assert re.search(r"^python_loops is faster, by the whole 95 % interval, in [012] of 2 cases\.$", out, re.MULTILINE)
     document = files.read(Path("both.json"), schema.Comparison)
@@ -423,5 +426,5 @@ def test_json_overwrites_neither_another_kind_of_document_nor_a_pipe(capsys):
     files.write(Path("latest.json"), schema.Latest(file="run.json"))
     assert "the file is not overwritten" in one_line_error(capsys, "backends", "--json", "latest.json")
     os.mkfifo("pipe")
-    assert "no regular file" in one_line_error(capsys, "backends", "--json", "pipe")
+    assert "pipe is not a regular file" in one_line_error(capsys, "backends", "--json", "pipe")
     assert "File name too long" in one_line_error(capsys, "backends", "--json", "a" * 300)

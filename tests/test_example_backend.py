@@ -33,6 +33,15 @@ SABOTAGE = {
 """By name of the fault: the replaced code, its replacement, and the beginning of the reason that the proof gives."""
 
 
+REJECTION = f"""
+import impls
+from bench.proof.verify import kill_mutant
+rejection = kill_mutant(impls.load({NAME!r}))
+print(f"{{rejection.operation}}: {{rejection.evidence.reason}}")
+"""
+"""Prints the first operation that fails, and the reason."""
+
+
 def install(folder, *replacement):
     """Write the module and the metadata that pip would install into the folder, with code replaced in the module."""
     source = (EXAMPLE / MODULE).read_text(encoding="utf-8")
@@ -70,11 +79,13 @@ def test_the_backend_is_proved_right(tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "reason"), SABOTAGE.values(), ids=SABOTAGE)
 def test_a_sabotaged_copy_is_rejected_with_the_reason(tmp_path, old, new, reason):
-    done = mlpbench(install(tmp_path / "packages", old, new), "verify", NAME)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "FAILS" in done.stdout
-    reasons = [line for line in done.stdout.splitlines() if " ± " in line or "contract: " in line]
-    assert any(reason in line for line in reasons), done.stdout
+    """The proof alone, without that of the mutants, which `verify` runs as well."""
+    folder = install(tmp_path / "packages", old, new)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), path_with(folder)])}
+    done = subprocess.run(
+        [sys.executable, "-c", REJECTION], env=environment, capture_output=True, text=True, check=True
+    )
+    assert reason in done.stdout
 
 
 def test_the_backend_can_be_timed(tmp_path):
