@@ -57,7 +57,7 @@ def balanced_orders(arms: int, random: Random) -> Iterator[list[int]]:
 
 
 def takes_part(block: int, blocks: int, total: int) -> bool:
-    """Whether block number ``block`` is one of the ``blocks`` of ``total`` blocks, evenly spread, that time an arm."""
+    """Whether an arm that is timed in ``blocks`` of ``total`` blocks, evenly spread, is timed in block ``block``."""
     return (block + 1) * blocks // total > block * blocks // total
 
 

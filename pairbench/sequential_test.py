@@ -24,7 +24,8 @@ Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 MIN_ROUNDS = 6
 """Rounds before the first interim analysis."""
 FAIL_ALPHA = 0.01
-"""Probability of at least one suspicion, over all rows and interim analyses, if no row has changed."""
+"""Error level α of FAIL: the probability, over all rows and interim analyses, that any row is suspected of a slowdown
+if no row has changed. Later rounds must confirm a suspicion before it is a FAIL, so false FAILs are rarer still."""
 PASS_ALPHA = 0.05
 """Probability that a row passes although its slowdown is the threshold; also the level of the confirmation test."""
 POWER = 0.8
@@ -41,7 +42,7 @@ class RoundChange:
 
 @dataclass(frozen=True)
 class Judgement:
-    """The state of the test of a row.
+    """The state of the test of a row. A suspicion is a first significant slowdown, which later rounds must confirm.
 
     ``decided``: no more rounds are needed. ``confirming_rounds``: rounds since the suspicion, None without a suspicion.
     The other fields are logarithms of time ratios: ``estimate``, ``low`` and ``high`` of the change, ``offset`` of the

@@ -24,7 +24,8 @@ ROWS = 24
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
-"""Function that takes times, with axes (rounds, arms, blocks), and the index of the head; yields a verdict per run."""
+"""A decision rule. It takes times, with the axes (rounds, arms, blocks), and the index of the arm that plays the head.
+It cuts the rounds into simulated runs of its tool, which do not overlap, and yields the verdict of each."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ MAX_DEATHS = 2
 """Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
 MAX_BLOCKS, MIN_BLOCKS = 30, 15
 MIN_SLOW_BLOCKS = (3, 1)
-"""Fewest blocks of calls longer than ``SAMPLE_SECONDS``; the median of three ignores one disturbed sample."""
+"""Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, in the order in which they are tried. The median of
+three blocks ignores one disturbed sample; one block is used only where the budget does not allow three."""
 
 Save = Callable[[GateState], None]
 

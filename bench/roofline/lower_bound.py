@@ -55,8 +55,8 @@ class MachineLimits:
     def bandwidth(self, size: int) -> float:
         """Return the bytes per second at which an array of ``size`` bytes can be read repeatedly.
 
-        This is the highest rate measured at the largest measured size up to ``size`` or at any larger one. The
-        bandwidth therefore never rises with the size.
+        From the largest measured size that is not above ``size`` on, this is the highest measured rate. So a larger
+        array never has a higher bandwidth.
         """
         smallest = max((measured for measured in self.reading if measured <= size), default=min(self.reading))
         return max(rate for measured, rate in self.reading.items() if measured >= smallest)

@@ -24,14 +24,14 @@ from bench.roofline import probe_kernels
 from bench.roofline.lower_bound import MachineLimits, call_kind
 from impls import Array
 from impls._numba import compile_cached
+from pairbench import timer
 from pairbench.progress import Progress
-from pairbench.timer import estimate_seconds, time_calls
 from pairbench.worker_processes import run_job
 from pairbench.worker_protocol import CallJob, CallResult
 
 PROCESSES = 3
-SAMPLES, SAMPLE_SECONDS = 10, 0.002
-"""The number of samples per probe, and the approximate length of a sample."""
+SAMPLES = 20
+"""Number of samples per probe."""
 
 SQUARES = (512, 1024)
 """Sizes of the square matrices whose products are measured to find the peak rate."""
@@ -98,8 +98,8 @@ def _batch_size(case: Case) -> int:
 
 def _rate(call: Call, argument: Any, amount: float) -> float:
     """The highest rate, in units of work per second, if one ``call(argument)`` does ``amount`` units of work."""
-    loops = max(1, round(SAMPLE_SECONDS / estimate_seconds(call, argument)))
-    return amount / min(time_calls(call, argument, loops) for _ in range(SAMPLES))
+    loops = timer.loops_per_sample(timer.estimate_seconds(call, argument))
+    return amount / min(timer.time_calls(call, argument, loops) for _ in range(SAMPLES))
 
 
 def _compiled(kernel: Any, *arguments: Any) -> Callable[..., Any]:

@@ -11,7 +11,8 @@ from statistics import median
 from pairbench.statistics import Interval
 
 MARGIN = 0.02
-"""Times that may differ by this share count as equal; the A/A control shows no smaller resolution of the method."""
+"""Times count as equal if they may differ by at most this share. The A/A control, one backend against itself, differs
+by up to about as much, so smaller differences cannot be resolved."""
 
 CONFIDENCE = 0.99
 """Confidence level of the intervals. Two backends have dozens of points, so 95 % would give false crossovers."""

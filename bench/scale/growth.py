@@ -125,7 +125,10 @@ def _round(
 
 
 def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | None]) -> tuple[Arm, ...]:
-    """The arms of a case. The first arm is in every block, so it is the fastest backend: slow ones get few blocks."""
+    """The arms of a case, the backend with the shortest predicted time first.
+
+    No arm gets more blocks than the first one, and a slow first arm would get few.
+    """
 
     def rank(backend: Backend) -> tuple[float, bool]:
         seconds = expected[backend.name]

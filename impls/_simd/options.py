@@ -17,8 +17,7 @@ INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 jit = njit(**OPTIONS)
 jit_inner = njit(**OPTIONS, **INNER)
 jit_inlined = njit(inline="always", **OPTIONS, **INNER)
-"""Inlined by Numba itself: the function is not compiled separately, and no array is passed where LLVM would not inline.
-"""
+"""Numba copies the function into its caller before LLVM optimizes, so no array is passed to it as an argument."""
 jit_reordered = njit(error_model="numpy", fastmath={"contract", "reassoc"}, **INNER)
 """For sums and dot products, which LLVM vectorizes only if the terms may be added in another order."""
 

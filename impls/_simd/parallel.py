@@ -164,7 +164,11 @@ def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Arra
 
 @jit_parallel
 def transpose_in_blocks(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """Transpose X and Y block by block, for batches of ``batch`` samples in shares in blocks of ``rows`` samples."""
+    """Transpose X and Y in blocks, each on its own.
+
+    The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
+    into blocks of up to ``rows`` samples.
+    """
     At, Yt = np.empty(X.size, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
