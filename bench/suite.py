@@ -17,7 +17,8 @@ from bench.proof.mutants import MUTANTS
 from bench.proof.verify import ProofOutcome
 from bench.records import schema
 from bench.records.header import header, now
-from bench.records.timing_rows import compile_rows, process_records, roofline_rows, timing_rows
+from bench.records.roofline_rows import roofline_rows
+from bench.records.timing_rows import compile_rows, process_records, timing_rows
 from bench.roofline import probes
 from impls import Backend
 from pairbench.progress import Progress

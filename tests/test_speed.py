@@ -14,7 +14,7 @@ import impls
 from bench.cases import DTYPES, Case
 from bench.cli.main import main
 from bench.proof.verify import expect_case
-from bench.records import files, schema, speed_schema, timing_rows
+from bench.records import files, roofline_rows, schema, speed_schema
 from bench.records.files import RecordError
 from bench.report import speed_page
 from bench.roofline import probes
@@ -138,7 +138,7 @@ def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
     back = 1078 * (2220 + 300 + 2 * 30 + 4 * 10) + 1077 * 40
     bound = 1e-6 + 20 * (forward + back + 2260 + 1078 * 40) / 1e12
     assert lower_bound(DIGITS_TRAINING, FAST) == pytest.approx(bound, rel=1e-9)
-    assert MachineLimits.from_rows(timing_rows.roofline_rows(PROBED)) == PROBED
+    assert roofline_rows.limits_of_rows(roofline_rows.roofline_rows(PROBED)) == PROBED
 
 
 def test_start_times_are_medians_with_a_goal():

@@ -16,7 +16,6 @@ from bench.records.schema import (
     PoolRecord,
     ProcessRecord,
     Ratio,
-    RooflineRow,
     SampleRecord,
     TimingRow,
 )
@@ -42,20 +41,6 @@ def compile_rows(measurement: CaseMeasurement) -> list[CompileRow]:
     return [
         CompileRow(backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached)
         for times in measurement.compile_times
-    ]
-
-
-def roofline_rows(limits: MachineLimits) -> list[RooflineRow]:
-    """A row for every measured limit of the machine."""
-
-    def row(what: Any, detail: str, dtype: str | None, rate: float) -> RooflineRow:
-        return RooflineRow(what=what, detail=detail, dtype=dtype, per_second=rate)
-
-    return [
-        *(row("products", detail, dtype, rate) for (dtype, detail), rate in limits.products.items()),
-        *(row("exponentials", "", dtype, rate) for dtype, rate in limits.exponentials.items()),
-        *(row("reading", f"{size} bytes", None, rate) for size, rate in limits.reading.items()),
-        *(row("calls", detail, dtype, rate) for (dtype, detail), rate in limits.calls.items()),
     ]
 
 

@@ -12,12 +12,11 @@ execution units, so their times are added. ``operation_counts.py`` defines the c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
 from bench.cases import Case
-from bench.records.schema import RooflineRow
 from bench.roofline.operation_counts import count_operations
 
 Key = TypeVar("Key")
@@ -37,16 +36,6 @@ class MachineLimits:
     exponentials: Mapping[str, float]
     reading: Mapping[int, float]
     calls: Mapping[tuple[str, str], float]
-
-    @classmethod
-    def from_rows(cls, rows: Sequence[RooflineRow]) -> MachineLimits:
-        """Make the limits from the rows of a result document."""
-        return cls(
-            products={(str(row.dtype), row.detail): row.per_second for row in rows if row.what == "products"},
-            exponentials={str(row.dtype): row.per_second for row in rows if row.what == "exponentials"},
-            reading={int(row.detail.split()[0]): row.per_second for row in rows if row.what == "reading"},
-            calls={(str(row.dtype), row.detail): row.per_second for row in rows if row.what == "calls"},
-        )
 
     def peak(self, dtype: str) -> float:
         """Return the operations per second of the fastest matrix product in the dtype."""

@@ -16,8 +16,9 @@ from bench.arms import arms_of_case
 from bench.case_measurement import measure_cases
 from bench.checkpoint import source_digest
 from bench.proof.verify import expect_case
+from bench.records.roofline_rows import limits_of_rows, roofline_rows
 from bench.records.speed_schema import CComparisonRecord, SpeedState, StartRecord
-from bench.records.timing_rows import process_records, roofline_rows, timing_rows
+from bench.records.timing_rows import process_records, timing_rows
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from bench.speed import c_comparison, start_times
@@ -66,7 +67,7 @@ def measure_speed(
         groups = [arms_of_case(case, impls.load(SIMD), backends, dtypes) for case, dtypes in GROUPS.items()]
         measurement = measure_cases(groups, effort, state.seed, progress)
         order = selection.in_order([SIMD, *(backend.name for backend in backends)])
-        limits = MachineLimits.from_rows(state.roofline or [])
+        limits = limits_of_rows(state.roofline or [])
         rows, processes = timing_rows(measurement, order, limits), process_records(measurement)
         state = state.model_copy(update={"rows": rows, "processes": processes})
         save(state)
