@@ -22,8 +22,9 @@ def findings_on(count, work):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [2, 3])  # only with three shares does the order of summation matter
-@pytest.mark.parametrize("work", [0, 1], ids=["default", "divide every batch"])
+@pytest.mark.parametrize(  # only with three shares does the order of summation matter
+    ("count", "work"), [(2, 0), (3, 1)], ids=["two threads, default", "three threads, divide every batch"]
+)
 def test_numba_simd_on_several_threads(count, work):
     first, second = findings_on(count, work), findings_on(count, work)
     assert first["failures"] == []

@@ -25,7 +25,7 @@ FIGURES = [
 ]
 
 
-def with_short_budget(tutorial, seconds=4.0):
+def with_short_budget(tutorial, seconds=2.0):
     """The tutorial with less time for slow backends."""
     parts = [replace(part, seconds=seconds) if getattr(part, "seconds", None) else part for part in tutorial.parts]
     return replace(tutorial, parts=parts)
