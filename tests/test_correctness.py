@@ -1,17 +1,19 @@
 """The check of the timed calls, without worker processes."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from bench import correctness
 from bench.cases import Case
+from bench.correctness import CaseWorkload
 from bench.proof.targets import Evidence, flat
 from bench.proof.verify import expect_case
 from bench.workload import CallOutcome
 from impls import Backend, Network, numpy_plain
-from pairbench.workload import CheckFailed, require
+from pairbench.workload import CheckFailed, WorkloadError, require
 
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
 CASES = [
@@ -196,3 +198,38 @@ def test_the_timed_model_is_warm_and_untrained(case, monkeypatch):
     assert Counted.built == (2 if case.operation == "train" else 1)
     assert timed.dtype == np.dtype(case.dtype)
     np.testing.assert_array_equal(flat(timed.parameters()), flat(expectation.problem.parameters), strict=True)
+
+
+@pytest.mark.parametrize("case", [FORWARD[0], FORWARD[-1], GRADIENT[0], CASES[0]], ids=str)
+def test_a_workload_builds_and_judges_the_call_of_its_backend(case):
+    workload = CaseWorkload("numpy_plain", case, expect_case(case))
+    assert workload.compiles is False
+    assert workload.verify_once() == correctness.contract_evidence("numpy_plain", case.dtype)
+    assert workload.verify_once().ok
+    call, evidence = workload.build_verified()
+    assert evidence.ok
+    assert evidence.ulps > 0  # the results were compared
+    assert workload.verify_after(call).ok
+    built = workload.build().model
+    assert type(built) is numpy_plain.Model
+    assert built.dtype == np.dtype(case.dtype)
+    np.testing.assert_array_equal(flat(built.parameters()), flat(workload.expectation.problem.parameters), strict=True)
+
+
+def test_a_workload_knows_whether_its_backend_compiles():
+    assert CaseWorkload("numba_plain", FORWARD[0], expect_case(FORWARD[0])).compiles is True
+
+
+@pytest.mark.parametrize("case", [FORWARD[0], CASES[0]], ids=str)
+def test_a_workload_rejects_a_call_that_is_wrong_after_the_timing(case):
+    workload = CaseWorkload("numpy_plain", case, expect_case(case))
+    call = workload.build()
+    spoilt = replace(call, outcome=lambda: replace(call.outcome(), result=np.zeros(1)))
+    evidence = workload.verify_after(spoilt)
+    assert not evidence.ok
+    assert evidence.reason
+
+
+def test_a_workload_of_no_backend_says_so_in_one_line():
+    with pytest.raises(WorkloadError, match=r"^no backend is named 'abacus'; .*numpy_plain"):
+        CaseWorkload("abacus", FORWARD[0], expect_case(FORWARD[0])).build()
