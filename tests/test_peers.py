@@ -206,7 +206,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 @pytest.mark.usefixtures("quick")
 def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypatch):
     monkeypatch.setattr(tutorials_command, "QUICK_EFFORT", TINY)
-    arguments = ["tutorials", "xor", "circles", "--backend", "sklearn_mlp", "--json", "all.json"]
+    arguments = ["tutorials", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
     rows = files.read(Path("all.json"), tutorial_schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}
