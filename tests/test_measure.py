@@ -284,8 +284,9 @@ WRONG_WHEN_TIMED = {
         super().__init__(*arguments)
         compute, seen = self.forward, {}
         def forward(x):
-            seen[id(x)] = seen.get(id(x), 0) + 1
-            return compute(x) * (seen[id(x)] < 150)
+            count, _ = seen.get(id(x), (0, None))
+            seen[id(x)] = count + 1, x  # while x is kept, no other array gets its id
+            return compute(x) * (count < 20)
         self.forward = forward
 """,
         BATCH,
