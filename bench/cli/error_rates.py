@@ -20,7 +20,7 @@ from bench.records import files
 from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
-from pairbench import machine, worktrees
+from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.rounds import SIDES, ProcessDied
 from pairbench.worktrees import Checkout
@@ -38,7 +38,6 @@ def error_rates(*, rounds: int, loaded: bool, budget: float, resume: bool, json_
             raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
         most = check_budget(budget)
         output.check_json_path(json_path, ErrorRates)
-    with output.caller_input():
         if rounds:
             _record(results, CONDITIONS[loaded], rounds, loaded, resume)
         recordings = _recordings(results / FOLDER)
@@ -62,7 +61,7 @@ def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) ->
     With ``resume``, the rounds are added to the unfinished recording, or to the finished one if none is unfinished.
     """
     checkout = Checkout.find(preparation.PACKAGE)
-    head, store = checkout.working_tree(), checkout.root / preparation.STORE
+    head = checkout.working_tree()
     path = results / FOLDER / f"{name}.npz"
     checkpoint = Checkpoint(results, f"error-rates-{name}", RecordingState, terminal.say)
     with machine_lock(terminal.say):
@@ -79,11 +78,10 @@ def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) ->
             checkpoint.save(recording.state_of(finished, fresh.started))
         state = checkpoint.begin(fresh, resume)
         with checkpoint.resumable(), terminal.progress() as progress:
-            worktrees.remove_stale(store)
-            worktree = worktrees.lay_out(store, head, "head")
+            compiled = preparation.lay_out(checkout, {"head": head})
             # Worktrees that are laid out later are copies of this one, with its compiled code.
-            preparation.run_trial_round({"head": worktree}, {recording.ROW.key: recording.recorded_plan()})
-            places = {side: worktrees.lay_out(store, head, side) for side in SIDES}
+            preparation.run_trial_round(compiled, {recording.ROW.key: recording.recorded_plan()})
+            places = preparation.lay_out(checkout, dict.fromkeys(SIDES, head))
             try:
                 state = recording.record_rounds(state, places, count, loaded, progress, checkpoint.save)
             except (ProcessDied, RuntimeError) as error:

@@ -135,13 +135,11 @@ def run_trial_round(
     return failures, 0.0
 
 
-def lay_out_revisions(checkout: Checkout, head: Revision, base: Revision) -> dict[str, Worktree]:
-    """The worktrees of head and base. Raises WorktreeError."""
+def lay_out(checkout: Checkout, revisions: Mapping[str, Revision]) -> dict[str, Worktree]:
+    """The worktrees of the revisions, by side; stale worktrees are removed first. Raises WorktreeError.
+
+    A worktree whose revision another side already has is a copy of that side's worktree, with its compiled code.
+    """
     store = checkout.root / STORE
     worktrees.remove_stale(store)
-    return {"head": worktrees.lay_out(store, head, "head"), "base": worktrees.lay_out(store, base, "base")}
-
-
-def add_control(checkout: Checkout, side_worktrees: Mapping[str, Worktree], base: Revision) -> dict[str, Worktree]:
-    """The worktrees, with that of the control, a copy of the base's with its compiled code. Raises WorktreeError."""
-    return {**side_worktrees, "control": worktrees.lay_out(checkout.root / STORE, base, "control")}
+    return {side: worktrees.lay_out(store, revision, side) for side, revision in revisions.items()}

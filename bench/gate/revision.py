@@ -116,7 +116,7 @@ def _prepare_gate(
 ) -> PreparedGate:
     """Lay out both revisions, choose the rows, verify the head, and run a trial round."""
     progress.stage(f"head: {head.title}; base: {base.title}")
-    side_worktrees = preparation.lay_out_revisions(checkout, head, base)
+    side_worktrees = preparation.lay_out(checkout, {"head": head, "base": base})
     choice = preparation.choose_rows(side_worktrees, request.cases, request.backends)
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
@@ -126,7 +126,7 @@ def _prepare_gate(
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("compiling the base in a trial round")
     failures, _ = preparation.run_trial_round({"base": side_worktrees["base"]}, plans)
-    side_worktrees = preparation.add_control(checkout, side_worktrees, base)
+    side_worktrees |= preparation.lay_out(checkout, {"control": base})
     progress.stage("compiling all sides in a trial round")
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
     more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)

@@ -15,7 +15,7 @@ from bench.gate.row_plans import BackendCase, RowPlan
 from bench.records.gate_schema import Session, SessionRow
 from bench.records.header import now
 from bench.selection import REFERENCE
-from pairbench import rounds, sequential_test, worktrees
+from pairbench import rounds, sequential_test
 from pairbench.progress import Progress
 from pairbench.rounds import ProcessDied
 from pairbench.worktrees import Checkout, Revision, Worktree
@@ -39,11 +39,11 @@ class SessionHead:
 def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, progress: Progress) -> SessionHead:
     """Lay out the working tree, choose the rows and verify them. Raises WorktreeError and ValueError."""
     checkout = Checkout.find(preparation.PACKAGE)
-    revision, store = checkout.working_tree(), checkout.root / preparation.STORE
+    revision = checkout.working_tree()
     progress.stage(f"head: {revision.title}")
-    worktrees.remove_stale(store)
-    worktree = worktrees.lay_out(store, revision, "head")
-    choice = preparation.choose_rows({"head": worktree}, cases, named)
+    side_worktrees = preparation.lay_out(checkout, {"head": revision})
+    worktree = side_worktrees["head"]
+    choice = preparation.choose_rows(side_worktrees, cases, named)
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
@@ -53,7 +53,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is the reference of the speedups, and has no speedup itself")
-    failures, overhead = preparation.run_trial_round({"head": worktree}, right_plans)
+    failures, overhead = preparation.run_trial_round(side_worktrees, right_plans)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         reference = row.of(REFERENCE).key
