@@ -61,6 +61,11 @@ class Judgement:
     offset: float | None
     detectable: float | None
 
+    @property
+    def is_confirming(self) -> bool:
+        """Whether there is a suspicion whose confirmation has not reached its first interim analysis."""
+        return self.confirming_rounds is not None and self.confirming_rounds < MIN_ROUNDS
+
 
 def analysis_points() -> Iterator[int]:
     """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third."""

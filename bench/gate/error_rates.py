@@ -142,9 +142,7 @@ def _run(changes: Sequence[RoundChange], threshold: float, rows: int, max_rounds
         judgement = sequential_test.judge_rounds(changes[:count], threshold, rows)
         if judgement.decided:
             return count, judgement.verdict
-        confirming_rounds = judgement.confirming_rounds
-        is_confirming = confirming_rounds is not None and confirming_rounds < sequential_test.MIN_ROUNDS
-        if count >= max_rounds and not is_confirming:
+        if count >= max_rounds and not judgement.is_confirming:
             return count, judgement.verdict
     return len(changes), None
 

@@ -137,8 +137,7 @@ def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
             continue
         judgement = row_judgement(state, task, key)
         if not judgement.decided:
-            confirming = judgement.confirming_rounds
-            is_confirming[key] = confirming is not None and confirming < sequential_test.MIN_ROUNDS
+            is_confirming[key] = judgement.is_confirming
     keys = _with_references(state, task, list(is_confirming))
     if spent + task.overhead + sum(task.plans[key].cost for key in keys) <= task.budget:
         return keys
