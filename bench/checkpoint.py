@@ -46,9 +46,10 @@ class Checkpoint(Generic[State]):
     def begin(self, fresh: State, resume: bool) -> State:
         """The state to start from: with ``resume`` the state in the file if it exists, else ``fresh``.
 
-        Without ``resume`` an existing file is removed. Raises RecordError if the file to resume is corrupt or has other
-        settings.
+        Without ``resume`` an existing checkpoint is removed. Raises RecordError as ``check`` does, and if the file to
+        resume has other settings.
         """
+        self.check(resume)
         self.state = fresh
         if not self.path.exists():
             if resume:

@@ -66,6 +66,8 @@ def test_a_file_that_is_no_checkpoint_is_refused_and_kept(checkpoint, content, r
     checkpoint.path.write_text(content)
     with pytest.raises(RecordError, match=r"scale\.partial\.json"):
         checkpoint.check(resume)
+    with pytest.raises(RecordError, match=r"scale\.partial\.json"):
+        checkpoint.begin(a_state(), resume)
     assert checkpoint.path.read_text() == content
 
 

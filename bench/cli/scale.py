@@ -39,7 +39,6 @@ def scale(
             folder = output.pictures_folder(pictures)
         backends = chosen.including(selection.REFERENCE)
         names = [chosen_backend.name for chosen_backend in backends]
-        checkpoint.check(resume)
         fresh = ScaleState(
             settings=scale_settings(backends, growth.EFFORT),
             started=now(),

@@ -28,7 +28,6 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | N
         if markdown is not None:
             speed_page.check_page_destination(Path(markdown))
         files.make_folder(results)
-        checkpoint.check(resume)
         fresh = SpeedState(
             settings=speed_run.speed_settings(chosen.backends, effort), started=now(), seed=secrets.randbits(32)
         )

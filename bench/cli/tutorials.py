@@ -49,7 +49,6 @@ def tutorials(
         if boston:
             datasets.boston()
         backends = selected.including(reproduce.COMPARISON_BACKEND)
-        checkpoint.check(resume)
         keys_chosen = [tutorial.key for tutorial in chosen]
         fresh = TutorialsState(
             settings=resumable.tutorial_settings(keys_chosen, backends, boston, pictures),
