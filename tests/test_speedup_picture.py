@@ -6,8 +6,9 @@ import pytest
 
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.schema import Latest, Ratio, Run, TimingRow
+from bench.records.schema import Latest, Ratio, Run
 from bench.report import speedup_picture
+from tests.helpers import timing_row
 
 SPEEDUPS = {
     "3-3-1": {"python_loops": None, "numpy_plain": (0.352, 0.35, 0.354), "numba_simd": (6.01, 5.98, 6.04)},
@@ -18,26 +19,12 @@ SPEEDUPS = {
 def row(network, arm, ratio, **changes):
     values = {
         "layer_sizes": [int(size) for size in network.split("-")],
-        "hidden": "sigmoid",
-        "output": "sigmoid",
-        "loss": "half_squared_error",
-        "operation": "forward",
-        "batch": 1,
-        "dtype": "float64",
-        "threads": 1,
-        "epochs": 1,
-        "batches": None,
         "backend": "python_loops" if arm == "A/A" else arm,
         "arm": arm,
-        "reference": "python_loops",
-        "seconds": 1e-6,
         "speedup": None if ratio is None else Ratio(estimate=ratio[0], low=ratio[1], high=ratio[2]),
         "ulps": 1.0,
-        "share": 0.1,
-        "ok": True,
-        "reason": "",
     }
-    return TimingRow(**{**values, **changes})
+    return timing_row(**(values | changes))
 
 
 def run_of(rows):
