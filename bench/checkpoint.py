@@ -1,8 +1,8 @@
 """Checkpoints: files in the results folder that hold the results so far of a long command.
 
 All long commands treat checkpoints alike. An interrupted command reports how to resume it. With ``--resume`` a command
-continues from its checkpoint. Without ``--resume`` it starts over and reports that it drops the checkpoint. The
-checkpoint is removed when the results are stored.
+continues from its checkpoint. Without ``--resume`` it starts over, renames an existing checkpoint, and reports the new
+name. The checkpoint, also a renamed one, is removed when the results are stored.
 """
 
 from __future__ import annotations
@@ -33,20 +33,25 @@ class Checkpoint(Generic[State]):
 
     def __init__(self, results: Path, command: str, kind: type[State], say: Say):
         self.path = results / f"{command}.partial.json"
+        self.replaced = results / f"{command}.partial.old.json"
         self._command, self._kind, self._say = command, kind, say
         self._is_writable = True
 
     def check(self, resume: bool) -> None:
         """Raise RecordError if the file is not a checkpoint of this command, or, with ``resume``, cannot be read."""
-        if self.path.parent.is_dir():
-            files.check_destination(self.path, self._kind)
-        if resume and self.path.exists():
-            files.read(self.path, self._kind)
+        if not self.path.exists():
+            return
+        try:
+            files.check_kind(self.path, self._kind)
+            if resume:
+                files.read(self.path, self._kind)
+        except RecordError as error:
+            raise RecordError(f"{error}; remove it, or choose another results folder") from None
 
     def begin(self, fresh: State, resume: bool) -> State:
         """The state to start from: with ``resume`` the state in the file if it exists, else ``fresh``.
 
-        Without ``resume`` an existing checkpoint is removed. Raises RecordError as ``check`` does, and if the file to
+        Without ``resume`` an existing checkpoint is renamed. Raises RecordError as ``check`` does, and if the file to
         resume has other settings.
         """
         self.check(resume)
@@ -56,21 +61,14 @@ class Checkpoint(Generic[State]):
                 self._say(f"there is no unfinished {self._command} in {self.path.parent} to resume; starting a new one")
             return fresh
         if not resume:
-            try:
-                started = f", started at {files.read(self.path, self._kind).started}"
-            except RecordError:
-                started = ""
-            self._say(
-                f"dropping the unfinished {self._command} in {self.path}{started}; --resume would have continued it"
-            )
-            self.clear()
+            self._replace()
             return fresh
         state = files.read(self.path, self._kind)
         different = [key for key in fresh.settings if state.settings.get(key) != fresh.settings[key]]
         if different:
             raise RecordError(
                 f"cannot resume {self.path}: it was written with other {' and '.join(different)}; "
-                "start over without --resume"
+                "choose another results folder, or start over without --resume, which replaces it"
             )
         self._say(f"resuming the {self._command} that was started at {state.started}")
         self.state = state
@@ -89,26 +87,38 @@ class Checkpoint(Generic[State]):
             self._say(f"{error}; the {self._command} continues, but cannot be resumed")
 
     def clear(self) -> None:
-        """Remove the file, if it exists."""
-        try:
-            if self.path.exists():
-                self.path.unlink()
-        except OSError as error:
-            self._say(f"cannot remove {self.path}: {error.strerror}")
+        """Remove the file and the replaced one, if they exist."""
+        for path in (self.path, self.replaced):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                self._say(f"cannot remove {path}: {error.strerror}")
 
-    def say_how_to_resume(self) -> None:
-        """Report how to resume after an interruption, if there is a file to resume."""
-        if self.path.exists():
-            self._say("interrupted; to continue, repeat the command with --resume")
+    def interruption(self) -> str:
+        """What to report after an interruption: how to resume, if there is a file to resume."""
+        return "interrupted; to continue, repeat the command with --resume" if self.path.exists() else "interrupted"
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
-        """Context in which a KeyboardInterrupt, before it is re-raised, reports how to resume."""
+        """Context in which a KeyboardInterrupt is raised again with the text of ``interruption``."""
         try:
             yield
         except KeyboardInterrupt:
-            self.say_how_to_resume()
-            raise
+            raise KeyboardInterrupt(self.interruption()) from None
+
+    def _replace(self) -> None:
+        """Rename the file, so that a run that was started without ``--resume`` by mistake loses nothing."""
+        try:
+            started = f", started at {files.read(self.path, self._kind).started},"
+        except RecordError:
+            started = ""
+        try:
+            self.path.replace(self.replaced)
+        except OSError as error:
+            raise RecordError(f"cannot rename {self.path} to {self.replaced}: {error.strerror}") from None
+        self._say(
+            f"starting a new {self._command}; until it ends, the unfinished one{started} is kept as {self.replaced}"
+        )
 
 
 def source_digest(backends: Sequence[Backend]) -> str:

@@ -105,8 +105,7 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     with capture.global_and_fixture_disabled(), terminal.progress() as progress:
         threshold = parse_threshold(option("benchmark_gate_threshold"))
         budget = check_budget(option("benchmark_gate_budget"))
-        root = request.config.rootpath
-        return verdicts_for_tests(pairs, revision, baseline, threshold, budget, root, progress, terminal.say)
+        return verdicts_for_tests(pairs, revision, baseline, threshold, budget, progress, terminal.say)
 
 
 def apply_verdict(

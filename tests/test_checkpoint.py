@@ -43,18 +43,21 @@ def test_resume_continues_from_the_saved_state(checkpoint, messages):
     assert checkpoint.path.exists()
 
 
-def test_without_resume_the_saved_state_is_dropped_and_reported(checkpoint, messages):
+def test_without_resume_the_saved_state_is_kept_under_another_name_until_the_run_ends(checkpoint, messages):
     checkpoint.save(a_state(row()))
     assert checkpoint.begin(a_state(started="second"), resume=False) == a_state(started="second")
-    assert messages == [
-        f"dropping the unfinished scale in {checkpoint.path}, started at first; --resume would have continued it"
-    ]
+    kept = checkpoint.path.with_name("scale.partial.old.json")
+    assert messages == [f"starting a new scale; until it ends, the unfinished one, started at first, is kept as {kept}"]
     assert not checkpoint.path.exists()
+    assert files.read(kept, ScaleState) == a_state(row())
+    checkpoint.save(a_state(started="second"))
+    checkpoint.clear()
+    assert list(kept.parent.iterdir()) == []
 
 
 def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
     checkpoint.save(a_state(row()))
-    with pytest.raises(RecordError, match="it was written with other backends; start over without --resume"):
+    with pytest.raises(RecordError, match="it was written with other backends; choose another results folder, or"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
     assert files.read(checkpoint.path, ScaleState) == a_state(row())
 
@@ -64,14 +67,20 @@ def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
 def test_a_file_that_is_no_checkpoint_is_refused_and_kept(checkpoint, content, resume):
     checkpoint.path.parent.mkdir()
     checkpoint.path.write_text(content)
-    with pytest.raises(RecordError, match=r"scale\.partial\.json"):
+    with pytest.raises(RecordError, match=r"scale\.partial\.json .*; remove it, or choose another results folder"):
         checkpoint.check(resume)
     with pytest.raises(RecordError, match=r"scale\.partial\.json"):
         checkpoint.begin(a_state(), resume)
     assert checkpoint.path.read_text() == content
 
 
-def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpoint, messages):
+def test_a_folder_in_place_of_a_checkpoint_is_refused(checkpoint):
+    checkpoint.path.mkdir(parents=True)
+    with pytest.raises(RecordError, match=r"json is not a regular file; remove it, or"):
+        checkpoint.check(resume=False)
+
+
+def test_a_damaged_checkpoint_is_refused_with_resume_and_renamed_without(checkpoint, messages):
     checkpoint.save(a_state())
     damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
     checkpoint.path.write_text(json.dumps(damaged))
@@ -79,7 +88,8 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_dropped_without(checkpo
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)
-    assert messages == [f"dropping the unfinished scale in {checkpoint.path}; --resume would have continued it"]
+    assert messages == [f"starting a new scale; until it ends, the unfinished one is kept as {checkpoint.replaced}"]
+    assert json.loads(checkpoint.replaced.read_text()) == damaged
 
 
 def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, messages):
@@ -93,13 +103,12 @@ def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, m
 
 
 def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
-    with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
+    with pytest.raises(KeyboardInterrupt, match=r"^interrupted$"), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert messages == []
     checkpoint.save(a_state())
-    with pytest.raises(KeyboardInterrupt), checkpoint.resumable():
+    with pytest.raises(KeyboardInterrupt, match=r"^interrupted; to continue, repeat"), checkpoint.resumable():
         raise KeyboardInterrupt
-    assert messages == ["interrupted; to continue, repeat the command with --resume"]
+    assert messages == []  # the command line prints the text of the exception
 
 
 def test_every_command_has_its_own_checkpoint_file(tmp_path, messages):

@@ -90,7 +90,9 @@ def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
 def test_a_roofline_share_above_one_is_reported(capsys, monkeypatch):
     monkeypatch.setattr(probes, "measure_limits", lambda cases, progress: FAST)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--limits", "--json", "run.json"]) == 0  # the former name
-    out = " ".join(capsys.readouterr().out.split())
+    captured = capsys.readouterr()
+    assert "mlpbench: --limits is now called --roofline\n" in captured.err
+    out = " ".join(captured.out.split())
     rows = files.read(Path("run.json"), schema.Run).rows
     above = {(row.arm, row.batch) for row in rows if row.roofline_share > 1}
     assert above == {
@@ -252,6 +254,7 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
     ("arguments", "text"),
     [
         ((), f"commands: {COMMANDS}"),
+        (("baseline",), "Missing command; commands: accept, record, show"),
         (("walk",), f"No such command 'walk'; commands: {COMMANDS}"),
         (("run", "--zzz"), "No such option '--zzz'; see mlpbench run --help"),
         (("run", "3-3-1"), "see mlpbench run --help"),

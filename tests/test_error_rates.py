@@ -159,25 +159,54 @@ def test_the_command_scores_the_recordings(tmp_path, capsys):
 @pytest.mark.slow
 def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # numpy_plain is not compiled
-    monkeypatch.setattr(recording, "PROBE_PROCESSES", 1)
+    probed = []
+
+    def probe(*arguments):
+        probed.append(recording._probe_delays(*arguments))
+        return Calibration(50, (1, 2, 4, 8))  # a busy machine may have no calibration
+
+    monkeypatch.setattr(recording, "calibrate_delays", probe)
     arguments = ["error-rates", "--results", str(tmp_path)]
     assert main([*arguments, "--rounds", "1", "--loaded"]) == 0
     first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
     assert main([*arguments, "--rounds", "2", "--loaded"]) == 2  # a finished recording is never dropped
-    assert "holds 1 rounds; --resume adds to them" in capsys.readouterr().err
+    assert "holds 1 round; --resume adds to them" in capsys.readouterr().err
     assert main([*arguments, "--rounds", "2", "--loaded", "--resume"]) == 0
     both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
     assert first.seconds.shape == (1, len(ARMS), BLOCKS)
     assert both.seconds.shape == (2, len(ARMS), BLOCKS)
     assert_array_equal(both.seconds[:1], first.seconds, strict=True)
     assert both.seconds.min() > 0
-    assert both.calibration == first.calibration
-    assert list(both.calibration.steps) == sorted(both.calibration.steps)
+    assert both.calibration == first.calibration == Calibration(50, (1, 2, 4, 8))
+    (times,) = probed  # the second recording takes the calibration of the first
+    assert list(times) == [0, *recording.PROBE_STEPS]
+    assert all(len(samples) == recording.PROBE_SAMPLES and min(samples) > 0 for samples in times.values())
     capsys.readouterr()
     other = Recording(both.seconds, {**both.settings, "sources": "other"}, both.calibration, both.wall_seconds)
     recording.write_recording(tmp_path / "gate" / "loaded.npz", other)
     assert main([*arguments, "--rounds", "3", "--loaded", "--resume"]) == 2
     assert "was recorded with other sources" in capsys.readouterr().err
+
+
+def delayed_calls(delay_of):
+    """A probe of calls that take a microsecond and the relative delay of a loop of the given length."""
+    lengths = (0, *recording.PROBE_STEPS)
+    return lambda *_: {length: [1e-6 * (1 + delay_of(length))] * 3 for length in lengths}
+
+
+def test_delay_loops_are_calibrated_with_the_time_to_start_a_loop(monkeypatch):
+    probe = delayed_calls(lambda length: 0.01 + 0.002 * length if length else 0.0)
+    monkeypatch.setattr(recording, "_probe_delays", probe)
+    calibration = recording.calibrate_delays(None, None, None)
+    assert calibration.steps == (10, 20, 45, 95)  # (planted - 0.01) / 0.002
+    assert calibration.loops == 1000  # of a microsecond, for a sample of a millisecond
+
+
+@pytest.mark.parametrize("step", [0.2, 0.0, -0.002], ids=["a step is longer than the delays", "flat", "falling"])
+def test_delays_that_cannot_be_calibrated_are_an_error(monkeypatch, step):
+    monkeypatch.setattr(recording, "_probe_delays", delayed_calls(lambda length: step * length))
+    with pytest.raises(RuntimeError, match="the delays cannot be calibrated on a machine this busy: a loop of 64"):
+        recording.calibrate_delays(None, None, None)
 
 
 def test_the_tests_cover_every_stored_recording():

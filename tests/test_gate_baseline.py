@@ -138,7 +138,7 @@ def test_a_note_names_the_library_whose_version_differs(repository, capsys):
     files.write(path, Baseline(buckets=[other, older]))
     _, _, document = gate_row(path)
     numpy = machine.library_version("numpy")
-    line = f"The baseline has 1 sessions of a machine that differs in numpy (1.0 there, {numpy} here)."
+    line = f"The baseline has 1 session of a machine that differs in numpy (1.0 there, {numpy} here)."
     assert line in document.notes
 
 

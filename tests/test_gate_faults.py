@@ -15,6 +15,7 @@ import pytest
 from filelock import FileLock
 
 from bench.cli.main import main
+from bench.gate import preparation
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
@@ -93,14 +94,21 @@ def test_a_killed_worker_costs_at_most_one_round(repository):
     assert document.rows[0].rounds >= 6
 
 
-def test_results_that_cannot_be_stored_are_shown(repository, capsys):
-    Path("results").write_text("a file where the folder should be")
+def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch):
+    verify_head = preparation.verify_head
+
+    def verify_and_lose_the_folder(*arguments):
+        Path("results").rmdir()
+        Path("results").write_text("a file where the folder was")
+        return verify_head(*arguments)
+
+    monkeypatch.setattr(preparation, "verify_head", verify_and_lose_the_folder)
     status, rows, _ = gate("--backend", "numpy_plain")
     _, err = capsys.readouterr()
     assert status in (0, 3)
     assert rows["numpy_plain"].rounds >= 6
     assert "the gate continues, but cannot be resumed" in err
-    assert "cannot make the folder results" in err
+    assert re.search(r"^mlpbench: cannot write results/gate-.*\.json: ", err, re.MULTILINE)
 
 
 def test_a_second_gate_waits_and_says_so(repository):
@@ -142,6 +150,9 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--markdown", "x", "--json", "x"), "x would be written twice"),
         (("--against", "HEAD", "--results", ".", "--json", "gate.partial.json"), "would be written twice"),
         (("--against", "HEAD", "--results", "r" * 300), "File name too long"),
+        (("--against", "HEAD", "--results", ".gitignore/results"), "cannot make the folder .gitignore/results"),
+        (("--against", "HEAD", "--results", "/dev/null"), "cannot make the folder /dev/null"),
+        (("--baseline", "b.json", "--results", "/proc/nope"), "cannot make the folder /proc/nope"),
     ],
 )
 def test_bad_input_gets_one_line(repository, capsys, arguments, text):
@@ -158,7 +169,8 @@ def test_bad_input_gets_one_line(repository, capsys, arguments, text):
         (("baseline", "accept", "--budget", "-1"), "a budget is a number of seconds above 0"),
         (("baseline", "nosuch"), "No such command 'nosuch'; commands: accept, record, show"),
         (("error-rates",), "there is no recording in results/gate"),
-        (("error-rates", "--rounds", "-1"), "--rounds must be 0 or more, got -1"),
+        (("error-rates", "--rounds", "-1"), "--rounds must be 1 or more, not -1"),
+        (("error-rates", "--rounds", "0"), "--rounds must be 1 or more, not 0"),
         (("error-rates", "--loaded"), "--loaded needs --rounds N"),
         (("error-rates", "--resume"), "--resume needs --rounds N"),
     ],

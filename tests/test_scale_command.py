@@ -134,9 +134,9 @@ def test_an_interrupted_run_can_be_resumed(capsys):
         time.sleep(0.02)
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    *_, hint, last = process.communicate()[1].splitlines()
-    assert hint == "mlpbench: interrupted; to continue, repeat the command with --resume"
-    assert last == "mlpbench: interrupted"
+    lines = process.communicate()[1].splitlines()
+    assert [line for line in lines if "interrupted" in line] == lines[-1:]
+    assert lines[-1] == "mlpbench: interrupted; to continue, repeat the command with --resume"
     assert process.returncode == 130
     state = files.read(PARTIAL, scale_schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
@@ -146,7 +146,7 @@ def test_an_interrupted_run_can_be_resumed(capsys):
     assert not PARTIAL.exists()
 
 
-def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(capsys):
+def test_without_resume_a_run_begins_anew_and_reports_the_replaced_checkpoint(capsys):
     PARTIAL.parent.mkdir()
     state = scale_schema.ScaleState(
         settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
@@ -154,8 +154,10 @@ def test_without_resume_a_run_begins_anew_and_reports_the_dropped_checkpoint(cap
     files.write(PARTIAL, state)
     assert main(["scale", "--backend", "python_loops"]) == 0
     _, err = capsys.readouterr()
-    assert f"dropping the unfinished scale in results/scale.partial.json, started at {state.started}" in err
+    replaced = PARTIAL.with_name("scale.partial.old.json")
+    assert f"the unfinished one, started at {state.started}, is kept as {replaced}" in err
     assert not PARTIAL.exists()
+    assert not replaced.exists()  # the new run has ended
 
 
 def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):

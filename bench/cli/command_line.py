@@ -6,81 +6,26 @@ imported.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
+from bench.cli.options import (
+    backend_option,
+    baseline_option,
+    budget_option,
+    case_options,
+    json_option,
+    peers_option,
+    quick_option,
+    results_option,
+    resume_option,
+    say_former,
+    threads_option,
+)
+
 PROGRAM = "mlpbench"
-
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-_json_option = click.option(
-    "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
-)
-_peers_option = click.option("--peers", is_flag=True, help="Include the peers: libraries that could be used instead.")
-_backend_option = click.option(
-    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
-)
-_quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processes instead of 10, with fewer samples.")
-
-_results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path),
-    default=Path("results"),
-    metavar="DIR",
-    help="Folder for the results, by default ./results.",
-)
-
-_resume_option = click.option(
-    "--resume", is_flag=True, help="Go on with an interrupted run. Without this option, the command begins anew."
-)
-
-_budget_option = click.option(
-    "--budget", default=120.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 120."
-)
-
-_baseline_option = click.option(
-    "--baseline",
-    type=click.Path(path_type=Path),
-    default=Path("results/baseline.json"),
-    metavar="FILE",
-    help="File with the recorded sessions, by default results/baseline.json.",
-)
-
-_threads_option = click.option(
-    "--threads",
-    type=int,
-    default=1,
-    metavar="N",
-    help="Number of threads for BLAS, numba_simd and the peers, up to the number of CPUs. Default: 1.",
-)
-
-
-def _case_options(default: str) -> Callable[[Command], Command]:
-    """Add the options that select the cases, other than the dtype."""
-
-    def decorate(command: Command) -> Command:
-        operation = click.option(
-            "--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."
-        )
-        batch = click.option(
-            "--batch",
-            multiple=True,
-            type=int,
-            metavar="N",
-            help="Number of samples in a batch; may be repeated. Default: 1 and 64.",
-        )
-        network = click.option(
-            "--network",
-            multiple=True,
-            metavar="N",
-            help=f"Layer sizes, such as 20-40-5; may be repeated. Default: {default}.",
-        )
-        return network(operation(batch(command)))
-
-    return decorate
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -94,21 +39,21 @@ def cli() -> None:
 
 
 @cli.command()
-@_quick_option
-@_peers_option
-@_backend_option
-@_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
-@_threads_option
+@quick_option
+@peers_option
+@backend_option
+@case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@threads_option
 @click.option("--dtype", metavar="D", help="float64 or float32. Default: float64; with --peers, both.")
 @click.option(
     "--roofline",
-    "--limits",
     is_flag=True,
     help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
 )
-@_json_option
-@_results_option
-def run(**options: Any) -> int:
+@click.option("--limits", is_flag=True, hidden=True)
+@json_option
+@results_option
+def run(limits: bool, **options: Any) -> int:
     """Verify and time backends, print the speedups, and store the results.
 
     Without --backend and --peers: the core backends. The reference, python_loops, is always timed. A default run takes
@@ -116,17 +61,20 @@ def run(**options: Any) -> int:
     """
     from bench.cli import run as command
 
+    if limits:
+        say_former("--limits", "--roofline")
+        options["roofline"] = True
     return command.run(**options)
 
 
 @cli.command()
 @click.argument("a", metavar="A")
 @click.argument("b", metavar="B")
-@_quick_option
-@_case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
-@_threads_option
+@quick_option
+@case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@threads_option
 @click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
-@_json_option
+@json_option
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.
 
@@ -139,8 +87,8 @@ def compare(a: str, b: str, **options: Any) -> int:
 
 @cli.command()
 @click.argument("names", nargs=-1, metavar="[B]...")
-@_peers_option
-@_json_option
+@peers_option
+@json_option
 def verify(names: tuple[str, ...], **options: Any) -> int:
     """Prove backends equal to exact results.
 
@@ -154,13 +102,13 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
 
 @cli.command()
 @click.argument("keys", nargs=-1, metavar="[KEY]...")
-@_peers_option
-@_backend_option
+@peers_option
+@backend_option
 @click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
 @click.option("--pictures", metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
-@_resume_option
-@_json_option
-@_results_option
+@resume_option
+@json_option
+@results_option
 def tutorials(keys: tuple[str, ...], **options: Any) -> int:
     """Reproduce the figures that public tutorials print.
 
@@ -173,17 +121,21 @@ def tutorials(keys: tuple[str, ...], **options: Any) -> int:
     return command.tutorials(keys, **options)
 
 
-# The command's former name still works.
-cli.add_command(click.Command("documents", params=tutorials.params, callback=tutorials.callback, hidden=True))
+@cli.command("documents", params=tutorials.params, hidden=True)
+@click.pass_context
+def documents(context: click.Context, /, **options: Any) -> Any:
+    """Run ``tutorials`` by its former name."""
+    say_former("mlpbench documents", "mlpbench tutorials")
+    return context.invoke(tutorials, **options)
 
 
 @cli.command()
-@_peers_option
-@_backend_option
+@peers_option
+@backend_option
 @click.option("--pictures", metavar="DIR", help="Draw scale.svg into DIR.")
-@_resume_option
-@_json_option
-@_results_option
+@resume_option
+@json_option
+@results_option
 def scale(**options: Any) -> int:
     """Show how time grows with width, depth and batch size.
 
@@ -206,14 +158,14 @@ def scale(**options: Any) -> int:
     help="Measure the working tree against the sessions in FILE of machines like this one.",
 )
 @click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
-@_backend_option
-@_case_options("3-3-1 and 100-100-50-10")
+@backend_option
+@case_options("3-3-1 and 100-100-50-10")
 @click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
-@_budget_option
-@_resume_option
+@budget_option
+@resume_option
 @click.option("--markdown", metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
-@_json_option
-@_results_option
+@json_option
+@results_option
 def gate(**options: Any) -> int:
     """Test whether a backend has become slower.
 
@@ -227,17 +179,17 @@ def gate(**options: Any) -> int:
     return command.gate(**options)
 
 
-@cli.group()
+@cli.group(no_args_is_help=False)
 def baseline() -> None:
     """Record, show or update the baseline of `mlpbench gate --baseline`."""
 
 
 @baseline.command()
-@_baseline_option
-@_backend_option
-@_case_options("3-3-1 and 100-100-50-10")
-@_budget_option
-@_json_option
+@baseline_option
+@backend_option
+@case_options("3-3-1 and 100-100-50-10")
+@budget_option
+@json_option
 def record(**options: Any) -> int:
     """Measure a session, and append it to the baseline.
 
@@ -249,8 +201,8 @@ def record(**options: Any) -> int:
 
 
 @baseline.command()
-@_baseline_option
-@_json_option
+@baseline_option
+@json_option
 def show(**options: Any) -> int:
     """Show the recorded sessions, and the speedups that they predict."""
     from bench.cli import baseline as command
@@ -259,11 +211,11 @@ def show(**options: Any) -> int:
 
 
 @baseline.command()
-@_baseline_option
-@_backend_option
-@_case_options("3-3-1 and 100-100-50-10")
-@_budget_option
-@_json_option
+@baseline_option
+@backend_option
+@case_options("3-3-1 and 100-100-50-10")
+@budget_option
+@json_option
 def accept(**options: Any) -> int:
     """Measure a session, and accept the gains of the rows that became faster."""
     from bench.cli import baseline as command
@@ -272,12 +224,22 @@ def accept(**options: Any) -> int:
 
 
 @cli.command("error-rates")
-@click.option("--rounds", default=0, metavar="N", help="Record N rounds first.")
+@click.option(
+    "--rounds",
+    type=int,
+    metavar="N",
+    help="Record N rounds first, at about 1.5 seconds each, after a minute of compiling and calibrating.",
+)
 @click.option("--loaded", is_flag=True, help="Record while two other processes keep the CPUs busy.")
-@_budget_option
-@_resume_option
-@_json_option
-@_results_option
+@click.option(
+    "--budget",
+    default=120.0,
+    metavar="SECONDS",
+    help="Budget of the gate whose error rates are shown, in seconds. Default: 120. It does not limit the recording.",
+)
+@resume_option
+@json_option
+@results_option
 def error_rates(**options: Any) -> int:
     """Show the error rates of the gate and of other rules.
 
@@ -290,11 +252,11 @@ def error_rates(**options: Any) -> int:
 
 
 @cli.command()
-@_quick_option
+@quick_option
 @click.option("--markdown", metavar="PATH", help="Write the tables to PATH, as Markdown.")
-@_resume_option
-@_json_option
-@_results_option
+@resume_option
+@json_option
+@results_option
 def speed(**options: Any) -> int:
     """Compare the speed of numba_simd and numpy_vectorized with goals.
 
@@ -309,7 +271,7 @@ def speed(**options: Any) -> int:
 
 
 @cli.command()
-@_json_option
+@json_option
 def backends(**options: Any) -> int:
     """List the backends, installed and missing."""
     from bench.cli import backends as command

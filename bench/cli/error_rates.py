@@ -20,6 +20,7 @@ from bench.records import files
 from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
+from bench.wording import counted
 from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.rounds import SIDES, ProcessDied
@@ -29,11 +30,13 @@ FOLDER = "gate"
 CONDITIONS = ("idle", "loaded")
 
 
-def error_rates(*, rounds: int, loaded: bool, budget: float, resume: bool, json_path: str | None, results: Path) -> int:
-    """Record rounds if ``rounds`` is above 0, then compute the error rates from all recordings."""
+def error_rates(
+    *, rounds: int | None, loaded: bool, budget: float, resume: bool, json_path: str | None, results: Path
+) -> int:
+    """Record rounds if ``rounds`` is given, then compute the error rates from all recordings."""
     with output.caller_input():
-        if rounds < 0:
-            raise ValueError(f"--rounds must be 0 or more, got {rounds}")
+        if rounds is not None and rounds < 1:
+            raise ValueError(f"--rounds must be 1 or more, not {rounds}")
         if (resume or loaded) and not rounds:
             raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
         most = check_budget(budget)
@@ -78,6 +81,7 @@ def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) ->
             checkpoint.save(recording.state_of(finished, fresh.started))
         state = checkpoint.begin(fresh, resume)
         with checkpoint.resumable(), terminal.progress() as progress:
+            progress.stage("compiling in a trial round")
             compiled = preparation.lay_out(checkout, {"head": head})
             # Worktrees that are laid out later are copies of this one, with its compiled code.
             preparation.run_trial_round(compiled, {recording.ROW.key: recording.recorded_plan()})
@@ -102,7 +106,7 @@ def _finished_recording(path: Path, settings: dict[str, Any], resume: bool) -> R
             f"{path} was recorded with other {' and '.join(different)}; name another folder with --results"
         )
     if not resume:
-        raise ValueError(f"{path} holds {len(finished.seconds)} rounds; --resume adds to them")
+        raise ValueError(f"{path} holds {counted(len(finished.seconds), 'round')}; --resume adds to them")
     return finished
 
 

@@ -15,7 +15,7 @@ from bench.cli import output
 from bench.cli.exit_codes import INTERRUPTED, OF_VERDICT
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
-from bench.gate.option_values import check_budget, parse_threshold
+from bench.gate.option_values import check_budget, parse_threshold, row_options
 from bench.gate.revision import RevisionRequest, judge_revision
 from bench.records import files
 from bench.records.files import RecordError
@@ -56,15 +56,26 @@ def gate(
         if markdown is not None:
             files.check_place(Path(markdown))
         check_apart(checkpoint.path, *(Path(path) for path in (baseline, json_path, markdown) if path is not None))
+        files.make_folder(results)
     remove_unfinished_files(results, baseline, json_path)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
                 revision_request = RevisionRequest(against, chosen, tuple(backend), limit, most)
                 document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
+                if interrupted:
+                    terminal.say(checkpoint.interruption())
             else:
                 assert baseline is not None
-                request = BaselineRequest(baseline, baseline_from, chosen, tuple(backend), limit, most)
+                request = BaselineRequest(
+                    path=baseline,
+                    revision=baseline_from,
+                    cases=chosen,
+                    backends=tuple(backend),
+                    threshold=limit,
+                    budget=most,
+                    row_options=row_options(backend, network, operation, batch),
+                )
                 document, interrupted = judge_against_baseline(request, progress)
         _store(results, document)
         try:
@@ -108,7 +119,6 @@ def sources_present() -> Iterator[None]:
 def _store(results: Path, document: Gate) -> None:
     """Store the document. An error is only reported, so that the figures are still shown."""
     try:
-        files.make_folder(results)
         terminal.say(f"results: {files.write_results(results, document)}")
     except RecordError as error:
         terminal.say(str(error))

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return done.exit_code
     except click.ClickException as error:
         return _fail(_usage(error), USAGE_ERROR)
-    except KeyboardInterrupt:
-        return _fail("interrupted", INTERRUPTED)
+    except KeyboardInterrupt as interruption:
+        return _fail(str(interruption) or "interrupted", INTERRUPTED)
     except OSError as error:  # the system refused something, such as a new process
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE_ERROR)
     except Exception as error:

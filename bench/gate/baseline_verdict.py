@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
 from bench.records.header import now
+from bench.wording import counted
 from pairbench import machine, sequential_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
@@ -27,7 +29,7 @@ class BaselineRequest:
     """The arguments of the gate.
 
     ``path`` is the baseline file, read at ``revision`` if that is not None. ``threshold`` is a share, ``budget`` is in
-    seconds.
+    seconds. ``row_options`` are the command-line options that choose the same rows.
     """
 
     path: Path
@@ -36,6 +38,11 @@ class BaselineRequest:
     backends: tuple[str, ...]
     threshold: float
     budget: float
+    row_options: str
+
+    def command(self, name: str) -> str:
+        """The command ``mlpbench baseline NAME`` for this file and these rows."""
+        return f"mlpbench baseline {name} --baseline {shlex.quote(str(self.path))} {self.row_options}".rstrip()
 
 
 def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tuple[Gate, bool]:
@@ -50,12 +57,11 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     measured = measure_session(head, progress, head.task.judged)
     rows, interrupted = judge_and_confirm(head, own, measured, request.threshold, progress)
     gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
-    notes = [
-        f"{key} is {factor - 1:.1%} faster; `mlpbench baseline accept` accepts the gain"
-        for key, factor in gains.items()
-    ]
+    notes = [f"{key} is {factor - 1:.1%} faster." for key, factor in gains.items()]
+    if gains:
+        notes.append(f"To accept gains into the baseline: {request.command('accept')}")
     if len(own.sessions) < sequential_test.MIN_SESSIONS:
-        notes += _too_few_sessions(baseline, own, request.path)
+        notes += _too_few_sessions(baseline, own, request.command("record"))
     document = gate_document(
         started=started,
         options={
@@ -111,19 +117,17 @@ def judge_and_confirm(
     return rows, interrupted or repeat.interrupted is not None
 
 
-def _too_few_sessions(baseline: Baseline, own: Bucket, path: Path) -> list[str]:
+def _too_few_sessions(baseline: Baseline, own: Bucket, command: str) -> list[str]:
     """Notes that ask for more sessions, and list the differences to the most similar machine with sessions."""
     notes = [
-        f"The baseline has {len(own.sessions)} sessions of machines like this one; record another: "
-        f"mlpbench baseline record --baseline {path}"
+        f"The baseline has {counted(len(own.sessions), 'session')} of machines like this one; record another: {command}"
     ]
     nearest = None if own.sessions else nearest_bucket(baseline, own.machine)
     if nearest is not None:
         other, keys = nearest
         differences = (f"{key} ({_text(other.machine.get(key))} there, {_text(own.machine[key])} here)" for key in keys)
-        notes.append(
-            f"The baseline has {len(other.sessions)} sessions of a machine that differs in {', '.join(differences)}."
-        )
+        known = counted(len(other.sessions), "session")
+        notes.append(f"The baseline has {known} of a machine that differs in {', '.join(differences)}.")
     return notes
 
 

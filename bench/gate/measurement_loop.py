@@ -14,6 +14,7 @@ from typing import Any
 from bench.gate.row_plans import RowPlan
 from bench.records.gate_schema import GateState, RoundRecord
 from bench.selection import REFERENCE
+from bench.wording import counted
 from pairbench import rounds, sequential_test, timer
 from pairbench.progress import Progress
 from pairbench.rounds import ProcessDied
@@ -152,8 +153,8 @@ def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> l
 
 def _title(state: GateState, task: GateTask, keys: Sequence[str]) -> str:
     spent = sum(record.wall_seconds for record in state.rounds)
-    rows = sum(key in task.judged for key in keys)
-    return f"round {len(state.rounds) + 1}, {rows} of {len(task.judged)} rows open, {spent:.0f} of {task.budget:g} s"
+    open_rows = f"{sum(key in task.judged for key in keys)} of {counted(len(task.judged), 'row')} open"
+    return f"round {len(state.rounds) + 1}, {open_rows}, {spent:.0f} of {task.budget:g} s"
 
 
 def _with(table: Mapping[str, Mapping[str, Any]], key: str, side: str, value: Any) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,9 @@
-"""Checks the values of the gate's command-line options."""
+"""Checks the values of the gate's command-line options, and writes options for the commands that it recommends."""
 
 from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
 
 
 def parse_threshold(text: str) -> float:
@@ -20,3 +23,11 @@ def check_budget(seconds: float) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"a budget is a number of seconds above 0, not {seconds:g}")
     return seconds
+
+
+def row_options(
+    backends: Iterable[str], networks: Iterable[str], operations: Iterable[str], batches: Iterable[int]
+) -> str:
+    """The options that choose these rows, as text for a shell; empty for the default rows."""
+    named = {"--backend": backends, "--network": networks, "--operation": operations, "--batch": batches}
+    return shlex.join(word for option, values in named.items() for value in values for word in (option, str(value)))

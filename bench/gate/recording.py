@@ -27,6 +27,7 @@ from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import RecordingState
+from bench.wording import counted
 from impls import Network
 from pairbench import rounds, timer
 from pairbench.gate_protocol import Build, BurnCpu, Failure, TimeSample
@@ -156,7 +157,7 @@ def record_rounds(
             calibration = calibrate_delays(side_worktrees["head"], request, random)
             state = state.model_copy(update={"loops": calibration.loops, "delay_steps": list(calibration.steps)})
         calibration = Calibration(state.loops, tuple(state.delay_steps))
-        progress.stage(f"recording {missing} rounds")
+        progress.stage(f"recording {counted(missing, 'round')}")
         for number in range(1, missing + 1):
             start = time.monotonic()
             seconds = _round_mantissa(_record_round(side_worktrees, request, calibration, random))
@@ -179,13 +180,20 @@ def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Cali
     """Find the number of calls in a sample, and the lengths of the delay loops that slow a call by ``PLANTED``.
 
     Starting a loop takes time whatever its length, so a line with an intercept is fitted to the delays of the probes.
+    Raises RuntimeError if the probes do not tell the delays apart.
     """
     probes = [_probe_delays(worktree, request, random) for _ in range(PROBE_PROCESSES)]
     undelayed = median(time for times in probes for time in times[NO_DELAY])
     delays = [median(_relative_delay(times[NO_DELAY], times[length]) for times in probes) for length in PROBE_STEPS]
     line = linear_regression(PROBE_STEPS, delays)
-    steps = (round((planted - line.intercept) / line.slope) for planted in PLANTED)
-    return Calibration(timer.loops_per_sample(undelayed), tuple(max(1, count) for count in steps))
+    lengths = ((planted - line.intercept) / line.slope for planted in PLANTED if line.slope > 0)
+    steps = tuple(max(1, round(length)) for length in lengths)
+    if len(set(steps)) < len(PLANTED):
+        raise RuntimeError(
+            f"the delays cannot be calibrated on a machine this busy: a loop of {PROBE_STEPS[-1]} steps "
+            f"slows a call by {delays[-1]:.1%}, one of {PROBE_STEPS[0]} by {delays[0]:.1%}"
+        )
+    return Calibration(timer.loops_per_sample(undelayed), steps)
 
 
 def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[int, list[float]]:

@@ -91,7 +91,6 @@ def judge_revision(
         )
     except KeyboardInterrupt:
         interrupted = True
-        checkpoint.say_how_to_resume()
     state = checkpoint.state
     document = gate_document.gate_document(
         started=state.started,

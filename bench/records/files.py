@@ -40,14 +40,13 @@ def read(path: Path, kind: type[Kind]) -> Kind:
 
 def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
     """Parse the content of the file ``name`` as a document of a given kind. Raises RecordError."""
-    schema, expected = _schema(name, content), kind.model_fields["schema_"].default
-    if schema != expected:
-        raise RecordError(f"{name} has the schema {schema}; expected {expected}")
+    _check_schema(name, content, kind)
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the document"
+        expected = kind.model_fields["schema_"].default
         raise RecordError(f"{name} is not a valid {expected} document: {field}: {first['msg']}") from None
 
 
@@ -120,14 +119,16 @@ def make_folder(folder: Path) -> None:
 def check_destination(path: Path, kind: type[Record]) -> None:
     """Raise RecordError if the path cannot be written, or an existing file is not a document of this kind."""
     check_place(path)
-    if not path.exists():
-        return
-    try:
-        schema, expected = _schema(str(path), _content(path)), kind.model_fields["schema_"].default
-        if schema != expected:
-            raise RecordError(f"{path} has the schema {schema}")
-    except RecordError as error:
-        raise RecordError(f"{error}; the file is not overwritten, name another file") from None
+    if path.exists():
+        try:
+            check_kind(path, kind)
+        except RecordError as error:
+            raise RecordError(f"{error}; the file is not overwritten, name another file") from None
+
+
+def check_kind(path: Path, kind: type[Record]) -> None:
+    """Raise RecordError if the file is not a document of this kind; only its schema is checked."""
+    _check_schema(str(path), _content(path), kind)
 
 
 def check_place(path: Path) -> None:
@@ -153,8 +154,8 @@ def _content(path: Path) -> bytes:
         raise RecordError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _schema(name: str, content: bytes) -> str:
-    """The schema that an mlpbench document names. Raises RecordError for other content."""
+def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:
+    """Raise RecordError unless the content is JSON with the schema of this kind."""
     try:
         document = json.loads(content)
     except (ValueError, RecursionError):
@@ -162,7 +163,9 @@ def _schema(name: str, content: bytes) -> str:
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not schema.startswith("mlpbench."):
         raise RecordError(f"{name} is not an mlpbench document")
-    return schema
+    expected = kind.model_fields["schema_"].default
+    if schema != expected:
+        raise RecordError(f"{name} has the schema {schema}; expected {expected}")
 
 
 def _check_writable(folder: Path) -> None:

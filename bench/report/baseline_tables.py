@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bench.records.gate_schema import BaselineAcceptance, BaselineSummary, RecordedSession
 from bench.report import tables
+from bench.wording import counted
 from pairbench.sequential_test import MIN_SESSIONS
 
 
@@ -16,7 +17,7 @@ def recorded(document: RecordedSession) -> Iterator[RenderableType]:
     """The recorded session, and how many sessions a verdict still needs."""
     yield (
         f"{document.baseline}: recorded session {document.sessions} for machines like this one, "
-        f"{document.head.title}, {len(document.rows)} rows"
+        f"{document.head.title}, {counted(len(document.rows), 'row')}"
     )
     yield _missing_sessions(document.sessions)
 
@@ -38,7 +39,7 @@ def baseline_summary(document: BaselineSummary) -> Iterator[RenderableType]:
     yield _missing_sessions(len(document.sessions))
     for other in document.other_machines:
         libraries = f"Python {other['python']}, NumPy {other['numpy']}, Numba {other['numba']}"
-        yield f"another machine, {other['sessions']} sessions: {other['cpu']}, {libraries}"
+        yield f"another machine, {counted(other['sessions'], 'session')}: {other['cpu']}, {libraries}"
 
 
 def accepted(document: BaselineAcceptance, sessions: int) -> Iterator[RenderableType]:
@@ -53,5 +54,7 @@ def accepted(document: BaselineAcceptance, sessions: int) -> Iterator[Renderable
 
 
 def _missing_sessions(sessions: int) -> str:
-    missing = max(0, MIN_SESSIONS - sessions)
-    return f"a verdict needs {missing} more sessions" if missing else "there are enough sessions for a verdict"
+    missing = MIN_SESSIONS - sessions
+    if missing <= 0:
+        return "there are enough sessions for a verdict"
+    return f"a verdict needs {counted(missing, 'more session')}"

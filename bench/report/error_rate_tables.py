@@ -13,6 +13,7 @@ from bench.gate import error_rates, recording
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
 from bench.report import tables
+from bench.wording import counted
 
 
 def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[RuleScore]]) -> Iterator[RenderableType]:
@@ -20,7 +21,8 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
     for name, recorded in recordings.items():
         count = len(recorded.seconds)
         yield Text(
-            f"{name}: {count} rounds, {recorded.wall_seconds / count:.1f} s each, of {recording.ROW.key}", style="bold"
+            f"{name}: {counted(count, 'round')}, {recorded.wall_seconds / count:.1f} s each, of {recording.ROW.key}",
+            style="bold",
         )
         delays = {row.planted: f"{100 * row.measured:.1f}" for row in scores[name] if row.planted}
         yield f"planted delays as measured, in % of a call: {', '.join(delays.values())}"

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from bench import cases
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
+from bench.wording import counted
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
 
@@ -194,7 +195,7 @@ def aa_summary(controls: Sequence[tuple[float, str, str]]) -> str:
     names = {backend for _, backend, _ in controls}
     who = f"{worst} against itself" if len(names) == 1 else "the fastest backend against itself"
     return (
-        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {len(controls)} cases;\n"
+        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {counted(len(controls), 'case')};\n"
         f"largest deviation {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
     )
 
@@ -217,7 +218,7 @@ def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[Renderable
         (b, sum(ratio.low is not None and ratio.low > 1 for ratio in ratios)),
         (a, sum(ratio.high is not None and ratio.high < 1 for ratio in ratios)),
     ):
-        yield f"{name} is faster, by the whole 95 % interval, in {count} of {len(ratios)} cases."
+        yield f"{name} is faster, by the whole 95 % interval, in {count} of {counted(len(ratios), 'case')}."
 
 
 def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:

@@ -1,0 +1,79 @@
+"""Command-line options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+json_option = click.option(
+    "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
+)
+peers_option = click.option("--peers", is_flag=True, help="Include the peers: libraries that could be used instead.")
+backend_option = click.option(
+    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
+)
+quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processes instead of 10, with fewer samples.")
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    metavar="DIR",
+    help="Folder for the results, by default ./results.",
+)
+resume_option = click.option(
+    "--resume", is_flag=True, help="Continue an interrupted run. Without this option, a new one replaces it."
+)
+budget_option = click.option(
+    "--budget", default=120.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 120."
+)
+baseline_option = click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    default=Path("results/baseline.json"),
+    metavar="FILE",
+    help="File with the recorded sessions, by default results/baseline.json.",
+)
+threads_option = click.option(
+    "--threads",
+    type=int,
+    default=1,
+    metavar="N",
+    help="Number of threads for BLAS, numba_simd and the peers, up to the number of CPUs. Default: 1.",
+)
+
+
+def case_options(default: str) -> Callable[[Command], Command]:
+    """Add the options that select the cases, other than the dtype."""
+
+    def decorate(command: Command) -> Command:
+        operation = click.option(
+            "--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."
+        )
+        batch = click.option(
+            "--batch",
+            multiple=True,
+            type=int,
+            metavar="N",
+            help="Number of samples in a batch; may be repeated. Default: 1 and 64.",
+        )
+        network = click.option(
+            "--network",
+            multiple=True,
+            metavar="N",
+            help=f"Layer sizes, such as 20-40-5; may be repeated. Default: {default}.",
+        )
+        return network(operation(batch(command)))
+
+    return decorate
+
+
+def say_former(former: str, current: str) -> None:
+    """Tell that a name is a former one."""
+    from bench.report import terminal
+
+    terminal.say(f"{former} is now called {current}")
