@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast mutation gate pictures lint clean
+.PHONY: install bench test test-fast test-peers mutation gate pictures lint clean
 
 install: $(VENV)/test
 
@@ -21,7 +21,11 @@ test: $(VENV)/test
 test-fast: $(VENV)/test
 	$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-# docs/mutation-testing.md explains the survivors. Earlier results are removed, because the tests may have changed.
+# Installs torch, jax and onnxruntime first.
+test-peers: $(VENV)/peers
+	$(BIN)/python -m pytest $(PARALLEL) tests/test_peers.py tests/test_speed.py
+
+# CONTRIBUTING.md explains the survivors. Earlier results are removed, because the tests may have changed.
 mutation: $(VENV)/mutation
 	rm -rf mutants
 	$(BIN)/mutmut run --max-children 2
@@ -45,6 +49,10 @@ $(VENV)/test: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlpbench needs Python 3.11 or later; name its command: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) --editable '.[test]'
+	@touch $@
+
+$(VENV)/peers: $(VENV)/test
+	$(INSTALL) --editable '.[test,peers]'
 	@touch $@
 
 $(VENV)/lint: $(VENV)/test
