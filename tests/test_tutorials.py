@@ -223,7 +223,8 @@ def only_training(tutorial):
     """The tutorial with its training program alone, from two seeds."""
     (program,) = [part for part in tutorial.parts if isinstance(part, Program) and part.setting(part.few[0]).epochs]
     figures = [figure for figure in program.figures if set(figure.seeds) <= set(program.few)]
-    return replace(tutorial, parts=[replace(program, figures=figures, seeds=program.few[:2], remark=None)], times=())
+    two = program.few[:2]
+    return replace(tutorial, parts=[replace(program, figures=figures, seeds=two, few=two, remark=None)], times=())
 
 
 def shortened(tutorial, epochs):
