@@ -15,9 +15,9 @@ bound. Every bound permits that numbers below the smallest normal number are flu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from impls import Network
 
 Array = NDArray[np.float64]
+Analyzed = TypeVar("Analyzed")
 
 FUNCTION_ULPS = 4
 """Assumed accuracy of exp, log, log1p and tanh.
@@ -75,6 +76,12 @@ def exact(value: Any) -> Bounded:
 def exact_pairs(parameters: Sequence[tuple[Array, Array]]) -> Pairs:
     """Make bounded parameters without error from [(W, b), …]."""
     return [(exact(W), exact(b)) for W, b in parameters]
+
+
+def in_both_dtypes(analyze: Callable[[str], Analyzed], dtype: str) -> tuple[Analyzed, Analyzed]:
+    """What ``analyze`` returns for float64, and for the dtype. An analysis takes long, so none is repeated."""
+    reference = analyze("float64")
+    return reference, reference if dtype == "float64" else analyze(dtype)
 
 
 class Analysis:

@@ -8,12 +8,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import cycle
 from typing import Any
 
 import numpy as np
 
-from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
+from bench.proof.bounds import Analysis, Bounded, Pairs, exact, exact_pairs, in_both_dtypes
 from bench.proof.problems import Problem
 from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
 from impls import Backend, Model, Network
@@ -54,10 +55,9 @@ class Subject:
         """Analyse the outputs of a batch X (batch, n_in), in float64 and in the dtype of the problem."""
         pairs = exact_pairs(parameters or self.problem.parameters)
         network = self.problem.network
-        reference, allowed = (
-            Analysis(network, dtype).forward(pairs, exact(X)).outputs for dtype in ("float64", self.problem.dtype)
+        return in_both_dtypes(
+            lambda dtype: Analysis(network, dtype).forward(pairs, exact(X)).outputs, self.problem.dtype
         )
-        return reference, allowed
 
 
 def check_contract(backend: Backend, problem: Problem) -> Evidence:
@@ -87,6 +87,16 @@ class TrainingOptions:
     rate: float
     bias_rate: float | None
     epochs: int
+
+
+@dataclass(frozen=True)
+class ExpectedTraining:
+    """A training, and the losses and parameters after it: as analysed in float64 and in the dtype of the problem."""
+
+    batches: Any
+    options: TrainingOptions
+    reference: tuple[Bounded, Bounded]
+    allowed: tuple[Bounded, Bounded]
 
 
 def _require(condition: bool | np.bool_, text: str) -> None:
@@ -311,13 +321,13 @@ def _means_are_sums_divided_by_the_batch_size(subject: Subject) -> Iterator[floa
 
 def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iterator[float]:
     X, Y = problem.X, problem.Y
-    results = []
-    for dtype in ("float64", problem.dtype):
+
+    def analyze(dtype: str) -> tuple[Analysis, Bounded, Pairs]:
         analysis, pairs = Analysis(problem.network, dtype), exact_pairs(problem.parameters)
         forward = analysis.forward(pairs, exact(X))
-        gradient = analysis.gradient(pairs, forward, exact(Y))
-        results.append((analysis, analysis.loss(forward, exact(Y)), gradient))
-    (reference, loss, gradient), (allowed, allowed_loss, allowed_gradient) = results
+        return analysis, analysis.loss(forward, exact(Y)), analysis.gradient(pairs, forward, exact(Y))
+
+    (reference, loss, gradient), (allowed, allowed_loss, allowed_gradient) = in_both_dtypes(analyze, problem.dtype)
     for reduction, scale in (("sum", 1.0), ("mean", 1 / len(X))):
         losses = reference.scaled(loss, scale), allowed.scaled(allowed_loss, scale)
         gradients = (
@@ -333,9 +343,15 @@ def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iter
 
 
 def _training_updates_batch_by_batch(subject: Subject) -> Iterator[float]:
-    if not subject.supports("train"):
-        return
-    n = len(subject.problem.X)
+    if subject.supports("train"):
+        for expected in _expected_trainings(subject.problem):
+            yield from _training(subject, expected)
+
+
+@cache
+def _expected_trainings(problem: Problem) -> list[ExpectedTraining]:
+    """The trainings of a problem. They are the same for every backend, and their analysis takes long."""
+    n = len(problem.X)
     chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
     variants: list[tuple[Any, list[Any]]] = [
         (None, [slice(0, n)]),
@@ -351,27 +367,34 @@ def _training_updates_batch_by_batch(subject: Subject) -> Iterator[float]:
             TrainingOptions(True, 0.05, 0.02, 4),
         ]
     )
-    for (batches, steps), options in zip(variants * 2, all_options, strict=False):
-        yield from _training(subject, batches, steps, options)
+    return [
+        _expect_training(problem, batches, steps, options)
+        for (batches, steps), options in zip(variants * 2, all_options, strict=False)
+    ]
 
 
-def _training(subject: Subject, batches: Any, steps: list[Any], options: TrainingOptions) -> Iterator[float]:
-    problem, model = subject.problem, subject.build()
-    bias_rate = options.rate if options.bias_rate is None else options.bias_rate
-    results: list[tuple[Any, Pairs]] = [
-        Analysis(problem.network, dtype).train(
+def _expect_training(problem: Problem, batches: Any, steps: list[Any], options: TrainingOptions) -> ExpectedTraining:
+    def analyze(dtype: str) -> tuple[Bounded, Bounded]:
+        losses, parameters = Analysis(problem.network, dtype).train(
             exact_pairs(problem.parameters),
             exact(problem.X),
             exact(problem.Y),
             steps=steps,
             epochs=options.epochs,
             learning_rate=options.rate,
-            bias_learning_rate=bias_rate,
+            bias_learning_rate=options.rate if options.bias_rate is None else options.bias_rate,
             mean=options.mean,
         )
-        for dtype in ("float64", problem.dtype)
-    ]
-    (reference_losses, reference), (allowed_losses, allowed) = results
+        return losses, flat_bounded(parameters)
+
+    reference, allowed = in_both_dtypes(analyze, problem.dtype)
+    return ExpectedTraining(batches, options, reference, allowed)
+
+
+def _training(subject: Subject, expected: ExpectedTraining) -> Iterator[float]:
+    problem, model = subject.problem, subject.build()
+    batches, options = expected.batches, expected.options
+    (reference_losses, reference), (allowed_losses, allowed) = expected.reference, expected.allowed
     training = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
     settings: dict[str, Any] = {
         "learning_rate": options.rate,
@@ -386,8 +409,7 @@ def _training(subject: Subject, batches: Any, steps: list[Any], options: Trainin
     ]
     yield _judge(f"loss in {training}", problem.dtype, reference_losses, allowed_losses, losses)
     parameters = model.parameters()
-    updated = flat_bounded(reference), flat_bounded(allowed)
-    yield _judge(f"parameter after {training}", problem.dtype, *updated, flat(parameters))
+    yield _judge(f"parameter after {training}", problem.dtype, reference, allowed, flat(parameters))
     outputs, allowed_outputs = subject.outputs(problem.X, parameters)
     yield _judge(f"output after {training}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
     yield _judge(f"output after {training}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs
+from bench.proof.bounds import Analysis, Pairs, exact, exact_pairs, in_both_dtypes
 from bench.proof.oracle import Entry, Oracle, mp
 from bench.proof.problems import Problem
 from bench.proof.targets import Evidence, Target, bounded_target, combined, exact_target, flat, flat_bounded
@@ -74,13 +74,13 @@ def _entry(problem: Problem, place: int) -> Entry:
 
 
 def _expect_forward(problem: Problem, entries: list[int]) -> list[Target]:
-    oracle, analysis = Oracle(problem.network, problem.parameters), Analysis(problem.network, problem.dtype)
-    pairs = exact_pairs(problem.parameters)
+    oracle, pairs = Oracle(problem.network, problem.parameters), exact_pairs(problem.parameters)
     outputs = [oracle.trace(x).outputs for x in problem.X[:SAMPLES]]
-    bounded = analysis.forward(pairs, exact(problem.X)).outputs
+    reference, bounded = in_both_dtypes(
+        lambda dtype: Analysis(problem.network, dtype).forward(pairs, exact(problem.X)).outputs, problem.dtype
+    )
     if len(problem.X) == 1:
         return [exact_target("output", problem.dtype, outputs, bounded.error[0])]
-    reference = Analysis(problem.network, "float64").forward(pairs, exact(problem.X)).outputs
     return [
         exact_target("output", problem.dtype, outputs, bounded.error[:SAMPLES]),
         bounded_target("output", problem.dtype, reference, bounded),
@@ -106,7 +106,7 @@ def _expect_gradient(problem: Problem, entries: list[int]) -> list[Target]:
     first_loss, first_gradient = _analyzed_gradient(problem, dtype, SAMPLES)
     loss = mp.fsum(oracle.trace(x).loss(y) for x, y in zip(problem.X[:SAMPLES], problem.Y[:SAMPLES], strict=True))
     gradient = _exact_gradient(oracle, problem, entries)
-    reference, bounded = (_analyzed_gradient(problem, which, len(problem.X)) for which in ("float64", dtype))
+    reference, bounded = in_both_dtypes(lambda which: _analyzed_gradient(problem, which, len(problem.X)), dtype)
     return [
         exact_target("loss", dtype, loss, first_loss.error),
         _with_parameter_names(
@@ -142,8 +142,9 @@ def _expect_train(problem: Problem, entries: list[int]) -> list[Target]:
         mp.mpf(float(value)) - step * derivative
         for value, derivative in zip(flat(problem.parameters)[entries], gradient, strict=True)
     ]
-    (_, first), (losses, last) = _analyzed_training(problem, dtype)
-    _, (reference_losses, reference_last) = _analyzed_training(problem, "float64")
+    reference, bounded = in_both_dtypes(lambda which: _analyzed_training(problem, which), dtype)
+    (_, first), (losses, last) = bounded
+    _, (reference_losses, reference_last) = reference
     first_target = exact_target("new value", dtype, updated, flat_bounded(first).error[entries])
     last_target = bounded_target("new value", dtype, flat_bounded(reference_last), flat_bounded(last))
     return [

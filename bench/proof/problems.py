@@ -18,7 +18,7 @@ class UnfitInputs(ValueError):
     """No inputs were found that would reveal a wrong backend."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # by identity, so that what is expected of a problem can be cached
 class Problem:
     """A network with parameters [(W, b), …], inputs X (batch, n_in) and targets Y (batch, n_out).
 
