@@ -8,15 +8,16 @@ import sys
 from importlib import metadata
 
 import impls
-from bench.records.schema import BackendRow
+from bench.records.schema import BackendRow, Status
 from bench.selection import in_order
 from impls import Backend, BackendError, BackendNotInstalled
 
 
 def rows() -> list[BackendRow]:
-    """A row for each backend, whether installed or not."""
+    """A row for each backend, whether installed or not, and for each that is refused because of its name."""
     origins = impls.origins()
-    return [_row(name, origins[name]) for name in in_order(origins)]
+    refused = [_unusable(name, origin, "broken", reason) for name, (origin, reason) in impls.misnamed().items()]
+    return [_row(name, origins[name]) for name in in_order(origins)] + refused
 
 
 def libraries(backend: Backend) -> dict[str, str]:
@@ -48,15 +49,8 @@ def _row(name: str, origin: str) -> BackendRow:
     try:
         backend = impls.load(name)
     except BackendError as error:
-        return BackendRow(
-            backend=name,
-            origin=origin,
-            status="not installed" if isinstance(error, BackendNotInstalled) else "broken",
-            libraries={},
-            dtypes=[],
-            description="",
-            reason=str(error),
-        )
+        status: Status = "not installed" if isinstance(error, BackendNotInstalled) else "broken"
+        return _unusable(name, origin, status, str(error))
     return BackendRow(
         backend=name,
         origin=origin,
@@ -65,4 +59,10 @@ def _row(name: str, origin: str) -> BackendRow:
         dtypes=list(backend.dtypes),
         description=backend.description,
         reason="",
+    )
+
+
+def _unusable(name: str, origin: str, status: Status, reason: str) -> BackendRow:
+    return BackendRow(
+        backend=name, origin=origin, status=status, libraries={}, dtypes=[], description="", reason=reason
     )

@@ -21,6 +21,7 @@ from bench.records import files
 from bench.records.files import RecordError
 from bench.records.schema import CheckpointRecord
 from impls import Backend
+from pairbench.visible_text import visible_data
 
 State = TypeVar("State", bound=CheckpointRecord)
 Say = Callable[[str], None]
@@ -64,7 +65,7 @@ class Checkpoint(Generic[State]):
             self._replace()
             return fresh
         state = files.read(self.path, self._kind)
-        different = [key for key in fresh.settings if state.settings.get(key) != fresh.settings[key]]
+        different = [key for key, value in fresh.settings.items() if state.settings.get(key) != visible_data(value)]
         if different:
             raise RecordError(
                 f"cannot resume {self.path}: it was written with other {' and '.join(different)}; "

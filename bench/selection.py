@@ -10,6 +10,9 @@ from impls import Backend, BackendError, BackendNotInstalled
 
 REFERENCE = "python_loops"
 
+BY_DEFAULT = ("core", "added")
+"""Origins of the backends that take part in a run that names none."""
+
 TABLE_ORDER = (
     "python_loops_ndarray",
     "python_loops",
@@ -42,13 +45,14 @@ class Selection:
 
 
 def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
-    """Select the named backends, and all peers if ``peers``; without names and peers, the core backends.
+    """Select the named backends, and all peers if ``peers``; without names and peers, all of ``impls/``.
 
     Raises BackendError or ValueError if a named backend does not work, is not installed or does not support the dtype.
     Other backends that are not installed or do not support the dtype are left out.
     """
     selection = Selection([], {}, {})
-    unnamed = [name for name, origin in impls.origins().items() if origin == _default_origin(named, peers)]
+    unnamed_origins = _unnamed_origins(named, peers)
+    unnamed = [name for name, origin in impls.origins().items() if origin in unnamed_origins]
     if peers and not unnamed:
         raise ValueError("there are no peers: impls/peers/ contains no backend")
     for name in in_order([*dict.fromkeys([*named, *unnamed])]):
@@ -62,6 +66,9 @@ def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str |
             (selection.left_out if _is_unavailable(error) else selection.broken)[name] = str(error)
         else:
             selection.backends.append(backend)
+    selection.broken.update(
+        (name, reason) for name, (origin, reason) in impls.misnamed().items() if origin in unnamed_origins
+    )
     return selection
 
 
@@ -71,10 +78,11 @@ def in_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=lambda name: listed.index(name) if name in listed else len(listed))
 
 
-def _default_origin(named: Sequence[str], peers: bool) -> str | None:
+def _unnamed_origins(named: Sequence[str], peers: bool) -> tuple[str, ...]:
+    """Origins of the backends that run although they are not named."""
     if peers:
-        return "peer"
-    return None if named else "core"
+        return ("peer",)
+    return () if named else BY_DEFAULT
 
 
 def _is_unavailable(error: Exception) -> bool:

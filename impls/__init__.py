@@ -14,6 +14,7 @@ from impls._registry import (
     DuplicateBackend,
     UnknownBackend,
     load,
+    misnamed,
     names,
     origins,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "UnknownBackend",
     "UnsupportedOperation",
     "load",
+    "misnamed",
     "names",
     "origins",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,8 @@ from impls._network import Network
 GROUP = "mlpbench.backends"
 LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "numba_simd", "graph")
 """Backends that are listed first, in this order; the others follow in alphabetical order."""
+CORE = frozenset({*LEADING, "python_loops_ndarray", "numpy_plain", "numba_plain"})
+"""The backends of this project; any other file in ``impls/`` was added by somebody else."""
 
 
 class BackendError(Exception):
@@ -58,7 +60,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class Backend:
-    """A loaded backend: its name, its origin ("core", "peer" or "third party") and its model class."""
+    """A loaded backend: its name, its origin, as ``origins`` gives it, and its model class."""
 
     name: str
     origin: str
@@ -106,11 +108,24 @@ def names() -> list[str]:
 
 
 def origins() -> dict[str, str]:
-    """Map the name of each backend to its origin ("core", "peer", "third party"); no backend is imported.
+    """Map the name of each backend to its origin; no backend is imported.
 
-    Raises DuplicateBackend.
+    The origin is "core", "added" for any other file in ``impls/``, "peer", or "third party" for an entry point. Raises
+    DuplicateBackend.
     """
     return {name: source.origin for name, source in _sources().items()}
+
+
+def misnamed() -> dict[str, tuple[str, str]]:
+    """Map each name that no backend can have, because it is no identifier, to its origin and the reason in one line."""
+    return {
+        name: (
+            source.origin,
+            f"backend {name!r} of {source.distribution!r} is refused: its name must be a Python identifier",
+        )
+        for name, source in _found()
+        if not name.isidentifier()
+    }
 
 
 def load(name: str) -> Backend:
@@ -126,12 +141,12 @@ def load(name: str) -> Backend:
     except ModuleNotFoundError as error:
         extra = _missing_extra(error.name, source.distribution)
         if extra is None:
-            raise BrokenBackend(f"backend {name} cannot be imported: {error}") from error
+            raise BrokenBackend(f"backend {name} cannot be imported: {_message(error)}") from error
         raise BackendNotInstalled(
             f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
         ) from error
     except (Exception, SystemExit) as error:
-        text = " ".join(f"{type(error).__name__}: {error}".split())
+        text = f"{type(error).__name__}: {_message(error)}"
         raise BrokenBackend(f"backend {name} cannot be imported: {text}") from error
     if not (isinstance(model, type) and issubclass(model, Model)):
         raise BrokenBackend(f"backend {name} is broken: {source.target} is not a class derived from impls.Model")
@@ -139,19 +154,32 @@ def load(name: str) -> Backend:
 
 
 def _sources() -> dict[str, _Source]:
-    here = Path(__file__).parent
     sources: dict[str, _Source] = {}
-    for folder, package, origin in ((here, "impls", "core"), (here / "peers", "impls.peers", "peer")):
-        for file in sorted(folder.glob("[!_]*.py")):
-            _add_source(sources, file.stem, _Source(f"{package}.{file.stem}", origin, "mlpbench"))
-    for entry_point in metadata.entry_points(group=GROUP):
-        _add_source(
-            sources,
-            entry_point.name,
-            _Source(entry_point.value, "third party", entry_point.dist.name if entry_point.dist else ""),
-        )
+    for name, source in _found():
+        if name.isidentifier():
+            _add_source(sources, name, source)
     order = [name for name in LEADING if name in sources] + sorted(set(sources) - set(LEADING))
     return {name: sources[name] for name in order}
+
+
+def _found() -> Iterator[tuple[str, _Source]]:
+    """The names and sources of all backends, also of those with a name that is refused."""
+    here = Path(__file__).parent
+    for file in sorted(here.glob("[!_]*.py")):
+        yield file.stem, _Source(f"impls.{file.stem}", "core" if file.stem in CORE else "added", "mlpbench")
+    for file in sorted(here.glob("peers/[!_]*.py")):
+        yield file.stem, _Source(f"impls.peers.{file.stem}", "peer", "mlpbench")
+    for entry_point in metadata.entry_points(group=GROUP):
+        distribution = entry_point.dist.name if entry_point.dist else ""
+        yield entry_point.name, _Source(entry_point.value, "third party", distribution)
+
+
+def _message(error: BaseException) -> str:
+    """The message of an exception in one line; the exception may be the backend's own."""
+    try:
+        return " ".join(str(error).split())
+    except Exception:
+        return "(its message cannot be read)"
 
 
 def _add_source(sources: dict[str, _Source], name: str, source: _Source) -> None:

@@ -14,6 +14,7 @@ import click
 from bench.cli.command_line import PROGRAM, cli
 from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from pairbench import threads
+from pairbench.visible_text import one_line, visible
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE_ERROR)
     except Exception as error:
         if os.environ.get("MLPBENCH_TRACEBACK") == "1":
-            traceback.print_exc()
+            for line in traceback.format_exc().split("\n"):
+                print(visible(line), file=sys.stderr)
         return _fail(f"{type(error).__name__}: {error}", INTERNAL_ERROR)
 
 
@@ -47,7 +49,7 @@ def console() -> None:
 def _fail(text: str, status: int) -> int:
     if sys.stderr is not None:
         with suppress(OSError):
-            print(f"{PROGRAM}: {' '.join(text.split())}", file=sys.stderr, flush=True)
+            print(f"{PROGRAM}: {one_line(text)}", file=sys.stderr, flush=True)
     return status
 
 

@@ -11,7 +11,7 @@ from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
 from bench.records import files, schema
-from bench.report import roofline_tables, tables, terminal
+from bench.report import roofline_tables, tables, terminal, time_axis
 from pairbench import machine
 
 
@@ -76,9 +76,9 @@ def run(
         *tables.timings(rows),
         *tables.untimed(rows),
         *tables.compiling(document.compile, rows),
-        *tables.bars(rows),
+        *time_axis.points(rows),
         *roofline_tables.probes(document.roofline),
-        tables.LEGEND,
+        *tables.LEGEND,
         *roofline_tables.roofline_legend(rows),
     ]
     output.store_and_show(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,8 @@ from bench.cli import output
 from bench.cli.exit_codes import FINDING
 from bench.records.header import header, now
 from bench.records.tutorial_schema import Tutorials, TutorialsState
-from bench.report import tables, terminal, tutorial_tables
+from bench.report import terminal, tutorial_tables
+from bench.report.layout import Paragraph
 from bench.tutorials import datasets, registry, reproduce, resumable
 from bench.tutorials.reproduce import TutorialResults
 
@@ -67,7 +67,7 @@ def tutorials(
         rows=state.rows,
         remarks=state.remarks,
     )
-    notes = [line for text in state.unsupported for line in tables.wrapped(f"left out: {text}")]
+    notes = [Paragraph(f"left out: {text}") for text in state.unsupported]
     names = [chosen_backend.name for chosen_backend in backends]
     output.show(
         document,
@@ -80,5 +80,5 @@ def tutorials(
     )
     checkpoint.clear()
     if pictures is not None:
-        print(f"mlpbench: {len(drawn)} pictures in {folder}", file=sys.stderr)
+        terminal.say(f"{len(drawn)} pictures in {folder}")
     return FINDING if selected.broken else output.status(document.rows)

@@ -14,6 +14,7 @@ from bench.records.files import RecordError
 from bench.records.gate_schema import AcceptedGain, Baseline, BaselineRow, Bucket, GateRow, Session
 from bench.records.schema import Ratio
 from pairbench import sequential_test
+from pairbench.visible_text import visible_data
 from pairbench.worktrees import Checkout
 
 
@@ -50,8 +51,9 @@ def accept_gains(baseline: Baseline, bucket: dict[str, Any], gains: Mapping[str,
 
 def find_bucket(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
     """The bucket of a machine; a new, empty bucket if the baseline has none."""
-    empty = Bucket(machine=bucket, sessions=[], moves=[])
-    return next((stored for stored in baseline.buckets if stored.machine == bucket), empty)
+    machine = visible_data(bucket)  # as files store it
+    empty = Bucket(machine=machine, sessions=[], moves=[])
+    return next((stored for stored in baseline.buckets if stored.machine == machine), empty)
 
 
 def nearest_bucket(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:

@@ -61,7 +61,7 @@ def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], n
         if on_any_side[name].reason and not on_any_side[name].broken:
             raise ValueError(on_any_side[name].reason)
     origins = {name: origin for listing in listings.values() for name, origin in listing.origins.items()}
-    chosen = named or [name for name, origin in origins.items() if origin == "core"]
+    chosen = named or [name for name, origin in origins.items() if origin in selection.BY_DEFAULT]
     rows, notes, wrong = [], [], {}
     for name in selection.in_order(dict.fromkeys(chosen)):
         sides_with_it = [side for side in sides if name in by_side[side]]

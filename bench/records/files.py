@@ -15,6 +15,7 @@ import psutil
 from pydantic import ValidationError
 
 from bench.records.schema import Document, Latest, Record, Run
+from pairbench.visible_text import visible_data
 
 LATEST = "latest.json"
 UNFINISHED = ".mlpbench-"
@@ -28,8 +29,8 @@ class RecordError(ValueError):
 
 
 def dumps(document: Record) -> str:
-    """The document as JSON, with its schema as the first key."""
-    data = document.model_dump(mode="json", by_alias=True)
+    """The document as JSON, with its schema as the first key and its strings made visible."""
+    data = visible_data(document.model_dump(by_alias=True))
     return json.dumps({"schema": data.pop("schema"), **data}, allow_nan=False, ensure_ascii=False)
 
 

@@ -209,12 +209,15 @@ class CheckpointRecord(Record):
     started: str
 
 
+Status = Literal["installed", "not installed", "broken"]
+
+
 class BackendRow(Record):
     """One backend as ``mlpbench backends`` lists it."""
 
     backend: str
     origin: str
-    status: Literal["installed", "not installed", "broken"]
+    status: Status
     libraries: dict[str, str]
     dtypes: list[str]
     description: str

@@ -13,6 +13,7 @@ from bench.gate import error_rates, recording
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
 from bench.report import tables
+from bench.report.layout import Paragraph
 from bench.wording import counted
 
 
@@ -36,8 +37,10 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
             yield Text(rule, style="bold")
             yield table
             yield ""
-    yield "Percentage of the runs that end with each verdict, with the 95 % interval of"
-    yield "Clopper and Pearson. No two runs share a round."
+    yield Paragraph(
+        "Percentage of the runs that end with each verdict, with the 95 % interval of Clopper and Pearson. No two runs "
+        "share a round."
+    )
 
 
 def _share(rate: ErrorRate) -> str:

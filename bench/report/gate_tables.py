@@ -1,4 +1,4 @@
-"""The gate's result, as rich renderables that fit into 80 columns and as Markdown."""
+"""The gate's result, as rich renderables and as Markdown."""
 
 from __future__ import annotations
 
@@ -13,18 +13,23 @@ from bench.cases import samples
 from bench.records.gate_schema import Gate, GateRow
 from bench.records.schema import Ratio
 from bench.report import tables
+from bench.report.layout import Paragraph
+from bench.report.markdown import escaped
+from bench.report.markdown import item as markdown_item
+from bench.report.markdown import row as markdown_row
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
-SESSIONS = """\
-change: speedup over python_loops predicted by the recorded sessions ÷ speedup
-measured now, with the prediction interval. Above 0 %, the head is slower.
-MDE: minimum detectable effect, the smallest slowdown that is detected with
-probability 80 %."""
-LEGEND = """\
-time: change of the time from base to head, with the interval that decides the
-verdict. speedup: change of the speedup over python_loops from base to head.
-MDE: minimum detectable effect, the smallest slowdown that is detected with
-probability 80 %."""
+MDE = "MDE: minimum detectable effect, the smallest slowdown that is detected with probability 80 %."
+SESSIONS = (
+    "change: speedup over python_loops predicted by the recorded sessions ÷ speedup measured now, with the prediction "
+    "interval. Above 0 %, the head is slower.",
+    MDE,
+)
+LEGEND = (
+    "time: change of the time from base to head, with the interval that decides the verdict.",
+    "speedup: change of the speedup over python_loops from base to head.",
+    MDE,
+)
 
 
 def text(document: Gate) -> Iterator[RenderableType]:
@@ -40,22 +45,20 @@ def text(document: Gate) -> Iterator[RenderableType]:
         yield table
         yield ""
     reasons = list(sentences(document.rows))
-    for line in reasons:
-        yield from tables.item(line)
+    yield from map(tables.item, reasons)
     if reasons:
         yield ""
-    yield gate_legend(document)
+    yield from map(Paragraph, gate_legend(document))
     yield ""
-    for note in document.notes:
-        yield from tables.wrapped(note)
+    yield from map(Paragraph, document.notes)
     yield Text(f"{document.verdict}: {verdict_summary(document)}", style=STYLES[document.verdict])
 
 
 def markdown(document: Gate) -> str:
     """The gate's result as Markdown, for the summary of a CI job."""
-    lines = [f"## mlpbench gate: {document.verdict}", "", f"{verdict_summary(document)}.", ""]
+    lines = [f"## mlpbench gate: {document.verdict}", "", f"{escaped(verdict_summary(document))}.", ""]
     for title, members in cases(document.rows):
-        lines += [f"**{title}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
+        lines += [f"**{escaped(title)}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
         lines += ["| --- | ---: | ---: | --- | ---: | ---: | --- |"]
         for row in members:
             cells = (
@@ -67,17 +70,16 @@ def markdown(document: Gate) -> str:
                 percent(row.minimum_detectable_effect),
                 row.verdict,
             )
-            lines.append(f"| {' | '.join(cells)} |")
+            lines.append(markdown_row(cells))
         lines.append("")
-    reasons = [f"- {line}".replace("|", "\\|") for line in sentences(document.rows)]
-    notes = [f"{note}\n" for note in document.notes]
-    return "\n".join(
-        [*lines, *reasons, *([""] if reasons else []), " ".join(gate_legend(document).splitlines()), "", *notes]
-    )
+    reasons = list(map(markdown_item, sentences(document.rows)))
+    legend = escaped(" ".join(gate_legend(document)))
+    notes = [*map(markdown_item, document.notes), *([""] if document.notes else [])]
+    return "\n".join([*lines, *reasons, *([""] if reasons else []), legend, "", *notes])
 
 
-def gate_legend(document: Gate) -> str:
-    """The meaning of the columns."""
+def gate_legend(document: Gate) -> tuple[str, ...]:
+    """The meaning of the columns, in sentences."""
     return SESSIONS if document.base is None else LEGEND
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from bench.cases import OPERATIONS
 from bench.records import schema
 from bench.report import tables
+from bench.report.layout import Paragraph
 
 COLUMNS = (*OPERATIONS, "contract", "scikit-learn")
 HEADINGS = (*OPERATIONS, "contract", "sklearn")
@@ -18,10 +19,14 @@ HEADINGS = (*OPERATIONS, "contract", "sklearn")
 
 def outcomes(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
     """For each backend and dtype, a table with a row per network and a column per operation, and the failures."""
-    yield Text("forward, gradient, train: largest error in ulps (units in the last place), and")
-    yield Text("in % of the bound on the rounding error. contract: largest error of the contract")
-    yield Text("tests, in % of its bound. sklearn: largest deviation from scikit-learn, in % of")
-    yield Text("its bound, for networks that scikit-learn supports.")
+    yield Paragraph(
+        "forward, gradient, train: largest error in ulps (units in the last place), and in % of the bound on the "
+        "rounding error."
+    )
+    yield Paragraph("contract: largest error of the contract tests, in % of its bound.")
+    yield Paragraph(
+        "sklearn: largest deviation from scikit-learn, in % of its bound, for networks that scikit-learn supports."
+    )
     yield ""
     ordered = sorted(rows, key=_backend_and_dtype)
     for (backend, dtype), group in groupby(ordered, _backend_and_dtype):

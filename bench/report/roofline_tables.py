@@ -9,6 +9,7 @@ from rich.text import Text
 
 from bench.records.schema import RooflineRow, TimingRow
 from bench.report import tables
+from bench.report.layout import Paragraph
 
 TITLE = "roofline: peak rates of this machine, measured on one thread"
 SIZE_STEP = 8
@@ -25,7 +26,7 @@ def probes(rows: Sequence[RooflineRow]) -> Iterator[RenderableType]:
     for line in lines:
         table.add_row(*line)
     yield table
-    yield from tables.wrapped(bandwidth_line(rows))
+    yield Paragraph(bandwidth_line(rows))
     yield ""
 
 
@@ -47,14 +48,13 @@ def bandwidth_line(rows: Sequence[RooflineRow]) -> str:
     return "memory bandwidth: " + ", ".join(f"{_size(row)} at {_value(row)}" for row in selected)
 
 
-def roofline_legend(rows: Sequence[TimingRow]) -> Iterator[str]:
+def roofline_legend(rows: Sequence[TimingRow]) -> Iterator[Paragraph]:
     """The meaning of the column "share", and a sentence for each share above 1."""
     if all(row.roofline_share is None for row in rows):
         return
-    yield "≥: lower bound of the time of a call, from the peak rates of this machine."
-    yield "share: share of the roofline, which is the lower bound ÷ the time; at most 1."
-    for sentence in shares_above_one(rows):
-        yield from tables.wrapped(sentence)
+    yield Paragraph("≥: lower bound of the time of a call, from the peak rates of this machine.")
+    yield Paragraph("share: share of the roofline, which is the lower bound ÷ the time; at most 1.")
+    yield from map(Paragraph, shares_above_one(rows))
 
 
 def shares_above_one(rows: Sequence[TimingRow]) -> Iterator[str]:

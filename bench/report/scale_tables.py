@@ -1,4 +1,4 @@
-"""The tables and findings of ``scale``, as rich renderables. With the core backends, they fit into 80 columns."""
+"""The tables and findings of ``scale``, as rich renderables."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 from bench import cases
 from bench.records.scale_schema import CrossoverRow, Scale, ScaleRow, TieRow
 from bench.report import tables
+from bench.report.layout import Paragraph
 from bench.scale import points
 from bench.scale.crossovers import CONFIDENCE, MARGIN
 from bench.scale.growth import MAX_CALL_SECONDS
@@ -28,8 +29,10 @@ BASES = {
 
 def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[RenderableType]:
     """For each dimension, a table of times and one of speedups; below the tables, why a backend failed."""
-    yield "Forward pass in float64. All layers of a network, the input included, have the"
-    yield "same width. Batch 1 is a call with a single sample."
+    yield Paragraph(
+        "Forward pass in float64. All layers of a network, the input included, have the same width. Batch 1 is a call "
+        "with a single sample."
+    )
     yield ""
     for dimension in points.DIMENSIONS:
         dimension_rows = [row for row in rows if row.dimension == dimension.name and row.arm != AA_CONTROL]
@@ -53,19 +56,21 @@ def crossover_findings(document: Scale) -> Iterator[RenderableType]:
     """The crossovers, and the sizes at which no difference between two backends was detected."""
     yield Text("crossovers", style="bold")
     for row in document.crossovers:
-        yield from tables.item(_crossover(row))
+        yield tables.item(_crossover(row))
     if not document.crossovers:
         yield "none: no backend overtakes another"
-    yield "A crossover is interpolated between two timed sizes, linearly in the logarithms"
-    yield "of size and ratio of the times. In brackets: the sizes at which the ends of the"
-    yield f"ratio's {CONFIDENCE * 100:g} % interval cross 1."
+    yield Paragraph(
+        "A crossover is interpolated between two timed sizes, linearly in the logarithms of size and ratio of the "
+        f"times. In brackets: the sizes at which the ends of the ratio's {CONFIDENCE * 100:g} % interval cross 1."
+    )
     yield ""
     if document.ties:
         yield Text("no difference detected", style="bold")
-        for sentence in _ties(document.ties):
-            yield from tables.item(sentence)
-        yield f"At these sizes the {CONFIDENCE * 100:g} % intervals show no difference of {MARGIN:.0%} or more. In"
-        yield "brackets: the largest factor between the times that the intervals allow."
+        yield from map(tables.item, _ties(document.ties))
+        yield Paragraph(
+            f"At these sizes the {CONFIDENCE * 100:g} % intervals show no difference of {MARGIN:.0%} or more. In "
+            "brackets: the largest factor between the times that the intervals allow."
+        )
         yield ""
 
 

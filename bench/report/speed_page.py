@@ -13,7 +13,7 @@ from rich.text import Text
 from bench.records.files import RecordError, check_place
 from bench.records.schema import Ratio, TimingRow
 from bench.records.speed_schema import GoalRow, Speed
-from bench.report import roofline_tables, tables
+from bench.report import markdown, roofline_tables, tables
 from bench.speed.goal_rows import reference_row, timed_together
 
 TITLE = "# Speed"
@@ -67,8 +67,7 @@ def renderables(document: Speed) -> Iterator[RenderableType]:
             table.add_row(*line)
         yield Text(section.title, style="bold")
         yield table
-        for sentence in section.sentences:
-            yield from tables.item(sentence)
+        yield from map(tables.item, section.sentences)
         yield ""
     yield from roofline_tables.roofline_legend(document.rows)
 
@@ -76,17 +75,19 @@ def renderables(document: Speed) -> Iterator[RenderableType]:
 def page(document: Speed, notes: Sequence[str]) -> str:
     """A page of Markdown: the machine, the sections, and remarks."""
     quick = " --quick" if document.options["quick"] else ""
-    lines = [TITLE, "", *_items([f"made by `mlpbench speed{quick}`, {document.started}", *_machine(document.machine)])]
+    lines = [TITLE, "", f"- made by `mlpbench speed{quick}`, {markdown.escaped(document.started)}"]
+    lines += map(markdown.item, _machine(document.machine))
     for section in sections(document):
         headings, *table = section.table
-        lines += ["", f"## {section.title[0].upper()}{section.title[1:]}", ""]
-        lines += [_cells(headings), _cells(["---", *["---:"] * (len(headings) - 1)]), *map(_cells, table), ""]
-        lines += _items(section.sentences)
+        lines += ["", f"## {markdown.escaped(section.title[0].upper() + section.title[1:])}", ""]
+        lines += [markdown.row(headings), f"| --- |{' ---: |' * (len(headings) - 1)}", *map(markdown.row, table), ""]
+        lines += map(markdown.item, section.sentences)
     lines += [
         "",
         "## Remarks",
         "",
-        *_items([*LEGEND, *roofline_tables.shares_above_one(document.rows), tables.aa_line(document.rows), *notes]),
+        *map(markdown.item, [*LEGEND, *roofline_tables.shares_above_one(document.rows)]),
+        *map(markdown.item, [tables.aa_line(document.rows).text, *notes]),
     ]
     return "\n".join(lines) + "\n"
 
@@ -142,10 +143,3 @@ def _machine(machine: dict[str, Any]) -> list[str]:
         f"Python {machine['python']}, {libraries}; BLAS: {machine['blas']}",
     ]
 
-
-def _cells(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _items(sentences: Sequence[str]) -> list[str]:
-    return [f"- {' '.join(sentence.split())}" for sentence in sentences]

@@ -1,11 +1,9 @@
-"""The tables of ``run``, ``compare`` and ``backends``, as rich renderables that fit into 80 columns, and helpers."""
+"""The tables of ``run``, ``compare`` and ``backends``, as rich renderables, and helpers."""
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from math import log10
 
 from rich import box
 from rich.console import RenderableType
@@ -14,6 +12,7 @@ from rich.text import Text
 
 from bench import cases
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
+from bench.report.layout import Paragraph
 from bench.wording import counted
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
@@ -21,12 +20,13 @@ from pairbench.measure import AA_CONTROL
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
 AA_LIMIT = 0.02
-LEGEND = """\
-speedup: time of the reference ÷ time of the backend, with its 95 % interval.
-ulps: largest error, in units in the last place. of bound: largest error, in %
-of the bound on the rounding error; above 100 %, the backend is wrong."""
-BARS = ("forward", 1)
-BAR_WIDTH = 46
+LEGEND = (
+    Paragraph("speedup: time of the reference ÷ time of the backend, with its 95 % interval."),
+    Paragraph("ulps: largest error, in units in the last place."),
+    Paragraph(
+        "of bound: largest error, in % of the bound on the rounding error; above 100 %, the backend is wrong."
+    ),
+)
 
 
 def duration(seconds: float | None) -> str:
@@ -107,23 +107,18 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
         yield ""
 
 
-def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
+def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[Paragraph]:
     """A sentence for each backend and reason. ``entries`` are tuples of backend, unsupported operation and reason."""
     operations: dict[tuple[str, str], dict[str, None]] = {}
     for backend, operation, reason in entries:
         operations.setdefault((backend, reason), {})[operation] = None
     for (backend, reason), names in operations.items():
-        yield from wrapped(f"{backend} does not support {', '.join(names)}, shown as a dash: {reason}")
+        yield Paragraph(f"{backend} does not support {', '.join(names)}, shown as a dash: {reason}")
 
 
-def wrapped(text: str) -> list[str]:
-    """A sentence, wrapped to lines of 80 columns."""
-    return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
-
-
-def item(text: str) -> list[str]:
-    """A sentence as an item of a list, wrapped to lines of 80 columns."""
-    return textwrap.wrap(text, 80, initial_indent="- ", subsequent_indent="  ", break_on_hyphens=False)
+def item(text: str) -> Paragraph:
+    """A sentence as an item of a list."""
+    return Paragraph(text, start="- ")
 
 
 def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
@@ -132,26 +127,6 @@ def untimed(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     if entries:
         yield from unsupported(entries)
         yield ""
-
-
-def bars(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
-    """The times of a forward call with one sample on the last network, as bars on a logarithmic scale."""
-    calls = [(title, members) for title, members in by_case(rows) if (members[0].operation, members[0].batch) == BARS]
-    if not calls:
-        return
-    title, members = calls[-1]
-    timed = [(row, row.seconds) for row in members if row.seconds is not None and row.arm != AA_CONTROL]
-    if len(timed) < 2:
-        return
-    shortest, longest = min(seconds for _, seconds in timed), max(seconds for _, seconds in timed)
-    decades = max(1.0, log10(longest / shortest))
-    step = 10 ** (decades / (BAR_WIDTH - 1))
-    yield Text(f"{title}: time per call; each further █ is a factor of {step:.2f}", style="bold")
-    names = max(20, *(len(row.arm) for row, _ in timed))
-    for row, seconds in timed:
-        width = 1 + round((BAR_WIDTH - 1) * log10(seconds / shortest) / decades)
-        yield f"{row.arm:<{names}} {'█' * width} {duration(seconds)}"
-    yield ""
 
 
 def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
@@ -175,7 +150,7 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iter
     yield ""
 
 
-def aa_line(rows: Sequence[TimingRow]) -> str:
+def aa_line(rows: Sequence[TimingRow]) -> Paragraph:
     """A summary of the A/A control of the rows."""
     return aa_summary(
         [
@@ -186,16 +161,16 @@ def aa_line(rows: Sequence[TimingRow]) -> str:
     )
 
 
-def aa_summary(controls: Sequence[tuple[float, str, str]]) -> str:
+def aa_summary(controls: Sequence[tuple[float, str, str]]) -> Paragraph:
     """A summary of A/A controls, given as the distance of the ratio from 1, the backend and the title of the case."""
     if not controls:
-        return "A/A control: none was timed."
+        return Paragraph("A/A control: none was timed.")
     within = sum(distance <= AA_LIMIT for distance, _, _ in controls)
     distance, worst, title = max(controls)
     names = {backend for _, backend, _ in controls}
     who = f"{worst} against itself" if len(names) == 1 else "the fastest backend against itself"
-    return (
-        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {counted(len(controls), 'case')};\n"
+    return Paragraph(
+        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {counted(len(controls), 'case')}; "
         f"largest deviation {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
     )
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from bench.report.layout import fitted, table_width
 from pairbench.progress import Progress as Reports
+from pairbench.visible_text import visible
 
 
 def say(text: str) -> None:
     """Print a line to standard error. An error while writing is ignored."""
     if sys.stderr is not None:  # print would take standard output instead
         with suppress(OSError):
-            print(f"mlpbench: {text}", file=sys.stderr, flush=True)
+            print(f"mlpbench: {visible(text)}", file=sys.stderr, flush=True)
 
 
 class Lines:
@@ -50,7 +52,7 @@ class Bar:
 
     def stage(self, text: str) -> None:
         """Set the text beside the bar."""
-        self.progress.update(self.task, description=text)
+        self.progress.update(self.task, description=visible(text))
 
     def advance(self) -> None:
         """Move the bar by a step."""
@@ -64,21 +66,26 @@ def progress() -> Iterator[Reports]:
     if not console.is_terminal:
         yield Lines()
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
     # Only two updates a second, because drawing would disturb the timing.
     with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         yield Bar(bar)
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print to standard output. Text is not wrapped, and a table is never narrower than its content."""
-    console = Console(markup=False, emoji=False, highlight=False)
-    unlimited = console.options.update(max_width=1000)
-    widths = [Measurement.get(console, unlimited, table).maximum for table in renderables if isinstance(table, Table)]
-    console.width = max([console.width, *widths])
+    """Print to standard output. Paragraphs and tables keep to the width of the terminal; a file has no width.
+
+    COLUMNS sets the width of both. Other text is not wrapped. Every string is one line: a line break in it is escaped.
+    """
+    width = shutil.get_terminal_size().columns
+    console = Console(markup=False, emoji=False, highlight=False, width=width)
+    is_file = not (console.is_terminal or os.environ.get("COLUMNS"))
     with console.capture() as captured:
         for renderable in renderables:
-            console.print(renderable, soft_wrap=isinstance(renderable, str | Text))
+            is_free = is_file and isinstance(renderable, Table)
+            console.width = max(width, table_width(renderable, console)) if is_free else width
+            for part in fitted(renderable, console):
+                console.print(part, soft_wrap=isinstance(part, str | Text))
     write(captured.get())
 
 

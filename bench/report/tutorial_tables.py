@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from bench.records import schema
 from bench.records.tutorial_schema import TutorialRow, Tutorials
 from bench.report import tables
+from bench.report.layout import Paragraph
 from bench.tutorials import printed, reproduce, times
 from bench.tutorials.programs import Program, Tutorial
 
@@ -27,7 +27,7 @@ def figures_and_times(
     chosen: Sequence[Tutorial], names: Sequence[str], document: Tutorials
 ) -> Iterator[RenderableType]:
     """For each tutorial, its printed figures, trainings and times, compared with those of the backends."""
-    yield from textwrap.wrap(f"backends: {', '.join(names)}", 80)
+    yield Paragraph(f"backends: {', '.join(names)}")
     yield ""
     for tutorial in chosen:
         yield Text(f"{tutorial.key}: {tutorial.title}", style="bold")
@@ -35,8 +35,7 @@ def figures_and_times(
         rows = [row for row in document.rows if row.document == tutorial.key]
         for part, members in groupby(rows, lambda row: row.part):
             yield from _part(part, list(members), names)
-        for remark in document.remarks[tutorial.key]:
-            yield from tables.item(remark)
+        yield from map(tables.item, document.remarks[tutorial.key])
         if reproduce.BY_GRAPH not in names and any(
             part.by_graph for part in tutorial.parts if not isinstance(part, Program)
         ):
