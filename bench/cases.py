@@ -58,19 +58,22 @@ class Case:
         }
 
     def __str__(self) -> str:
-        words = title(self.operation, self.network.layer_sizes, self.batch, self.epochs, self.batches)
         threads = "" if self.threads == 1 else f", {self.threads} threads"
-        return f"{words}, {self.dtype}{threads}"
+        return f"{self.title}, {self.dtype}{threads}"
 
-
-def title(operation: str, layer_sizes: Sequence[int], batch: int, epochs: int, batches: int | None) -> str:
-    """A description of a case without its dtype and its threads."""
-    words = [f"{operation} {'-'.join(map(str, layer_sizes))}", samples(batch)]
-    if batches is not None:
-        words.append(f"updates by {samples(batches)}")
-    if epochs > 1:
-        words.append(f"{epochs} epochs")
-    return ", ".join(words)
+    @property
+    def title(self) -> str:
+        """A description of the case without its dtype and its threads; usual functions of the network are left out."""
+        network = self.network
+        words = [f"{self.operation} {network}"]
+        if network != Network(network.layer_sizes):
+            words[0] += f" {network.hidden}/{network.output} {network.loss}"
+        words.append(samples(self.batch))
+        if self.batches is not None:
+            words.append(f"updates by {samples(self.batches)}")
+        if self.epochs > 1:
+            words.append(f"{self.epochs} epochs")
+        return ", ".join(words)
 
 
 def samples(batch: int) -> str:
@@ -85,11 +88,13 @@ def select_cases(
     threads: int = 1,
     default: Mapping[str, Kinds] = DEFAULT_CASES,
     batches: Sequence[int] = (),
+    functions: Mapping[str, str] | None = None,
 ) -> list[Case]:
     """Cases of the named networks and operations, by default those in ``default``.
 
     A network without a case in ``default`` for these operations gets the cases in ``KINDS``. ``batches`` replace the
-    default batch sizes. Raises ValueError or TypeError, with a message of one line, for an invalid argument.
+    default batch sizes. ``functions`` are the activations and the loss of all networks, as arguments of ``Network``.
+    Raises ValueError or TypeError, with a message of one line, for an invalid argument.
     """
     for batch in batches:
         if batch < 1:
@@ -99,7 +104,7 @@ def select_cases(
     _require_one_of("dtype", dtype, DTYPES)
     cases = []
     for name in networks or default:
-        network = Network.parse(name)
+        network = Network.parse(name, **functions or {})
         kinds = _kinds(default.get(str(network), ()), operations) or _kinds(KINDS, operations)
         sizes = [(operation, size) for operation, batch in kinds for size in batches or (batch,)]
         cases += [Case(network, operation, batch, dtype, threads=threads) for operation, batch in sizes]

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pairbench import threads
+from pairbench.visible_text import one_line, visible, visible_data
 
 if TYPE_CHECKING:
     from bench.records.gate_schema import GateRow
@@ -85,7 +86,7 @@ def pytest_configure(config: pytest.Config) -> None:
         else:
             read_baseline(baseline)
     except ValueError as error:
-        raise pytest.UsageError(str(error)) from error
+        raise pytest.UsageError(one_line(str(error))) from error
 
 
 @pytest.fixture(scope="session")
@@ -116,12 +117,13 @@ def apply_verdict(
         return
     from bench.report import gate_tables
 
-    extra_info["gate"] = row.model_dump()
-    record_property(GATE, gate_tables.sentence(row))
+    sentence = visible(gate_tables.sentence(row))
+    extra_info["gate"] = visible_data(row.model_dump())
+    record_property(GATE, sentence)
     if row.verdict == "FAIL":
-        pytest.fail(gate_tables.sentence(row), pytrace=False)
+        pytest.fail(sentence, pytrace=False)
     if row.verdict == "INCONCLUSIVE":
-        pytest.skip(gate_tables.sentence(row))
+        pytest.skip(sentence)
 
 
 @pytest.hookimpl(trylast=True)

@@ -17,11 +17,12 @@ from bench.cases import select_cases
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
 from pairbench import interleave, statistics, timer
+from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
 from pairbench.workload import require
 
 PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
-CORE = selection.in_order(name for name, origin in impls.origins().items() if origin == "core")
+CORE = selection.in_order(name for name, origin in impls.origins().items() if origin in selection.BY_DEFAULT)
 
 expectation = cache(expect_case)
 
@@ -37,7 +38,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
     try:
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
-        pytest.skip(str(error))
+        pytest.skip(visible(str(error)))
     call, evidence = correctness.build_verified(backend, case, expectation(case))
     require(evidence)
     call.function(call.argument)  # the first call with these arguments may load code

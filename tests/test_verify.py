@@ -74,7 +74,10 @@ class Unprintable(Exception):
 
 @pytest.mark.parametrize(
     ("error", "text"),
-    [(RuntimeError("a\ud800\nb"), "RuntimeError: a\\ud800 b"), (Unprintable(), "Unprintable: (its message cannot be read)")],
+    [
+        (RuntimeError("a\ud800\nb"), r"RuntimeError: a\ud800 b"),
+        (Unprintable(), "Unprintable: (its message cannot be read)"),
+    ],
 )
 def test_any_exception_of_a_backend_can_be_described(error, text):
     describe_error(error).encode()

@@ -12,11 +12,14 @@ from typing import Any
 import click
 
 from bench.cli.options import (
+    backend_names,
     backend_option,
     baseline_option,
     budget_option,
     case_options,
+    function_options,
     json_option,
+    one_of,
     peers_option,
     quick_option,
     results_option,
@@ -43,8 +46,14 @@ def cli() -> None:
 @peers_option
 @backend_option
 @case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@function_options
 @threads_option
-@click.option("--dtype", metavar="D", help="float64 or float32. Default: float64; with --peers, both.")
+@click.option(
+    "--dtype",
+    metavar="D",
+    shell_complete=one_of("float64", "float32"),
+    help="float64 or float32. Default: float64; with --peers, both.",
+)
 @click.option(
     "--roofline",
     is_flag=True,
@@ -68,12 +77,19 @@ def run(limits: bool, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("a", metavar="A")
-@click.argument("b", metavar="B")
+@click.argument("a", metavar="A", shell_complete=backend_names)
+@click.argument("b", metavar="B", shell_complete=backend_names)
 @quick_option
 @case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@function_options
 @threads_option
-@click.option("--dtype", default="float64", metavar="D", help="float64 (the default) or float32.")
+@click.option(
+    "--dtype",
+    default="float64",
+    metavar="D",
+    shell_complete=one_of("float64", "float32"),
+    help="float64 (the default) or float32.",
+)
 @json_option
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.
@@ -86,7 +102,7 @@ def compare(a: str, b: str, **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("names", nargs=-1, metavar="[B]...")
+@click.argument("names", nargs=-1, metavar="[B]...", shell_complete=backend_names)
 @peers_option
 @json_option
 def verify(names: tuple[str, ...], **options: Any) -> int:
@@ -101,11 +117,13 @@ def verify(names: tuple[str, ...], **options: Any) -> int:
 
 
 @cli.command()
-@click.argument("keys", nargs=-1, metavar="[KEY]...")
+@click.argument(
+    "keys", nargs=-1, metavar="[KEY]...", shell_complete=one_of("feedforward", "circles", "miniflow", "xor")
+)
 @peers_option
 @backend_option
 @click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
-@click.option("--pictures", metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
+@click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
 @resume_option
 @json_option
 @results_option
@@ -132,7 +150,7 @@ def documents(context: click.Context, /, **options: Any) -> Any:
 @cli.command()
 @peers_option
 @backend_option
-@click.option("--pictures", metavar="DIR", help="Draw scale.svg into DIR.")
+@click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw scale.svg into DIR.")
 @resume_option
 @json_option
 @results_option
@@ -163,7 +181,7 @@ def scale(**options: Any) -> int:
 @click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
 @budget_option
 @resume_option
-@click.option("--markdown", metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
+@click.option("--markdown", type=click.Path(), metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
 @json_option
 @results_option
 def gate(**options: Any) -> int:
@@ -253,7 +271,7 @@ def error_rates(**options: Any) -> int:
 
 @cli.command()
 @quick_option
-@click.option("--markdown", metavar="PATH", help="Write the tables to PATH, as Markdown.")
+@click.option("--markdown", type=click.Path(), metavar="PATH", help="Write the tables to PATH, as Markdown.")
 @resume_option
 @json_option
 @results_option

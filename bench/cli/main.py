@@ -10,17 +10,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import click
+from click.shell_completion import shell_complete
 
 from bench.cli.command_line import PROGRAM, cli
 from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from pairbench import threads
 from pairbench.visible_text import one_line, visible
 
+COMPLETE_VARIABLE = "_MLPBENCH_COMPLETE"
+"""Environment variable by which a shell asks for completions, or for the script that sets them up."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     try:
         threads.limit_own_threads()
+        if instruction := os.environ.get(COMPLETE_VARIABLE):
+            return shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, instruction)
         with cli.make_context(PROGRAM, list(sys.argv[1:] if argv is None else argv)) as context:
             return int(cli.invoke(context))
     except click.exceptions.Exit as done:

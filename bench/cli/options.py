@@ -10,12 +10,39 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+Completion = Callable[[click.Context, click.Parameter, str], list[str]]
+
+
+def one_of(*words: str) -> Completion:
+    """The words for shell completion that begin with what is typed."""
+
+    def complete(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+        return [word for word in words if word.startswith(typed)]
+
+    return complete
+
+
+def backend_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
+    """The names of backends for shell completion that begin with what is typed."""
+    import impls
+
+    return one_of(*impls.names())(context, parameter, typed)
+
+
 json_option = click.option(
-    "--json", "json_path", metavar="PATH", help="Write the results as JSON; '-' is standard output."
+    "--json",
+    "json_path",
+    type=click.Path(),
+    metavar="PATH",
+    help="Write the results as JSON; '-' is standard output.",
 )
 peers_option = click.option("--peers", is_flag=True, help="Include the peers: libraries that could be used instead.")
 backend_option = click.option(
-    "--backend", multiple=True, metavar="B", help="A backend, as `mlpbench backends` lists them; may be repeated."
+    "--backend",
+    multiple=True,
+    metavar="B",
+    shell_complete=backend_names,
+    help="A backend, as `mlpbench backends` lists them; may be repeated.",
 )
 quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processes instead of 10, with fewer samples.")
 results_option = click.option(
@@ -52,7 +79,11 @@ def case_options(default: str) -> Callable[[Command], Command]:
 
     def decorate(command: Command) -> Command:
         operation = click.option(
-            "--operation", multiple=True, metavar="O", help="forward, gradient or train; may be repeated."
+            "--operation",
+            multiple=True,
+            metavar="O",
+            shell_complete=one_of("forward", "gradient", "train"),
+            help="forward, gradient or train; may be repeated.",
         )
         batch = click.option(
             "--batch",
@@ -70,6 +101,36 @@ def case_options(default: str) -> Callable[[Command], Command]:
         return network(operation(batch(command)))
 
     return decorate
+
+
+def function_options(command: Command) -> Command:
+    """Add the options that choose the activations and the loss of all networks."""
+    hidden = click.option(
+        "--hidden",
+        default="sigmoid",
+        metavar="F",
+        shell_complete=one_of("sigmoid", "tanh", "relu"),
+        help="Activation of the hidden layers: sigmoid (the default), tanh or relu.",
+    )
+    output = click.option(
+        "--output",
+        "output_activation",
+        default="sigmoid",
+        metavar="F",
+        shell_complete=one_of("sigmoid", "tanh", "relu", "identity", "softmax"),
+        help="Activation of the outputs: sigmoid (the default), tanh, relu, identity or softmax.",
+    )
+    loss = click.option(
+        "--loss",
+        default="half_squared_error",
+        metavar="L",
+        shell_complete=one_of(
+            "half_squared_error", "mean_squared_error", "binary_cross_entropy", "categorical_cross_entropy"
+        ),
+        help="half_squared_error (the default), mean_squared_error, binary_cross_entropy, which needs sigmoid outputs, "
+        "or categorical_cross_entropy, which needs softmax.",
+    )
+    return hidden(output(loss(command)))
 
 
 def say_former(former: str, current: str) -> None:

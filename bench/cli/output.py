@@ -81,7 +81,7 @@ def store_and_show(
     document: schema.Record,
     json_path: str | None,
     shown: Sequence[RenderableType],
-    notes: Sequence[str],
+    notes: Sequence[RenderableType],
 ) -> None:
     """Store the results with ``store``, whose lines are shown last, and show them even if storing fails."""
     more_notes: Sequence[str] = []

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import RenderableType
+
 import impls
 from bench import cases, selection, suite
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
@@ -23,6 +25,9 @@ def run(
     network: Sequence[str],
     operation: Sequence[str],
     batch: Sequence[int],
+    hidden: str,
+    output_activation: str,
+    loss: str,
     dtype: str | None,
     threads: int,
     roofline: bool,
@@ -30,6 +35,7 @@ def run(
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
+    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
     # Some peers are made for float32, so a comparison with peers covers both dtypes.
     more_dtypes = cases.DTYPES if peers and dtype is None else ()
     with output.caller_input():
@@ -37,7 +43,12 @@ def run(
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
         chosen_cases = cases.select_cases(
-            network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
+            network,
+            operation,
+            cases.DTYPES[0] if dtype is None else dtype,
+            threads,
+            batches=batch,
+            functions=functions,
         )
         chosen = selection.select_backends(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
@@ -50,6 +61,7 @@ def run(
         "network": list(network),
         "operation": list(operation),
         "batch": list(batch),
+        **functions,
         "dtype": dtype,
         "threads": threads,
         "roofline": roofline,
@@ -67,7 +79,7 @@ def run(
             progress,
         )
     rows = document.rows
-    notes = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
+    notes: list[RenderableType] = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
     if quick:
@@ -95,16 +107,20 @@ def compare(
     network: Sequence[str],
     operation: Sequence[str],
     batch: Sequence[int],
+    hidden: str,
+    output_activation: str,
+    loss: str,
     dtype: str,
     threads: int,
     json_path: str | None,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
+    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
     with output.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
         _check_threads(threads)
-        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch)
+        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
         first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
         output.check_json_path(json_path, schema.Comparison)
     options = {
@@ -114,6 +130,7 @@ def compare(
         "network": list(network),
         "operation": list(operation),
         "batch": list(batch),
+        **functions,
         "dtype": dtype,
         "threads": threads,
     }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rich.console import RenderableType
+
 from bench import selection, suite
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
@@ -19,7 +21,7 @@ def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
         output.check_json_path(json_path, schema.Proof)
     with terminal.progress() as progress:
         document = suite.verify_backends(chosen.backends, progress)
-    notes = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
+    notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
     shown = [*proof_tables.outcomes(document.rows), *notes, *proof_tables.mutants(document.mutants)]
     output.show(document, json_path, *shown)
     survived = not all(mutant.killed for mutant in document.mutants)

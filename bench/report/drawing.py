@@ -27,6 +27,7 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "mlpbench",
     "text.color": INK,
+    "text.parse_math": False,  # a name with two $ is no formula
     "xtick.color": INK,
     "ytick.color": INK,
 }

@@ -142,4 +142,3 @@ def _machine(machine: dict[str, Any]) -> list[str]:
         f"instruction sets: {', '.join(machine['instruction_set'])}",
         f"Python {machine['python']}, {libraries}; BLAS: {machine['blas']}",
     ]
-

@@ -15,13 +15,13 @@ from typing import Any
 from matplotlib import pyplot, rc_context
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench import cases
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.schema import Latest, Run, TimingRow
 from bench.report import drawing, tables
 from bench.report.drawing import INK, STYLE, TONES
 from impls import Network
+from pairbench.visible_text import visible
 
 NAME = "speedups"
 NETWORKS = ("3-3-1", "100-100-50-10")
@@ -48,18 +48,17 @@ def draw_speedups(run: Run, folder: Path) -> Path:
 
     Raises RecordError if the run has no speedups on one of NETWORKS, or the file cannot be written.
     """
-    panels = [(name, _rows(run, name)) for name in NETWORKS]
-    most = max(len(rows) for _, rows in panels)
+    panels = [_rows(run, name) for name in NETWORKS]
+    most = max(map(len, panels))
     with rc_context(STYLE):
         figure, axes = pyplot.subplots(len(panels), 1, figsize=(7.6, len(panels) * (0.9 + 0.26 * most)), sharex=True)
-        for panel, (name, rows) in zip(axes, panels, strict=True):
+        for panel, rows in zip(axes, panels, strict=True):
             _panel(panel, rows)
-            panel.set_title(
-                f"{cases.title('forward', Network.parse(name).layer_sizes, 1, 1, None)}, {rows[0].dtype}", loc="left"
-            )
-        _scale(axes, [row for _, rows in panels for row in rows])
+            panel.set_title(f"{tables.case_title(rows[0])}, {rows[0].dtype}", loc="left")
+        _scale(axes, [row for rows in panels for row in rows])
+        reference = visible(panels[0][0].reference)
         axes[-1].set_xlabel(
-            f"speedup: time of {rows[0].reference} ÷ time of the backend, logarithmic axis; above 1 is faster\n"
+            f"speedup: time of {reference} ÷ time of the backend, logarithmic axis; above 1 is faster\n"
             "in brackets and as whiskers: 95 % confidence interval"
         )
         return drawing.save_figure(figure, folder, NAME)
@@ -110,7 +109,7 @@ def _panel(axes: Any, rows: Sequence[TimingRow]) -> None:
             va="center",
             ha="right" if left else "left",
         )
-    axes.set_yticks(range(len(rows)), [row.arm for row in rows])
+    axes.set_yticks(range(len(rows)), [visible(row.arm) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.set_ylim(len(rows) - 0.4, -0.6)  # the first row is on top
@@ -153,9 +152,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         files.make_folder(arguments.folder)
         path = draw_speedups(read_run(arguments.results), arguments.folder)
     except RecordError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"{parser.prog}: {visible(str(error))}", file=sys.stderr)
         return 2
-    print(path)
+    print(visible(str(path)))
     return 0
 
 

@@ -10,7 +10,6 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench import cases
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
 from bench.report.layout import Paragraph
 from bench.wording import counted
@@ -23,9 +22,7 @@ AA_LIMIT = 0.02
 LEGEND = (
     Paragraph("speedup: time of the reference ÷ time of the backend, with its 95 % interval."),
     Paragraph("ulps: largest error, in units in the last place."),
-    Paragraph(
-        "of bound: largest error, in % of the bound on the rounding error; above 100 %, the backend is wrong."
-    ),
+    Paragraph("of bound: largest error, in % of the bound on the rounding error; above 100 %, the backend is wrong."),
 )
 
 
@@ -64,7 +61,7 @@ def interval(ratio: Ratio | None) -> str:
 
 def case_title(row: TimingRow) -> str:
     """The title of a row's case, without the dtype."""
-    return cases.title(row.operation, row.layer_sizes, row.batch, row.epochs, row.batches)
+    return row.case.title
 
 
 def threads(rows: Sequence[TimingRow]) -> str:

@@ -82,8 +82,9 @@ def show(*renderables: RenderableType) -> None:
     is_file = not (console.is_terminal or os.environ.get("COLUMNS"))
     with console.capture() as captured:
         for renderable in renderables:
-            is_free = is_file and isinstance(renderable, Table)
-            console.width = max(width, table_width(renderable, console)) if is_free else width
+            console.width = width
+            if is_file and isinstance(renderable, Table):
+                console.width = max(width, table_width(renderable, console))
             for part in fitted(renderable, console):
                 console.print(part, soft_wrap=isinstance(part, str | Text))
     write(captured.get())
