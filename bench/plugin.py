@@ -7,14 +7,14 @@ With a revision or a baseline, the gate also measures the cases, and its verdict
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pairbench import threads
-from pairbench.visible_text import one_line, visible, visible_data
+from pairbench.visible_text import one_line, visible, visible_data, visible_lines
 
 if TYPE_CHECKING:
     from bench.records.gate_schema import GateRow
@@ -141,6 +141,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if deselected:
         config.hook.pytest_deselected(items=deselected)
         items[:] = kept
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Make the text of a benchmark case's report visible, since the backend's exceptions and output are part of it."""
+    report = yield
+    if "benchmark" in getattr(item, "fixturenames", ()) and report.failed:
+        shown = str(report.longrepr)
+        if (safe := visible_lines(shown)) != shown:
+            report.longrepr = safe
+        report.sections = [(title, visible_lines(text)) for title, text in report.sections]
+    return report
 
 
 @pytest.hookimpl(trylast=True)

@@ -40,6 +40,11 @@ def one_line(text: str) -> str:
     return visible(" ".join(text.split()))
 
 
+def visible_lines(text: str) -> str:
+    """The visible text, with its line breaks."""
+    return "\n".join(map(visible, text.split("\n")))
+
+
 def visible_data(data: Any) -> Any:
     """The data of a document, with every string in it made visible."""
     match data:

@@ -15,7 +15,7 @@ from click.shell_completion import shell_complete
 from bench.cli.command_line import PROGRAM, cli
 from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from pairbench import threads
-from pairbench.visible_text import one_line, visible
+from pairbench.visible_text import one_line, visible_lines
 
 COMPLETE_VARIABLE = "_MLPBENCH_COMPLETE"
 """Environment variable by which a shell asks for completions, or for the script that sets them up."""
@@ -39,8 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail(f"{error.filename or 'the system'}: {error.strerror or error}", USAGE_ERROR)
     except Exception as error:
         if os.environ.get("MLPBENCH_TRACEBACK") == "1":
-            for line in traceback.format_exc().split("\n"):
-                print(visible(line), file=sys.stderr)
+            print(visible_lines(traceback.format_exc()), file=sys.stderr)
         return _fail(f"{type(error).__name__}: {error}", INTERNAL_ERROR)
 
 

@@ -11,7 +11,7 @@ from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
-from pairbench.visible_text import visible
+from pairbench.visible_text import visible, visible_lines
 
 PROSE_WIDTH = 80
 """Longest line of a paragraph, also on a wider terminal."""
@@ -93,7 +93,7 @@ def _part(table: Table, indices: Sequence[int]) -> Table:
     for index in indices:
         column = table.columns[index].copy()
         if isinstance(column.header, str):  # a heading is the program's own, and may have several lines
-            column.header = "\n".join(map(visible, column.header.split("\n")))
+            column.header = visible_lines(column.header)
         columns.append(column)
     part = Table(*columns, box=table.box, show_edge=False, pad_edge=False, padding=table.padding)
     cells = [list(table.columns[index].cells) for index in indices]
