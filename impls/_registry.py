@@ -132,6 +132,8 @@ def load(name: str) -> Backend:
     """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
     sources = _sources()
     if name not in sources:
+        if (refused := misnamed().get(name)) is not None:
+            raise UnknownBackend(refused[1])
         raise UnknownBackend(f"no backend is named {name!r}; there are {', '.join(sources)}")
     source = sources[name]
     module, _, attribute = source.target.partition(":")

@@ -13,6 +13,9 @@ from rich.text import Text
 
 from pairbench.visible_text import visible, visible_lines
 
+UNLIMITED = 100_000
+"""A width that no table reaches."""
+
 PROSE_WIDTH = 80
 """Longest line of a paragraph, also on a wider terminal."""
 
@@ -25,21 +28,16 @@ class Paragraph:
     start: str = ""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        lines = textwrap.wrap(
-            visible(self.text),
-            min(options.max_width, PROSE_WIDTH),
-            initial_indent=self.start,
-            subsequent_indent="  ",
-            break_on_hyphens=False,
-        )
-        yield from (Text(line, no_wrap=True, overflow="ignore") for line in lines)
+        lines = _wrapped(visible(self.text), min(options.max_width, PROSE_WIDTH), self.start)
+        yield Text(lines, no_wrap=True, overflow="ignore")
 
 
 def fitted(renderable: RenderableType, console: Console) -> list[RenderableType]:
-    """The renderable with visible text; a table is fitted to the console's width, and may become several tables."""
+    """The renderable with visible text, fitted to the console's width; a table may become several tables."""
     match renderable:
         case str() | Text():
-            return [_visible(renderable)]
+            text = _visible(renderable)
+            return [Text(_wrapped(text.plain, console.width), style=text.style) if len(text) > console.width else text]
         case Table():
             first, *more = _fitted_table(_part(renderable, range(len(renderable.columns))), console)
             return [first, *(part for table in more for part in ("", table))]
@@ -47,26 +45,26 @@ def fitted(renderable: RenderableType, console: Console) -> list[RenderableType]
             return [renderable]
 
 
-def table_width(table: Table, console: Console) -> int:
+def _width(table: Table, console: Console) -> int:
     """The width of a table that is not wrapped."""
-    return Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+    return Measurement.get(console, console.options.update(max_width=UNLIMITED), table).maximum
 
 
 def _fitted_table(table: Table, console: Console) -> Iterator[Table]:
     """The table as it is, or with narrower columns, or wrapped, or in several parts that repeat the first column."""
-    missing = table_width(table, console) - console.width
+    missing = _width(table, console) - console.width
     if missing <= 0:
         yield table
         return
     for column in table.columns:
         column.min_width = None
-    missing = table_width(table, console) - console.width
+    missing = _width(table, console) - console.width
     if missing <= 0 or len(table.columns) < 3 or _can_be_wrapped(table, missing, console):
         yield table
         return
     columns = [0]
     for index in range(1, len(table.columns)):
-        if len(columns) > 1 and table_width(_part(table, [*columns, index]), console) > console.width:
+        if len(columns) > 1 and _width(_part(table, [*columns, index]), console) > console.width:
             yield _part(table, columns)
             columns = [0]
         columns.append(index)
@@ -77,13 +75,9 @@ def _can_be_wrapped(table: Table, missing: int, console: Console) -> bool:
     """Whether the table fits without breaking a word or a figure, and its widest text keeps half of its width."""
     for column in table.columns:
         column.no_wrap = column.justify == "right"
-    options = console.options.update(max_width=10_000)
-    widest = max(
-        Measurement.get(console, options, cell).maximum
-        for column in table.columns
-        if column.justify == "left"
-        for cell in [column.header, *column.cells]
-    )
+    options = console.options.update(max_width=UNLIMITED)
+    texts = [cell for column in table.columns if column.justify == "left" for cell in [column.header, *column.cells]]
+    widest = max((Measurement.get(console, options, text).maximum for text in texts), default=0)
     return missing <= widest // 2 and Measurement.get(console, options, table).minimum <= console.width
 
 
@@ -102,5 +96,12 @@ def _part(table: Table, indices: Sequence[int]) -> Table:
     return part
 
 
-def _visible(text: str | Text) -> str | Text:
-    return visible(text) if isinstance(text, str) else Text(visible(text.plain), style=text.style)
+def _visible(text: str | Text) -> Text:
+    return Text(visible(text)) if isinstance(text, str) else Text(visible(text.plain), style=text.style)
+
+
+def _wrapped(text: str, width: int, start: str = "") -> str:
+    """The text wrapped between words. A longer word, such as a path, stays whole, so that it can be copied."""
+    return textwrap.fill(
+        text, width, initial_indent=start, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False
+    )

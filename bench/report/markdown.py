@@ -11,7 +11,7 @@ from pairbench.visible_text import one_line
 _MARKUP = re.compile(
     r"""
     [\\`*|~$]                 # escapes, code, emphasis, cells, formulas
-    | (?<!\w)_ | _(?!\w)      # emphasis; inside a word such as numba_simd an underscore is no markup
+    | (?<![^\W_])_ | _(?![^\W_])  # emphasis; inside a word such as numba_simd an underscore is no markup
     | \](?=[(\[:])            # links and pictures
     | :(?=//) | (?<=www)\.    # bare addresses, which GitHub turns into links
     """,

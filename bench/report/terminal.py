@@ -10,10 +10,9 @@ from contextlib import contextmanager, suppress
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from bench.report.layout import fitted, table_width
+from bench.report.layout import UNLIMITED, fitted
 from pairbench.progress import Progress as Reports
 from pairbench.visible_text import visible
 
@@ -73,18 +72,15 @@ def progress() -> Iterator[Reports]:
 
 
 def show(*renderables: RenderableType) -> None:
-    """Print to standard output. Paragraphs and tables keep to the width of the terminal; a file has no width.
+    """Print to standard output, fitted to the width of the terminal or to COLUMNS; a file has no width.
 
-    COLUMNS sets the width of both. Other text is not wrapped. Every string is one line: a line break in it is escaped.
+    Every string is one line: a line break in it is escaped.
     """
-    width = shutil.get_terminal_size().columns
-    console = Console(markup=False, emoji=False, highlight=False, width=width)
-    is_file = not (console.is_terminal or os.environ.get("COLUMNS"))
+    console = Console(markup=False, emoji=False, highlight=False, width=UNLIMITED)
+    if console.is_terminal or os.environ.get("COLUMNS"):
+        console.width = shutil.get_terminal_size().columns
     with console.capture() as captured:
         for renderable in renderables:
-            console.width = width
-            if is_file and isinstance(renderable, Table):
-                console.width = max(width, table_width(renderable, console))
             for part in fitted(renderable, console):
                 console.print(part, soft_wrap=isinstance(part, str | Text))
     write(captured.get())

@@ -80,7 +80,7 @@ def points(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
     if len(timed) < 2:
         return
     axis = Axis.over(seconds for _, seconds in timed)
-    yield Text(f"{tables.case_title(timed[0][0])}: time per call, on a logarithmic axis", style="bold")
+    yield Text(f"{tables.case_title(timed[0][0])}: time per call, logarithmic axis", style="bold")
     table = tables.plain("backend", "", "time", left=2)
     table.columns[1].header = OnAxis(axis)
     for row, seconds in timed:
