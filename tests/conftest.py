@@ -11,6 +11,8 @@ from tests import gates
 from tests.helpers import ROOT
 from tests.third_party import install, path_with
 
+os.environ.pop("COLUMNS", None)  # output to a file has no width, unless a test sets it
+
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 
 

@@ -1,7 +1,6 @@
 """The command line: its output, its files and its exit statuses."""
 
 import json
-import math
 import os
 import re
 import signal
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import selection, suite
+from bench import cases, selection, suite
 from bench.cli import run as run_command
 from bench.cli.main import main
 from bench.proof import verify
@@ -23,7 +22,8 @@ from bench.records import files, schema
 from bench.report import tables
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
-from impls import numpy_plain
+from bench.tutorials import registry
+from impls import _network, numpy_plain
 from tests.helpers import ROOT, TINY, one_line_error
 from tests.third_party import OFF
 
@@ -263,6 +263,13 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("run", "--network", "3-0-1"), "must be 1 or more, got 0"),
         (("run", "--operation", "loss"), "choose from forward, gradient, train"),
         (("run", "--dtype", "int8"), "choose from float64, float32"),
+        (("run", "--hidden", "softmax"), "hidden must be one of sigmoid, tanh, relu, got 'softmax'"),
+        (
+            ("compare", "numpy_plain", "graph", "--output", "step"),
+            "output must be one of identity, relu, sigmoid, soft",
+        ),
+        (("run", "--loss", "hinge"), "loss must be one of half_squared_error, mean_squared_error, binary_cross_ent"),
+        (("run", "--output", "relu", "--loss", "binary_cross_entropy"), "goes with output sigmoid, not with relu"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
@@ -283,6 +290,92 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
 def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
     assert text in one_line_error(capsys, *arguments)
     assert not list(Path().iterdir())
+
+
+def test_the_activations_and_the_loss_are_those_of_the_options(capsys):
+    functions = ("--hidden", "tanh", "--output", "softmax", "--loss", "categorical_cross_entropy")
+    few = ("--quick", "--network", "4-3-2", "--operation", "gradient", "--json", "run.json")
+    assert main(["run", *few, *functions, "--backend", "numpy_plain"]) == 0
+    out = capsys.readouterr().out
+    assert "gradient 4-3-2 tanh/softmax categorical_cross_entropy, batch 64, float64" in out
+    run = files.read(Path("run.json"), schema.Run)
+    chosen = {"hidden": "tanh", "output": "softmax", "loss": "categorical_cross_entropy"}
+    assert {(row.hidden, row.output, row.loss) for row in run.rows} == {tuple(chosen.values())}
+    assert chosen.items() <= run.options.items()
+    assert all(row.ok and row.seconds for row in run.rows)
+    Path("run.json").unlink()
+    assert main(["compare", "numpy_plain", "python_loops", *few, *functions]) == 0
+    document = files.read(Path("run.json"), schema.Comparison)
+    assert {(row.hidden, row.output, row.loss) for row in document.rows} == {tuple(chosen.values())}
+
+
+def test_a_backend_whose_name_is_refused_is_named_and_the_others_run(capsys, monkeypatch):
+    reason = "backend 'z\\n' of 'mlpbench' is refused: its name must be a Python identifier"
+    monkeypatch.setattr(impls, "misnamed", lambda: {"z\n": ("added", reason)})
+    assert main(["run", *FEW, "--batch", "1"]) == 1
+    out = capsys.readouterr().out
+    assert f"broken: {reason}\n" in out
+    assert re.search(r"^numba_simd .* \[", out, re.MULTILINE)
+    assert main(["run", *FEW, "--batch", "1", "--backend", "numpy_plain"]) == 0
+    capsys.readouterr()
+    assert main(["backends"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^z\\n +added +broken ", out, re.MULTILINE)
+    assert reason in out
+
+
+HOSTILE = "    def _forward_batch(self, X): raise ValueError('\\x1b[31mred\\r\\n|x|<b>\\u202e\\ud800')"
+
+
+def test_the_text_of_a_backend_is_shown_and_stored_as_visible_characters(capsys, third_party):
+    third_party("hostile", HOSTILE)
+    assert main(["run", *FEW, "--backend", "hostile", "--json", "run.json"]) == 1
+    out = capsys.readouterr().out
+    text = r"ValueError: \x1b[31mred |x|<b>\u202e\ud800 (hostile_module.py, line 8)"
+    assert f"hostile failed: {text}\n" in out
+    rows = files.read(Path("run.json"), schema.Run).rows
+    assert {row.reason for row in rows if not row.ok} == {text}
+    for shown in (out, Path("run.json").read_text()):
+        assert all(character.isprintable() or character == "\n" for character in shown)
+
+
+def complete(words, monkeypatch, capsys):
+    """The words that a shell offers for the last, unfinished word of a command line."""
+    monkeypatch.setenv("_MLPBENCH_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", f"mlpbench {words}")
+    monkeypatch.setenv("COMP_CWORD", str(len(f"mlpbench {words}".split(" ")) - 1))
+    assert main([]) == 0
+    return {line.partition(",")[2] for line in capsys.readouterr().out.splitlines()}
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("", set(COMMANDS.split(", "))),
+        ("ba", {"backends", "baseline"}),
+        ("baseline ", {"accept", "record", "show"}),
+        ("run --hid", {"--hidden"}),
+        ("run --hidden ", set(_network.HIDDEN)),
+        ("run --output ", {output for outputs in _network.OUTPUTS.values() for output in outputs}),
+        ("compare a b --loss ", set(_network.OUTPUTS)),
+        ("compare a b --dtype ", set(cases.DTYPES)),
+        ("run --operation ", set(cases.OPERATIONS)),
+        ("run --backend numba", {"numba_jit", "numba_plain", "numba_simd"}),
+        ("verify numpy_v", {"numpy_vectorized"}),
+        ("compare graph numpy_v", {"numpy_vectorized"}),
+        ("tutorials ", {tutorial.key for tutorial in registry.select_tutorials((), False)}),
+    ],
+)
+def test_a_shell_completes(words, offered, monkeypatch, capsys):
+    assert complete(words, monkeypatch, capsys) == offered
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_for_a_shell(shell, monkeypatch, capsys):
+    monkeypatch.setenv("_MLPBENCH_COMPLETE", f"{shell}_source")
+    monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
+    assert main([]) == 0
+    assert "_MLPBENCH_COMPLETE=" in capsys.readouterr().out
 
 
 def test_a_named_backend_that_is_broken_is_an_error(capsys, third_party):
@@ -405,17 +498,12 @@ def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeyp
     assert "survives: harmless: NumPy matrix form" in out
 
 
-def test_the_bars_show_the_one_sample_case(capsys):
+def test_the_points_show_the_one_sample_case(capsys):
     assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
     out, _ = capsys.readouterr()
-    rows = [line.split() for line in out.splitlines() if "█" in line and "factor" not in line]
-    widths = {name: len(bar) for name, bar, *_ in rows}
-    seconds = {name: float(value) for name, _, value, unit in rows if unit == "µs"}
-    # The width of the scale is the ratio of the longest to the shortest time, or ten if that is larger.
-    ratio = seconds["numpy_plain"] / seconds["python_loops"]
-    assert widths["python_loops"] == 1
-    share = math.log10(ratio) / max(1, math.log10(ratio))
-    assert widths["numpy_plain"] == pytest.approx(1 + (tables.BAR_WIDTH - 1) * share, abs=1)
+    assert "forward 3-3-1, 1 sample: time per call, logarithmic axis\n" in out
+    names = re.findall(r"^(\w+) +● +[\d.]+ (?:ns|µs)$", out, re.MULTILINE)
+    assert names == ["python_loops", "numpy_plain"]
 
 
 def test_results_are_stored_though_they_cannot_be_shown():

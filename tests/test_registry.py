@@ -40,6 +40,47 @@ def test_a_third_party_is_found_and_loaded(tmp_path, monkeypatch):
     assert backend.build(impls.Network((2, 1)), impls.Network((2, 1)).random_parameters()).forward([1, 2]).shape == (1,)
 
 
+def with_folder(folder, monkeypatch, *names):
+    """Let the registry look for files in ``folder``, which gets empty files with these names."""
+    for name in names:
+        (folder / name).touch()
+    monkeypatch.setattr(_registry, "__file__", str(folder / "_registry.py"))
+
+
+def test_a_file_that_is_not_of_the_project_is_listed_as_added(tmp_path, monkeypatch):
+    assert {origin for name, origin in impls.origins().items() if name in _registry.CORE} == {"core"}
+    assert "added" not in {impls.origins()[name] for name in _registry.CORE}
+    with_folder(tmp_path, monkeypatch, "graph.py", "mine.py", "_hidden.py")
+    assert impls.origins() == {"graph": "core", "mine": "added"}
+
+
+@pytest.mark.parametrize("name", ["z\n", "z\udcff", "a-b", "a b", "1a", "\x1b[31m", "a\u202eb", "a|b"])
+def test_a_name_that_is_no_identifier_is_refused_and_the_others_go_on(tmp_path, monkeypatch, name):
+    with_folder(tmp_path, monkeypatch, f"{name}.py", "mine.py")
+    assert impls.names() == ["mine"]
+    ((refused, (origin, reason)),) = impls.misnamed().items()
+    assert (refused, origin) == (name, "added")
+    assert reason == f"backend {name!r} of 'mlpbench' is refused: its name must be a Python identifier"
+    assert reason.isprintable()
+    with pytest.raises(impls.UnknownBackend) as raised:
+        impls.load(name)
+    assert str(raised.value) == reason
+
+
+def test_an_entry_point_with_a_name_that_is_no_identifier_is_refused(tmp_path, monkeypatch):
+    install(tmp_path, "theirs")
+    entry_points = tmp_path / "theirs_package-1.0.dist-info" / "entry_points.txt"
+    entry_points.write_text(entry_points.read_text() + "my-own = theirs_module:Model\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "theirs" in impls.names()
+    assert impls.misnamed() == {
+        "my-own": (
+            "third party",
+            "backend 'my-own' of 'theirs-package' is refused: its name must be a Python identifier",
+        )
+    }
+
+
 def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
     install(tmp_path, "numba_simd")
     monkeypatch.syspath_prepend(str(tmp_path))
@@ -66,6 +107,11 @@ def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
         ),
         ("1 / 0", impls.BrokenBackend, "cannot be imported: ZeroDivisionError: division by zero"),
         ("this is no Python", impls.BrokenBackend, "cannot be imported: SyntaxError"),
+        (
+            "class Odd(Exception):\n    def __str__(self): raise ValueError\nraise Odd",
+            impls.BrokenBackend,
+            r"cannot be imported: Odd: \(its message cannot be read\)",
+        ),
         ("pass", impls.BrokenBackend, "cannot be imported: AttributeError"),
         ("class Model: pass", impls.BrokenBackend, "theirs_module:Model is not a class derived from impls.Model"),
     ],
