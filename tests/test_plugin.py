@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import xml.etree.ElementTree as ElementTree
 from importlib.util import find_spec
 
 import pytest
@@ -75,6 +76,20 @@ def test_a_failed_case_has_no_speedup(sample):
     done = pytest_run(sample, "--benchmark", *QUICKLY, cwd=sample.parent)
     assert done.returncode == 1
     assert "speedups over" not in done.stdout
+
+
+def test_what_a_backend_raises_and_prints_is_visible_in_the_reports(sample):
+    hostile = r"'\x1b[31mred\x07\u202e<b>\ud800'"
+    sample.write_text(SAMPLE + f"    print('\\x1b[32mgreen')\n    raise ValueError({hostile})\n")
+    done = pytest_run(sample, "--benchmark", *QUICKLY, "--junitxml=out.xml", "--color=no", cwd=sample.parent)
+    assert done.returncode == 1
+    report = (sample.parent / "out.xml").read_text()
+    message = ElementTree.fromstring(report).find(".//failure").text
+    for shown in (done.stdout, message):
+        assert r"ValueError: \x1b[31mred\x07\u202e<b>\ud800" in shown
+    assert r"\x1b[32mgreen" in done.stdout
+    for shown in (done.stdout, report):
+        assert all(character.isprintable() or character == "\n" for character in shown)
 
 
 def test_columns_groups_saving_and_comparing_still_work(sample):
