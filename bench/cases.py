@@ -64,11 +64,13 @@ class Case:
     @property
     def title(self) -> str:
         """A description of the case without its dtype and its threads; usual functions of the network are left out."""
-        network = self.network
-        words = [f"{self.operation} {network}"]
-        if network != Network(network.layer_sizes):
-            words[0] += f" {network.hidden}/{network.output} {network.loss}"
-        words.append(samples(self.batch))
+        network, usual = self.network, Network(self.network.layer_sizes)
+        name = f"{self.operation} {network}"
+        if (network.hidden, network.output) != (usual.hidden, usual.output):
+            name += f" {network.hidden}/{network.output}"
+        if network.loss != usual.loss:
+            name += f" {network.loss}"
+        words = [name, samples(self.batch)]
         if self.batches is not None:
             words.append(f"updates by {samples(self.batches)}")
         if self.epochs > 1:

@@ -145,3 +145,20 @@ def test_threads_are_part_of_a_case():
     assert {case.threads for case in cases} == {2}
     assert {case.fields()["threads"] for case in cases} == {2}
     assert set(cases).isdisjoint(select_cases())
+
+
+def test_a_title_names_the_functions_that_are_not_the_usual_ones():
+    assert Case(Network((3, 1), output="relu"), "forward", 1).title == "forward 3-1 sigmoid/relu, 1 sample"
+    assert Case(Network((3, 1), loss="mean_squared_error"), "forward", 1).title == (
+        "forward 3-1 mean_squared_error, 1 sample"
+    )
+    network = Network((3, 4, 2), "tanh", "softmax", "categorical_cross_entropy")
+    assert str(Case(network, "train", 8)) == "train 3-4-2 tanh/softmax categorical_cross_entropy, batch 8, float64"
+
+
+def test_the_functions_are_those_of_all_networks():
+    functions = {"hidden": "relu", "output": "identity", "loss": "mean_squared_error"}
+    for case in select_cases(functions=functions):
+        assert {key: getattr(case.network, key) for key in functions} == functions
+    with pytest.raises(ValueError, match="loss binary_cross_entropy goes with output sigmoid, not with relu"):
+        select_cases(functions={"output": "relu", "loss": "binary_cross_entropy"})

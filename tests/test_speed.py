@@ -250,7 +250,10 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     page = Path("speed.md").read_text()
     for text in (" ".join(out.split()), page):
         assert "left out: a peer" in text
-        for title in ("forward 3-3-1, 1 sample, float64", "train 2-3-1, batch 4, updates by 1 sample, 100 epochs"):
+        for title in (
+            "forward 3-3-1, 1 sample, float64",
+            "train 2-3-1 tanh/tanh mean_squared_error, batch 4, updates by 1 sample, 100 epochs",
+        ):
             assert title in text
     assert page.startswith("# Speed\n\n- made by `mlpbench speed --quick`, 20")
     assert f"Python {document.machine['python']}" in page
