@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import cases, selection, suite
+from bench import selection, suite
 from bench.cli import run as run_command
 from bench.cli.main import main
 from bench.proof import verify
@@ -22,8 +22,7 @@ from bench.records import files, schema
 from bench.report import tables
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
-from bench.tutorials import registry
-from impls import _network, numpy_plain
+from impls import numpy_plain
 from tests.helpers import ROOT, TINY, one_line_error
 from tests.third_party import OFF
 
@@ -337,45 +336,6 @@ def test_the_text_of_a_backend_is_shown_and_stored_as_visible_characters(capsys,
     assert {row.reason for row in rows if not row.ok} == {text}
     for shown in (out, Path("run.json").read_text()):
         assert all(character.isprintable() or character == "\n" for character in shown)
-
-
-def complete(words, monkeypatch, capsys):
-    """The words that a shell offers for the last, unfinished word of a command line."""
-    monkeypatch.setenv("_MLPBENCH_COMPLETE", "bash_complete")
-    monkeypatch.setenv("COMP_WORDS", f"mlpbench {words}")
-    monkeypatch.setenv("COMP_CWORD", str(len(f"mlpbench {words}".split(" ")) - 1))
-    assert main([]) == 0
-    return {line.partition(",")[2] for line in capsys.readouterr().out.splitlines()}
-
-
-@pytest.mark.parametrize(
-    ("words", "offered"),
-    [
-        ("", set(COMMANDS.split(", "))),
-        ("ba", {"backends", "baseline"}),
-        ("baseline ", {"accept", "record", "show"}),
-        ("run --hid", {"--hidden"}),
-        ("run --hidden ", set(_network.HIDDEN)),
-        ("run --output ", {output for outputs in _network.OUTPUTS.values() for output in outputs}),
-        ("compare a b --loss ", set(_network.OUTPUTS)),
-        ("compare a b --dtype ", set(cases.DTYPES)),
-        ("run --operation ", set(cases.OPERATIONS)),
-        ("run --backend numba", {"numba_jit", "numba_plain", "numba_simd"}),
-        ("verify numpy_v", {"numpy_vectorized"}),
-        ("compare graph numpy_v", {"numpy_vectorized"}),
-        ("tutorials ", {tutorial.key for tutorial in registry.select_tutorials((), False)}),
-    ],
-)
-def test_a_shell_completes(words, offered, monkeypatch, capsys):
-    assert complete(words, monkeypatch, capsys) == offered
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_for_a_shell(shell, monkeypatch, capsys):
-    monkeypatch.setenv("_MLPBENCH_COMPLETE", f"{shell}_source")
-    monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
-    assert main([]) == 0
-    assert "_MLPBENCH_COMPLETE=" in capsys.readouterr().out
 
 
 def test_a_named_backend_that_is_broken_is_an_error(capsys, third_party):
