@@ -116,8 +116,8 @@ def origins() -> dict[str, str]:
 def load(name: str) -> Backend:
     """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
     sources = _sources()
-    if name not in sources:
-        raise UnknownBackend(f"no backend is named {name!r}; there are {', '.join(sources)}")
+    if not isinstance(name, str) or name not in sources:
+        raise UnknownBackend(f"no backend is named {_check.abbreviated(name)}; there are {', '.join(sources)}")
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:
