@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
+from rich.console import RenderableType
 
 from bench.cli import output
 from bench.cli.exit_codes import OK
@@ -58,21 +59,19 @@ def record(
             measured = _complete_session(head, progress)
         here = machine.describe()
         known = stored.add_session(known, machine.bucket(here), measured.session)
-        with output.caller_input():
-            files.write(baseline, known)
-    rows = measured.session.rows
-    document = RecordedSession(
-        **header("baseline record", started),
-        baseline=str(baseline),
-        sessions=len(stored.find_bucket(known, machine.bucket(here)).sessions),
-        head=revision_record(head.revision),
-        rows=[
-            RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
-            for row in head.rows
-            if row.key in rows
-        ],
-    )
-    output.show(document, json_path, *baseline_tables.recorded(document))
+        rows = measured.session.rows
+        document = RecordedSession(
+            **header("baseline record", started),
+            baseline=str(baseline),
+            sessions=len(stored.find_bucket(known, machine.bucket(here)).sessions),
+            head=revision_record(head.revision),
+            rows=[
+                RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
+                for row in head.rows
+                if row.key in rows
+            ],
+        )
+        _store_and_show(baseline, known, document, json_path, baseline_tables.recorded(document))
     return OK
 
 
@@ -126,21 +125,33 @@ def accept(
             raise KeyboardInterrupt
         keys = [row.key for row in head.rows]
         gains = stored.certain_gains(rows, keys)
-        if gains:
-            with output.caller_input():
-                files.write(baseline, stored.accept_gains(known, bucket, gains))
-    document = BaselineAcceptance(
-        **header("baseline accept", started),
-        baseline=str(baseline),
-        head=revision_record(head.revision),
-        rows=[
-            AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
-            for row in head.rows
-            if row.key in gains
-        ],
-    )
-    output.show(document, json_path, *baseline_tables.accepted(document, len(own.sessions)))
+        document = BaselineAcceptance(
+            **header("baseline accept", started),
+            baseline=str(baseline),
+            head=revision_record(head.revision),
+            rows=[
+                AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
+                for row in head.rows
+                if row.key in gains
+            ],
+        )
+        accepted = stored.accept_gains(known, bucket, gains) if gains else None
+        lines = baseline_tables.accepted(document, len(own.sessions))
+        _store_and_show(baseline, accepted, document, json_path, lines)
     return OK
+
+
+def _store_and_show(
+    path: Path, known: Baseline | None, document: Record, json_path: str | None, shown: Iterable[RenderableType]
+) -> None:
+    """Write the baseline, unless it is None, and show the results even if that fails."""
+
+    def store() -> Sequence[str]:
+        if known is not None:
+            files.write(path, known)
+        return ()
+
+    output.store_and_show(store, document, json_path, list(shown), ())
 
 
 def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record]) -> None:
