@@ -15,6 +15,7 @@ from bench.gate import baseline as stored
 from bench.gate.baseline_verdict import judge_and_confirm
 from bench.gate.gate_document import revision_record
 from bench.gate.option_values import check_budget
+from bench.gate.preparation import PACKAGE
 from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records import files
 from bench.records.gate_schema import (
@@ -31,6 +32,7 @@ from bench.report import baseline_tables, terminal
 from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.progress import Progress
+from pairbench.worktrees import Checkout
 
 ANY_SLOWDOWN = 1.0
 """A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
@@ -155,7 +157,8 @@ def _store_and_show(
 
 
 def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record]) -> None:
-    """Raise ValueError unless both files can be written."""
+    """Raise ValueError unless this is a checkout and both files can be written."""
+    Checkout.find(PACKAGE)
     output.check_json_path(json_path, kind)
     files.check_destination(baseline, Baseline)
     check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))
