@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
+
 import impls
 from bench import cases, selection, suite
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
@@ -12,6 +14,7 @@ from bench.cli import output
 from bench.cli.exit_codes import FINDING
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal
+from bench.report.noise import noise_notes
 from pairbench import machine
 
 
@@ -67,7 +70,7 @@ def run(
             progress,
         )
     rows = document.rows
-    notes = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
+    notes = [*noise_notes(rows, document.processes, psutil.cpu_count() or 1), *chosen.notes(but_for=reference.name)]
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
     if quick:
@@ -122,7 +125,8 @@ def compare(
             chosen_cases, first, second, QUICK_EFFORT if quick else DEFAULT_EFFORT, options, progress
         )
     rows = document.rows
-    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), tables.aa_line(rows))
+    notes = noise_notes(rows, document.processes, psutil.cpu_count() or 1)
+    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
     return output.status(rows)
 
 
