@@ -20,9 +20,11 @@ A backend may set three class attributes:
 - ``compiles``: True if building the first model compiles code.
 - ``compiles_shapes``: True if every new network or batch size compiles code again.
 
-A backend that does not support the loss, the gradient or the training of a network names these operations in the class
-method ``lacks``; the base class then never calls their methods. The first line of the class's docstring describes the
-backend.
+A backend that does not support an operation on a network names the operation in the class method ``lacks``. Operations
+are the forward pass, the loss, the gradient and the training; a backend without the forward pass of a network, because
+it lacks an activation for example, builds no model of it. The base class never calls the methods of an operation that
+is named, so a backend that names one for every network need not define its method. The first line of the class's
+docstring describes the backend.
 
 A model keeps workspaces, so only one thread may use a model at a time. A call that comes while another thread's call
 is under way raises RuntimeError.
@@ -70,6 +72,10 @@ class Descent(NamedTuple):
     mean: bool
 
 
+METHODS = {"loss": "_loss", "gradient": "_gradient", "train": "_train"}
+"""The method of each operation that a backend may leave out."""
+
+
 class UnsupportedOperation(NotImplementedError):
     """The backend does not support the operation for the network; the message gives the reason in one line."""
 
@@ -85,14 +91,27 @@ class Model(ABC):
     def lacks(cls, network: Network) -> Mapping[str, str]:
         """Map each operation that the backend does not support for the network to the reason, in one line.
 
-        The keys are among "loss", "gradient" and "train".
+        The keys are among "forward", "loss", "gradient" and "train". Without "forward", no operation is supported.
         """
         return {}
+
+    @classmethod
+    def unsupported(cls, network: Network) -> Mapping[str, str]:
+        """Map each unsupported operation to the reason; the operations that follow from ``lacks`` are included."""
+        reasons = dict(cls.lacks(network))
+        if "forward" in reasons:
+            return dict.fromkeys(("forward", *METHODS), reasons["forward"]) | reasons
+        return reasons
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network
         self.dtype = dtype
-        self._unsupported = self.lacks(network)
+        self._unsupported = self.unsupported(network)
+        if "forward" in self._unsupported:
+            self._refuse("forward")
+        for operation, method in METHODS.items():
+            if operation not in self._unsupported and getattr(type(self), method) is getattr(Model, method):
+                raise TypeError(f"{self._name()} neither defines {method} nor names {operation!r} in lacks")
         self._row_work = sum((n_in + 1) * n_out + NODE * n_out for n_in, n_out in network.shapes)
         self._forward_sample: Callable[[Array, Array], object]
         self._quietly = quietly()
@@ -210,8 +229,11 @@ class Model(ABC):
         raise TypeError("a model can be neither copied nor pickled; build another from its parameters()")
 
     def _refuse(self, operation: str) -> NoReturn:
-        name, reason = type(self).__module__.rpartition(".")[2], self._unsupported[operation]
-        raise UnsupportedOperation(f"{name} does not support {operation} for this network: {reason}")
+        reason = self._unsupported[operation]
+        raise UnsupportedOperation(f"{self._name()} does not support {operation} for this network: {reason}")
+
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network
@@ -253,18 +275,17 @@ class Model(ABC):
         NaN and infinity in a sample propagate to the sample's own outputs, and not to those of other samples.
         """
 
-    @abstractmethod
     def _loss(self, X: Array, Y: Array) -> float:
         """Compute the sum of the losses of the samples X (batch, n_in) against the targets Y (batch, n_out)."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]:
         """Compute the summed loss of X (batch, n_in) against the targets Y (batch, n_out), and its gradient.
 
         The gradient [(dW, db), …] consists of new arrays in the shapes of the parameters, of any float dtype.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]:
         """Train by gradient descent on X (rows, n_in) and Y (rows, n_out), from the current parameters.
 
@@ -272,3 +293,4 @@ class Model(ABC):
         rows, each computed before the update of its batch. If the training diverges, the losses are infinite or NaN.
         A long training is several calls, so that it can be interrupted in between.
         """
+        raise NotImplementedError

@@ -85,8 +85,8 @@ class Backend:
         return (self.model.__doc__ or "").strip().split("\n")[0]
 
     def lacks(self, network: Network) -> Mapping[str, str]:
-        """Map each operation ("loss", "gradient", "train") that is unsupported for the network to the reason."""
-        return self.model.lacks(network)
+        """Map each operation that is unsupported for the network to the reason; see ``Model.lacks``."""
+        return self.model.unsupported(network)
 
     def build(
         self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: Any = "float64"
