@@ -9,9 +9,11 @@ import psutil
 
 import impls
 from bench import cases, selection, suite
+from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
+from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal
 from bench.report.noise import noise_notes
@@ -58,13 +60,17 @@ def run(
         "roofline": roofline,
     }
     others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
+    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
+    groups = [arms_of_case(case, reference, others, more_dtypes) for case in chosen_cases]
+    compiling = sum(chosen_backend.compiles and effort.compile for chosen_backend in others)
+    terminal.say(forecast(groups, effort, compiling))
     with output.measuring(), terminal.progress() as progress:
         document = suite.run_suite(
             chosen_cases,
             reference,
             others,
             more_dtypes,
-            QUICK_EFFORT if quick else DEFAULT_EFFORT,
+            effort,
             roofline,
             options,
             progress,
