@@ -28,7 +28,7 @@ def arms_of_case(
     """The arms of a case: the reference, the A/A control, and the other backends.
 
     If the reference does not support the case's dtype, it is timed in the first dtype that it supports. The others are
-    timed in the case's dtype and in ``more_dtypes``, as far as they support them.
+    timed in ``more_dtypes``, too, as far as they support them. They have an arm in the case's dtype in any case.
     """
     reference_case = case if case.dtype in reference.dtypes else replace(case, dtype=reference.dtypes[0])
     return (
@@ -38,6 +38,6 @@ def arms_of_case(
             Arm(name if dtype == case.dtype else f"{name} {dtype}", name, replace(case, dtype=dtype))
             for name, dtypes in ((backend.name, backend.dtypes) for backend in others)
             for dtype in dict.fromkeys((case.dtype, *more_dtypes))
-            if dtype in dtypes
+            if dtype in dtypes or dtype == case.dtype
         ),
     )

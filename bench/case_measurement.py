@@ -14,7 +14,7 @@ from bench.correctness import CaseWorkload, build_model
 from bench.proof.problems import draw_problem
 from bench.proof.verify import expect_case
 from bench.workload import timed_call
-from impls import load
+from impls import Backend, load
 from pairbench.measure import Measurement, measure_groups
 from pairbench.progress import Progress
 from pairbench.worker_processes import WorkerDied, run_job
@@ -82,15 +82,11 @@ def measure_cases(
     compile_times = []
     for backend in compiling:
         progress.stage(f"compiling {backend}")
-        unsupported_operations = load(backend).lacks(cases[0].network)
-        compiled_cases = [
-            case
-            for case in cases
-            if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)
-            and case.operation not in unsupported_operations
-        ]
+        same = [case for case in cases if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)]
+        supported = [case for case in same if _reason(load(backend), case) is None]
         with suppress(WorkerDied):  # the timing has already recorded such a failure
-            compile_times.append(measure_compile_time(backend, compiled_cases))
+            if supported:
+                compile_times.append(measure_compile_time(backend, supported))
         progress.advance()
     return CaseMeasurement(
         groups, timed.evidence, timed.seconds, timed.failures, timed.processes, unsupported, compile_times
@@ -123,7 +119,14 @@ def first_results(name: str, cases: Sequence[Case]) -> float:
 
 
 def _unsupported_arms(groups: Sequence[tuple[Arm, ...]]) -> dict[Arm, str]:
-    """The arms whose backend does not support the operation, with the reason."""
+    """The arms whose backend does not support the operation, the network or the dtype, with the reason."""
     arms = [arm for group in groups for arm in group]
-    reasons = {arm: load(arm.backend).lacks(arm.case.network).get(arm.case.operation) for arm in arms}
+    reasons = {arm: _reason(load(arm.backend), arm.case) for arm in arms}
     return {arm: reason for arm, reason in reasons.items() if reason is not None}
+
+
+def _reason(backend: Backend, case: Case) -> str | None:
+    """Why a backend does not support a case; None if it does."""
+    if case.dtype not in backend.dtypes:
+        return f"it computes in {' and '.join(backend.dtypes)} only"
+    return backend.lacks(case.network).get(case.operation)

@@ -15,10 +15,10 @@ from bench.proof.expectation import Expectation
 from bench.proof.problems import Problem, draw_problem
 from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
 from bench.workload import LEARNING_RATE, CallOutcome, ModelCall, timed_call
-from impls import Backend, BackendError, Model, Network, load
+from impls import Backend, BackendError, Model, load
 from pairbench.workload import TimedCall, WorkloadError
 
-CONTRACT_NETWORK, CONTRACT_BATCH = Network((3, 3, 1)), 7
+CONTRACT_BATCH = 7
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,9 @@ class CaseWorkload:
 @cache
 def contract_evidence(name: str, dtype: str) -> Evidence:
     """Evidence that a backend keeps the contract, from a small network; checked once per process."""
-    return contract_tests.check_contract(load(name), draw_problem(CONTRACT_NETWORK, CONTRACT_BATCH, dtype))
+    backend = load(name)
+    network = contract_tests.contract_network(backend)
+    return contract_tests.check_contract(backend, draw_problem(network, CONTRACT_BATCH, dtype))
 
 
 def build_model(backend: Backend, case: Case, problem: Problem) -> Model:

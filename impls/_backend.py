@@ -20,32 +20,41 @@ A backend may set three class attributes:
 - ``compiles``: True if building the first model compiles code.
 - ``compiles_shapes``: True if every new network or batch size compiles code again.
 
-A backend that does not support the loss, the gradient or the training of a network names these operations in the class
-method ``lacks``; the base class then never calls their methods. The first line of the class's docstring describes the
-backend.
+A backend that does not support an operation on a network names the operation in the class method ``lacks``. Operations
+are the forward pass, the loss, the gradient and the training; a backend without the forward pass of a network, because
+it lacks an activation for example, builds no model of it. The base class never calls the methods of an operation that
+is named, so a backend that names one for every network need not define its method. The first line of the class's
+docstring describes the backend.
 
-A model keeps workspaces, so only one thread may use a model at a time.
+A model keeps workspaces, so only one thread may use a model at a time. A call that comes while another thread's call
+is under way raises RuntimeError.
 """
 
 from __future__ import annotations
 
-import contextvars
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, NoReturn
 
 import numpy as np
-from numpy import empty, ndarray
 from numpy.typing import ArrayLike, NDArray
 
 from impls import _check
+from impls._guard import guarded_calls, quietly
 from impls._network import Network, Parameters
 
 Array = NDArray[Any]
 LayerArrays = list[tuple[Array, Array]]
 """For each layer, an array in the shape of the weights and an array in the shape of the biases."""
 Gradient = LayerArrays
+
+STRETCH = 2**26
+"""Work in one call of ``_train``, unless it is one epoch; a weight at a sample is 1.
+
+Compiled code cannot be interrupted. Compiled loops take 0.2 s for this, with NODE and UPDATE as below.
+"""
+NODE, UPDATE = 16, 256
+"""Work of an activation, and of an update in addition to its samples."""
 
 
 class Descent(NamedTuple):
@@ -63,6 +72,10 @@ class Descent(NamedTuple):
     mean: bool
 
 
+METHODS = {"loss": "_loss", "gradient": "_gradient", "train": "_train"}
+"""The method of each operation that a backend may leave out."""
+
+
 class UnsupportedOperation(NotImplementedError):
     """The backend does not support the operation for the network; the message gives the reason in one line."""
 
@@ -78,18 +91,34 @@ class Model(ABC):
     def lacks(cls, network: Network) -> Mapping[str, str]:
         """Map each operation that the backend does not support for the network to the reason, in one line.
 
-        The keys are among "loss", "gradient" and "train".
+        The keys are among "forward", "loss", "gradient" and "train". Without "forward", no operation is supported.
         """
         return {}
+
+    @classmethod
+    def unsupported(cls, network: Network) -> Mapping[str, str]:
+        """Map each unsupported operation to the reason; the operations that follow from ``lacks`` are included."""
+        reasons = dict(cls.lacks(network))
+        if "forward" in reasons:
+            return dict.fromkeys(("forward", *METHODS), reasons["forward"]) | reasons
+        return reasons
 
     def __init__(self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: np.dtype[Any]):
         self.network = network
         self.dtype = dtype
-        self._unsupported = self.lacks(network)
+        self._unsupported = self.unsupported(network)
+        if "forward" in self._unsupported:
+            self._refuse("forward")
+        for operation, method in METHODS.items():
+            if operation not in self._unsupported and getattr(type(self), method) is getattr(Model, method):
+                raise TypeError(f"{self._name()} neither defines {method} nor names {operation!r} in lacks")
+        self._row_work = sum((n_in + 1) * n_out + NODE * n_out for n_in, n_out in network.shapes)
         self._forward_sample: Callable[[Array, Array], object]
         self._quietly = quietly()
         self._quietly(self._store, self._quietly(network.check_parameters, parameters, dtype))
-        self.forward = self._checked_forward()
+        self.forward, self._begin, self._end = guarded_calls(
+            self._forward_sample, self._forward_batch, network, dtype, self._quietly
+        )
 
     forward: Callable[[ArrayLike], Array]
     """Compute the outputs of one sample, (n_in,) -> (n_out,), or of a batch, (batch, n_in) -> (batch, n_out).
@@ -104,27 +133,37 @@ class Model(ABC):
         ``reduction`` "mean" or "sum" returns the mean or the sum of the samples' losses. Raises UnsupportedOperation if
         the backend does not support the loss of the network, TypeError or ValueError for invalid arguments.
         """
-        self._require("loss")
-        X, Y = self._samples(X, Y)
-        mean = _check.reduction(reduction)
-        total = float(self._quietly(self._loss, X, Y))
-        return total / len(X) if mean else total
+        if "loss" in self._unsupported:
+            self._refuse("loss")
+        self._begin()
+        try:
+            X, Y = self._samples(X, Y)
+            mean = _check.reduction(reduction)
+            total = float(self._quietly(self._loss, X, Y))
+            return total / len(X) if mean else total
+        finally:
+            self._end()
 
     def gradient(self, X: ArrayLike, Y: ArrayLike, reduction: str = "mean") -> tuple[float, Gradient]:
         """Compute the loss and its gradient [(dW, db), …], in the shapes of the parameters and the model's dtype.
 
         Arguments and errors are those of ``loss``.
         """
-        self._require("gradient")
-        X, Y = self._samples(X, Y)
-        mean = _check.reduction(reduction)
-        total, sums = self._quietly(self._gradient, X, Y)
-        gradient = [(np.asarray(dW, self.dtype), np.asarray(db, self.dtype)) for dW, db in sums]
-        if mean:
-            for dW, db in gradient:
-                dW /= len(X)
-                db /= len(X)
-        return float(total) / len(X) if mean else float(total), gradient
+        if "gradient" in self._unsupported:
+            self._refuse("gradient")
+        self._begin()
+        try:
+            X, Y = self._samples(X, Y)
+            mean = _check.reduction(reduction)
+            total, sums = self._quietly(self._gradient, X, Y)
+            gradient = [(np.asarray(dW, self.dtype), np.asarray(db, self.dtype)) for dW, db in sums]
+            if mean:
+                for dW, db in gradient:
+                    dW /= len(X)
+                    db /= len(X)
+            return float(total) / len(X) if mean else float(total), gradient
+        finally:
+            self._end()
 
     def train(
         self,
@@ -148,60 +187,53 @@ class Model(ABC):
         Each update follows the gradient of the mean or the sum, according to ``reduction``, of its batch's losses.
         ``bias_learning_rate`` None means ``learning_rate``. The loss of an epoch is the mean or the sum of the losses
         of all samples in its batches, each computed before the update of its batch. If the training diverges, the
-        losses are infinite or NaN. Raises UnsupportedOperation if the backend does not support the training of the
-        network, TypeError or ValueError for invalid arguments.
+        losses are infinite or NaN. An interruption ends a training after an epoch at the latest. Raises
+        UnsupportedOperation if the backend does not support the training of the network, TypeError or ValueError for
+        invalid arguments.
         """
-        self._require("train")
-        X, Y = self._samples(X, Y)
-        mean = _check.reduction(reduction)
-        epochs = _check.epochs(epochs)
-        learning_rate = _check.rate("learning_rate", learning_rate)
-        if bias_learning_rate is None:
-            bias_learning_rate = learning_rate
-        else:
-            bias_learning_rate = _check.rate("bias_learning_rate", bias_learning_rate)
-        rows, size = _check.batches(batches, len(X))
-        if rows is not None:
-            X, Y = X[rows], Y[rows]
-        descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
-        losses = np.asarray(self._quietly(self._train, X, Y, descent), np.float64)
-        if losses.shape != (epochs,):
-            raise RuntimeError(f"training for {epochs} epochs returned losses of shape {losses.shape}")
-        if mean:
-            losses /= float(len(X))
-        return losses
+        if "train" in self._unsupported:
+            self._refuse("train")
+        self._begin()
+        try:
+            X, Y = self._samples(X, Y)
+            mean = _check.reduction(reduction)
+            epochs = _check.epochs(epochs)
+            learning_rate = _check.rate("learning_rate", learning_rate)
+            if bias_learning_rate is None:
+                bias_learning_rate = learning_rate
+            else:
+                bias_learning_rate = _check.rate("bias_learning_rate", bias_learning_rate)
+            rows, size = _check.batches(batches, len(X))
+            if rows is not None:
+                X, Y = X[rows], Y[rows]
+            descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
+            train = self._train if epochs == 1 else self._train_in_stretches
+            losses = np.asarray(self._quietly(train, X, Y, descent), np.float64)
+            if losses.shape != (epochs,):
+                raise RuntimeError(f"training for {epochs} epochs returned losses of shape {losses.shape}")
+            if mean:
+                losses /= float(len(X))
+            return losses
+        finally:
+            self._end()
 
     def parameters(self) -> Parameters:
         """Copy the current parameters as float64 arrays [(W, b), …], W (n_in, n_out) and b (n_out,)."""
-        return [(np.array(W, np.float64, order="C"), np.array(b, np.float64)) for W, b in self._fetch()]
+        self._begin()
+        try:
+            return [(np.array(W, np.float64, order="C"), np.array(b, np.float64)) for W, b in self._fetch()]
+        finally:
+            self._end()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("a model can be neither copied nor pickled; build another from its parameters()")
 
-    def _checked_forward(self) -> Callable[[ArrayLike], Array]:
-        """Build ``forward`` as a closure: attribute look-ups in ``self`` would take 5 % of the shortest call's time."""
-        dtype, n_in = self.dtype, self.network.n_in
-        sample_shape, output_shape = (n_in,), (self.network.n_out,)
-        sample: Callable[[Array, Array], object] = self._forward_sample
-        batch: Callable[[Array], Array] = partial(self._quietly, self._forward_batch)
-        check: Callable[..., Array] = partial(self._quietly, _check.inputs)
+    def _refuse(self, operation: str) -> NoReturn:
+        reason = self._unsupported[operation]
+        raise UnsupportedOperation(f"{self._name()} does not support {operation} for this network: {reason}")
 
-        def forward(x: ArrayLike) -> Array:
-            if x.__class__ is not ndarray or x.dtype is not dtype or x.shape != sample_shape:
-                x = check(x, n_in, dtype)
-                if x.ndim == 2:
-                    return batch(x)
-            out = empty(output_shape, dtype)
-            sample(x, out)
-            return out
-
-        return forward
-
-    def _require(self, operation: str) -> None:
-        reason = self._unsupported.get(operation)
-        if reason is not None:
-            name = type(self).__module__.rpartition(".")[2]
-            raise UnsupportedOperation(f"{name} does not support {operation} for this network: {reason}")
+    def _name(self) -> str:
+        return type(self).__module__.rpartition(".")[2]
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network
@@ -209,6 +241,15 @@ class Model(ABC):
             _check.samples, X, Y, network.n_in, network.n_out, network.loss, self.dtype
         )
         return checked
+
+    def _train_in_stretches(self, X: Array, Y: Array, descent: Descent) -> Sequence[float] | Array:
+        """Train by ``_train``, in several calls if that takes long, so that an interruption takes effect in between."""
+        work = self._row_work * len(X) + UPDATE * -(-len(X) // descent.size)
+        most = STRETCH // work or 1
+        if descent.epochs <= most:
+            return self._train(X, Y, descent)
+        stretches = (min(most, descent.epochs - start) for start in range(0, descent.epochs, most))
+        return np.concatenate([self._train(X, Y, descent._replace(epochs=epochs)) for epochs in stretches])
 
     @abstractmethod
     def _store(self, parameters: Parameters) -> None:
@@ -234,31 +275,22 @@ class Model(ABC):
         NaN and infinity in a sample propagate to the sample's own outputs, and not to those of other samples.
         """
 
-    @abstractmethod
     def _loss(self, X: Array, Y: Array) -> float:
         """Compute the sum of the losses of the samples X (batch, n_in) against the targets Y (batch, n_out)."""
+        raise NotImplementedError
 
-    @abstractmethod
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Sequence[tuple[ArrayLike, ArrayLike]]]:
         """Compute the summed loss of X (batch, n_in) against the targets Y (batch, n_out), and its gradient.
 
         The gradient [(dW, db), …] consists of new arrays in the shapes of the parameters, of any float dtype.
         """
+        raise NotImplementedError
 
-    @abstractmethod
     def _train(self, X: Array, Y: Array, descent: Descent) -> Sequence[float]:
         """Train by gradient descent on X (rows, n_in) and Y (rows, n_out), from the current parameters.
 
         ``descent`` holds the settings. Returns ``descent.epochs`` numbers: for each epoch, the sum of the losses of all
         rows, each computed before the update of its batch. If the training diverges, the losses are infinite or NaN.
+        A long training is several calls, so that it can be interrupted in between.
         """
-
-
-def quietly() -> Callable[..., Any]:
-    """Return a function ``run(function, *arguments)`` that calls with NumPy's floating-point warnings off.
-
-    Entering a stored context takes 0.06 µs; entering ``np.errstate`` would take 1.3 µs.
-    """
-    context = contextvars.copy_context()
-    context.run(partial(np.seterr, all="ignore"))
-    return context.run
+        raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -18,10 +18,16 @@ CHUNK = 10_000
 Waking other threads for a check would delay the computation that follows.
 """
 
+MOST_EPOCHS = 10**9
+"""Epochs of one call of ``train``, whose losses then take 8 GB."""
+
 
 def abbreviated(value: object) -> str:
-    """The value's ``repr`` for an error message: one line of at most 80 characters."""
-    text = " ".join(repr(value).split())
+    """The value's ``repr`` for an error message: one line of at most 80 characters, also if ``repr`` raises."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # the caller's object may raise anything, and a very long integer has no repr
+        text = f"a value of type {type(value).__name__} without a repr"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -35,7 +41,7 @@ def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
     """Convert ``value`` to a NumPy dtype. Raises ValueError if the backend does not support the dtype."""
     try:
         name = np.dtype(value).name if value is not None else "None"
-    except (TypeError, ValueError, SyntaxError):
+    except Exception:  # NumPy calls methods of the value, which may raise anything
         name = abbreviated(value)
     if name not in allowed:
         raise ValueError(f"dtype of {backend} must be one of {', '.join(allowed)}, got {name}")
@@ -45,10 +51,12 @@ def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
 def real_array(name: str, value: ArrayLike) -> Array:
     """Convert ``value`` to an array of booleans, integers or floats.
 
-    Raises TypeError for any other dtype and for a masked array, ValueError for a ragged sequence.
+    Raises TypeError for any other dtype and for masked entries, ValueError for a ragged sequence.
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array; fill it first")
+    if _holds_masked(value):  # NumPy would take a masked entry for NaN, and ignore the mask of a row
+        raise TypeError(f"{name} must not hold masked values; fill them first")
     try:
         array = np.asarray(value)
     except ValueError:
@@ -56,6 +64,17 @@ def real_array(name: str, value: ArrayLike) -> Array:
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
+
+
+def _holds_masked(value: object, depth: int = 2) -> bool:
+    """Whether a nested sequence has masked entries or rows; no argument has more dimensions than ``depth``."""
+    if not isinstance(value, Sequence):
+        return False
+    kinds = set(map(type, value))
+    if any(issubclass(kind, np.ma.MaskedArray) for kind in kinds):
+        return True
+    is_nested = depth > 1 and any(issubclass(kind, Sequence) for kind in kinds)
+    return is_nested and any(_holds_masked(entry, depth - 1) for entry in value)
 
 
 def converted(name: str, value: ArrayLike, model_dtype: np.dtype[Any]) -> Array:
@@ -142,8 +161,14 @@ def reduction(value: object) -> bool:
 
 
 def epochs(value: object) -> int:
-    """Convert a number of epochs to an int. Raises TypeError if it is not an integer, ValueError if it is below 1."""
-    return _positive_integer("epochs", value)
+    """Convert a number of epochs to an int.
+
+    Raises TypeError if it is not an integer, ValueError if it is below 1 or above MOST_EPOCHS.
+    """
+    number = _positive_integer("epochs", value)
+    if number > MOST_EPOCHS:
+        raise ValueError(f"epochs must be {MOST_EPOCHS} or less in one call, got {abbreviated(number)}")
+    return number
 
 
 def rate(name: str, value: Any) -> float:
@@ -174,7 +199,7 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     if type(value) is int or (np.ndim(value) == 0 and not isinstance(value, np.ndarray)):
         size = _positive_integer("batches", value)
         if size > n:
-            raise ValueError(f"batches must be {n} or less, the number of samples, got {size}")
+            raise ValueError(f"batches must be {n} or less, the number of samples, got {abbreviated(size)}")
         return None, size
     rows = real_array("batches", value)
     if rows.dtype.kind not in "iu":
@@ -190,5 +215,5 @@ def _positive_integer(name: str, value: Any) -> int:
     if type(value) is not int and (not isinstance(value, Integral) or isinstance(value, (bool, np.bool_))):
         raise TypeError(f"{name} must be an integer, got {abbreviated(value)}")
     if value < 1:
-        raise ValueError(f"{name} must be 1 or more, got {value}")
+        raise ValueError(f"{name} must be 1 or more, got {abbreviated(int(value))}")
     return int(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from operator import index
 from typing import Any
@@ -135,6 +135,9 @@ class Network:
 def _layer_sizes(sizes: Any) -> tuple[int, ...]:
     if isinstance(sizes, str):
         raise TypeError(f"layer_sizes must be a sequence of integers; for text use Network.parse({sizes!r})")
+    # A mapping's keys would be taken, a set has no order, and bytes are text, too.
+    if isinstance(sizes, Mapping | Set | bytes | bytearray):
+        raise TypeError(f"layer_sizes must be a sequence of integers, not {type(sizes).__name__}")
     try:
         entries = tuple(sizes)
     except TypeError:
@@ -150,7 +153,7 @@ def _layer_sizes(sizes: Any) -> tuple[int, ...]:
         except TypeError:
             raise TypeError(f"a layer size must be an integer, got {_check.abbreviated(entry)}") from None
         if size < 1:
-            raise ValueError(f"a layer size must be 1 or more, got {size}")
+            raise ValueError(f"a layer size must be 1 or more, got {_check.abbreviated(size)}")
         result.append(size)
     return tuple(result)
 

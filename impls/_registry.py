@@ -87,8 +87,8 @@ class Backend:
         return (self.model.__doc__ or "").strip().split("\n")[0]
 
     def lacks(self, network: Network) -> Mapping[str, str]:
-        """Map each operation ("loss", "gradient", "train") that is unsupported for the network to the reason."""
-        return self.model.lacks(network)
+        """Map each operation that is unsupported for the network to the reason; see ``Model.lacks``."""
+        return self.model.unsupported(network)
 
     def build(
         self, network: Network, parameters: Sequence[tuple[ArrayLike, ArrayLike]], dtype: Any = "float64"
@@ -131,10 +131,10 @@ def misnamed() -> dict[str, tuple[str, str]]:
 def load(name: str) -> Backend:
     """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
     sources = _sources()
-    if name not in sources:
-        if (refused := misnamed().get(name)) is not None:
+    if not isinstance(name, str) or name not in sources:
+        if isinstance(name, str) and (refused := misnamed().get(name)) is not None:
             raise UnknownBackend(refused[1])
-        raise UnknownBackend(f"no backend is named {name!r}; there are {', '.join(sources)}")
+        raise UnknownBackend(f"no backend is named {_check.abbreviated(name)}; there are {', '.join(sources)}")
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:

@@ -6,7 +6,8 @@ import getpass
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -22,11 +23,16 @@ def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say("another gate is running on this machine; waiting for it to end")
+        say(f"another gate is running on this machine{_holder()}; waiting for it to end")
         lock.acquire()
+    holder = _holder_path()
+    with suppress(OSError):  # only the message to others needs this file
+        holder.write_text(f"process {os.getpid()} in {str(Path.cwd())!a}, since {datetime.now():%H:%M:%S on %d %B}")
     try:
         yield
     finally:
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
 
 
@@ -34,3 +40,17 @@ def lock_path() -> Path:
     """The lock file."""
     user = os.getuid() if hasattr(os, "getuid") else getpass.getuser()  # in a container a user may have no name
     return Path(tempfile.gettempdir()) / f"pairbench-gate-{user}.lock"
+
+
+def _holder_path() -> Path:
+    """The file that says who holds the lock. The lock file itself is emptied by everyone who tries to get the lock."""
+    return lock_path().with_suffix(".holder")
+
+
+def _holder() -> str:
+    """Who holds the lock, and since when, in parentheses; empty if the holder has not said it."""
+    try:
+        text = _holder_path().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
+    return f" ({text})" if text else ""

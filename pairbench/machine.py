@@ -6,11 +6,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -20,6 +20,8 @@ LIBRARIES = (
 )
 BUSY_KINDS = ("user", "nice", "system", "irq", "softirq")
 BUCKET_KEYS = ("cpu", "instruction_set", "python", "blas")
+NOISY_STEAL, NOISY_OTHERS = 0.02, 0.1
+"""Shares of the CPU time, of other virtual machines and of other processes, above which a machine counts as noisy."""
 MEASURED_LIBRARIES = ("numpy", "numba")
 
 
@@ -38,6 +40,22 @@ class Conditions:
     cpu_mhz: float | None
     involuntary_switches: int | None
     other_cpus: float | None
+
+
+class Load(Protocol):
+    """The fields of ``Conditions`` that show whether others disturbed a measurement."""
+
+    @property
+    def wall_seconds(self) -> float:
+        """Duration of the measurement."""
+
+    @property
+    def steal_seconds(self) -> float | None:
+        """CPU time of other virtual machines."""
+
+    @property
+    def other_cpus(self) -> float | None:
+        """Average number of CPUs that were busy with other processes."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +83,21 @@ class Meter:
             involuntary_switches=_difference(_involuntary_switches(), self.switches),
             other_cpus=max(0.0, _other_cpu_seconds() - self.other_cpu_seconds) / wall if wall else None,
         )
+
+
+def signs_of_load(measurements: Sequence[Load], cpus: int) -> list[str]:
+    """What others took of the time of ``cpus`` CPUs during the measurements; empty if it was little."""
+    total = sum(load.wall_seconds for load in measurements) * cpus
+    if not total:
+        return []
+    signs = []
+    stolen = sum(load.steal_seconds or 0.0 for load in measurements) / total
+    if stolen > NOISY_STEAL:
+        signs.append(f"{stolen:.1%} of the CPU time was taken by other virtual machines")
+    others = sum((load.other_cpus or 0.0) * load.wall_seconds for load in measurements) / total
+    if others > NOISY_OTHERS:
+        signs.append(f"other processes took {others:.0%} of the CPU time")
+    return signs
 
 
 def describe() -> dict[str, Any]:

@@ -5,6 +5,7 @@ If a worker dies or hangs, only the arm that it was working on fails. A new proc
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Generic
 
+from pairbench.duration import in_words, process_seconds
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
@@ -54,12 +56,39 @@ def measure_groups(
 ) -> Measurement[ArmT]:
     """Verify and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
     measurement = Measurement(groups)
+    clock = ProcessClock(measurement, effort)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
-        progress.stage(f"timing, process {number + 1} of {effort.processes}")
-        chosen_groups = tuple(_chosen_arms(group, measurement, effort, number) for group in groups)
-        job = TimeJob(chosen_groups, workloads, dict(measurement.seconds), effort, process_seed, threads)
+        chosen_groups = [chosen_arms(group, measurement, effort, number) for group in groups]
+        for _ in range(chosen_groups.count(())):
+            progress.advance()
+        chosen_groups = [group for group in chosen_groups if group]
+        if not chosen_groups:
+            continue
+        progress.stage(f"timing, process {number + 1} of {effort.processes}{clock.left(number)}")
+        job = TimeJob(tuple(chosen_groups), workloads, dict(measurement.seconds), effort, process_seed, threads)
         time_in_worker(job, measurement, progress)
     return measurement
+
+
+class ProcessClock(Generic[ArmT]):
+    """Tells how long the remaining processes take."""
+
+    def __init__(self, measurement: Measurement[ArmT], effort: Effort):
+        self._measurement, self._effort = measurement, effort
+        self._begun = time.monotonic()
+
+    def left(self, number: int) -> str:
+        """What to show when process ``number`` begins; nothing before the first, which measures the calls."""
+        if number == 0:
+            return ""
+        predicted = [self._predicted(process) for process in range(self._effort.processes)]
+        slowness = (time.monotonic() - self._begun) / sum(predicted[:number])
+        return f", about {in_words(slowness * sum(predicted[number:]))} left"
+
+    def _predicted(self, number: int) -> float:
+        measurement = self._measurement
+        chosen = [chosen_arms(group, measurement, self._effort, number) for group in measurement.groups]
+        return process_seconds(chosen, measurement.seconds, self._effort, number)
 
 
 def time_in_worker(
@@ -93,18 +122,17 @@ def time_in_worker(
             remaining = [group for group in groups_left if group]
 
 
-def _chosen_arms(
+def chosen_arms(
     group: tuple[ArmT, ...], measurement: Measurement[ArmT], effort: Effort, number: int
 ) -> tuple[ArmT, ...]:
-    """Arms of a group that process ``number`` times: no failed arms, and slow arms only in the first processes."""
-    return tuple(
-        arm
-        for arm in group
-        if arm not in measurement.failures
-        and (
-            number < effort.slow_processes
-            or arm is group[0]
-            or arm.name == AA_CONTROL
-            or measurement.seconds[arm] <= effort.slow_call_seconds
-        )
-    )
+    """Arms of a group that process ``number`` times: no failed arms, and slow arms only in the first processes.
+
+    Without its reference no arm has a ratio, so a group whose reference is slow is left out with it.
+    """
+    arms = [arm for arm in group if arm not in measurement.failures]
+    if number < effort.slow_processes:
+        return tuple(arms)
+    seconds = {arm: measurement.seconds.get(arm, 0.0) for arm in group}
+    if seconds[group[0]] > effort.slow_call_seconds:
+        return ()
+    return tuple(arm for arm in arms if seconds[arm] <= effort.slow_call_seconds or arm.name == AA_CONTROL)

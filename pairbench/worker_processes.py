@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import faulthandler
+import getpass
 import os
 import pickle
+import re
 import signal
 import sys
 import tempfile
@@ -26,6 +28,9 @@ ROOT = Path(__file__).parents[1]
 
 SILENCE_SECONDS = 300.0
 """Time without a message after which a worker counts as hung."""
+
+TEMPORARY = "pairbench-worker-"
+"""Prefix of the name of a worker's folder for temporary files."""
 
 
 class WorkerRefused(RuntimeError):
@@ -55,13 +60,17 @@ def start_worker(
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
     ``variables`` are added to its environment, as are those that limit the libraries to ``thread_count`` threads. Its
-    import path begins with the folders in ``path``.
+    import path begins with the folders in ``path``. Its temporary files are removed with it, however it ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     import_path = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": import_path, **(variables or {})}
+    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": import_path, **_cache_folders()}
     command = [sys.executable, "-P", "-m", module, *arguments]
-    with tempfile.TemporaryFile() as stderr:
+    with (
+        tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        environment |= {**dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder), **(variables or {})}
         process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
         try:
             yield Worker(process, stderr)
@@ -140,6 +149,17 @@ def run_job(
             yield message
             if isinstance(message, Done):
                 return
+
+
+def _cache_folders() -> dict[str, str]:
+    """Variables of caches that are kept in the folder for temporary files, so that workers share them as before."""
+    if (known := os.environ.get("TORCHINDUCTOR_CACHE_DIR")) is not None:
+        return {"TORCHINDUCTOR_CACHE_DIR": known}
+    try:
+        user = re.sub(r'[\\/:*?"<>|]', "_", getpass.getuser())  # as PyTorch does
+    except (KeyError, OSError):  # in a container a user may have no name; PyTorch then has no such folder
+        return {}
+    return {"TORCHINDUCTOR_CACHE_DIR": os.path.join(tempfile.gettempdir(), f"torchinductor_{user}")}
 
 
 def connect_to_parent() -> Callable[[object], None]:

@@ -23,7 +23,8 @@ class Effort:
 
     ``processes``: number of fresh processes, one after another. ``seconds_per_arm``: total length of an arm's samples
     in a process, in at most ``max_blocks`` blocks. An arm whose call takes more than ``slow_call_seconds`` is timed
-    only in the first ``slow_processes`` processes (the reference in all), and verified only in the first process.
+    only in the first ``slow_processes`` processes, a whole group if its reference is slow, and verified only in the
+    first process.
     ``compile``: whether compile times are measured.
     """
 

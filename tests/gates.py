@@ -49,8 +49,8 @@ _Model, calls = Model, 0
 
 
 class Model(_Model):
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def _store(self, parameters):
+        super()._store(parameters)
         work = self._forward_sample
 
         def sample(x, out):
@@ -61,7 +61,6 @@ class Model(_Model):
             {fault}
 
         self._forward_sample = sample
-        self.forward = self._checked_forward()
 """
 
 

@@ -37,6 +37,9 @@ FORWARD = {
     "dates": (np.zeros(3, "M8[s]"), TypeError, r"got dtype datetime64\[s\]"),
     "huge integers": ([10**400, 1, 2], TypeError, "got dtype object"),
     "ragged": ([[1, 2, 3], [1, 2]], ValueError, "must be rectangular: its rows differ in length"),
+    "a masked value": ([1.0, np.ma.masked, 1.0], TypeError, "x must not hold masked values; fill them first"),
+    "a masked row": ([np.ma.masked_array([1.0, 2, 3], [0, 1, 0])], TypeError, "x must not hold masked values"),
+    "a masked value in a row": (((1.0, 2, 3), (np.ma.masked, 1, 2)), TypeError, "x must not hold masked values"),
     "masked": (np.ma.masked_array([1.0, 2, 3], [0, 1, 0]), TypeError, "must not be a masked array"),
 }
 
@@ -97,6 +100,8 @@ def test_targets_that_sum_to_one_within_rounding_are_accepted(backend):
 
 SETTINGS = {
     "no epochs": ({"epochs": 0}, ValueError, "epochs must be 1 or more, got 0"),
+    "epochs without end": ({"epochs": 10**18}, ValueError, "epochs must be 1000000000 or less in one call, got 10000"),
+    "epochs of 5000 digits": ({"epochs": 10**5000}, ValueError, "or less in one call, got a value of type int without"),
     "fractional epochs": ({"epochs": 1.0}, TypeError, "epochs must be an integer, got 1.0"),
     "negative rate": ({"learning_rate": -0.1}, ValueError, "learning_rate must be finite and not negative, got -0.1"),
     "infinite rate": ({"learning_rate": np.inf}, ValueError, "learning_rate must be finite"),
@@ -150,6 +155,23 @@ def test_build_refuses_a_dtype(backend, dtype):
     text = f"dtype of {backend.name} must be one of float64"
     with pytest.raises(ValueError, match=text):
         backend.build(network(), GOOD, dtype=dtype)
+
+
+class WithoutRepr:
+    def __repr__(self):
+        raise ZeroDivisionError
+
+
+def test_an_argument_whose_repr_raises_is_refused_like_any_other(backend):
+    value, text = WithoutRepr(), "got a value of type WithoutRepr without a repr"
+    model = model_of(backend)
+    for name in ("epochs", "learning_rate", "bias_learning_rate", "batches", "reduction"):
+        with pytest.raises((TypeError, ValueError), match=f"^{name} must be .*{text}$"):
+            model.train(X, Y, **{"epochs": 1, "learning_rate": 0.1, name: value})
+    with pytest.raises(ValueError, match=f"^dtype of {backend.name} must be .*{text}$"):
+        backend.build(network(), GOOD, dtype=value)
+    with pytest.raises(TypeError, match=r"^x must hold real numbers, got dtype object$"):
+        model.forward([value])
 
 
 def test_build_refuses_text_for_a_network(backend):

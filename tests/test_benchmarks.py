@@ -39,6 +39,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         backend = impls.load(name)
     except impls.BackendNotInstalled as error:
         pytest.skip(visible(str(error)))
+    skip_unsupported(backend, case)
     call, evidence = correctness.build_verified(backend, case, expectation(case))
     require(evidence)
     call.function(call.argument)  # the first call with these arguments may load code
@@ -58,6 +59,14 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
     require(correctness.verify_timed_call(backend, case, expectation(case), call))
     apply_verdict(gate_rows.get((name, case)), benchmark.extra_info, record_property)
+
+
+def skip_unsupported(backend, case):
+    """Skip a case that the backend lacks, and say what it lacks."""
+    if case.dtype not in backend.dtypes:
+        pytest.skip(f"{backend.name} does not support {case.dtype}, only {', '.join(backend.dtypes)}")
+    if reason := backend.lacks(case.network).get(case.operation):
+        pytest.skip(f"{backend.name} does not support {case.operation} of {case.network}: {reason}")
 
 
 def paired_speedup(case, name, timed):

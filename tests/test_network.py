@@ -54,6 +54,9 @@ def test_random_parameters_have_the_stated_variances():
         ((3, "2"), TypeError, "must be an integer, got '2'"),
         ("3-3-1", TypeError, "use Network.parse"),
         (5, TypeError, "must be a sequence of integers, not int"),
+        ({3: "inputs", 1: "outputs"}, TypeError, "must be a sequence of integers, not dict"),
+        ({3, 1}, TypeError, "must be a sequence of integers, not set"),
+        (b"\x03\x01", TypeError, "must be a sequence of integers, not bytes"),
     ],
 )
 def test_layer_sizes_are_refused(sizes, error, text):

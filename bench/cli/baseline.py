@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
+from rich.console import RenderableType
 
 from bench.cli import output
 from bench.cli.exit_codes import OK
@@ -14,6 +15,7 @@ from bench.gate import baseline as stored
 from bench.gate.baseline_verdict import judge_and_confirm
 from bench.gate.gate_document import revision_record
 from bench.gate.option_values import check_budget
+from bench.gate.preparation import PACKAGE
 from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records import files
 from bench.records.gate_schema import (
@@ -30,6 +32,7 @@ from bench.report import baseline_tables, terminal
 from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.progress import Progress
+from pairbench.worktrees import Checkout
 
 ANY_SLOWDOWN = 1.0
 """A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
@@ -58,21 +61,19 @@ def record(
             measured = _complete_session(head, progress)
         here = machine.describe()
         known = stored.add_session(known, machine.bucket(here), measured.session)
-        with output.caller_input():
-            files.write(baseline, known)
-    rows = measured.session.rows
-    document = RecordedSession(
-        **header("baseline record", started),
-        baseline=str(baseline),
-        sessions=len(stored.find_bucket(known, machine.bucket(here)).sessions),
-        head=revision_record(head.revision),
-        rows=[
-            RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
-            for row in head.rows
-            if row.key in rows
-        ],
-    )
-    output.show(document, json_path, *baseline_tables.recorded(document))
+        rows = measured.session.rows
+        document = RecordedSession(
+            **header("baseline record", started),
+            baseline=str(baseline),
+            sessions=len(stored.find_bucket(known, machine.bucket(here)).sessions),
+            head=revision_record(head.revision),
+            rows=[
+                RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
+                for row in head.rows
+                if row.key in rows
+            ],
+        )
+        _store_and_show(baseline, known, document, json_path, baseline_tables.recorded(document))
     return OK
 
 
@@ -126,25 +127,38 @@ def accept(
             raise KeyboardInterrupt
         keys = [row.key for row in head.rows]
         gains = stored.certain_gains(rows, keys)
-        if gains:
-            with output.caller_input():
-                files.write(baseline, stored.accept_gains(known, bucket, gains))
-    document = BaselineAcceptance(
-        **header("baseline accept", started),
-        baseline=str(baseline),
-        head=revision_record(head.revision),
-        rows=[
-            AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
-            for row in head.rows
-            if row.key in gains
-        ],
-    )
-    output.show(document, json_path, *baseline_tables.accepted(document, len(own.sessions)))
+        document = BaselineAcceptance(
+            **header("baseline accept", started),
+            baseline=str(baseline),
+            head=revision_record(head.revision),
+            rows=[
+                AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
+                for row in head.rows
+                if row.key in gains
+            ],
+        )
+        accepted = stored.accept_gains(known, bucket, gains) if gains else None
+        lines = baseline_tables.accepted(document, len(own.sessions))
+        _store_and_show(baseline, accepted, document, json_path, lines)
     return OK
 
 
+def _store_and_show(
+    path: Path, known: Baseline | None, document: Record, json_path: str | None, shown: Iterable[RenderableType]
+) -> None:
+    """Write the baseline, unless it is None, and show the results even if that fails."""
+
+    def store() -> Sequence[str]:
+        if known is not None:
+            files.write(path, known)
+        return ()
+
+    output.store_and_show(store, document, json_path, list(shown), ())
+
+
 def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record]) -> None:
-    """Raise ValueError unless both files can be written."""
+    """Raise ValueError unless this is a checkout and both files can be written."""
+    Checkout.find(PACKAGE)
     output.check_json_path(json_path, kind)
     files.check_destination(baseline, Baseline)
     check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))

@@ -66,7 +66,8 @@ def run(limits: bool, **options: Any) -> int:
     """Verify and time backends, print the speedups, and store the results.
 
     Without --backend and --peers: the core backends. The reference, python_loops, is always timed. A default run takes
-    two minutes; --quick takes half a minute and leaves out the compile times.
+    two minutes; --quick takes half a minute and leaves out the compile times. Large networks and batches take longer: a
+    run says how long before it begins.
     """
     from bench.cli import run as command
 

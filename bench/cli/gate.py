@@ -22,7 +22,7 @@ from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateState
 from bench.report import gate_tables, terminal
 from pairbench.lock import machine_lock
-from pairbench.worktrees import WorktreeError
+from pairbench.worktrees import Checkout, WorktreeError
 
 
 def gate(
@@ -50,6 +50,7 @@ def gate(
             raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
         if resume and against is None:
             raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
+        Checkout.find(preparation.PACKAGE)  # before anything else, and before waiting for the lock
         limit, most = parse_threshold(threshold), check_budget(budget)
         chosen = select_gate_cases(network, operation, batch)
         output.check_json_path(json_path, Gate)

@@ -83,10 +83,14 @@ def store_and_show(
     shown: Sequence[RenderableType],
     notes: Sequence[RenderableType],
 ) -> None:
-    """Store the results with ``store``, whose lines are shown last, and show them even if storing fails."""
+    """Store the results with ``store``, whose lines are shown last, and show them even if storing fails.
+
+    A failure to store, such as a full disk, is reported as wrong usage, in one line.
+    """
     more_notes: Sequence[str] = []
     try:
-        more_notes = store()
+        with caller_input():
+            more_notes = store()
     finally:
         show(document, json_path, *shown, *notes, *more_notes)
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 from rich.console import RenderableType
 
 import impls
 from bench import cases, selection, suite
+from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cli import output
 from bench.cli.exit_codes import FINDING
+from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal, time_axis
+from bench.report.noise import noise_notes
 from pairbench import machine
 
 
@@ -67,19 +71,26 @@ def run(
         "roofline": roofline,
     }
     others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
+    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
+    groups = [arms_of_case(case, reference, others, more_dtypes) for case in chosen_cases]
+    compiling = sum(chosen_backend.compiles and effort.compile for chosen_backend in others)
+    terminal.say(forecast(groups, effort, compiling))
     with output.measuring(), terminal.progress() as progress:
         document = suite.run_suite(
             chosen_cases,
             reference,
             others,
             more_dtypes,
-            QUICK_EFFORT if quick else DEFAULT_EFFORT,
+            effort,
             roofline,
             options,
             progress,
         )
     rows = document.rows
-    notes: list[RenderableType] = [tables.aa_line(rows), *chosen.notes(but_for=reference.name)]
+    notes: list[RenderableType] = [
+        *noise_notes(rows, document.processes, psutil.cpu_count() or 1),
+        *chosen.notes(but_for=reference.name),
+    ]
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
     if quick:
@@ -139,7 +150,8 @@ def compare(
             chosen_cases, first, second, QUICK_EFFORT if quick else DEFAULT_EFFORT, options, progress
         )
     rows = document.rows
-    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), tables.aa_line(rows))
+    notes = noise_notes(rows, document.processes, psutil.cpu_count() or 1)
+    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
     return output.status(rows)
 
 

@@ -18,12 +18,12 @@ from bench.records.header import header
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.selection import REFERENCE
 from pairbench import statistics
-from pairbench.machine import Conditions
+from pairbench.machine import Conditions, signs_of_load
 from pairbench.sequential_test import MIN_ROUNDS, Judgement, RoundChange, Verdict
 from pairbench.worktrees import Revision
 
-NOISY_OFFSET, NOISY_STEAL, NOISY_OTHERS = 0.02, 0.02, 0.1
-"""Above these values the machine counts as noisy: A/A offset, and shares of CPU time stolen and of other processes."""
+NOISY_OFFSET = 0.02
+"""A/A offset above which the machine counts as noisy."""
 
 
 def gate_document(
@@ -68,12 +68,7 @@ def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> l
     offsets = [abs(row.aa_ratio - 1) for row in rows if row.aa_ratio is not None]
     if offsets and max(offsets) > NOISY_OFFSET:
         signs.append(f"base and control differ by up to {max(offsets):.1%}")
-    stolen = (conditions.steal_seconds or 0.0) / (conditions.wall_seconds * cpus or 1.0)
-    if stolen > NOISY_STEAL:
-        signs.append(f"{stolen:.1%} of the CPU time was taken by other virtual machines")
-    others = (conditions.other_cpus or 0.0) / cpus
-    if others > NOISY_OTHERS:
-        signs.append(f"other processes took {others:.0%} of the CPU time")
+    signs += signs_of_load([conditions], cpus)
     return [f"This machine is noisy: {'; '.join(signs)}."] if signs else []
 
 

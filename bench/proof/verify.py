@@ -95,7 +95,7 @@ def _operations(backend: Backend, network: Network, dtype: str) -> list[str]:
     """The operations to check for a backend on a network, without those that the backend does not support."""
     unsupported = backend.lacks(network)
     operations = [operation for operation in OPERATIONS if operation not in unsupported]
-    if network == LARGE:
+    if network == LARGE or "forward" in unsupported:
         return operations
     has_second_oracle = dtype == "float64" and scikit_learn.applies(network) and "train" not in unsupported
     return [*operations, "contract", *(["scikit-learn"] if has_second_oracle else [])]

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from bench import cases
 from bench.records.scale_schema import CrossoverRow, Scale, ScaleRow, TieRow
+from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
 from bench.scale import points
@@ -89,12 +90,12 @@ def break_even_table(document: Scale) -> Iterator[RenderableType]:
     yield ""
 
 
-def aa(rows: Sequence[ScaleRow]) -> list[tuple[float, str, str]]:
-    """For each case, the A/A control: distance of its ratio from 1, backend, and title of the case."""
+def aa(rows: Sequence[ScaleRow]) -> list[tuple[Ratio, str, str]]:
+    """For each case, the A/A control: its ratio, backend, and title of the case."""
     controls = {}
     for row in rows:
         if row.arm == AA_CONTROL and row.speedup:
-            controls[row.case] = abs(row.speedup.estimate - 1), row.backend, _place(row)
+            controls[row.case] = row.speedup, row.backend, _place(row)
     return list(controls.values())
 
 

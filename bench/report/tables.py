@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from math import inf
 
 from rich import box
 from rich.console import RenderableType
@@ -18,7 +19,9 @@ from pairbench.measure import AA_CONTROL
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"
-AA_LIMIT = 0.02
+AA_LIMIT, AA_WIDE = 0.02, 0.1
+DOUBTFUL = " ?"
+"""Mark of a ratio in a case whose A/A interval is wide."""
 LEGEND = (
     Paragraph("speedup: time of the reference ÷ time of the backend, with its 95 % interval."),
     Paragraph("ulps: largest error, in units in the last place."),
@@ -59,6 +62,17 @@ def interval(ratio: Ratio | None) -> str:
     return f"{number(ratio.estimate)} [{number(ratio.low)}, {number(ratio.high)}]"
 
 
+def is_wide(control: Ratio) -> bool:
+    """Whether the interval of an A/A control reaches further than AA_WIDE from 1, or is unknown."""
+    return control.low is None or control.high is None or max(control.high, 1 / control.low) > 1 + AA_WIDE
+
+
+def marked_interval(row: TimingRow, case_rows: Sequence[TimingRow]) -> str:
+    """A row's speedup with its interval, marked if the A/A interval of its case is wide."""
+    wide = any(other.arm == AA_CONTROL and other.speedup and is_wide(other.speedup) for other in case_rows)
+    return interval(row.speedup) + (DOUBTFUL if wide and row.speedup else "")
+
+
 def case_title(row: TimingRow) -> str:
     """The title of a row's case, without the dtype."""
     return row.case.title
@@ -90,7 +104,7 @@ def timings(rows: Sequence[TimingRow]) -> Iterator[RenderableType]:
             table.add_row(
                 row.arm,
                 _time(row),
-                "1" if is_reference and row.ok else interval(row.speedup),
+                "1" if is_reference and row.ok else marked_interval(row, members),
                 number(row.ulps) if row.ok else NONE,
                 share if row.ok else NONE,
                 *([part(row.roofline_share)] if has_roofline else []),
@@ -150,26 +164,33 @@ def compiling(compiled: Sequence[CompileRow], rows: Sequence[TimingRow]) -> Iter
 def aa_line(rows: Sequence[TimingRow]) -> Paragraph:
     """A summary of the A/A control of the rows."""
     return aa_summary(
-        [
-            (abs(row.speedup.estimate - 1), row.reference, case_title(row))
-            for row in rows
-            if row.arm == AA_CONTROL and row.speedup
-        ]
+        [(row.speedup, row.reference, case_title(row)) for row in rows if row.arm == AA_CONTROL and row.speedup]
     )
 
 
-def aa_summary(controls: Sequence[tuple[float, str, str]]) -> Paragraph:
-    """A summary of A/A controls, given as the distance of the ratio from 1, the backend and the title of the case."""
+def aa_summary(controls: Sequence[tuple[Ratio, str, str]]) -> Paragraph:
+    """A summary of A/A controls, given as the ratio, the backend and the title of the case."""
     if not controls:
         return Paragraph("A/A control: none was timed.")
-    within = sum(distance <= AA_LIMIT for distance, _, _ in controls)
-    distance, worst, title = max(controls)
+    within = sum(abs(ratio.estimate - 1) <= AA_LIMIT for ratio, _, _ in controls)
     names = {backend for _, backend, _ in controls}
-    who = f"{worst} against itself" if len(names) == 1 else "the fastest backend against itself"
-    return Paragraph(
+    who = f"{controls[0][1]} against itself" if len(names) == 1 else "the fastest backend against itself"
+
+    def place(control: tuple[Ratio, str, str]) -> str:
+        ratio, backend, title = control
+        return f"{interval(ratio)} ({title if len(names) == 1 else f'{backend} at {title}'})"
+
+    worst = max(controls, key=lambda control: abs(control[0].estimate - 1))
+    widest = max(controls, key=lambda control: _width(control[0]))
+    text = (
         f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {counted(len(controls), 'case')}; "
-        f"largest deviation {distance:.1%} ({title if len(names) == 1 else f'{worst} at {title}'})."
+        f"largest deviation {abs(worst[0].estimate - 1):.1%}: {place(worst)}"
     )
+    return Paragraph(f"{text}; widest interval: {place(widest)}." if widest != worst else f"{text}.")
+
+
+def _width(ratio: Ratio) -> float:
+    return inf if ratio.low is None or ratio.high is None else ratio.high / ratio.low
 
 
 def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[RenderableType]:
@@ -179,7 +200,9 @@ def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[Renderable
     for title, members in by_case(rows):
         by_arm = {row.arm: row for row in members}
         ratio = by_arm[b].speedup
-        table.add_row(f"{title}, {by_arm[b].dtype}", *(_time(by_arm[arm]) for arm in (a, b)), interval(ratio))
+        table.add_row(
+            f"{title}, {by_arm[b].dtype}", *(_time(by_arm[arm]) for arm in (a, b)), marked_interval(by_arm[b], members)
+        )
         ratios += [ratio] if ratio else []
         failures += [f"{row.arm} failed ({title}): {row.reason}" for row in members if not row.ok]
     yield table

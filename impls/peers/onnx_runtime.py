@@ -15,14 +15,14 @@ spin for a while before they sleep. With two threads, 1024 samples of 100-100-50
 
 import os
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from impls import _backend
-from impls._backend import Array, Descent, LayerArrays
+from impls._backend import Array, LayerArrays
 from impls._network import Network, Parameters
 
 NODES = {
@@ -107,12 +107,3 @@ class Model(_backend.Model):
 
     def _forward_batch(self, X: Array) -> Array:
         return np.asarray(self._session.run(self._outputs, {"X": X})[0])
-
-    def _loss(self, X: Array, Y: Array) -> NoReturn:
-        raise NotImplementedError
-
-    def _gradient(self, X: Array, Y: Array) -> NoReturn:
-        raise NotImplementedError
-
-    def _train(self, X: Array, Y: Array, descent: Descent) -> NoReturn:
-        raise NotImplementedError
