@@ -5,6 +5,7 @@ If a worker dies or hangs, only the arm that it was working on fails. A new proc
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -12,12 +13,15 @@ from pathlib import Path
 from random import Random
 from typing import Generic
 
+from pairbench import clock_check
+from pairbench.clock_check import ClockReading
+from pairbench.error_text import describe_error
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
-from pairbench.workload import CheckedWorkload, CheckResult
+from pairbench.workload import CheckedWorkload, CheckFailed, CheckResult, Judge, require
 
 AA_CONTROL = "A/A"
 """Name of the A/A control, the arm that times the reference a second time."""
@@ -47,40 +51,49 @@ class Measurement(Generic[ArmT]):
 def measure_groups(
     groups: Sequence[tuple[ArmT, ...]],
     workloads: Mapping[ArmT, CheckedWorkload],
+    judges: Mapping[ArmT, Judge],
     effort: Effort,
     seed: int,
     progress: Progress,
     threads: int = 1,
 ) -> Measurement[ArmT]:
-    """Verify and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
+    """Check and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
     measurement = Measurement(groups)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
         progress.stage(f"timing, process {number + 1} of {effort.processes}")
         chosen_groups = tuple(_chosen_arms(group, measurement, effort, number) for group in groups)
         job = TimeJob(chosen_groups, workloads, dict(measurement.seconds), effort, process_seed, threads)
-        time_in_worker(job, measurement, progress)
+        time_in_worker(job, judges, measurement, progress)
     return measurement
 
 
 def time_in_worker(
-    job: TimeJob[ArmT], measurement: Measurement[ArmT], progress: Progress, path: Sequence[Path] = ()
+    job: TimeJob[ArmT],
+    judges: Mapping[ArmT, Judge],
+    measurement: Measurement[ArmT],
+    progress: Progress,
+    path: Sequence[Path] = (),
 ) -> None:
-    """Time the groups of a job in a worker process, and add the results to the measurement.
+    """Time the groups of a job in a worker process, judge the results here, and add both to the measurement.
 
-    The worker's import path begins with the folders in ``path``.
+    An arm that is wrong, or whose clock is, has a failure and no samples. The worker's import path begins with the
+    folders in ``path``.
     """
     process: TimingProcess[ArmT] = TimingProcess(job.seed)
     measurement.processes.append(process)
     remaining = [group for group in job.groups if group]
+    readings: dict[ArmT, list[ClockReading]] = defaultdict(list)
     while remaining:
         try:
             with closing(run_job(replace(job, groups=tuple(remaining)), path=path)) as answers:
                 for answer in answers:
-                    if isinstance(answer, TimedGroup):
-                        process.timed.append(answer)
-                        measurement.evidence.update(answer.evidence)
-                        measurement.seconds.update(answer.seconds)
-                        measurement.failures.update(answer.failures)
+                    if isinstance(answer, ClockReading):
+                        readings[answer.arm].append(answer)
+                    elif isinstance(answer, TimedGroup):
+                        judged = _judge_group(answer, judges, readings, measurement.evidence)
+                        process.timed.append(judged)
+                        measurement.seconds.update(judged.seconds)
+                        measurement.failures.update(judged.failures)
                         remaining.remove(answer.group)
                         progress.advance()
                     elif isinstance(answer, Done):
@@ -91,6 +104,38 @@ def time_in_worker(
             measurement.failures[failed_arm] = str(death)
             groups_left = (tuple(arm for arm in group if arm != failed_arm) for group in remaining)
             remaining = [group for group in groups_left if group]
+
+
+def _judge_group(
+    timed: TimedGroup[ArmT],
+    judges: Mapping[ArmT, Judge],
+    readings: Mapping[ArmT, Sequence[ClockReading]],
+    evidence: dict[ArmT, CheckResult],
+) -> TimedGroup[ArmT]:
+    """The group with a failure, and without times, for each arm that is wrong. ``evidence`` gets the new evidence."""
+    failures = dict(timed.failures)
+    for arm in timed.group:
+        if arm in failures:
+            continue
+        try:
+            if arm in timed.results:
+                evidence[arm] = judges[arm].judge_results(timed.results[arm])
+                require(evidence[arm])
+            for record in timed.records.get(arm, ()):
+                require(judges[arm].judge_sample(record))
+        except CheckFailed as failure:
+            failures[arm] = str(failure)
+        except Exception as error:  # the judge may raise anything on an unexpected result
+            failures[arm] = f"its results cannot be compared: {describe_error(error)}"
+        else:
+            if clock_error := clock_check.disagreement(readings.get(arm, ())):
+                failures[arm] = clock_error
+    return replace(
+        timed,
+        seconds={arm: value for arm, value in timed.seconds.items() if arm not in failures},
+        samples={arm: value for arm, value in timed.samples.items() if arm not in failures},
+        failures=failures,
+    )
 
 
 def _chosen_arms(

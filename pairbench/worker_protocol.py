@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pairbench.machine import Conditions
 from pairbench.threads import Pool
-from pairbench.workload import ArmLabel, CheckedWorkload, CheckResult
+from pairbench.workload import ArmLabel, CheckedWorkload, JudgedSample
 
 ArmT = TypeVar("ArmT", bound=ArmLabel)
 
@@ -69,6 +69,14 @@ class Starting:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """Message: the step that was started last has ended. It took ``seconds`` by the worker's clock."""
+
+    arm: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Sample:
     """A sample: ``loops`` calls of an arm took ``seconds`` each, at this position of this block."""
 
@@ -80,10 +88,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class TimedGroup(Generic[ArmT]):
-    """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure."""
+    """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure.
+
+    ``results`` are those of ``build_and_compute``, ``records`` those of the samples with judged calls; the parent
+    judges both.
+    """
 
     group: tuple[ArmT, ...]
-    evidence: dict[ArmT, CheckResult]
+    results: dict[ArmT, Any]
+    records: dict[ArmT, list[JudgedSample]]
     seconds: dict[ArmT, float]
     samples: dict[ArmT, list[Sample]]
     failures: dict[ArmT, str]
@@ -112,4 +125,4 @@ class Done:
 
 
 Job = TimeJob[Any] | CallJob
-Message = Starting | TimedGroup[Any] | CallResult | Refused | Done
+Message = Starting | Finished | TimedGroup[Any] | CallResult | Refused | Done
