@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -109,7 +109,7 @@ class CaseJudge:
         """The targets of a call of ``forward`` or ``gradient`` with the arguments of this seed."""
         if seed not in self._targets:
             (arguments,) = self._draw(seed, 1)
-            analyzed = [self._analyze(dtype, arguments) for dtype in ("float64", self.case.dtype)]
+            analyzed = self._in_both_dtypes(lambda dtype: self._analyze(dtype, arguments))
             names = ("output",) if self.case.operation == "forward" else ("loss", "gradient")
             networks = (None, self.case.network)
             self._targets[seed] = [
@@ -136,7 +136,7 @@ class CaseJudge:
         The learning rate is so small that the bound grows only linearly with the number of updates. After 400 updates
         in float32, a missing epoch still changes some parameter by more than 50 times the bound.
         """
-        trained = [self._train(dtype, record) for dtype in ("float64", self.case.dtype)]
+        trained = self._in_both_dtypes(lambda dtype: self._train(dtype, record))
         (reference_losses, reference_pairs), (losses, pairs) = trained
         loss_targets = (
             bounded_target("loss of a timed epoch", self.case.dtype, reference_losses[position], losses[position])
@@ -169,6 +169,11 @@ class CaseJudge:
             )
             losses.append(call_losses)
         return losses, pairs
+
+    def _in_both_dtypes(self, analyze: Callable[[str], Any]) -> list[Any]:
+        """The analysis in float64, which is the reference, and the one in the dtype of the case."""
+        reference = analyze("float64")
+        return [reference, reference if self.case.dtype == "float64" else analyze(self.case.dtype)]
 
     def _draw(self, seed: int, count: int) -> list[Arguments]:
         return ModelWorkload.of("", self.case, self.expectation.problem).draw(seed, count)

@@ -95,12 +95,12 @@ class ModelWorkload:
         # own; ``astype`` returns an array with NumPy's dtype object.
         X, Y = self.X.astype(self.dtype, order="C"), self.Y.astype(self.dtype, order="C")
         inputs = X[0] if (self.operation, self.batch) == ("forward", 1) else X
-        places = random.integers(inputs.size, size=count).tolist()
-        values = random.normal(size=count).tolist()
-        shifts = random.integers(len(Y), size=count).tolist()
-        drawn: list[Arguments] = []
-        for place, value, shift in zip(places, values, shifts, strict=True):
-            changed = inputs.copy()
-            changed.reshape(-1)[place] = value
-            drawn.append((changed,) if self.operation == "forward" else (changed, np.roll(Y, shift, axis=0)))
-        return drawn
+        places, values = random.integers(inputs.size, size=count), random.normal(size=count)
+        changed = [inputs.copy() for _ in range(count)]
+        for array, place, value in zip(changed, places.tolist(), values.tolist(), strict=True):
+            array.ravel()[place] = value
+        if self.operation == "forward":
+            return [(array,) for array in changed]
+        twice, batch = np.concatenate([Y, Y]), len(Y)
+        shifts = random.integers(batch, size=count).tolist()
+        return [(array, twice[shift : shift + batch].copy()) for array, shift in zip(changed, shifts, strict=True)]

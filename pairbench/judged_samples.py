@@ -39,8 +39,9 @@ class PreparedSample:
         self._arguments = plan.arguments(call.draw)
         self._kept = [position in plan.judged for position in range(plan.loops)]
         if plan.loops > 1:
-            for arguments in call.draw(plan.seed + 1, max(1, plan.loops // WARM_UP_SHARE)):
-                poison(call.function(*arguments))
+            for arguments in SamplePlan(plan.seed + 1, max(1, plan.loops // WARM_UP_SHARE)).arguments(call.draw):
+                result = call.function(*arguments)
+            poison(result)
         self._before = call.state()
         self._overhead = timer.time_empty_calls(self._arguments)
         self._results: list[Any] = []

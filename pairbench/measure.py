@@ -115,8 +115,6 @@ def _judge_group(
     """The group with a failure, and without times, for each arm that is wrong. ``evidence`` gets the new evidence."""
     failures = dict(timed.failures)
     for arm in timed.group:
-        if arm in failures:
-            continue
         try:
             if arm in timed.results:
                 evidence[arm] = judges[arm].judge_results(timed.results[arm])
@@ -124,12 +122,11 @@ def _judge_group(
             for record in timed.records.get(arm, ()):
                 require(judges[arm].judge_sample(record))
         except CheckFailed as failure:
-            failures[arm] = str(failure)
+            failures[arm] = str(failure)  # says more than what the worker noticed later
         except Exception as error:  # the judge may raise anything on an unexpected result
             failures[arm] = f"its results cannot be compared: {describe_error(error)}"
-        else:
-            if clock_error := clock_check.disagreement(readings.get(arm, ())):
-                failures[arm] = clock_error
+        if arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
+            failures[arm] = clock_error
     return replace(
         timed,
         seconds={arm: value for arm, value in timed.seconds.items() if arm not in failures},

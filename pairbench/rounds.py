@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -39,7 +38,7 @@ from pairbench.worktrees import Worktree
 SIDES = ("head", "base", "control")
 """The control has the same sources as the base, in a separate worktree; it is the gate's A/A control."""
 MODULE = "pairbench.gate_worker"
-TURN_SECONDS = 0.0008
+TURN_SECONDS = 0.0006
 """Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process counts as hung: while building, and while calling."""
@@ -117,6 +116,10 @@ class RoundProcesses:
         """The last line that a process wrote to standard error."""
         return self._workers[side].last_line()
 
+    def arrived(self, side: str) -> float:
+        """When the last message of a process arrived, by this process's clock."""
+        return self._workers[side].arrived
+
     def send(self, side: str, request: object) -> None:
         """Send a request without waiting for the answer."""
         self._workers[side].send(request)
@@ -177,20 +180,20 @@ class _TimedSide:
     def take_sample(self, processes: RoundProcesses, plan: RoundPlan, side: str, seed: int) -> float:
         """Take a sample and return the seconds per call. Raises WorkloadError if the code under test fails."""
         sample_plan = SamplePlan(seed, plan.loops, next(self.judged))
-        self._ask(processes, plan, side, PrepareSample(plan.key, sample_plan))
-        start = time.perf_counter()
-        taken = self._ask(processes, plan, side, TimeSample())
-        self.readings.append(ClockReading(side, taken.total_seconds, time.perf_counter() - start))
-        record = self._ask(processes, plan, side, CollectResults())
+        for request in (PrepareSample(plan.key, sample_plan), TimeSample(), CollectResults()):
+            processes.send(side, request)
+        replies, arrivals = [], []
+        for _ in range(3):
+            replies.append(processes.receive(plan.key, side, CALL_TIMEOUT))
+            arrivals.append(processes.arrived(side))
+        for reply in replies:
+            if isinstance(reply, Failure):
+                raise WorkloadError(reply.reason)
+        _, taken, record = replies
+        self.readings.append(ClockReading(side, taken.total_seconds, arrivals[1] - arrivals[0]))
         if sample_plan.judged:
             self.records.append(record)
         return float(taken.seconds)
-
-    def _ask(self, processes: RoundProcesses, plan: RoundPlan, side: str, request: object) -> Any:
-        reply = processes.ask(plan.key, side, request, CALL_TIMEOUT)
-        if isinstance(reply, Failure):
-            raise WorkloadError(reply.reason)
-        return reply
 
 
 def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Random, result: RoundResult) -> None:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any, Protocol
 
 from pairbench.timer import Arguments
+
+POOL = 256
+"""Number of different arguments in a sample, more than a small cache holds. To draw more takes as long as to time."""
 
 
 class ArmLabel(Protocol):
@@ -74,7 +78,7 @@ class Workload(Protocol):
 class SamplePlan:
     """A sample of ``loops`` calls. ``judged`` has, by position, the seeds of the arguments of the judged calls.
 
-    ``seed`` gives the arguments of the other calls.
+    ``seed`` gives the arguments of the other calls, which repeat after ``POOL`` calls.
     """
 
     seed: int
@@ -83,7 +87,8 @@ class SamplePlan:
 
     def arguments(self, draw: Callable[[int, int], list[Arguments]]) -> list[Arguments]:
         """The arguments of all calls, drawn with ``draw(seed, count)``."""
-        drawn = draw(self.seed, self.loops)
+        pool = draw(self.seed, min(self.loops, POOL))
+        drawn = list(islice(cycle(pool), self.loops))
         for position, seed in self.judged.items():
             (drawn[position],) = draw(seed, 1)
         return drawn
