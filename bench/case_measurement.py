@@ -23,6 +23,9 @@ from pairbench.worker_protocol import CallJob, CallResult, Effort
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 """Environment variables that name the cache folders for compiled code."""
 
+GUARDED = ("pairbench", "bench", "impls")
+"""Packages whose functions a backend must not replace."""
+
 DEFAULT_EFFORT = Effort(
     processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=5, compile=True
 )
@@ -77,7 +80,7 @@ def measure_cases(
     judges = {arm: case_judges[arm.case] for group in supported_groups for arm in group}
     workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judge.expectation) for arm, judge in judges.items()}
     threads = cases[0].threads if cases else 1  # all cases of a command have the same number of threads
-    timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads)
+    timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads, GUARDED)
     compile_times = []
     for backend in compiling:
         progress.stage(f"compiling {backend}")
@@ -92,7 +95,14 @@ def measure_cases(
             compile_times.append(measure_compile_time(backend, compiled_cases))
         progress.advance()
     return CaseMeasurement(
-        groups, timed.evidence, timed.seconds, timed.failures, timed.processes, unsupported, compile_times
+        groups,
+        timed.evidence,
+        timed.seconds,
+        timed.failures,
+        timed.remarks,
+        timed.processes,
+        unsupported,
+        compile_times,
     )
 
 

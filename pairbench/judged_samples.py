@@ -40,11 +40,27 @@ class PreparedSample:
         self._kept = [position in plan.judged for position in range(plan.loops)]
         if plan.loops > 1:
             for arguments in SamplePlan(plan.seed + 1, max(1, plan.loops // WARM_UP_SHARE)).arguments(call.draw):
-                result = call.function(*arguments)
-            poison(result)
+                call.function(*arguments)
+            poison(self._call_with_other_content())
         self._before = call.state()
         self._overhead = timer.time_empty_calls(self._arguments)
         self._results: list[Any] = []
+
+    def _call_with_other_content(self) -> Any:
+        """Call once with the objects of the first call, whose arrays hold other values meanwhile.
+
+        The first call of the sample is wrong if it takes the same objects for the same content.
+        """
+        first, (other,) = self._arguments[0], self._call.draw(self._plan.seed + 2, 1)
+        arrays = [array for array in first if isinstance(array, np.ndarray)]
+        contents = [array.copy() for array in arrays]
+        for array, content in zip(arrays, (array for array in other if isinstance(array, np.ndarray)), strict=True):
+            array[...] = content
+        try:
+            return self._call.function(*first)
+        finally:
+            for array, content in zip(arrays, contents, strict=True):
+                array[...] = content
 
     def time(self) -> SampleTime:
         """Time the calls. Raises WorkloadError if a call takes no longer than an empty one."""
@@ -69,12 +85,15 @@ def choose_judged_calls(
 ) -> list[dict[int, int]]:
     """For each of the blocks of an arm, the seeds of the judged calls by position.
 
-    The calls are drawn at random over all blocks. If the calls change a state, one block has all of them, because the
-    judge needs the states before and after.
+    One is the first call of a block, whose argument objects are not new; see ``_call_with_other_content``. The others
+    are drawn at random over all blocks. If the calls change a state, one block has all of them, because the judge needs
+    the states before and after.
     """
     chosen: list[dict[int, int]] = [{} for _ in range(blocks)]
-    first, count = (random.randrange(blocks) * loops, loops) if has_state else (0, blocks * loops)
-    for place, seed in zip(random.sample(range(first, first + count), min(len(seeds), count)), seeds, strict=False):
+    first = random.randrange(blocks) * loops
+    places = range(first, first + loops) if has_state else range(blocks * loops)
+    others = random.sample(places, min(len(seeds), len(places)))
+    for place, seed in zip(dict.fromkeys([first, *others]), seeds, strict=False):
         chosen[place // loops][place % loops] = seed
     return [dict(sorted(positions.items())) for positions in chosen]
 

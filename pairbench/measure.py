@@ -45,6 +45,7 @@ class Measurement(Generic[ArmT]):
     evidence: dict[ArmT, CheckResult] = field(default_factory=dict)
     seconds: dict[ArmT, float] = field(default_factory=dict)
     failures: dict[ArmT, str] = field(default_factory=dict)
+    remarks: dict[ArmT, list[str]] = field(default_factory=dict)
     processes: list[TimingProcess[ArmT]] = field(default_factory=list)
 
 
@@ -56,13 +57,17 @@ def measure_groups(
     seed: int,
     progress: Progress,
     threads: int = 1,
+    guarded: tuple[str, ...] = ("pairbench",),
 ) -> Measurement[ArmT]:
-    """Check and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
+    """Check and time the arms of all groups; an arm fails if it replaces a function of the ``guarded`` packages.
+
+    Raises WorkerRefused if the worker processes cannot work at all.
+    """
     measurement = Measurement(groups)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
         progress.stage(f"timing, process {number + 1} of {effort.processes}")
         chosen_groups = tuple(_chosen_arms(group, measurement, effort, number) for group in groups)
-        job = TimeJob(chosen_groups, workloads, dict(measurement.seconds), effort, process_seed, threads)
+        job = TimeJob(chosen_groups, workloads, dict(measurement.seconds), effort, process_seed, threads, guarded)
         time_in_worker(job, judges, measurement, progress)
     return measurement
 
@@ -94,6 +99,7 @@ def time_in_worker(
                         process.timed.append(judged)
                         measurement.seconds.update(judged.seconds)
                         measurement.failures.update(judged.failures)
+                        measurement.remarks.update(judged.remarks)
                         remaining.remove(answer.group)
                         progress.advance()
                     elif isinstance(answer, Done):

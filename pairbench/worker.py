@@ -8,16 +8,17 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import cache_check, interleave, threads, timer, worker_processes
+from pairbench import cache_check, interleave, process_state, threads, timer, worker_processes
 from pairbench.error_text import describe_error
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
+from pairbench.process_state import SettingsWatch
 from pairbench.worker_protocol import (
     CallJob,
     CallResult,
@@ -30,7 +31,7 @@ from pairbench.worker_protocol import (
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import ArmLabel, TimedCall, WorkloadError, require
+from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, require
 
 Send = Callable[[Message], None]
 
@@ -52,10 +53,26 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
     # An earlier process has checked the slow arms; repeating that would take longer than timing them.
     checked = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
 
+    remarks: dict[ArmLabel, list[str]] = {}
+
+    def note(arm: ArmLabel, changes: Sequence[str]) -> None:
+        known = remarks.setdefault(arm, [])
+        known.extend(change for change in changes if change not in known)
+
     def prepare(arm: ArmLabel) -> None:
         workload = job.workloads[arm]
+        functions = process_state.shared_functions(job.guarded)
+        calls[arm] = workload.build()
+        watch = SettingsWatch()
+        try:
+            compute(arm, workload)
+        finally:
+            note(arm, watch.restore())
+        if name := process_state.replaced(functions, job.guarded):
+            raise WorkloadError(f"replaces {name}")
+
+    def compute(arm: ArmLabel, workload: CheckedWorkload) -> None:
         if arm in checked:
-            calls[arm] = workload.build()
             return
         start = time.perf_counter()
         calls[arm], computed = workload.build_and_compute()
@@ -75,7 +92,7 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
             prepare(arm)
         except (Exception, SystemExit) as error:
             failures[arm] = failure_reason(error)
-    observer = _Announcer(send)
+    observer = _SampleWatch(send, note)
     while ready := [arm for arm in group if arm not in failures]:
         observer.current = ready[0]
         try:
@@ -91,19 +108,21 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
     samples = {arm: timed[arm].samples for arm in timed if arm not in failures}
     records = {arm: timed[arm].records for arm in samples}
     seconds.update((arm, median(sample.seconds for sample in arm_samples)) for arm, arm_samples in samples.items())
-    return TimedGroup(group, results, records, seconds, samples, failures)
+    remarks = {arm: changes for arm, changes in remarks.items() if changes}
+    return TimedGroup(group, results, records, remarks, seconds, samples, failures)
 
 
-class _Announcer(Observer[Any]):
-    """Tells the parent about each sample. ``current`` is the arm of the last one."""
+class _SampleWatch(Observer[Any]):
+    """Tells the parent about each sample, and notes what its arm changes. ``current`` is the arm of the last sample."""
 
     current: ArmLabel
 
-    def __init__(self, send: Send):
-        self._send = send
+    def __init__(self, send: Send, note: Callable[[ArmLabel, Sequence[str]], None]):
+        self._send, self._note = send, note
 
     def preparing(self, arm: ArmLabel) -> None:
         self.current = arm
+        self._watch = SettingsWatch()
         self._send(Starting(arm, "timing"))
 
     def starting(self, arm: ArmLabel) -> None:
@@ -111,6 +130,7 @@ class _Announcer(Observer[Any]):
 
     def finished(self, arm: ArmLabel, seconds: float) -> None:
         self._send(Finished(arm, seconds))
+        self._note(arm, self._watch.restore())
 
 
 def _estimate_seconds(call: TimedCall, random: Random) -> float:

@@ -39,7 +39,8 @@ class Effort:
 class TimeJob(Generic[ArmT]):
     """Job: verify and time groups of arms. The first arm of a group is its reference.
 
-    ``seconds``: rough seconds per call of an arm, from an earlier process; the worker estimates missing ones.
+    ``seconds``: rough seconds per call of an arm, from an earlier process; the worker estimates missing ones. An arm
+    fails if it replaces a function of the ``guarded`` packages.
     """
 
     groups: tuple[tuple[ArmT, ...], ...]
@@ -48,6 +49,7 @@ class TimeJob(Generic[ArmT]):
     effort: Effort
     seed: int
     threads: int = 1
+    guarded: tuple[str, ...] = ("pairbench",)
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,13 @@ class TimedGroup(Generic[ArmT]):
     """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure.
 
     ``results`` are those of ``build_and_compute``, ``records`` those of the samples with judged calls; the parent
-    judges both.
+    judges both. ``remarks`` say which settings of the process an arm has changed; they were restored.
     """
 
     group: tuple[ArmT, ...]
     results: dict[ArmT, Any]
     records: dict[ArmT, list[JudgedSample]]
+    remarks: dict[ArmT, list[str]]
     seconds: dict[ArmT, float]
     samples: dict[ArmT, list[Sample]]
     failures: dict[ArmT, str]

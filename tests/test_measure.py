@@ -163,11 +163,8 @@ def test_a_wrong_backend_is_not_timed(third_party, body, case, text):
 
 
 LATER = """
-    calls = 0
-
     def {method}:
-        self.calls += 1
-        if self.calls <= {calls}:
+        if gc.isenabled():  # not in a sample
             return super().{call}
         {then}
 """
@@ -200,10 +197,8 @@ LATER = """
     ],
     ids=["wrong", "lazy", "raising"],
 )
-def test_a_backend_that_becomes_wrong_during_timing_is_rejected(third_party, method, call, then, case, text):
-    # The checks before timing take fewer than ``calls`` calls of the model, and timing takes more. The contract tests
-    # pass, because they use other models, and every model counts its own calls.
-    body = LATER.format(method=method, call=call, then=then, calls=10 if case is TRAIN else 20)
+def test_a_backend_that_is_wrong_in_samples_alone_is_rejected(third_party, method, call, then, case, text):
+    body = LATER.format(method=method, call=call, then=then)
     found, _ = measured([case], third_party("later", body), impls.load("numpy_plain"))
     row = found["later", case.operation]
     assert not row.ok
