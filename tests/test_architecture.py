@@ -16,7 +16,7 @@ LAYERS = (
     ("impls", "pairbench"),
     ("bench.cases", "bench.selection", "bench.wording"),
     ("bench.proof",),
-    ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement"),
+    ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement", "bench.timing_proof"),
     ("bench.roofline",),
     ("bench.records",),
     ("bench.backend_listing", "bench.checkpoint", "bench.suite"),

@@ -207,6 +207,30 @@ def test_a_backend_that_is_wrong_in_samples_alone_is_rejected(third_party, metho
     assert found["numpy_plain", case.operation].speedup is not None
 
 
+def test_changed_settings_are_restored_and_said(third_party):
+    careless = third_party(
+        "careless",
+        """
+    def _forward_batch(self, X):
+        import warnings
+        np.seterr(all="raise")
+        os.environ["CARELESS"] = "1"
+        warnings.simplefilter("ignore")
+        gc.enable()
+        return super()._forward_batch(X)
+""".replace("np.", "__import__('numpy')."),
+    )
+    found, _ = measured([BATCH], careless, impls.load("numpy_plain"))
+    assert found["careless", "forward"].ok
+    assert sorted(found["careless", "forward"].remarks) == [
+        "changes NumPy's error state",
+        "changes the environment",
+        "changes the filters of warnings",
+        "changes whether the garbage collection is on",
+    ]
+    assert found["numpy_plain", "forward"].remarks == []
+
+
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(WorkerRefused, match="ended with status 1 before its first step") as caught:

@@ -116,6 +116,12 @@ def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[str]:
         yield from wrapped(f"{backend} does not support {', '.join(names)}, shown as a dash: {reason}")
 
 
+def remarks(rows: Iterable[TimingRow]) -> Iterator[str]:
+    """A sentence for each backend and setting of the process that the backend changed."""
+    for arm, remark in dict.fromkeys((row.arm, remark) for row in rows for remark in row.remarks):
+        yield from wrapped(f"{arm} {remark} during its calls; settings were restored after every sample.")
+
+
 def wrapped(text: str) -> list[str]:
     """A sentence, wrapped to lines of 80 columns."""
     return textwrap.wrap(text, 80, subsequent_indent="  ", break_on_hyphens=False)
