@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from bench.arms import Arm
 from bench.cases import Case
-from bench.correctness import CaseWorkload, build_model
+from bench.correctness import CaseJudge, CaseWorkload, build_model
 from bench.proof.problems import draw_problem
 from bench.proof.verify import expect_case
-from bench.workload import timed_call
+from bench.workload import ModelWorkload
 from impls import Backend, load
 from pairbench.measure import Measurement, measure_groups
 from pairbench.progress import Progress
@@ -22,6 +22,9 @@ from pairbench.worker_protocol import CallJob, CallResult, Effort
 
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 """Environment variables that name the cache folders for compiled code."""
+
+GUARDED = ("pairbench", "bench", "impls")
+"""Packages whose functions a backend must not replace."""
 
 DEFAULT_EFFORT = Effort(
     processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=5, compile=True
@@ -70,15 +73,14 @@ def measure_cases(
     cases = list(dict.fromkeys(arm.case for group in supported_groups for arm in group))
     progress.start(len(cases) + effort.processes * len(supported_groups) + len(compiling))
     progress.stage("computing the exact results")
-    expectations = {}
+    case_judges = {}
     for case in cases:
-        expectations[case] = expect_case(case)
+        case_judges[case] = CaseJudge(case, expect_case(case))
         progress.advance()
-    workloads = {
-        arm: CaseWorkload(arm.backend, arm.case, expectations[arm.case]) for group in supported_groups for arm in group
-    }
+    judges = {arm: case_judges[arm.case] for group in supported_groups for arm in group}
+    workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judge.expectation) for arm, judge in judges.items()}
     threads = cases[0].threads if cases else 1  # all cases of a command have the same number of threads
-    timed = measure_groups(supported_groups, workloads, effort, seed, progress, threads)
+    timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads, GUARDED)
     compile_times = []
     for backend in compiling:
         progress.stage(f"compiling {backend}")
@@ -89,7 +91,14 @@ def measure_cases(
                 compile_times.append(measure_compile_time(backend, supported))
         progress.advance()
     return CaseMeasurement(
-        groups, timed.evidence, timed.seconds, timed.failures, timed.processes, unsupported, compile_times
+        groups,
+        timed.evidence,
+        timed.seconds,
+        timed.failures,
+        timed.remarks,
+        timed.processes,
+        unsupported,
+        compile_times,
     )
 
 
@@ -113,8 +122,8 @@ def first_results(name: str, cases: Sequence[Case]) -> float:
     problems = [draw_problem(case.network, case.batch, case.dtype) for case in cases]
     start = time.perf_counter()
     for case, problem in zip(cases, problems, strict=True):
-        call = timed_call(case, build_model(backend, case, problem), problem)
-        call.function(call.argument)
+        call = ModelWorkload.of(name, case, problem).timed_call(build_model(backend, case, problem))
+        call.function(*call.draw(0, 1)[0])
     return time.perf_counter() - start
 
 

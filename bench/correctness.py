@@ -1,8 +1,9 @@
-"""Checks that a model computes the right results: before it is timed, and in another call after the timing."""
+"""Computes results in the process of a backend, and judges them in the parent."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -10,52 +11,172 @@ import numpy as np
 
 from bench.cases import Case
 from bench.proof import contract_tests
-from bench.proof.bounds import Analysis, exact, exact_pairs
-from bench.proof.expectation import Expectation
+from bench.proof.bounds import Analysis, Bounded, exact, exact_pairs
+from bench.proof.expectation import Expectation, compute_results
 from bench.proof.problems import Problem, draw_problem
-from bench.proof.targets import Evidence, bounded_target, combined, flat, flat_bounded
-from bench.workload import LEARNING_RATE, CallOutcome, ModelCall, timed_call
+from bench.proof.targets import Evidence, Target, bounded_target, combined, flat, flat_bounded
+from bench.workload import LEARNING_RATE, ModelWorkload
 from impls import Backend, BackendError, Model, load
-from pairbench.workload import TimedCall, WorkloadError
+from pairbench.timer import Arguments
+from pairbench.workload import JudgedSample, TimedCall, WorkloadError
 
 CONTRACT_BATCH = 7
 
 
 @dataclass(frozen=True)
 class CaseWorkload:
-    """A backend at a case; its results are checked in the process that times it."""
+    """A backend at a case. It has the problem, but not the right results, which only the judge knows."""
 
     backend: str
     case: Case
-    expectation: Expectation
+    problem: Problem
+    entries: tuple[int, ...]
+
+    @classmethod
+    def of(cls, backend: str, case: Case, expectation: Expectation) -> CaseWorkload:
+        """The workload of a backend at a case."""
+        return cls(backend, case, expectation.problem, expectation.entries)
 
     @property
     def compiles(self) -> bool:
         """Whether the backend compiles."""
         return self._load().compiles
 
-    def build(self) -> ModelCall:
+    def build(self) -> TimedCall:
         """The timed call of a new model."""
-        return _call(self.case, build_model(self._load(), self.case, self.expectation.problem), self.expectation)
+        return self._timed_call(self._model())
 
-    def build_verified(self) -> tuple[ModelCall, Evidence]:
-        """The timed call of a checked model, and the evidence of the check."""
-        return build_verified(self._load(), self.case, self.expectation)
+    def build_and_compute(self) -> tuple[TimedCall, list[Any]]:
+        """The timed call of a model, and results of this model, which also warm up the code.
+
+        Raises WorkloadError if the model changes its inputs.
+        """
+        model, problem = self._model(), copy_of(self.problem)
+        results = compute_results(self.case.operation, model, problem, self.entries)
+        if not (np.array_equal(problem.X, self.problem.X) and np.array_equal(problem.Y, self.problem.Y)):
+            raise WorkloadError("changes its inputs")
+        # Computing the results of "train" has changed the model's parameters.
+        return self._timed_call(self._model() if self.case.operation == "train" else model), results
 
     def verify_once(self) -> Evidence:
         """Evidence that the backend keeps the contract."""
         return contract_evidence(self.backend, self.case.dtype)
-
-    def verify_after(self, call: TimedCall) -> Evidence:
-        """Repeat the timed call once and check its result, then check a model; see ``verify_timed_call``."""
-        assert isinstance(call, ModelCall)
-        return verify_timed_call(self._load(), self.case, self.expectation, call)
 
     def _load(self) -> Backend:
         try:
             return load(self.backend)
         except BackendError as error:
             raise WorkloadError(str(error)) from error
+
+    def _model(self) -> Model:
+        return build_model(self._load(), self.case, copy_of(self.problem))
+
+    def _timed_call(self, model: Model) -> TimedCall:
+        return ModelWorkload.of(self.backend, self.case, self.problem).timed_call(model)
+
+
+@dataclass(frozen=True)
+class CaseJudge:
+    """Judges the results of a case. All backends at the case share the judge, which computes each right result once."""
+
+    case: Case
+    expectation: Expectation
+    _targets: dict[int, list[Target]] = field(default_factory=dict, compare=False)
+
+    def judge_results(self, results: Sequence[Any]) -> Evidence:
+        """Evidence on the results of ``CaseWorkload.build_and_compute``."""
+        return self.expectation.judge(results)
+
+    def judge_sample(self, record: JudgedSample) -> Evidence:
+        """Evidence on the judged calls of a sample; for a training, also on the parameters after all calls."""
+        if self.case.operation == "train":
+            return self._judge_training(record)
+        judge = self._judge_forward if self.case.operation == "forward" else self._judge_gradient
+        return combined(map(judge, record.plan.judged.values(), record.results))
+
+    def _judge_forward(self, seed: int, output: Any) -> Evidence:
+        if type(output) is not np.ndarray or output.dtype != np.dtype(self.case.dtype):
+            return Evidence(False, np.inf, np.inf, f"forward does not return an array of {self.case.dtype}")
+        (target,) = self._call_targets(seed)
+        return target.judge(output)
+
+    def _judge_gradient(self, seed: int, result: Any) -> Evidence:
+        loss, gradient = result
+        loss_target, gradient_target = self._call_targets(seed)
+        return combined([loss_target.judge(loss), gradient_target.judge(flat(gradient))])
+
+    def _call_targets(self, seed: int) -> list[Target]:
+        """The targets of a call of ``forward`` or ``gradient`` with the arguments of this seed."""
+        if seed not in self._targets:
+            (arguments,) = self._draw(seed, 1)
+            analyzed = self._in_both_dtypes(lambda dtype: self._analyze(dtype, arguments))
+            names = ("output",) if self.case.operation == "forward" else ("loss", "gradient")
+            networks = (None, self.case.network)
+            self._targets[seed] = [
+                bounded_target(name, self.case.dtype, reference, bounded, network)
+                for name, network, reference, bounded in zip(names, networks, *analyzed, strict=False)
+            ]
+        return self._targets[seed]
+
+    def _analyze(self, dtype: str, arguments: Arguments) -> list[Bounded]:
+        """Values and bounds of the results of a call."""
+        analysis, pairs = Analysis(self.case.network, dtype), exact_pairs(self.expectation.problem.parameters)
+        X = exact(arguments[0])
+        if X.value.ndim == 1:
+            return [analysis.forward(pairs, X.as_row()).outputs[0]]
+        forward = analysis.forward(pairs, X)
+        if self.case.operation == "forward":
+            return [forward.outputs]
+        Y = exact(arguments[1])
+        return [analysis.loss(forward, Y), flat_bounded(analysis.gradient(pairs, forward, Y))]
+
+    def _judge_training(self, record: JudgedSample) -> Evidence:
+        """Compare the calls of a sample with an exact training from the parameters before the sample.
+
+        The learning rate is so small that the bound grows only linearly with the number of updates. After 400 updates
+        in float32, a missing epoch still changes some parameter by more than 50 times the bound.
+        """
+        trained = self._in_both_dtypes(lambda dtype: self._train(dtype, record))
+        (reference_losses, reference_pairs), (losses, pairs) = trained
+        loss_targets = (
+            bounded_target("loss of a timed epoch", self.case.dtype, reference_losses[position], losses[position])
+            for position in record.plan.judged
+        )
+        parameter_target = bounded_target(
+            "parameter after a timed training",
+            self.case.dtype,
+            flat_bounded(reference_pairs),
+            flat_bounded(pairs),
+            self.case.network,
+        )
+        judged_losses = [target.judge(result) for target, result in zip(loss_targets, record.results, strict=True)]
+        return combined([*judged_losses, parameter_target.judge(flat(record.after))])
+
+    def _train(self, dtype: str, record: JudgedSample) -> tuple[list[Bounded], Any]:
+        """The losses of each call of a sample, and the parameters after the last."""
+        analysis, pairs = Analysis(self.case.network, dtype), exact_pairs(record.before)
+        losses = []
+        for X, Y in record.plan.arguments(self._draw):
+            call_losses, pairs = analysis.train(
+                pairs,
+                exact(X),
+                exact(Y),
+                steps=self.case.steps,
+                epochs=self.case.epochs,
+                learning_rate=LEARNING_RATE,
+                bias_learning_rate=LEARNING_RATE,
+                mean=True,
+            )
+            losses.append(call_losses)
+        return losses, pairs
+
+    def _in_both_dtypes(self, analyze: Callable[[str], Any]) -> list[Any]:
+        """The analysis in float64, which is the reference, and the one in the dtype of the case."""
+        reference = analyze("float64")
+        return [reference, reference if self.case.dtype == "float64" else analyze(self.case.dtype)]
+
+    def _draw(self, seed: int, count: int) -> list[Arguments]:
+        return ModelWorkload.of("", self.case, self.expectation.problem).draw(seed, count)
 
 
 @cache
@@ -71,67 +192,7 @@ def build_model(backend: Backend, case: Case, problem: Problem) -> Model:
     return backend.build(case.network, problem.parameters, dtype=case.dtype)
 
 
-def build_verified(backend: Backend, case: Case, expectation: Expectation) -> tuple[ModelCall, Evidence]:
-    """The timed call of a checked model, and the evidence of the check, which also warms up the code."""
-    model = build_model(backend, case, expectation.problem)
-    evidence = expectation.check(model)
-    if case.operation == "train":  # the check has changed the model's parameters
-        model = build_model(backend, case, expectation.problem)
-    return _call(case, model, expectation), evidence
-
-
-def verify_timed_call(backend: Backend, case: Case, expectation: Expectation, call: ModelCall) -> Evidence:
-    """Repeat the timed call with the same objects and check its result, then check the timed model.
-
-    Timed training has changed the model's parameters, so that a new model is checked instead.
-    """
-    evidence = judge_outcome(case, expectation, call.outcome())
-    if not evidence.ok:
-        return evidence
-    is_training = case.operation == "train"
-    return expectation.check(build_model(backend, case, expectation.problem) if is_training else call.model)
-
-
-def judge_outcome(case: Case, expectation: Expectation, outcome: CallOutcome) -> Evidence:
-    """Evidence on the result of a timed call; for a training, also on the updated parameters."""
-    result = outcome.result
-    if case.operation == "train":
-        return _judge_training(case, expectation.problem, outcome.before, result, outcome.after)
-    if case.operation == "forward":
-        if type(result) is not np.ndarray or result.dtype != np.dtype(case.dtype):
-            return Evidence(False, np.inf, np.inf, f"forward does not return an array of {case.dtype}")
-        return expectation.targets[-1].judge(result)
-    loss, gradient = result
-    loss_target, gradient_target = expectation.targets[-2:]
-    return combined([loss_target.judge(loss), gradient_target.judge(flat(gradient))])
-
-
-def _judge_training(case: Case, problem: Problem, start: Any, losses: Any, updated: Any) -> Evidence:
-    """Compare a timed training with an exact training from the same initial parameters.
-
-    The learning rate is so small that the bound grows only linearly with the number of updates. After 400 updates in
-    float32, a missing epoch still changes some parameter by more than 50 times the bound.
-    """
-    X, Y = exact(problem.X), exact(problem.Y)
-    reference, bounded = (
-        Analysis(case.network, dtype).train(
-            exact_pairs(start),
-            X,
-            Y,
-            steps=case.steps,
-            epochs=case.epochs,
-            learning_rate=LEARNING_RATE,
-            bias_learning_rate=LEARNING_RATE,
-            mean=True,
-        )
-        for dtype in ("float64", case.dtype)
-    )
-    loss_target = bounded_target("loss of a timed epoch", case.dtype, reference[0], bounded[0])
-    parameter_target = bounded_target(
-        "parameter after a timed training", case.dtype, flat_bounded(reference[1]), flat_bounded(bounded[1])
-    )
-    return combined([loss_target.judge(losses), parameter_target.judge(flat(updated))])
-
-
-def _call(case: Case, model: Model, expectation: Expectation) -> ModelCall:
-    return timed_call(case, model, expectation.problem)
+def copy_of(problem: Problem) -> Problem:
+    """A copy whose arrays the code under test may change without harm to others."""
+    parameters = [(W.copy(), b.copy()) for W, b in problem.parameters]
+    return Problem(problem.network, problem.dtype, parameters, problem.X.copy(), problem.Y.copy())

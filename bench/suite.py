@@ -8,12 +8,13 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from bench import selection
+from bench import selection, timing_proof
 from bench.arms import arms_of_case
 from bench.case_measurement import measure_cases
 from bench.cases import Case
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
+from bench.proof.timing_mutants import TIMING_MUTANTS
 from bench.proof.verify import ProofOutcome
 from bench.records import schema
 from bench.records.header import header, now
@@ -81,9 +82,9 @@ def compare_backends(
 
 
 def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.Proof:
-    """Verify backends against the exact results, then check that the proof rejects the mutants."""
-    started, rows, mutants = now(), [], []
-    progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS))
+    """Verify backends against the exact results, then check that proof and timing reject their mutants."""
+    started, rows, mutants, timing_mutants = now(), [], [], []
+    progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS) + len(TIMING_MUTANTS))
     for backend in backends:
         progress.stage(f"verifying {backend.name}")
         for outcome in verify.verify_backend(backend):
@@ -93,7 +94,13 @@ def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.P
     for mutant in MUTANTS:
         mutants.append(_mutant_row(mutant, verify.kill_mutant(mutant)))
         progress.advance()
-    return schema.Proof(**header("verify", started), rows=rows, mutants=mutants)
+    progress.stage("timing the timing mutants")
+    for mutant, reason in timing_proof.try_timing_mutants():
+        timing_mutants.append(
+            schema.MutantRow(mutant=mutant.name, description=mutant.description, killed=bool(reason), reason=reason)
+        )
+        progress.advance()
+    return schema.Proof(**header("verify", started), rows=rows, mutants=mutants, timing_mutants=timing_mutants)
 
 
 def _proof_row(outcome: ProofOutcome) -> schema.ProofRow:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 import impls
+from pairbench.timer import Arguments
 from pairbench.workload import TimedCall
 
 if TYPE_CHECKING:
@@ -24,50 +26,8 @@ LEARNING_RATE = 1e-4
 
 
 @dataclass(frozen=True)
-class CallOutcome:
-    """The result of a call; for a training also the parameters before and after the call."""
-
-    result: Any
-    before: Any = None
-    after: Any = None
-
-
-@dataclass(frozen=True)
-class ModelCall(TimedCall):
-    """The timed call of a model."""
-
-    model: Any
-
-
-def timed_call(case: Case | RevisionWorkload, model: Any, problem: Problem | RevisionWorkload) -> ModelCall:
-    """The call to time, ``function(argument)``.
-
-    For ``forward`` the function is the model's bound method: a wrapper would add 0.05 µs to a call that may take less
-    than 0.5 µs. For the other operations, ``functools.partial`` binds the further arguments.
-    """
-    # The fast path of ``forward`` compares dtype objects by identity. An unpickled array has a dtype object of its own;
-    # ``astype`` returns an array with NumPy's dtype object.
-    X, Y = problem.X.astype(case.dtype, order="C"), problem.Y.astype(case.dtype, order="C")
-    function, argument = model.forward, X[0].copy() if case.batch == 1 else X
-    if case.operation == "gradient":
-        function, argument = partial(model.gradient, X, reduction="sum"), Y
-    elif case.operation == "train":
-        function = partial(model.train, X, epochs=case.epochs, learning_rate=LEARNING_RATE, batches=case.batches)
-        argument = Y
-    is_training = case.operation == "train"
-
-    def outcome() -> CallOutcome:
-        if not is_training:
-            return CallOutcome(function(argument))
-        before = model.parameters()
-        return CallOutcome(function(argument), before, model.parameters())
-
-    return ModelCall(function, argument, outcome, model)
-
-
-@dataclass(frozen=True)
-class RevisionWorkload:
-    """A backend at a case as plain data, for a process that imports another revision of ``impls``."""
+class ModelWorkload:
+    """A backend at a case as plain data, so that a process can import another revision of ``impls``."""
 
     backend: str
     layer_sizes: tuple[int, ...]
@@ -84,7 +44,7 @@ class RevisionWorkload:
     Y: NDArray[Any]
 
     @classmethod
-    def of(cls, backend: str, case: Case, problem: Problem) -> RevisionWorkload:
+    def of(cls, backend: str, case: Case, problem: Problem) -> ModelWorkload:
         """The workload of a backend at a case, with the problem's parameters and data."""
         network = case.network
         return cls(
@@ -103,7 +63,44 @@ class RevisionWorkload:
             Y=problem.Y,
         )
 
-    def build(self) -> ModelCall:
+    def build(self) -> TimedCall:
         """Load the backend of the imported revision, and build its timed call."""
         network = impls.Network(self.layer_sizes, hidden=self.hidden, output=self.output, loss=self.loss)
-        return timed_call(self, impls.load(self.backend).build(network, self.parameters, dtype=self.dtype), self)
+        return self.timed_call(impls.load(self.backend).build(network, self.parameters, dtype=self.dtype))
+
+    def timed_call(self, model: Any) -> TimedCall:
+        """The timed call of a model.
+
+        For ``forward`` the function is the model's bound method: a wrapper would add 0.05 µs to a call that may take
+        less than 0.5 µs. For the other operations, ``functools.partial`` binds the further arguments.
+        """
+        match self.operation:
+            case "forward":
+                return TimedCall(model.forward, self.draw)
+            case "gradient":
+                return TimedCall(partial(model.gradient, reduction="sum"), self.draw)
+            case _:
+                train = partial(model.train, epochs=self.epochs, learning_rate=LEARNING_RATE, batches=self.batches)
+                return TimedCall(train, self.draw, model.parameters)
+
+    def draw(self, seed: int, count: int) -> list[Arguments]:
+        """The arguments of ``count`` calls: (x,) or (X,) for ``forward``, else (X, Y).
+
+        Every call has arrays of its own. They hold the problem's inputs with one new element, at a random place, and
+        its targets, rotated by a random number of samples. No two calls have equal inputs, but most elements are
+        equal, so that a cache with an incomplete key returns wrong results.
+        """
+        random = np.random.default_rng(seed)
+        # The fast path of ``forward`` compares dtype objects by identity. An unpickled array has a dtype object of its
+        # own; ``astype`` returns an array with NumPy's dtype object.
+        X, Y = self.X.astype(self.dtype, order="C"), self.Y.astype(self.dtype, order="C")
+        inputs = X[0] if (self.operation, self.batch) == ("forward", 1) else X
+        places, values = random.integers(inputs.size, size=count), random.normal(size=count)
+        changed = [inputs.copy() for _ in range(count)]
+        for array, place, value in zip(changed, places.tolist(), values.tolist(), strict=True):
+            array.ravel()[place] = value
+        if self.operation == "forward":
+            return [(array,) for array in changed]
+        twice, batch = np.concatenate([Y, Y]), len(Y)
+        shifts = random.integers(batch, size=count).tolist()
+        return [(array, twice[shift : shift + batch].copy()) for array, shift in zip(changed, shifts, strict=True)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pairbench.timer import SAMPLE_SECONDS, WARM_UP_SHARE
+from pairbench.judged_samples import WARM_UP_SHARE
+from pairbench.timer import SAMPLE_SECONDS
 from pairbench.worker_protocol import ArmT, Effort
 
 PROCESS_SECONDS = 3.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pairbench.workload import Workload
+from pairbench.workload import SamplePlan, Workload
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,21 @@ class Build:
 
 
 @dataclass(frozen=True)
-class TimeSample:
-    """Time ``loops`` calls of a row. Answer: seconds per call, or a Failure."""
+class PrepareSample:
+    """Draw the arguments of a sample of a row, and warm up its code. Answer: None, or a Failure."""
 
     row: str
-    loops: int
+    plan: SamplePlan
 
 
 @dataclass(frozen=True)
-class CallOnce:
-    """Repeat the timed call of a row once. Answer: the outcome of the TimedCall, or a Failure."""
+class TimeSample:
+    """Time the prepared sample. Answer: a SampleTime, or a Failure."""
 
-    row: str
+
+@dataclass(frozen=True)
+class CollectResults:
+    """Answer: the JudgedSample of the sample that was timed last, or a Failure."""
 
 
 @dataclass(frozen=True)

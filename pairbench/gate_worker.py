@@ -7,36 +7,38 @@ import os
 import pickle
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from pairbench import threads, timer, worker_processes
+from pairbench import threads, worker_processes
 from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
     CallFunction,
-    CallOnce,
     CheckThreads,
+    CollectResults,
     Failure,
     PinToCpu,
+    PrepareSample,
     TimeSample,
 )
-from pairbench.workload import TimedCall
+from pairbench.judged_samples import PreparedSample
+from pairbench.workload import TimedCall, WorkloadError
 
 
-def with_delay(function: Callable[[Any], Any], steps: int | None) -> Callable[[Any], Any]:
+def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[..., Any]:
     """The function, followed by an empty loop of ``steps`` iterations; with None the function itself."""
     if steps is None:
         return function
     delay = range(steps)
 
-    def delayed(argument: Any) -> Any:
-        result = function(argument)
+    def delayed(*arguments: Any) -> Any:
+        result = function(*arguments)
         for _ in delay:
             pass
         return result
@@ -44,22 +46,33 @@ def with_delay(function: Callable[[Any], Any], steps: int | None) -> Callable[[A
     return delayed
 
 
-def answer(request: Any, rows: dict[str, TimedCall]) -> Any:
-    """Carry out a request and return the answer. ``rows`` has the calls that were built so far, by row."""
+@dataclass
+class WorkerState:
+    """The calls that were built so far, by row, and the sample that was prepared last."""
+
+    calls: dict[str, TimedCall] = field(default_factory=dict)
+    sample: PreparedSample | None = None
+
+
+def answer(request: Any, state: WorkerState) -> Any:
+    """Carry out a request and return the answer."""
     match request:
         case CallFunction():
             return request.function(*request.arguments)
         case Build():
             call = request.workload.build()
-            rows[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
+            state.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
+            return None
+        case PrepareSample():
+            state.sample = PreparedSample(state.calls[request.row], request.plan)
+            gc.collect(0)
             return None
         case TimeSample():
-            call = rows[request.row]
-            timer.warm_up(call.function, call.argument, request.loops)
-            gc.collect(0)
-            return timer.time_calls(call.function, call.argument, request.loops)
-        case CallOnce():
-            return rows[request.row].outcome()
+            assert state.sample is not None
+            return state.sample.time()
+        case CollectResults():
+            assert state.sample is not None
+            return state.sample.record()
         case PinToCpu():
             psutil.Process().cpu_affinity([request.cpu])
             return None
@@ -75,7 +88,7 @@ def answer(request: Any, rows: dict[str, TimedCall]) -> Any:
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_processes.connect_to_parent()
-    rows: dict[str, TimedCall] = {}
+    state = WorkerState()
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
     # If the sources of this revision were removed, Python has imported another copy of the package.
@@ -87,9 +100,9 @@ def main() -> None:
         except EOFError:
             return
         try:
-            reply = answer(request, rows) if is_home else Failure(f"the sources in {home} were removed")
+            reply = answer(request, state) if is_home else Failure(f"the sources in {home} were removed")
         except (Exception, SystemExit) as error:
-            reply = Failure(describe_error(error))
+            reply = Failure(str(error) if isinstance(error, WorkloadError) else describe_error(error))
         send([reply])
 
 

@@ -7,25 +7,33 @@ and balanced order. A disturbance that lasts longer than a block therefore affec
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from random import Random
-from typing import Any, Generic
+from typing import Generic
 
-from pairbench import timer
+from pairbench import judged_samples, timer
+from pairbench.judged_samples import PreparedSample
 from pairbench.worker_protocol import ArmT, Effort, Sample
-from pairbench.workload import TimedCall
+from pairbench.workload import JudgedSample, SamplePlan, TimedCall
 
 
 @dataclass(frozen=True)
 class ArmPlan(Generic[ArmT]):
-    """How to time an arm: ``loops`` calls of ``function(argument)`` per sample, samples in ``blocks`` blocks."""
+    """How to time an arm: ``loops`` calls per sample, samples in ``blocks`` blocks."""
 
     arm: ArmT
-    function: Callable[[Any], object]
-    argument: Any
+    call: TimedCall
     loops: int
     blocks: int
+
+
+@dataclass(frozen=True)
+class TimedArm:
+    """The samples of an arm, and the records of the samples whose calls are judged."""
+
+    samples: list[Sample] = field(default_factory=list)
+    records: list[JudgedSample] = field(default_factory=list)
 
 
 def plan_arms(calls: Mapping[ArmT, TimedCall], seconds: Mapping[ArmT, float], effort: Effort) -> list[ArmPlan[ArmT]]:
@@ -35,10 +43,10 @@ def plan_arms(calls: Mapping[ArmT, TimedCall], seconds: Mapping[ArmT, float], ef
     """
     plans: list[ArmPlan[ArmT]] = []
     for arm, call in calls.items():
-        loops = timer.loops_per_sample(seconds[arm])
+        loops = judged_samples.most_loops(call, timer.loops_per_sample(seconds[arm]))
         affordable = int(effort.seconds_per_arm / (seconds[arm] * loops))
         blocks = max(1, min(effort.max_blocks, affordable, *(plan.blocks for plan in plans[:1])))
-        plans.append(ArmPlan(arm, call.function, call.argument, loops, blocks))
+        plans.append(ArmPlan(arm, call, loops, blocks))
     return plans
 
 
@@ -61,15 +69,34 @@ def takes_part(block: int, blocks: int, total: int) -> bool:
     return (block + 1) * blocks // total > block * blocks // total
 
 
-def time_interleaved(
-    plans: Sequence[ArmPlan[ArmT]], random: Random, before: Callable[[ArmT], None] = lambda arm: None
-) -> dict[ArmT, list[Sample]]:
-    """The samples of each arm, taken in blocks with the garbage collector off.
+class Observer(Generic[ArmT]):
+    """Is told about each sample. This one does nothing."""
 
-    ``before`` is called with the next arm before each of its samples, outside the timed interval.
+    def preparing(self, arm: ArmT) -> None:
+        """The arguments of a sample are about to be drawn."""
+
+    def starting(self, arm: ArmT) -> None:
+        """The timing of a sample is about to start."""
+
+    def finished(self, arm: ArmT, seconds: float) -> None:
+        """A sample has ended, which took this long by the clock of this process."""
+
+
+def time_interleaved(
+    plans: Sequence[ArmPlan[ArmT]], random: Random, observer: Observer[ArmT] | None = None
+) -> dict[ArmT, TimedArm]:
+    """Time the arms in blocks with the garbage collector off.
+
+    The arms share the arguments of the judged calls, so that the judge computes each right result once.
     """
-    samples: dict[ArmT, list[Sample]] = {plan.arm: [] for plan in plans}
+    observer = observer or Observer()
+    timed = {plan.arm: TimedArm() for plan in plans}
     total = max(plan.blocks for plan in plans)
+    seeds = [random.getrandbits(63) for _ in range(judged_samples.JUDGED_CALLS)]
+    judged = {
+        plan.arm: iter(judged_samples.choose_judged_calls(random, seeds, plan.blocks, plan.loops, plan.call.has_state))
+        for plan in plans
+    }
     was_enabled = gc.isenabled()
     gc.collect()
     gc.disable()
@@ -77,11 +104,17 @@ def time_interleaved(
         for block, order in zip(range(total), balanced_orders(len(plans), random), strict=False):
             participants = [plans[index] for index in order if takes_part(block, plans[index].blocks, total)]
             for position, plan in enumerate(participants):
-                before(plan.arm)
-                timer.warm_up(plan.function, plan.argument, plan.loops)
-                seconds = timer.time_calls(plan.function, plan.argument, plan.loops)
-                samples[plan.arm].append(Sample(block, position, plan.loops, seconds))
+                observer.preparing(plan.arm)
+                sample_plan = SamplePlan(random.getrandbits(63), plan.loops, next(judged[plan.arm]))
+                sample = PreparedSample(plan.call, sample_plan)
+                observer.starting(plan.arm)
+                taken = sample.time()
+                observer.finished(plan.arm, taken.total_seconds)
+                record = sample.record()
+                timed[plan.arm].samples.append(Sample(block, position, plan.loops, taken.seconds))
+                if sample_plan.judged:
+                    timed[plan.arm].records.append(record)
     finally:
         if was_enabled:
             gc.enable()
-    return samples
+    return timed

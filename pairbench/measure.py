@@ -6,6 +6,7 @@ If a worker dies or hangs, only the arm that it was working on fails. A new proc
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,16 @@ from pathlib import Path
 from random import Random
 from typing import Generic
 
+from pairbench import clock_check
+from pairbench.clock_check import ClockReading
 from pairbench.duration import in_words, process_seconds
+from pairbench.error_text import describe_error
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
-from pairbench.workload import CheckedWorkload, CheckResult
+from pairbench.workload import CheckedWorkload, CheckFailed, CheckResult, Judge, require
 
 AA_CONTROL = "A/A"
 """Name of the A/A control, the arm that times the reference a second time."""
@@ -43,18 +47,24 @@ class Measurement(Generic[ArmT]):
     evidence: dict[ArmT, CheckResult] = field(default_factory=dict)
     seconds: dict[ArmT, float] = field(default_factory=dict)
     failures: dict[ArmT, str] = field(default_factory=dict)
+    remarks: dict[ArmT, list[str]] = field(default_factory=dict)
     processes: list[TimingProcess[ArmT]] = field(default_factory=list)
 
 
 def measure_groups(
     groups: Sequence[tuple[ArmT, ...]],
     workloads: Mapping[ArmT, CheckedWorkload],
+    judges: Mapping[ArmT, Judge],
     effort: Effort,
     seed: int,
     progress: Progress,
     threads: int = 1,
+    guarded: tuple[str, ...] = ("pairbench",),
 ) -> Measurement[ArmT]:
-    """Verify and time the arms of all groups. Raises WorkerRefused if the worker processes cannot work at all."""
+    """Check and time the arms of all groups; an arm fails if it replaces a function of the ``guarded`` packages.
+
+    Raises WorkerRefused if the worker processes cannot work at all.
+    """
     measurement = Measurement(groups)
     clock = ProcessClock(measurement, effort)
     for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
@@ -65,8 +75,9 @@ def measure_groups(
         if not chosen_groups:
             continue
         progress.stage(f"timing, process {number + 1} of {effort.processes}{clock.left(number)}")
-        job = TimeJob(tuple(chosen_groups), workloads, dict(measurement.seconds), effort, process_seed, threads)
-        time_in_worker(job, measurement, progress)
+        seconds = dict(measurement.seconds)
+        job = TimeJob(tuple(chosen_groups), workloads, seconds, effort, process_seed, threads, guarded)
+        time_in_worker(job, judges, measurement, progress)
     return measurement
 
 
@@ -92,24 +103,33 @@ class ProcessClock(Generic[ArmT]):
 
 
 def time_in_worker(
-    job: TimeJob[ArmT], measurement: Measurement[ArmT], progress: Progress, path: Sequence[Path] = ()
+    job: TimeJob[ArmT],
+    judges: Mapping[ArmT, Judge],
+    measurement: Measurement[ArmT],
+    progress: Progress,
+    path: Sequence[Path] = (),
 ) -> None:
-    """Time the groups of a job in a worker process, and add the results to the measurement.
+    """Time the groups of a job in a worker process, judge the results here, and add both to the measurement.
 
-    The worker's import path begins with the folders in ``path``.
+    An arm that is wrong, or whose clock is, has a failure and no samples. The worker's import path begins with the
+    folders in ``path``.
     """
     process: TimingProcess[ArmT] = TimingProcess(job.seed)
     measurement.processes.append(process)
     remaining = [group for group in job.groups if group]
+    readings: dict[ArmT, list[ClockReading]] = defaultdict(list)
     while remaining:
         try:
             with closing(run_job(replace(job, groups=tuple(remaining)), path=path)) as answers:
                 for answer in answers:
-                    if isinstance(answer, TimedGroup):
-                        process.timed.append(answer)
-                        measurement.evidence.update(answer.evidence)
-                        measurement.seconds.update(answer.seconds)
-                        measurement.failures.update(answer.failures)
+                    if isinstance(answer, ClockReading):
+                        readings[answer.arm].append(answer)
+                    elif isinstance(answer, TimedGroup):
+                        judged = _judge_group(answer, judges, readings, measurement.evidence)
+                        process.timed.append(judged)
+                        measurement.seconds.update(judged.seconds)
+                        measurement.failures.update(judged.failures)
+                        measurement.remarks.update(judged.remarks)
                         remaining.remove(answer.group)
                         progress.advance()
                     elif isinstance(answer, Done):
@@ -120,6 +140,35 @@ def time_in_worker(
             measurement.failures[failed_arm] = str(death)
             groups_left = (tuple(arm for arm in group if arm != failed_arm) for group in remaining)
             remaining = [group for group in groups_left if group]
+
+
+def _judge_group(
+    timed: TimedGroup[ArmT],
+    judges: Mapping[ArmT, Judge],
+    readings: Mapping[ArmT, Sequence[ClockReading]],
+    evidence: dict[ArmT, CheckResult],
+) -> TimedGroup[ArmT]:
+    """The group with a failure, and without times, for each arm that is wrong. ``evidence`` gets the new evidence."""
+    failures = dict(timed.failures)
+    for arm in timed.group:
+        try:
+            if arm in timed.results:
+                evidence[arm] = judges[arm].judge_results(timed.results[arm])
+                require(evidence[arm])
+            for record in timed.records.get(arm, ()):
+                require(judges[arm].judge_sample(record))
+        except CheckFailed as failure:
+            failures[arm] = str(failure)  # says more than what the worker noticed later
+        except Exception as error:  # the judge may raise anything on an unexpected result
+            failures[arm] = f"its results cannot be compared: {describe_error(error)}"
+        if arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
+            failures[arm] = clock_error
+    return replace(
+        timed,
+        seconds={arm: value for arm, value in timed.seconds.items() if arm not in failures},
+        samples={arm: value for arm, value in timed.samples.items() if arm not in failures},
+        failures=failures,
+    )
 
 
 def chosen_arms(

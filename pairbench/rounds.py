@@ -10,16 +10,35 @@ from typing import Any
 
 import psutil
 
-from pairbench.gate_protocol import Build, CallOnce, CheckThreads, Failure, PinToCpu, TimeSample
+from pairbench import clock_check, judged_samples
+from pairbench.clock_check import ClockReading
+from pairbench.error_text import describe_error
+from pairbench.gate_protocol import (
+    Build,
+    CheckThreads,
+    CollectResults,
+    Failure,
+    PinToCpu,
+    PrepareSample,
+    TimeSample,
+)
 from pairbench.interleave import balanced_orders, takes_part
 from pairbench.worker_processes import Worker, WorkerGone, start_worker
-from pairbench.workload import CheckResult, Workload, require
+from pairbench.workload import (
+    CheckFailed,
+    CheckResult,
+    JudgedSample,
+    SamplePlan,
+    Workload,
+    WorkloadError,
+    require,
+)
 from pairbench.worktrees import Worktree
 
 SIDES = ("head", "base", "control")
 """The control has the same sources as the base, in a separate worktree; it is the gate's A/A control."""
 MODULE = "pairbench.gate_worker"
-TURN_SECONDS = 0.0002
+TURN_SECONDS = 0.0006
 """Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process counts as hung: while building, and while calling."""
@@ -29,13 +48,15 @@ BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 class RoundPlan:
     """How a row is timed in a round: ``loops`` calls per sample, one sample of each side in each of ``blocks`` blocks.
 
-    ``key``: name of the row in the records. ``judge``: function from the outcome of a timed call to its evidence.
-    ``cost``: rough seconds that the samples of a round take, over all sides.
+    ``key``: name of the row in the records. ``judge``: function from a sample with judged calls to its evidence.
+    ``has_state``: whether the calls change a state. ``cost``: rough seconds that the samples of a round take, over all
+    sides.
     """
 
     key: str
     workload: Workload
-    judge: Callable[[Any], CheckResult]
+    judge: Callable[[JudgedSample], CheckResult]
+    has_state: bool = False
     loops: int = 1
     blocks: int = 1
     cost: float = 0.0
@@ -95,6 +116,10 @@ class RoundProcesses:
         """The last line that a process wrote to standard error."""
         return self._workers[side].last_line()
 
+    def arrived(self, side: str) -> float:
+        """When the last message of a process arrived, by this process's clock."""
+        return self._workers[side].arrived
+
     def send(self, side: str, request: object) -> None:
         """Send a request without waiting for the answer."""
         self._workers[side].send(request)
@@ -127,7 +152,7 @@ def open_processes(worktrees: Mapping[str, Worktree], random: Random) -> Iterato
 
 
 def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
-    """Build the rows on every side, time the sides in turn, and check the results of the timed calls.
+    """Build the rows on every side, time the sides in turn, and judge calls of the samples.
 
     Raises ProcessDied and WorktreeError.
     """
@@ -140,18 +165,48 @@ def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan],
                 result.seconds[plan.key] = {side: [] for side in processes}
         processes.pin_to_one_cpu(plans[0].key, random)
         _time_rows(processes, plans, random, result)
-        for plan in plans:
-            if plan.key in result.seconds:
-                _judge_row(processes, plan, result)
         _check_threads(processes, plans, result)
     return result
 
 
+class _TimedSide:
+    """One side of a row in a round: the judged calls of its coming samples, its records and its clock readings."""
+
+    def __init__(self, plan: RoundPlan, seeds: Sequence[int], random: Random):
+        self.judged = iter(judged_samples.choose_judged_calls(random, seeds, plan.blocks, plan.loops, plan.has_state))
+        self.records: list[JudgedSample] = []
+        self.readings: list[ClockReading] = []
+
+    def take_sample(self, processes: RoundProcesses, plan: RoundPlan, side: str, seed: int) -> float:
+        """Take a sample and return the seconds per call. Raises WorkloadError if the code under test fails."""
+        sample_plan = SamplePlan(seed, plan.loops, next(self.judged))
+        for request in (PrepareSample(plan.key, sample_plan), TimeSample(), CollectResults()):
+            processes.send(side, request)
+        replies, arrivals = [], []
+        for _ in range(3):
+            replies.append(processes.receive(plan.key, side, CALL_TIMEOUT))
+            arrivals.append(processes.arrived(side))
+        for reply in replies:
+            if isinstance(reply, Failure):
+                raise WorkloadError(reply.reason)
+        _, taken, record = replies
+        self.readings.append(ClockReading(side, taken.total_seconds, arrivals[1] - arrivals[0]))
+        if sample_plan.judged:
+            self.records.append(record)
+        return float(taken.seconds)
+
+
 def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Random, result: RoundResult) -> None:
-    """Take the samples: in each block the rows in random order, for each row the sides in random, balanced order."""
+    """Take the samples, and judge them when all are taken.
+
+    In each block the rows are timed in random order, for each row the sides in random, balanced order.
+    """
     total_blocks = max(plan.blocks for plan in plans)
     sides = list(processes)
     orders = {plan.key: balanced_orders(len(sides), random) for plan in plans}
+    # All sides and rows share the arguments of the judged calls, so that each right result is computed once.
+    seeds = [random.getrandbits(63) for _ in range(judged_samples.JUDGED_CALLS)]
+    timed = {(plan.key, side): _TimedSide(plan, seeds, random) for plan in plans for side in sides}
     for block in range(total_blocks):
         for plan in random.sample(list(plans), len(plans)):
             if not takes_part(block, plan.blocks, total_blocks):
@@ -160,23 +215,28 @@ def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Ra
                 if plan.key not in result.seconds:
                     break
                 side = sides[index]
-                reply = processes.ask(plan.key, side, TimeSample(plan.key, plan.loops), CALL_TIMEOUT)
-                if isinstance(reply, Failure):
-                    result.fail(plan.key, side, reply.reason)
+                try:
+                    seconds = timed[plan.key, side].take_sample(processes, plan, side, random.getrandbits(63))
+                except WorkloadError as error:
+                    result.fail(plan.key, side, str(error))
                 else:
-                    result.seconds[plan.key][side].append(reply)
+                    result.seconds[plan.key][side].append(seconds)
+    for plan in plans:
+        for side in sides:
+            if plan.key in result.seconds and (reason := _find_fault(plan, timed[plan.key, side])):
+                result.fail(plan.key, side, reason)
 
 
-def _judge_row(processes: RoundProcesses, plan: RoundPlan, result: RoundResult) -> None:
-    """Repeat the timed call once on each side and check the result."""
-    replies = processes.ask_all(plan.key, {side: CallOnce(plan.key) for side in processes}, CALL_TIMEOUT)
-    _note_failures(result, plan, replies)
-    for side, reply in replies.items():
-        if not isinstance(reply, Failure):
-            try:
-                require(plan.judge(reply))
-            except Exception as error:  # the judge may raise anything on an unexpected result
-                result.fail(plan.key, side, str(error))
+def _find_fault(plan: RoundPlan, timed: _TimedSide) -> str:
+    """Why the samples of a side are not accepted, in one line; empty if they are."""
+    try:
+        for record in timed.records:
+            require(plan.judge(record))
+    except CheckFailed as failure:
+        return str(failure)
+    except Exception as error:  # the judge may raise anything on an unexpected result
+        return f"its results cannot be compared: {describe_error(error)}"
+    return clock_check.disagreement(timed.readings)
 
 
 def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:

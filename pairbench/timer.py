@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import repeat
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import compress, repeat, starmap
 from time import perf_counter_ns
 from typing import Any
+
+Arguments = tuple[Any, ...]
 
 SAMPLE_SECONDS = 0.001
 """Target length of a sample; a call that takes longer is a sample of its own.
@@ -14,9 +17,11 @@ Longer samples are more often interrupted by other processes: after waiting for 
 only a few milliseconds. With two busy processes on the machine, and equal total time, samples of 10, 2 and 1 ms gave
 ratios with standard deviations over rounds of 9, 3.5 and 2.4 %.
 """
-WARM_UP_SHARE = 10
-"""Before a sample, 1/``WARM_UP_SHARE`` of its calls are made untimed, to reload caches that other arms have used."""
 MAX_DOUBLINGS = 20
+EMPTY_CALLS, EMPTY_SAMPLES = 200, 3
+"""Calls in a sample of empty calls, and samples of which the shortest counts."""
+EMPTY_FUNCTIONS: dict[int, Callable[..., object]] = {1: callable, 2: operator.is_}
+"""Functions in C that do next to nothing, by number of arguments."""
 
 
 def loops_per_sample(seconds: float) -> int:
@@ -24,33 +29,44 @@ def loops_per_sample(seconds: float) -> int:
     return max(1, round(SAMPLE_SECONDS / seconds))
 
 
-def warm_up(function: Callable[[Any], object], argument: Any, loops: int) -> None:
-    """Make the untimed calls before a sample of ``loops`` calls; none before a sample of one call."""
-    for _ in range(max(1, loops // WARM_UP_SHARE) if loops > 1 else 0):
-        function(argument)
+def time_calls(
+    function: Callable[..., object],
+    arguments: Sequence[Arguments],
+    kept: Sequence[bool] | None = None,
+    clock: Callable[[], int] = perf_counter_ns,
+) -> tuple[float, list[Any]]:
+    """Seconds per call of ``function(*arguments[0])``, ``function(*arguments[1])``, …, and the results that are kept.
 
-
-def time_calls(function: Callable[[Any], object], argument: Any, loops: int) -> float:
-    """Seconds per call of ``function(argument)``, over ``loops`` calls.
-
-    The result includes the overhead of the loop, about 0.02 µs per call, and of a clock reading, 0.1 µs per sample.
+    ``kept`` has a flag for each call. The iterators make all calls from the same place, so that a call whose result is
+    kept differs in nothing from the others. The clock is bound when this module is imported, before the code under
+    test.
     """
-    steps = repeat(None, loops)
-    start = perf_counter_ns()
-    for _ in steps:
-        function(argument)
-    return (perf_counter_ns() - start) * 1e-9 / loops
+    flags = repeat(False) if kept is None else kept
+    calls: Iterator[Any] = compress(starmap(function, arguments), flags)
+    start = clock()
+    results = list(calls)
+    return (clock() - start) * 1e-9 / len(arguments), results
 
 
-def estimate_seconds(function: Callable[[Any], object], argument: Any) -> float:
+def time_empty_calls(arguments: Sequence[Arguments]) -> float:
+    """Seconds per call that the loop itself takes, measured with a function that does nothing.
+
+    ``arguments`` are those of the calls under test, because fetching them is part of the loop.
+    """
+    function = EMPTY_FUNCTIONS.get(len(arguments[0]), "".format)
+    repeated = (list(arguments) * (EMPTY_CALLS // len(arguments) + 1))[:EMPTY_CALLS]
+    return min(time_calls(function, repeated)[0] for _ in range(EMPTY_SAMPLES))
+
+
+def estimate_seconds(function: Callable[..., object], draw: Callable[[int], Sequence[Arguments]]) -> float:
     """Rough seconds per call: the number of calls is doubled until they take a fifth of a sample.
 
-    An untimed call comes first, because the first call may load or compile code. Raises RuntimeError if the clock does
-    not advance.
+    ``draw`` gives the arguments of a number of calls. An untimed call comes first, because the first call may load or
+    compile code. Raises RuntimeError if the clock does not advance.
     """
-    function(argument)
+    function(*draw(1)[0])
     for loops in (2**power for power in range(MAX_DOUBLINGS)):
-        seconds = time_calls(function, argument, loops)
+        seconds, _ = time_calls(function, draw(loops))
         if seconds * loops >= SAMPLE_SECONDS / 5:
             return seconds
     raise RuntimeError("the clock does not advance")

@@ -8,27 +8,30 @@ from __future__ import annotations
 import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import interleave, threads, timer, worker_processes
+from pairbench import cache_check, interleave, process_state, threads, timer, worker_processes
 from pairbench.error_text import describe_error
+from pairbench.interleave import Observer, TimedArm
+from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
+from pairbench.process_state import SettingsWatch
 from pairbench.worker_protocol import (
     CallJob,
     CallResult,
     Done,
+    Finished,
     Job,
     Message,
     Refused,
-    Sample,
     Starting,
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import ArmLabel, CheckResult, TimedCall, WorkloadError, require
+from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, require
 
 Send = Callable[[Message], None]
 
@@ -41,66 +44,97 @@ def time_groups(job: TimeJob[Any], send: Send) -> None:
 
 
 def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, send: Send) -> TimedGroup[Any]:
-    """Verify the arms of a group, time them, and verify them again. An arm that fails does not stop the other arms."""
+    """Compute the results of the arms of a group, and time the arms. An arm that fails does not stop the others."""
     calls: dict[ArmLabel, TimedCall] = {}
-    evidence: dict[ArmLabel, CheckResult] = {}
+    results: dict[ArmLabel, Any] = {}
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
-    samples: dict[ArmLabel, list[Sample]] = {}
+    timed: dict[ArmLabel, TimedArm] = {}
     failures: dict[ArmLabel, str] = {}
-    # An earlier process has verified the slow arms; repeating that would take longer than timing them.
-    verified = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
+    # An earlier process has checked the slow arms; repeating that would take longer than timing them.
+    checked = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
 
-    def for_each_arm(step: str, action: Callable[[ArmLabel], None]) -> None:
-        for arm in group:
-            if arm not in failures:
-                send(Starting(arm, step))
-                try:
-                    action(arm)
-                except (Exception, SystemExit) as error:
-                    failures[arm] = failure_reason(error)
+    remarks: dict[ArmLabel, list[str]] = {}
+
+    def note(arm: ArmLabel, changes: Sequence[str]) -> None:
+        known = remarks.setdefault(arm, [])
+        known.extend(change for change in changes if change not in known)
 
     def prepare(arm: ArmLabel) -> None:
         workload = job.workloads[arm]
-        if arm in verified:
-            calls[arm] = workload.build()
+        functions = process_state.shared_functions(job.guarded)
+        calls[arm] = workload.build()
+        watch = SettingsWatch()
+        try:
+            compute(arm, workload)
+        finally:
+            note(arm, watch.restore())
+        if name := process_state.replaced(functions, job.guarded):
+            raise WorkloadError(f"replaces {name}")
+
+    def compute(arm: ArmLabel, workload: CheckedWorkload) -> None:
+        if arm in checked:
             return
         start = time.perf_counter()
-        calls[arm], evidence[arm] = workload.build_verified()
+        calls[arm], computed = workload.build_and_compute()
         duration = time.perf_counter() - start
-        require(evidence[arm])
+        results[arm] = as_plain_data(computed)
         if arm not in seconds:  # in the first process
             require(workload.verify_once())
-            # The verification includes a call, so its duration shows a slow call without a further one.
+            # The check includes a call, so its duration shows a slow call without a further one.
             is_slow = duration > job.effort.slow_call_seconds and not workload.compiles
-            seconds[arm] = duration if is_slow else timer.estimate_seconds(calls[arm].function, calls[arm].argument)
+            seconds[arm] = duration if is_slow else _estimate_seconds(calls[arm], random)
+            if seconds[arm] <= job.effort.slow_call_seconds:
+                cache_check.require_no_cache(calls[arm], seconds[arm], random)
 
-    def verify_after(arm: ArmLabel) -> None:
-        if arm not in verified:
-            require(job.workloads[arm].verify_after(calls[arm]))
-
-    for_each_arm("checking", prepare)
-    while ready := [arm for arm in group if arm not in failures]:
-        current = ready[0]
-
-        def announce(arm: ArmLabel) -> None:
-            nonlocal current
-            current = arm
-            send(Starting(arm, "timing"))
-
+    for arm in group:
+        send(Starting(arm, "checking"))
         try:
-            for arm in ready:  # the verification may have passed arguments of other types: compile for the timed ones
+            prepare(arm)
+        except (Exception, SystemExit) as error:
+            failures[arm] = failure_reason(error)
+    observer = _SampleWatch(send, note)
+    while ready := [arm for arm in group if arm not in failures]:
+        observer.current = ready[0]
+        try:
+            for arm in ready:  # the check may have passed arguments of other types: compile for the timed ones
                 if job.workloads[arm].compiles:
-                    announce(arm)
-                    calls[arm].function(calls[arm].argument)
+                    observer.preparing(arm)
+                    calls[arm].function(*calls[arm].draw(random.getrandbits(63), 1)[0])
             plans = interleave.plan_arms({arm: calls[arm] for arm in ready}, seconds, job.effort)
-            samples = interleave.time_interleaved(plans, random, announce)
+            timed = interleave.time_interleaved(plans, random, observer)
             break
         except Exception as error:  # the loop times the remaining arms again without this arm
-            failures[current] = failure_reason(error)
-    for_each_arm("checking after timing", verify_after)
-    samples = {arm: arm_samples for arm, arm_samples in samples.items() if arm not in failures}
+            failures[observer.current] = failure_reason(error)
+    samples = {arm: timed[arm].samples for arm in timed if arm not in failures}
+    records = {arm: timed[arm].records for arm in samples}
     seconds.update((arm, median(sample.seconds for sample in arm_samples)) for arm, arm_samples in samples.items())
-    return TimedGroup(group, evidence, seconds, samples, failures)
+    remarks = {arm: changes for arm, changes in remarks.items() if changes}
+    return TimedGroup(group, results, records, remarks, seconds, samples, failures)
+
+
+class _SampleWatch(Observer[Any]):
+    """Tells the parent about each sample, and notes what its arm changes. ``current`` is the arm of the last sample."""
+
+    current: ArmLabel
+
+    def __init__(self, send: Send, note: Callable[[ArmLabel, Sequence[str]], None]):
+        self._send, self._note = send, note
+
+    def preparing(self, arm: ArmLabel) -> None:
+        self.current = arm
+        self._watch = SettingsWatch()
+        self._send(Starting(arm, "timing"))
+
+    def starting(self, arm: ArmLabel) -> None:
+        self._send(Starting(arm, "timing"))
+
+    def finished(self, arm: ArmLabel, seconds: float) -> None:
+        self._send(Finished(arm, seconds))
+        self._note(arm, self._watch.restore())
+
+
+def _estimate_seconds(call: TimedCall, random: Random) -> float:
+    return timer.estimate_seconds(call.function, lambda count: call.draw(random.getrandbits(63), count))
 
 
 def failure_reason(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import re
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +23,8 @@ from typing import IO, Any
 import psutil
 
 from pairbench import threads
-from pairbench.worker_protocol import Done, Job, Message, Refused, Starting
+from pairbench.clock_check import ClockReading
+from pairbench.worker_protocol import Done, Finished, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
 
@@ -83,6 +85,7 @@ class Worker:
 
     def __init__(self, process: Popen[bytes], stderr: IO[bytes]):
         self._process, self._stderr = process, stderr
+        self.arrived = 0.0
         self._inbox: SimpleQueue[Any] = SimpleQueue()
         Thread(target=_receive, args=(process.stdout, self._inbox), daemon=True).start()
 
@@ -96,10 +99,11 @@ class Worker:
     def receive(self, silence_seconds: float) -> Any:
         """The next message, never None.
 
-        Raises WorkerGone if the worker has ended, or sends no message within ``silence_seconds``.
+        ``arrived`` becomes the time of its arrival. Raises WorkerGone if the worker has ended, or sends no message
+        within ``silence_seconds``.
         """
         try:
-            message = self._inbox.get(timeout=silence_seconds)
+            self.arrived, message = self._inbox.get(timeout=silence_seconds)
         except Empty:
             message = None
         if message is None:
@@ -125,15 +129,16 @@ def run_job(
     variables: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
     silence_seconds: float = SILENCE_SECONDS,
-) -> Generator[Message]:
+) -> Generator[Message | ClockReading]:
     """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
 
-    The worker is killed when the iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, and
-    WorkerRefused if the worker cannot do the job.
+    A ClockReading is yielded for each step that ends with the message ``Finished``. The worker is killed when the
+    iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, and WorkerRefused if the worker
+    cannot do the job.
     """
     with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
         worker.send(job)
-        at = None
+        at, started = None, 0.0
         while True:
             try:
                 message = worker.receive(silence_seconds)
@@ -144,7 +149,10 @@ def run_job(
             if isinstance(message, Refused):
                 raise WorkerRefused(message.reason)
             if isinstance(message, Starting):
-                at = message
+                at, started = message, worker.arrived
+                continue
+            if isinstance(message, Finished):
+                yield ClockReading(message.arm, message.seconds, worker.arrived - started)
                 continue
             yield message
             if isinstance(message, Done):
@@ -212,6 +220,7 @@ def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
     with stream:
         try:
             while True:
-                inbox.put(pickle.load(stream))
+                message = pickle.load(stream)
+                inbox.put((time.perf_counter(), message))
         except Exception:  # unpickling may raise anything
-            inbox.put(None)
+            inbox.put((time.perf_counter(), None))

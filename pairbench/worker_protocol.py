@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from pairbench.machine import Conditions
 from pairbench.threads import Pool
-from pairbench.workload import ArmLabel, CheckedWorkload, CheckResult
+from pairbench.workload import ArmLabel, CheckedWorkload, JudgedSample
 
 ArmT = TypeVar("ArmT", bound=ArmLabel)
 
@@ -40,7 +40,8 @@ class Effort:
 class TimeJob(Generic[ArmT]):
     """Job: verify and time groups of arms. The first arm of a group is its reference.
 
-    ``seconds``: rough seconds per call of an arm, from an earlier process; the worker estimates missing ones.
+    ``seconds``: rough seconds per call of an arm, from an earlier process; the worker estimates missing ones. An arm
+    fails if it replaces a function of the ``guarded`` packages.
     """
 
     groups: tuple[tuple[ArmT, ...], ...]
@@ -49,6 +50,7 @@ class TimeJob(Generic[ArmT]):
     effort: Effort
     seed: int
     threads: int = 1
+    guarded: tuple[str, ...] = ("pairbench",)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,14 @@ class Starting:
 
 
 @dataclass(frozen=True)
+class Finished:
+    """Message: the step that was started last has ended. It took ``seconds`` by the worker's clock."""
+
+    arm: Any
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Sample:
     """A sample: ``loops`` calls of an arm took ``seconds`` each, at this position of this block."""
 
@@ -81,10 +91,16 @@ class Sample:
 
 @dataclass(frozen=True)
 class TimedGroup(Generic[ArmT]):
-    """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure."""
+    """Result of a TimeJob for one group. Each arm has either samples or the reason of its failure.
+
+    ``results`` are those of ``build_and_compute``, ``records`` those of the samples with judged calls; the parent
+    judges both. ``remarks`` say which settings of the process an arm has changed; they were restored.
+    """
 
     group: tuple[ArmT, ...]
-    evidence: dict[ArmT, CheckResult]
+    results: dict[ArmT, Any]
+    records: dict[ArmT, list[JudgedSample]]
+    remarks: dict[ArmT, list[str]]
     seconds: dict[ArmT, float]
     samples: dict[ArmT, list[Sample]]
     failures: dict[ArmT, str]
@@ -113,4 +129,4 @@ class Done:
 
 
 Job = TimeJob[Any] | CallJob
-Message = Starting | TimedGroup[Any] | CallResult | Refused | Done
+Message = Starting | Finished | TimedGroup[Any] | CallResult | Refused | Done

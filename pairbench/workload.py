@@ -1,13 +1,20 @@
 """The interface of a workload, through which ``pairbench`` times the code under test and checks its results.
 
-A workload is pickled and sent to a fresh process, where it builds the timed call and checks the results of the call.
+A workload is pickled and sent to a fresh process, where it builds the timed call. A judge stays in the parent and
+checks the results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from itertools import cycle, islice
 from typing import Any, Protocol
+
+from pairbench.timer import Arguments
+
+POOL = 256
+"""Number of different arguments in a sample, more than a small cache holds. To draw more takes as long as to time."""
 
 
 class ArmLabel(Protocol):
@@ -38,16 +45,26 @@ class CheckFailed(WorkloadError):
     """The results of a workload are wrong; the message describes the error in one line."""
 
 
+def no_state() -> None:
+    """The state of a call that changes nothing."""
+
+
 @dataclass(frozen=True)
 class TimedCall:
-    """The call that is timed, ``function(argument)``.
+    """The call that is timed, ``function(*arguments)``, with new arguments for every call.
 
-    ``outcome`` repeats the call once, with the same objects, and returns the data from which its results are checked.
+    ``draw(seed, count)`` returns the arguments of a number of calls; the same seed gives the same arguments. ``state``
+    returns a copy of what the calls change, such as the parameters that a training updates.
     """
 
-    function: Callable[[Any], object]
-    argument: Any
-    outcome: Callable[[], Any]
+    function: Callable[..., object]
+    draw: Callable[[int, int], list[Arguments]]
+    state: Callable[[], Any] = no_state
+
+    @property
+    def has_state(self) -> bool:
+        """Whether a call changes what later calls do."""
+        return self.state is not no_state
 
 
 class Workload(Protocol):
@@ -57,21 +74,65 @@ class Workload(Protocol):
         """Prepare the timed call: import, compile, allocate. An exception is recorded as this workload's failure."""
 
 
+@dataclass(frozen=True)
+class SamplePlan:
+    """A sample of ``loops`` calls. ``judged`` has, by position, the seeds of the arguments of the judged calls.
+
+    ``seed`` gives the arguments of the other calls, which repeat after ``POOL`` calls.
+    """
+
+    seed: int
+    loops: int
+    judged: Mapping[int, int] = field(default_factory=dict)
+
+    def arguments(self, draw: Callable[[int, int], list[Arguments]]) -> list[Arguments]:
+        """The arguments of all calls, drawn with ``draw(seed, count)``."""
+        pool = draw(self.seed, min(self.loops, POOL))
+        drawn = list(islice(cycle(pool), self.loops))
+        for position, seed in self.judged.items():
+            (drawn[position],) = draw(seed, 1)
+        return drawn
+
+
+@dataclass(frozen=True)
+class JudgedSample:
+    """What the judge needs: the results of the judged calls, in the order of the calls, and the states around them."""
+
+    plan: SamplePlan
+    results: list[Any]
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class OtherObject:
+    """Stands for a result that is neither a number, a text, an array, nor a list or tuple of these."""
+
+    type_name: str
+
+
 class CheckedWorkload(Workload, Protocol):
-    """A workload that can check its results in the process that times it."""
+    """A workload whose results are computed, and checked by a ``Judge``, before it is timed."""
 
     @property
     def compiles(self) -> bool:
         """Whether the first calls may compile code, and take longer than later calls."""
 
-    def build_verified(self) -> tuple[TimedCall, CheckResult]:
-        """Build the timed call and check its results."""
+    def build_and_compute(self) -> tuple[TimedCall, Any]:
+        """Build the timed call, and compute the results that ``Judge.judge_results`` compares."""
 
     def verify_once(self) -> CheckResult:
-        """Make the checks that are made in the first process only."""
+        """Make the checks that are made in the first process only, in the process of the code under test."""
 
-    def verify_after(self, call: TimedCall) -> CheckResult:
-        """Repeat the timed call once after the timing, and check its results."""
+
+class Judge(Protocol):
+    """Compares the results of a workload with the right ones. It works in the parent, out of reach of the workload."""
+
+    def judge_results(self, results: Any) -> CheckResult:
+        """Judge the results that ``build_and_compute`` returned."""
+
+    def judge_sample(self, record: JudgedSample) -> CheckResult:
+        """Judge the calls of a sample."""
 
 
 def require(evidence: CheckResult) -> None:

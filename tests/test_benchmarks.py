@@ -2,34 +2,41 @@
 
 There is a test for each case and core backend. Only the call is timed: the model is built, compiled and checked before
 pytest-benchmark calibrates. The speedup does not come from the rounds of pytest-benchmark: a few blocks time the
-reference and the backend in turn.
+reference and the backend in turn, and calls of these blocks are judged.
 """
 
-from functools import cache
+from functools import cache, partial
+from itertools import cycle, starmap
 from random import Random
 
 import pytest
 
 import impls
-from bench import correctness, selection
+from bench import selection
 from bench.arms import Arm
 from bench.cases import select_cases
+from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
-from pairbench import interleave, statistics, timer
+from pairbench import cache_check, interleave, statistics, timer
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
 from pairbench.workload import require
 
 PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
+POOL = 64
+"""Number of inputs that pytest-benchmark's rounds go through."""
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin in selection.BY_DEFAULT)
 
-expectation = cache(expect_case)
+
+@cache
+def judge(case):
+    return CaseJudge(case, expect_case(case))
 
 
 @cache
 def reference_call(case):
-    return correctness.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
+    return CaseWorkload.of(selection.REFERENCE, case, judge(case).expectation).build_and_compute()[0]
 
 
 @pytest.mark.parametrize("name", CORE)
@@ -40,9 +47,9 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
     except impls.BackendNotInstalled as error:
         pytest.skip(visible(str(error)))
     skip_unsupported(backend, case)
-    call, evidence = correctness.build_verified(backend, case, expectation(case))
-    require(evidence)
-    call.function(call.argument)  # the first call with these arguments may load code
+    call, results = CaseWorkload.of(name, case, judge(case).expectation).build_and_compute()
+    require(judge(case).judge_results(results))
+    call.function(*call.draw(0, 1)[0])  # the first call with these arguments may load code
 
     benchmark.group = str(case)
     benchmark.extra_info.update(
@@ -52,12 +59,11 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         batch=case.batch,
         dtype=case.dtype,
     )
-    benchmark(call.function, call.argument)
+    benchmark(next, starmap(call.function, cycle(call.draw(1, POOL))))
     if benchmark.enabled:
         speedup = paired_speedup(case, name, call)
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
-    require(correctness.verify_timed_call(backend, case, expectation(case), call))
     apply_verdict(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
@@ -72,7 +78,10 @@ def skip_unsupported(backend, case):
 def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, paired within blocks."""
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
-    estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
-    samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random(0))
-    seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in calls]
+    estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
+    cache_check.require_no_cache(timed, estimates[Arm(name, name, case)], Random())
+    arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
+    for record in arms[Arm(name, name, case)].records:
+        require(judge(case).judge_sample(record))
+    seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]
     return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate

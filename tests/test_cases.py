@@ -11,7 +11,7 @@ import impls
 from bench.cases import OPERATIONS, Case, select_cases
 from bench.proof.problems import draw_problem
 from bench.proof.targets import flat
-from bench.workload import LEARNING_RATE, timed_call
+from bench.workload import LEARNING_RATE, ModelWorkload
 from impls import Network
 
 SMALL = Network((3, 3, 1))
@@ -86,29 +86,52 @@ def test_forward_is_timed_without_wrapper_or_conversion(dtype):
         case = Case(SMALL, "forward", batch, dtype)
         problem = pickle.loads(pickle.dumps(draw_problem(SMALL, batch, dtype)))
         model = impls.load("numpy_plain").build(SMALL, problem.parameters, dtype)
-        call = timed_call(case, model, problem)
-        x = call.argument
+        call = ModelWorkload.of("", case, problem).timed_call(model)
         assert call.function == model.forward
-        assert x.shape == shape
-        assert x.dtype is np.dtype(dtype)
-        assert x.flags.c_contiguous
+        for (x,) in call.draw(0, 5):
+            assert x.shape == shape
+            assert x.dtype is np.dtype(dtype)
+            assert x.flags.c_contiguous
+            assert x.flags.owndata
 
 
 def test_gradient_and_train_cases_call_the_model():
     problem = draw_problem(SMALL, 64)
     build = impls.load("numpy_plain").build
-    call = timed_call(Case(SMALL, "gradient", 64), build(SMALL, problem.parameters), problem)
-    loss, gradient = call.function(call.argument)
-    expected = build(SMALL, problem.parameters).gradient(problem.X, problem.Y, reduction="sum")
+    workload = ModelWorkload.of("", Case(SMALL, "gradient", 64), problem)
+    call = workload.timed_call(build(SMALL, problem.parameters))
+    ((X, Y),) = call.draw(3, 1)
+    loss, gradient = call.function(X, Y)
+    expected = build(SMALL, problem.parameters).gradient(X, Y, reduction="sum")
     assert loss == expected[0]
     assert_array_equal(gradient[0][0], expected[1][0][0], strict=True)
 
     model = build(SMALL, problem.parameters)
-    call = timed_call(Case(SMALL, "train", 64), model, problem)
-    losses = call.function(call.argument)
+    call = ModelWorkload.of("", Case(SMALL, "train", 64), problem).timed_call(model)
+    assert call.draw(3, 1)[0][1].tolist() == Y.tolist()
+    losses = call.function(X, Y)
     assert losses.tolist() == [loss / 64]
     (W, _), (dW, _) = problem.parameters[0], gradient[0]
     np.testing.assert_allclose(model.parameters()[0][0], W - LEARNING_RATE / 64 * dW, rtol=1e-14)
+
+
+@pytest.mark.parametrize("operation", ["forward", "gradient", "train"])
+@pytest.mark.parametrize("batch", [1, 5])
+def test_every_call_has_new_inputs_that_differ_in_one_element(operation, batch):
+    problem = draw_problem(SMALL, batch)
+    workload = ModelWorkload.of("", Case(SMALL, operation, batch), problem)
+    drawn = workload.draw(7, 40)
+    base = problem.X[0] if (operation, batch) == ("forward", 1) else problem.X
+    assert len({arguments[0].tobytes() for arguments in drawn}) == 40
+    assert len({id(array) for arguments in drawn for array in arguments}) == 40 * len(drawn[0])
+    assert all((arguments[0] != base).sum() == 1 for arguments in drawn)
+    places = {int(np.flatnonzero(arguments[0] != base)[0]) for arguments in drawn}
+    assert len(places) > 0.6 * min(base.size, 40)
+    if operation != "forward":
+        rows = [problem.Y[np.arange(batch) - shift] for shift in range(batch)]
+        assert {arguments[1].tobytes() for arguments in drawn} == {row.tobytes() for row in rows}
+    assert all(map(np.array_equal, drawn[3], workload.draw(7, 40)[3]))
+    assert not any(np.array_equal(arguments[0], workload.draw(8, 1)[0][0]) for arguments in drawn)
 
 
 def test_the_name_of_a_case_has_all_fields():
@@ -129,10 +152,11 @@ def test_a_training_case_runs_its_epochs_and_batches():
     problem = draw_problem(SMALL, 5)
     case = Case(SMALL, "train", 5, epochs=3, batches=2)
     timed, by_hand = (impls.load("numpy_plain").build(SMALL, problem.parameters) for _ in range(2))
-    call = timed_call(case, timed, problem)
-    losses = call.function(call.argument)
+    call = ModelWorkload.of("", case, problem).timed_call(timed)
+    ((X, Y),) = call.draw(0, 1)
+    losses = call.function(X, Y)
     expected = [
-        [by_hand.train(problem.X[rows], problem.Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in steps]
+        [by_hand.train(X[rows], Y[rows], epochs=1, learning_rate=LEARNING_RATE)[0] for rows in steps]
         for steps in [[slice(0, 2), slice(2, 4), slice(4, 5)]] * 3
     ]
     np.testing.assert_allclose(losses, [(2 * a + 2 * b + c) / 5 for a, b, c in expected], rtol=1e-14)

@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import selection, suite
+from bench import selection, suite, timing_proof
 from bench.cli import run as run_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
+from bench.proof.timing_mutants import TIMING_MUTANTS
 from bench.records import files, schema
 from bench.report import tables
 from bench.roofline import probes
@@ -434,10 +435,11 @@ def test_a_terminal_encoding_without_greek_still_gets_the_table():
 
 def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch):
     monkeypatch.setattr(suite, "MUTANTS", MUTANTS[:3])
+    monkeypatch.setattr(timing_proof, "TIMING_MUTANTS", {"EveryThird": TIMING_MUTANTS["EveryThird"]})
     assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
     out, _ = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[-1] == "mutants: 3 of 3 killed"
+    assert lines[-2:] == ["mutants: 3 of 3 killed", "timing mutants: 1 of 1 caught"]
     assert max(map(len, lines)) <= 100
     assert {"numpy_plain, float64", "numpy_plain, float32"} <= set(lines)
     assert sum(line.startswith("4-6-2 tanh/sigmoid ") for line in lines) == 2
@@ -445,11 +447,14 @@ def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch)
     assert len(document.rows) == verify.count_checks(impls.load("numpy_plain"))
     assert all(row.ok and row.share is not None and row.share <= 1 for row in document.rows)
     assert [mutant.killed for mutant in document.mutants] == [True] * 3
+    (caught,) = document.timing_mutants
+    assert caught.reason.startswith("output[")
 
 
 def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeypatch, third_party):
     third_party("wrong", OFF)
     monkeypatch.setattr(suite, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
+    monkeypatch.setattr(timing_proof, "TIMING_MUTANTS", {})
     assert main(["verify", "wrong"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"^3-3-1 sigmoid/sigmoid +FAILS", out, re.MULTILINE)

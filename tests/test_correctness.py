@@ -1,19 +1,20 @@
 """The check of the timed calls, without worker processes."""
 
 import math
-from dataclasses import replace
+import pickle
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 
 from bench import correctness
 from bench.cases import Case
-from bench.correctness import CaseWorkload
+from bench.correctness import CaseJudge, CaseWorkload, copy_of
 from bench.proof.targets import Evidence, flat
 from bench.proof.verify import expect_case
-from bench.workload import CallOutcome
 from impls import Backend, Network, numpy_plain
-from pairbench.workload import CheckFailed, WorkloadError, require
+from pairbench.judged_samples import PreparedSample
+from pairbench.workload import CheckFailed, JudgedSample, SamplePlan, WorkloadError, require
 
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
 CASES = [
@@ -23,13 +24,39 @@ CASES = [
 ]
 
 
+class Tried(CaseWorkload):
+    """A workload of a class of this file, which remembers the timed model."""
+
+    model_class = timed_model = None
+
+    def _load(self):
+        return Backend("tried", "test", self.model_class)
+
+    def _timed_call(self, model):
+        object.__setattr__(self, "timed_model", model)
+        return super()._timed_call(model)
+
+
+def tried(model, case):
+    """The workload of a model, and its judge."""
+    workload, judge = Tried.of("tried", case, expect_case(case)), CaseJudge(case, expect_case(case))
+    object.__setattr__(workload, "model_class", model)
+    return workload, judge
+
+
+PLAN = SamplePlan(1, loops=4, judged={0: 11, 2: 12})
+"""A sample of four calls, two of which are judged. Two warm-up calls precede it."""
+
+
 def judged(model, case, between=lambda timed: None):
-    """Check a model before and after timing, as a worker does, and call ``between`` with the timed model in between."""
-    backend, expectation = Backend("tried", "test", model), expect_case(case)
-    call, evidence = correctness.build_verified(backend, case, expectation)
-    require(evidence)
-    between(call.model)
-    require(correctness.verify_timed_call(backend, case, expectation, call))
+    """Judge a model as a process and its parent do, and call ``between`` with the timed model before the sample."""
+    workload, judge = tried(model, case)
+    call, results = workload.build_and_compute()
+    require(judge.judge_results(results))
+    between(workload.timed_model)
+    sample = PreparedSample(call, PLAN)
+    sample.time()
+    require(judge.judge_sample(sample.record()))
 
 
 class LastEpochLeftOut(numpy_plain.Model):
@@ -65,7 +92,7 @@ def test_a_correct_training_passes(case):
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
 def test_a_training_of_fewer_epochs_is_rejected(case):
-    with pytest.raises(CheckFailed, match=r"^parameter after a timed training"):
+    with pytest.raises(CheckFailed, match=r"^(loss of a timed epoch|parameter after a timed training)"):
         judged(LastEpochLeftOut, case)
 
 
@@ -140,7 +167,7 @@ WRONG_OUTPUTS = {
 def test_a_wrong_output_of_a_timed_call_is_rejected(case, wrong):
     alter, text = WRONG_OUTPUTS[wrong]
     with pytest.raises(CheckFailed, match=text.format(dtype=case.dtype)):
-        judged(Altering, case, altering(1, alter))
+        judged(Altering, case, altering(3, alter))
 
 
 def last_bias_off(result):
@@ -160,20 +187,21 @@ WRONG_GRADIENTS = {
 def test_a_wrong_gradient_of_a_timed_call_is_rejected(case, wrong):
     alter, text = WRONG_GRADIENTS[wrong]
     with pytest.raises(CheckFailed, match=text):
-        judged(Altering, case, altering(1, alter))
+        judged(Altering, case, altering(3, alter))
 
 
 @pytest.mark.parametrize("case", WITHOUT_TRAINING, ids=str)
-def test_a_model_that_is_right_only_in_the_timed_call_is_rejected(case):
+@pytest.mark.parametrize(("number", "is_judged"), [(2, False), (3, True), (4, False), (5, True), (6, False)])
+def test_the_calls_of_the_plan_are_judged_and_no_others(case, number, is_judged):
     alter, text = (larger, "^output") if case.operation == "forward" else WRONG_GRADIENTS["derivative"]
-    with pytest.raises(CheckFailed, match=text):
-        judged(Altering, case, altering(2, alter))
+    with pytest.raises(CheckFailed, match=text) if is_judged else nullcontext():
+        judged(Altering, case, altering(number, alter))
 
 
 def test_a_result_that_is_no_array_has_an_infinite_error():
     """Infinity, unlike None, compares with the errors of other results."""
     case = FORWARD[0]
-    found = correctness.judge_outcome(case, expect_case(case), CallOutcome([0.5, 0.5]))
+    found = CaseJudge(case, expect_case(case)).judge_sample(JudgedSample(SamplePlan(0, 1, {0: 1}), [[0.5, 0.5]], 0, 0))
     assert found == Evidence(False, math.inf, math.inf, "forward does not return an array of float64")
     assert found.ok is False
 
@@ -192,44 +220,63 @@ class Counted(numpy_plain.Model):
 def test_the_timed_model_is_warm_and_untrained(case, monkeypatch):
     """The checked model itself is timed, unless the check has trained it."""
     monkeypatch.setattr(Counted, "built", 0)
-    expectation = expect_case(case)
-    call, _ = correctness.build_verified(Backend("counted", "test", Counted), case, expectation)
-    timed = call.model
+    workload, _ = tried(Counted, case)
+    workload.build_and_compute()
+    timed = workload.timed_model
     assert Counted.built == (2 if case.operation == "train" else 1)
     assert timed.dtype == np.dtype(case.dtype)
-    np.testing.assert_array_equal(flat(timed.parameters()), flat(expectation.problem.parameters), strict=True)
+    np.testing.assert_array_equal(flat(timed.parameters()), flat(workload.problem.parameters), strict=True)
 
 
 @pytest.mark.parametrize("case", [FORWARD[0], FORWARD[-1], GRADIENT[0], CASES[0]], ids=str)
-def test_a_workload_builds_and_judges_the_call_of_its_backend(case):
-    workload = CaseWorkload("numpy_plain", case, expect_case(case))
+def test_a_workload_builds_the_call_of_its_backend(case):
+    workload, _ = tried(numpy_plain.Model, case)
     assert workload.compiles is False
-    assert workload.verify_once() == correctness.contract_evidence("numpy_plain", case.dtype)
-    assert workload.verify_once().ok
-    call, evidence = workload.build_verified()
+    named = CaseWorkload.of("numpy_plain", case, expect_case(case))
+    assert named.verify_once() == correctness.contract_evidence("numpy_plain", case.dtype)
+    assert named.verify_once().ok
+    _, results = workload.build_and_compute()
+    evidence = CaseJudge(case, expect_case(case)).judge_results(results)
     assert evidence.ok
     assert evidence.ulps > 0  # the results were compared
-    assert workload.verify_after(call).ok
-    built = workload.build().model
+    workload.build()
+    built = workload.timed_model
     assert type(built) is numpy_plain.Model
     assert built.dtype == np.dtype(case.dtype)
-    np.testing.assert_array_equal(flat(built.parameters()), flat(workload.expectation.problem.parameters), strict=True)
+    np.testing.assert_array_equal(flat(built.parameters()), flat(workload.problem.parameters), strict=True)
+
+
+def test_the_process_of_the_backend_does_not_get_the_right_results():
+    expectation = expect_case(FORWARD[0])
+    sent = pickle.dumps(CaseWorkload.of("numpy_plain", FORWARD[0], expectation))
+    assert all(target.high.tobytes() not in sent for target in expectation.targets)
+
+
+class ChangesItsInputs(numpy_plain.Model):
+    def gradient(self, X, Y, reduction="mean"):
+        result = super().gradient(X, Y, reduction)
+        Y[:] = 0
+        return result
+
+
+def test_a_backend_that_changes_its_inputs_is_told_so_and_harms_no_other():
+    case = GRADIENT[0]
+    workload, _ = tried(ChangesItsInputs, case)
+    problem = copy_of(workload.problem)
+    with pytest.raises(WorkloadError, match=r"^changes its inputs$"):
+        workload.build_and_compute()
+    sample = PreparedSample(workload.build(), PLAN)
+    sample.time()
+    with pytest.raises(WorkloadError, match=r"^changes its inputs$"):
+        sample.record()
+    np.testing.assert_array_equal(workload.problem.Y, problem.Y)
+    judged(numpy_plain.Model, case)
 
 
 def test_a_workload_knows_whether_its_backend_compiles():
-    assert CaseWorkload("numba_plain", FORWARD[0], expect_case(FORWARD[0])).compiles is True
-
-
-@pytest.mark.parametrize("case", [FORWARD[0], CASES[0]], ids=str)
-def test_a_workload_rejects_a_call_that_is_wrong_after_the_timing(case):
-    workload = CaseWorkload("numpy_plain", case, expect_case(case))
-    call = workload.build()
-    spoilt = replace(call, outcome=lambda: replace(call.outcome(), result=np.zeros(1)))
-    evidence = workload.verify_after(spoilt)
-    assert not evidence.ok
-    assert evidence.reason
+    assert CaseWorkload.of("numba_plain", FORWARD[0], expect_case(FORWARD[0])).compiles is True
 
 
 def test_a_workload_of_no_backend_says_so_in_one_line():
     with pytest.raises(WorkloadError, match=r"^no backend is named 'abacus'; .*numpy_plain"):
-        CaseWorkload("abacus", FORWARD[0], expect_case(FORWARD[0])).build()
+        CaseWorkload.of("abacus", FORWARD[0], expect_case(FORWARD[0])).build()

@@ -10,6 +10,7 @@ import pytest
 
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
+from bench.proof.timing_mutants import TIMING_MUTANTS
 from tests import docs
 
 ROOT = docs.ROOT
@@ -84,6 +85,7 @@ def test_the_changelog_has_valid_links_and_module_names():
 def test_documented_counts_are_those_of_the_proof():
     text = " ".join(text_of(ROOT / "docs" / "proof.md").split())
     assert f"`mutants: {len(MUTANTS)} of {len(MUTANTS)} killed`" in text
+    assert f"`timing mutants: {len(TIMING_MUTANTS)} of {len(TIMING_MUTANTS)} caught`" in text
     assert len([*verify.NETWORKS, verify.LARGE]) == 13
     assert "thirteen networks" in text
 

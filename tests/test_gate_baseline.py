@@ -120,7 +120,7 @@ def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
 
     monkeypatch.setattr(rounds, "measure_round", measure)
     plans = {
-        row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, expectation=None)
+        row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None)
         for row in (ROW, ROW.of("python_loops"))
     }
     measured = sessions.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])

@@ -49,7 +49,7 @@ def test_a_slow_arm_is_timed_in_evenly_spaced_blocks(total, data):
 @given(st.lists(st.floats(1e-7, 10), min_size=1, max_size=6))
 def test_plans_fill_a_sample_and_keep_to_the_budget(seconds):
     arms = [Arm(str(index), "python_loops", FORWARD) for index in range(len(seconds))]
-    call = TimedCall(abs, 0, lambda: None)
+    call = TimedCall(abs, lambda seed, count: [(0,)] * count)
     plans = interleave.plan_arms(dict.fromkeys(arms, call), dict(zip(arms, seconds, strict=True)), TINY)
     for plan, duration in zip(plans, seconds, strict=True):
         assert plan.loops == 1 or plan.loops * duration <= 1.5 * timer.SAMPLE_SECONDS
@@ -60,15 +60,19 @@ def test_plans_fill_a_sample_and_keep_to_the_budget(seconds):
 def test_every_planned_call_is_made_without_garbage_collection():
     calls = []
 
-    def function(argument):
-        calls.append((argument, gc.isenabled()))
+    def function(name):
+        calls.append((name, gc.isenabled()))
+
+    def draw_for(name):
+        return lambda seed, count: [(name,)] * count
 
     arms = [Arm(name, "python_loops", FORWARD) for name in "ab"]
     plans = [
-        interleave.ArmPlan(arm, function, arm.name, loops, count)
+        interleave.ArmPlan(arm, TimedCall(function, draw_for(arm.name)), loops, count)
         for arm, loops, count in zip(arms, (3, 1), (4, 2), strict=True)
     ]
-    samples = interleave.time_interleaved(plans, Random(0))
+    timed = interleave.time_interleaved(plans, Random(0))
+    samples = {arm: timed[arm].samples for arm in arms}
     assert gc.isenabled()
     # Arm a has several calls per sample, so one more call precedes each sample. Arm b has one.
     assert Counter(calls) == {("a", False): 4 * (3 + 1), ("b", False): 2}
@@ -79,15 +83,15 @@ def test_every_planned_call_is_made_without_garbage_collection():
 
 def test_a_sample_gives_the_time_of_one_call():
     # There is no upper limit, because a sleep may last longer than requested.
-    assert timer.time_calls(time.sleep, 0.002, 3) >= 0.002
+    assert timer.time_calls(time.sleep, [(0.002,)] * 3)[0] >= 0.002
 
 
 def test_an_estimate_ignores_the_first_call():
     waits = iter([0.5])
-    assert timer.estimate_seconds(lambda _: time.sleep(next(waits, 0.002)), None) < 0.5
+    assert timer.estimate_seconds(lambda: time.sleep(next(waits, 0.002)), lambda count: [()] * count) < 0.5
 
 
 def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
-    monkeypatch.setattr(timer, "perf_counter_ns", lambda: 0)
+    monkeypatch.setattr(timer, "time_calls", lambda function, arguments: (0.0, []))
     with pytest.raises(RuntimeError, match="the clock does not advance"):
-        timer.estimate_seconds(lambda argument: argument, None)
+        timer.estimate_seconds(abs, lambda count: [(0,)] * count)

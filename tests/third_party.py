@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 MODULE = """
-import os, time
+import gc, os, time
 from impls.numpy_plain import Model as NumPy
 
 class Model(NumPy):

@@ -93,6 +93,7 @@ def run(
     ]
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
+    notes += tables.remarks(rows)
     if quick:
         notes.append("--quick leaves out the compile times.")
     shown = [

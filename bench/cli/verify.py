@@ -15,14 +15,14 @@ from bench.report import proof_tables, tables, terminal
 
 
 def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
-    """Prove the backends equal to the exact results, and check that the proof rejects every mutant."""
+    """Prove the backends equal to the exact results, and check that every mutant is rejected."""
     with output.caller_input():
         chosen = selection.select_backends(names, peers)
         output.check_json_path(json_path, schema.Proof)
     with terminal.progress() as progress:
         document = suite.verify_backends(chosen.backends, progress)
     notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
-    shown = [*proof_tables.outcomes(document.rows), *notes, *proof_tables.mutants(document.mutants)]
+    shown = [*proof_tables.outcomes(document.rows), *notes, *proof_tables.mutants(document)]
     output.show(document, json_path, *shown)
-    survived = not all(mutant.killed for mutant in document.mutants)
+    survived = not all(mutant.killed for mutant in (*document.mutants, *document.timing_mutants))
     return FINDING if chosen.broken or survived else output.status(document.rows)

@@ -11,7 +11,7 @@ from random import Random
 from bench import selection
 from bench.arms import Arm
 from bench.cases import Case
-from bench.correctness import CaseWorkload
+from bench.correctness import CaseJudge, CaseWorkload
 from bench.gate.revision_backends import list_backends
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
@@ -91,9 +91,9 @@ def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
     references = [
         BackendCase(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
     ]
-    expectations = {row.case: expect_case(row.case) for row in references}
+    judges = {row.case: CaseJudge(row.case, expect_case(row.case)) for row in references}
     planned = dict.fromkeys([*choice.rows, *references])
-    return {row.key: plan_row(row, expectations[row.case]) for row in planned if row.key not in choice.wrong}
+    return {row.key: plan_row(row, judges[row.case]) for row in planned if row.key not in choice.wrong}
 
 
 def verify_head(
@@ -109,8 +109,10 @@ def verify_head(
     cases = dict.fromkeys(arm.case for arm in arms)
     groups = tuple(tuple(arm for arm in arms if arm.case == case) for case in cases)
     measurement = Measurement(groups)
-    workloads = {arm: CaseWorkload(arm.backend, arm.case, plan.expectation) for arm, plan in arms.items()}
-    time_in_worker(TimeJob(groups, workloads, {}, VERIFY_ONLY, seed=0), measurement, progress, [worktree.path])
+    judges = {arm: plan.judge_of_case for arm, plan in arms.items()}
+    workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judges[arm].expectation) for arm in arms}
+    job = TimeJob(groups, workloads, {}, VERIFY_ONLY, seed=0)
+    time_in_worker(job, judges, measurement, progress, [worktree.path])
     seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
     return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}
 

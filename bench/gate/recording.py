@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.cases import Case
+from bench.correctness import CaseJudge
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from bench.records import files
@@ -30,11 +31,12 @@ from bench.records.gate_schema import RecordingState
 from bench.wording import counted
 from impls import Network
 from pairbench import rounds, timer
-from pairbench.gate_protocol import Build, BurnCpu, Failure, TimeSample
+from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
 from pairbench.interleave import balanced_orders
 from pairbench.progress import Progress
 from pairbench.rounds import RoundProcesses
 from pairbench.worker_processes import start_worker
+from pairbench.workload import SamplePlan
 from pairbench.worktrees import Worktree
 
 ROW = BackendCase("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
@@ -173,7 +175,7 @@ def record_rounds(
 
 def recorded_plan() -> RowPlan:
     """The plan of the row that is recorded."""
-    return plan_row(ROW, expect_case(ROW.case))
+    return plan_row(ROW, CaseJudge(ROW.case, expect_case(ROW.case)))
 
 
 def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Calibration:
@@ -202,12 +204,19 @@ def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[in
     with rounds.open_processes({"head": worktree}, random) as processes:
         for length in times:
             build = Build(str(length), request.workload, length)
-            _ask(processes, "head", build, rounds.BUILD_TIMEOUT)
+            _ask(processes, "head", build.row, build, rounds.BUILD_TIMEOUT)
         processes.pin_to_one_cpu(str(NO_DELAY), random)
         for _ in range(PROBE_SAMPLES):
             for length, samples in times.items():
-                samples.append(_ask(processes, "head", TimeSample(str(length), PROBE_LOOPS), rounds.CALL_TIMEOUT))
+                sample = SamplePlan(random.getrandbits(63), PROBE_LOOPS)
+                samples.append(_time_sample(processes, "head", str(length), sample))
     return times
+
+
+def _time_sample(processes: RoundProcesses, side: str, row: str, sample: SamplePlan) -> float:
+    """Seconds per call of a sample."""
+    _ask(processes, side, row, PrepareSample(row, sample), rounds.CALL_TIMEOUT)
+    return float(_ask(processes, side, row, TimeSample(), rounds.CALL_TIMEOUT).seconds)
 
 
 def _relative_delay(undelayed: Sequence[float], delayed: Sequence[float]) -> float:
@@ -232,8 +241,8 @@ def _record_round(
         for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
             for index in order:
                 arm = ARMS[index]
-                sample = TimeSample(arm, calibration.loops)
-                seconds[index, block] = _ask(processes, side_of[arm], sample, rounds.CALL_TIMEOUT)
+                sample = SamplePlan(random.getrandbits(63), calibration.loops)
+                seconds[index, block] = _time_sample(processes, side_of[arm], arm, sample)
     return seconds
 
 
@@ -253,8 +262,8 @@ def busy_neighbours(worktree: Worktree) -> Iterator[None]:
         yield
 
 
-def _ask(processes: RoundProcesses, side: str, request: Build | TimeSample, timeout: float) -> Any:
-    return _require_success(processes.ask(request.row, side, request, timeout))
+def _ask(processes: RoundProcesses, side: str, row: str, request: object, timeout: float) -> Any:
+    return _require_success(processes.ask(row, side, request, timeout))
 
 
 def _require_success(reply: Any) -> Any:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 
 from bench.cases import Case
-from bench.correctness import judge_outcome
-from bench.proof.expectation import Expectation
-from bench.workload import RevisionWorkload
+from bench.correctness import CaseJudge
+from bench.workload import ModelWorkload
 from pairbench.rounds import RoundPlan
 
 
@@ -34,15 +32,16 @@ class RowPlan(RoundPlan):
     """How a row is timed in a round, and the results that it must compute."""
 
     row: BackendCase
-    expectation: Expectation
+    judge_of_case: CaseJudge
 
 
-def plan_row(row: BackendCase, expectation: Expectation) -> RowPlan:
+def plan_row(row: BackendCase, judge: CaseJudge) -> RowPlan:
     """The plan of a row, with one call in one block."""
     return RowPlan(
         key=row.key,
-        workload=RevisionWorkload.of(row.backend, row.case, expectation.problem),
-        judge=partial(judge_outcome, row.case, expectation),
+        workload=ModelWorkload.of(row.backend, row.case, judge.expectation.problem),
+        judge=judge.judge_sample,
+        has_state=row.case.operation == "train",
         row=row,
-        expectation=expectation,
+        judge_of_case=judge,
     )

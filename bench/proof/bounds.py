@@ -51,6 +51,10 @@ class Bounded:
         """The transpose."""
         return Bounded(self.value.T, self.error.T)
 
+    def as_row(self) -> Bounded:
+        """A vector as a matrix of one row."""
+        return Bounded(self.value[None], self.error[None])
+
     def __getitem__(self, rows: Any) -> Bounded:
         return Bounded(self.value[rows], self.error[rows])
 

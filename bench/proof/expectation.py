@@ -7,6 +7,7 @@ of both bounds. The samples and parameters that both cover check the analysis ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -38,8 +39,16 @@ class Expectation:
 
     def check(self, model: Model) -> Evidence:
         """Check a model that was just built from the problem's parameters. The check of "train" trains the model."""
-        computed = _COMPUTE[self.operation](model, self.problem, list(self.entries))
-        return combined(target.judge(value) for target, value in zip(self.targets, computed, strict=True))
+        return self.judge(compute_results(self.operation, model, self.problem, self.entries))
+
+    def judge(self, results: Sequence[Any]) -> Evidence:
+        """Judge the results that ``compute_results`` returned."""
+        return combined(target.judge(value) for target, value in zip(self.targets, results, strict=True))
+
+
+def compute_results(operation: str, model: Model, problem: Problem, entries: Sequence[int]) -> list[Any]:
+    """The results of a model that was just built from the problem's parameters; "train" trains the model."""
+    return _COMPUTE[operation](model, problem, list(entries))
 
 
 def expect_result(problem: Problem, operation: str) -> Expectation:

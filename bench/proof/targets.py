@@ -89,14 +89,17 @@ def exact_target(quantity: str, dtype: str, values: Any, bound: Array) -> Target
     return Target(quantity, dtype, high.reshape(bound.shape), low.reshape(bound.shape), bound, True)
 
 
-def bounded_target(quantity: str, dtype: str, reference: Bounded, bounded: Bounded) -> Target:
+def bounded_target(
+    quantity: str, dtype: str, reference: Bounded, bounded: Bounded, network: Network | None = None
+) -> Target:
     """Make a target from the error analysis.
 
     ``reference`` is the float64 analysis, which gives the value and its error. ``bounded`` is the analysis in the dtype
     of the computed array, which gives the error allowed for that array. The bound is the sum of both errors.
+    ``network``: that of a vector of parameters or of a gradient, whose entries the target then names.
     """
     bound = reference.error + bounded.error
-    return Target(quantity, dtype, reference.value, np.zeros_like(bound), bound, False)
+    return Target(quantity, dtype, reference.value, np.zeros_like(bound), bound, False, network)
 
 
 def combined(evidence: Iterable[Evidence]) -> Evidence:

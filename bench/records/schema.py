@@ -64,7 +64,8 @@ class TimingRow(CaseFields):
     If ``ok`` is true and ``seconds`` is null, the backend does not support the operation; ``reason`` explains why.
     ``ulps`` is the largest error in units in the last place, ``share`` the largest error ÷ its bound.
     ``lower_bound_seconds`` is the roofline's lower bound of a call's time, ``roofline_share`` the lower bound ÷
-    ``seconds``; both are null if the roofline was not measured.
+    ``seconds``; both are null if the roofline was not measured. ``remarks``: settings of the process that the backend
+    changed during its calls.
     """
 
     backend: str
@@ -78,6 +79,7 @@ class TimingRow(CaseFields):
     roofline_share: Finite | None = None
     ok: bool
     reason: str
+    remarks: list[str] = []
 
 
 class RooflineRow(Record):
@@ -200,6 +202,7 @@ class Proof(Document):
     schema_: Literal["mlpbench.verify/1"] = Field("mlpbench.verify/1", alias="schema")
     rows: list[ProofRow]
     mutants: list[MutantRow]
+    timing_mutants: list[MutantRow] = []
 
 
 class CheckpointRecord(Record):

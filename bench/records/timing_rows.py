@@ -78,6 +78,7 @@ def _timing_row(
         roofline_share=bound / seconds if bound is not None and seconds is not None else None,
         ok=failure is None,
         reason=measurement.unsupported.get(arm, "") if failure is None else failure,
+        remarks=measurement.remarks.get(arm, []),
     )
 
 

@@ -70,8 +70,12 @@ def _reasons(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:
         yield Text(f"{_title(failed[0])} {failed[0].operation}{others}: {reason}", style="red")
 
 
-def mutants(rows: Sequence[schema.MutantRow]) -> Iterator[RenderableType]:
-    """The number of killed mutants, and a line for each survivor."""
-    survivors = [mutant for mutant in rows if not mutant.killed]
-    yield f"mutants: {len(rows) - len(survivors)} of {len(rows)} killed"
-    yield from (Text(f"survives: {mutant.mutant}: {mutant.description}", style="red") for mutant in survivors)
+def mutants(document: schema.Proof) -> Iterator[RenderableType]:
+    """The numbers of rejected mutants, and a line for each survivor."""
+    for title, rows, verb in (
+        ("mutants", document.mutants, "killed"),
+        ("timing mutants", document.timing_mutants, "caught"),
+    ):
+        survivors = [mutant for mutant in rows if not mutant.killed]
+        yield f"{title}: {len(rows) - len(survivors)} of {len(rows)} {verb}"
+        yield from (Text(f"survives: {mutant.mutant}: {mutant.description}", style="red") for mutant in survivors)

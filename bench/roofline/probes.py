@@ -98,8 +98,9 @@ def _batch_size(case: Case) -> int:
 
 def _rate(call: Call, argument: Any, amount: float) -> float:
     """The highest rate, in units of work per second, if one ``call(argument)`` does ``amount`` units of work."""
-    loops = timer.loops_per_sample(timer.estimate_seconds(call, argument))
-    return amount / min(timer.time_calls(call, argument, loops) for _ in range(SAMPLES))
+    seconds = timer.estimate_seconds(call, lambda loops: [(argument,)] * loops)
+    arguments = [(argument,)] * timer.loops_per_sample(seconds)
+    return amount / min(timer.time_calls(call, arguments)[0] for _ in range(SAMPLES))
 
 
 def _compiled(kernel: Any, *arguments: Any) -> Callable[..., Any]:

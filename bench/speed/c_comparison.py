@@ -17,16 +17,14 @@ from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
-from typing import Any
 
 import numpy as np
 
-from bench import correctness
 from bench.arms import Arm
+from bench.correctness import CaseJudge, CaseWorkload
 from bench.proof.expectation import Expectation
 from bench.records.speed_schema import CProcessRecord
 from bench.speed.goals import SAMPLE, SIMD, C
-from impls import load
 from pairbench import interleave, timer
 from pairbench.statistics import log_ratios
 from pairbench.worker_protocol import Effort
@@ -73,32 +71,31 @@ def compare_in_process(library: Path, expectation: Expectation, effort: Effort, 
 
 
 def _compare(library: Path, expectation: Expectation, effort: Effort, seed: int) -> CProcessRecord:
-    backend, problem = load(SIMD), expectation.problem
-    simd_call, evidence = correctness.build_verified(backend, SAMPLE, expectation)
-    require(evidence)
+    workload, judge = CaseWorkload.of(SIMD, SAMPLE, expectation), CaseJudge(SAMPLE, expectation)
+    simd_call, results = workload.build_and_compute()
+    require(judge.judge_results(results))
+    problem = expectation.problem
     parameters = np.concatenate([part for W, b in problem.parameters for part in (b, W.ravel())])
     x, out = problem.X[0].copy(), np.empty(problem.network.n_out)
     pointers = [ctypes.c_void_p(array.ctypes.data) for array in (parameters, x, out)]
     repeat, times = partial(ctypes.CDLL(str(library)).repeat, *pointers), ctypes.c_long(REPEATS)
 
-    def c_outcome() -> Any:
-        out[:] = np.nan
-        repeat(times)
-        return out
-
-    c_call = TimedCall(repeat, times, c_outcome)
+    c_call = TimedCall(repeat, lambda seed, count: [(times,)] * count)
 
     def check_c() -> None:
-        evidence = expectation.targets[-1].judge(c_call.outcome())
+        out[:] = np.nan
+        repeat(times)
+        evidence = expectation.targets[-1].judge(out)
         require(replace(evidence, reason=f"C is wrong: {evidence.reason}"))
 
     check_c()
     calls: dict[Arm, TimedCall] = {Arm(SIMD, SIMD, SAMPLE): simd_call, Arm(C, C, SAMPLE): c_call}
-    estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
-    samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, effort), Random(seed))
-    require(correctness.verify_timed_call(backend, SAMPLE, expectation, simd_call))
+    estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
+    timed = interleave.time_interleaved(interleave.plan_arms(calls, estimates, effort), Random(seed))
+    for record in timed[Arm(SIMD, SIMD, SAMPLE)].records:
+        require(judge.judge_sample(record))
     check_c()
-    simd_seconds, c_seconds = ({sample.block: sample.seconds for sample in samples[arm]} for arm in calls)
+    simd_seconds, c_seconds = ({sample.block: sample.seconds for sample in timed[arm].samples} for arm in calls)
     seconds = {block: duration / REPEATS for block, duration in c_seconds.items()}
     return CProcessRecord(seconds=median(seconds.values()), log_ratios=log_ratios(simd_seconds, seconds))
 

@@ -1,0 +1,40 @@
+"""Compares the worker's clock with that of the parent, which the code under test cannot reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+MIN_READINGS, MIN_SECONDS = 8, 0.05
+"""Readings are compared if there are this many, or if they last this long together."""
+LATENCY_SECONDS, LATENCY_SHARE = 0.0004, 0.25
+"""Most time that the transfer of two messages explains, beyond what other processes take now and then."""
+
+
+@dataclass(frozen=True)
+class ClockReading:
+    """A sample took ``reported`` seconds by the worker's clock, and ``elapsed`` seconds by the parent's."""
+
+    arm: Any
+    reported: float
+    elapsed: float
+
+
+def disagreement(readings: Sequence[ClockReading]) -> str:
+    """How the two clocks disagree on an arm, in one line; empty if they agree.
+
+    The messages around a sample arrive late on a busy machine, but not around every sample. The clocks therefore
+    disagree only if all readings do, in the same direction.
+    """
+    if not readings or (len(readings) < MIN_READINGS and sum(one.elapsed for one in readings) < MIN_SECONDS):
+        return ""
+    tolerances = [LATENCY_SECONDS + LATENCY_SHARE * max(one.reported, one.elapsed) for one in readings]
+    differences = [one.elapsed - one.reported for one in readings]
+    pairs = list(zip(differences, tolerances, strict=True))
+    if all(difference > tolerance for difference, tolerance in pairs) or all(
+        difference < -tolerance for difference, tolerance in pairs
+    ):
+        reported, elapsed = (sum(getattr(one, name) for one in readings) for name in ("reported", "elapsed"))
+        return f"its clock is wrong: samples of {elapsed * 1e3:.3g} ms are reported as {reported * 1e3:.3g} ms"
+    return ""
