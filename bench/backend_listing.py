@@ -6,11 +6,12 @@ import ast
 import inspect
 import sys
 from importlib import metadata
+from typing import Literal
 
 import impls
 from bench.records.schema import BackendRow
 from bench.selection import in_order
-from impls import Backend, BackendError, BackendNotInstalled
+from impls import Backend, BackendError, BackendNotInstalled, BackendUnavailable
 
 
 def rows() -> list[BackendRow]:
@@ -44,6 +45,12 @@ def _imports(module: str) -> set[str]:
     return packages - {"impls", *sys.stdlib_module_names}
 
 
+def _status(error: BackendError) -> Literal["not installed", "unavailable", "broken"]:
+    if isinstance(error, BackendNotInstalled):
+        return "not installed"
+    return "unavailable" if isinstance(error, BackendUnavailable) else "broken"
+
+
 def _row(name: str, origin: str) -> BackendRow:
     try:
         backend = impls.load(name)
@@ -51,7 +58,7 @@ def _row(name: str, origin: str) -> BackendRow:
         return BackendRow(
             backend=name,
             origin=origin,
-            status="not installed" if isinstance(error, BackendNotInstalled) else "broken",
+            status=_status(error),
             libraries={},
             dtypes=[],
             description="",

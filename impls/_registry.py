@@ -35,7 +35,11 @@ class DuplicateBackend(BackendError):
     """Two backends have the same name."""
 
 
-class BackendNotInstalled(BackendError, ImportError):
+class BackendUnavailable(BackendError):
+    """The backend cannot run here, and this is no fault of the backend."""
+
+
+class BackendNotInstalled(BackendUnavailable, ImportError):
     """The backend's optional library is not installed; ``extra`` is the pip requirement that installs the library."""
 
     def __init__(self, text: str, extra: str):
@@ -114,7 +118,7 @@ def origins() -> dict[str, str]:
 
 
 def load(name: str) -> Backend:
-    """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
+    """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendUnavailable or BrokenBackend."""
     sources = _sources()
     if name not in sources:
         raise UnknownBackend(f"no backend is named {name!r}; there are {', '.join(sources)}")
@@ -130,6 +134,8 @@ def load(name: str) -> Backend:
         raise BackendNotInstalled(
             f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
         ) from error
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"backend {name} cannot run here: {error}") from error
     except (Exception, SystemExit) as error:
         text = " ".join(f"{type(error).__name__}: {error}".split())
         raise BrokenBackend(f"backend {name} cannot be imported: {text}") from error

@@ -36,7 +36,7 @@ def reference_call(case):
 def test_backend(case, name, benchmark, record_property, gate_rows):
     try:
         backend = impls.load(name)
-    except impls.BackendNotInstalled as error:
+    except impls.BackendUnavailable as error:
         pytest.skip(str(error))
     call, evidence = correctness.build_verified(backend, case, expectation(case))
     require(evidence)

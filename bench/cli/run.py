@@ -12,6 +12,7 @@ from bench.cli import output
 from bench.cli.exit_codes import FINDING
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal
+from impls._numba import require_compiler
 from pairbench import machine
 
 
@@ -36,6 +37,8 @@ def run(
         _check_threads(threads)
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
+        if roofline:
+            require_compiler()  # the probes are compiled
         chosen_cases = cases.select_cases(
             network, operation, cases.DTYPES[0] if dtype is None else dtype, threads, batches=batch
         )

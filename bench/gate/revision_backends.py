@@ -84,11 +84,12 @@ def list_origins() -> dict[str, str]:
 def describe_backend(name: str, networks: Sequence[NetworkFields]) -> BackendDescription:
     """In a worker process: import a backend, and list the operations that it does not support for these networks."""
     network_objects = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in networks]
+    unavailable = getattr(impls, "BackendUnavailable", impls.BackendNotInstalled)  # older revisions lack the former
     try:
         backend = impls.load(name)
         unsupported = tuple(tuple(backend.lacks(network)) for network in network_objects)
         return BackendDescription(name, tuple(map(str, backend.dtypes)), "", False, unsupported)
-    except impls.BackendNotInstalled as error:
+    except unavailable as error:
         return BackendDescription(name, (), str(error), False, ())
     except impls.BackendError as error:
         return BackendDescription(name, (), str(error), True, ())

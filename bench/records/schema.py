@@ -214,7 +214,7 @@ class BackendRow(Record):
 
     backend: str
     origin: str
-    status: Literal["installed", "not installed", "broken"]
+    status: Literal["installed", "not installed", "unavailable", "broken"]
     libraries: dict[str, str]
     dtypes: list[str]
     description: str
