@@ -21,7 +21,7 @@ CODE_UNCHANGED = {"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"}
 
 def require_compiler() -> None:
     """Raise BackendUnavailable if Numba is set to compile nothing."""
-    if config.DISABLE_JIT:
+    if vars(config)["DISABLE_JIT"]:
         raise BackendUnavailable("Numba does not compile while NUMBA_DISABLE_JIT is set; unset it")
 
 
@@ -50,8 +50,8 @@ def _stamp(source: Path) -> str:
 
 def _settings() -> str:
     """Digest of Numba's settings, wherever they come from: environment variables, a file, or assignments."""
-    names = sorted(name for name in dir(config) if name.isupper() and name not in CODE_UNCHANGED)
-    return hashlib.sha256(repr([(name, getattr(config, name)) for name in names]).encode()).hexdigest()
+    settings = {name: value for name, value in vars(config).items() if name.isupper() and name not in CODE_UNCHANGED}
+    return hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()
 
 
 class _ForgivingCache(FunctionCache):

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import psutil
-
+from pairbench import machine
 from pairbench.gate_protocol import Build, CallOnce, CheckThreads, Failure, PinToCpu, TimeSample
 from pairbench.interleave import balanced_orders, takes_part
 from pairbench.worker_processes import Worker, WorkerGone, start_worker
@@ -87,8 +86,8 @@ class RoundProcesses:
 
         Two CPUs of a virtual machine may differ in speed by a factor of two for seconds.
         """
-        if hasattr(psutil.Process, "cpu_affinity"):
-            cpu = random.choice(psutil.Process().cpu_affinity())
+        if cpus := machine.affinity():
+            cpu = random.choice(cpus)
             self.ask_all(key, dict.fromkeys(self, PinToCpu(cpu)), CALL_TIMEOUT)
 
     def last_line(self, side: str) -> str:

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import threads
+from pairbench import environment, threads
 from pairbench.worker_protocol import Done, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
@@ -54,15 +54,21 @@ def start_worker(
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
-    ``variables`` are added to its environment, as are those that limit the libraries to ``thread_count`` threads. Its
-    import path begins with the folders in ``path``.
+    ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
+    ``thread_count`` threads. Its import path begins with the folders in ``path``.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     import_path = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": import_path, **(variables or {})}
+    inherited = threads.thread_environment(environment.inherited(), thread_count)
     command = [sys.executable, "-P", "-m", module, *arguments]
     with tempfile.TemporaryFile() as stderr:
-        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
+        process = Popen(
+            command,
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=stderr,
+            env=inherited | {"PYTHONPATH": import_path} | dict(variables or {}),
+        )
         try:
             yield Worker(process, stderr)
         finally:
@@ -171,7 +177,7 @@ def _end_with_parent() -> None:
 def _end(process: Popen[bytes]) -> None:
     """Kill a process and, as far as they can be found, its descendants."""
     descendants: list[psutil.Process] = []
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):  # OSError: there is no /proc
         descendants = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     for descendant in descendants:

@@ -1,6 +1,7 @@
 """Worktrees: folders that hold a package at a revision. They are kept, with their caches, for later gates.
 
-The worktrees of a revision are in a folder named by the digest of its files, one for each side. They are copies of each
+The worktrees of a revision are in a folder named by the digest of its files and of the settings in the environment, one
+for each side. They are copies of each
 other, with paths of equal length. A worktree is written under a temporary name, and renamed when it is complete.
 """
 
@@ -16,6 +17,8 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pairbench import environment
 
 SLOTS = {"head": "h", "base": "a", "control": "b"}
 """Folder of each side. The names have the same length, and so have the paths."""
@@ -149,7 +152,8 @@ def remove_stale(store: Path) -> None:
 
 def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
     """A side's worktree of a revision, made if it is missing. Raises WorktreeError if it cannot be made."""
-    home = store / revision.digest
+    # Compiled code lies beside the sources, and a setting may change it: an older revision's cache does not see that.
+    home = store / "-".join(filter(None, [revision.digest, environment.fingerprint()]))
     folder = home / SLOTS[side]
     try:
         home.mkdir(parents=True, exist_ok=True)

@@ -111,6 +111,15 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     ).exists()  # copied from another worktree, with the compiled code
 
 
+def test_compiled_code_of_other_settings_is_in_another_folder(repository, tmp_path, monkeypatch):
+    base = Checkout(repository, "impls").revision("HEAD")
+    plain = worktrees.lay_out(tmp_path, base, "base").path
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    assert worktrees.lay_out(tmp_path, base, "base").path != plain
+    monkeypatch.delenv("NUMBA_OPT")
+    assert worktrees.lay_out(tmp_path, base, "base").path == plain
+
+
 def test_stale_worktrees_are_removed_and_the_latest_kept(repository, tmp_path):
     store = tmp_path / "store"
     stale = store / f"{worktrees.UNFINISHED}abc"

@@ -15,6 +15,7 @@ from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Cause, Gate, GateRow, GateState, RevisionRecord, RoundRecord
 from bench.records.header import header
+from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.selection import REFERENCE
 from pairbench import statistics
@@ -38,14 +39,15 @@ def gate_document(
     rounds: Sequence[RoundRecord],
 ) -> Gate:
     """The gate's document, with the overall verdict and notes on a noisy machine."""
+    header_fields = header("gate", started)
     return Gate(
-        **header("gate", started),
+        **header_fields,
         options=options,
         verdict=overall_verdict(rows),
         head=revision_record(head),
         base=None if base is None else revision_record(base),
         rows=list(rows),
-        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1)],
+        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *remarks(header_fields["machine"])],
         conditions=ConditionsRecord(**asdict(conditions)),
         rounds=list(rounds),
     )
@@ -71,6 +73,10 @@ def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> l
     stolen = (conditions.steal_seconds or 0.0) / (conditions.wall_seconds * cpus or 1.0)
     if stolen > NOISY_STEAL:
         signs.append(f"{stolen:.1%} of the CPU time was taken by other virtual machines")
+    if conditions.throttled_seconds:
+        signs.append(
+            f"the CPU quota stopped it for {conditions.throttled_seconds / conditions.wall_seconds:.0%} of the time"
+        )
     others = (conditions.other_cpus or 0.0) / cpus
     if others > NOISY_OTHERS:
         signs.append(f"other processes took {others:.0%} of the CPU time")

@@ -112,6 +112,7 @@ class ConditionsRecord(Record):
     cpu_mhz: Finite | None
     involuntary_switches: int | None
     other_cpus: Finite | None = None
+    throttled_seconds: Finite | None = None
 
 
 class PoolRecord(Record):
