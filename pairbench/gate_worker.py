@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from pairbench import threads, timer, worker_processes
+from pairbench import own_tree, threads, timer, worker_processes
 from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
     Build,
@@ -65,6 +65,7 @@ def answer(request: Any, rows: dict[str, TimedCall]) -> Any:
             return None
         case CheckThreads():
             threads.check_thread_counts()
+            own_tree.check_origins()
             return None
         case BurnCpu():
             while True:

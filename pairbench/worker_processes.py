@@ -19,10 +19,13 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import environment, threads
+from pairbench import environment, own_tree, threads
 from pairbench.worker_protocol import Done, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
+
+TREES = "PAIRBENCH_TREES"
+"""Variable that tells a worker the folders of its own sources, the first that counts first."""
 
 SILENCE_SECONDS = 300.0
 """Time without a message after which a worker counts as hung."""
@@ -58,7 +61,9 @@ def start_worker(
     ``thread_count`` threads. Its import path begins with the folders in ``path``.
     """
     # The worker must import this copy of the packages, not one in the current folder.
-    import_path = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
+    trees = [*map(str, path), str(ROOT)]
+    import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
+    fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees)}
     inherited = threads.thread_environment(environment.inherited(), thread_count)
     command = [sys.executable, "-P", "-m", module, *arguments]
     with tempfile.TemporaryFile() as stderr:
@@ -67,7 +72,7 @@ def start_worker(
             stdin=PIPE,
             stdout=PIPE,
             stderr=stderr,
-            env=inherited | {"PYTHONPATH": import_path} | dict(variables or {}),
+            env=inherited | fixed | dict(variables or {}),
         )
         try:
             yield Worker(process, stderr)
@@ -151,12 +156,13 @@ def run_job(
 def connect_to_parent() -> Callable[[object], None]:
     """Prepare this process to be a worker, and return the function that sends a message to the parent.
 
-    Messages use the original standard output. Standard output is then redirected to standard error, so that code under
-    test that prints cannot corrupt the messages.
+    Its packages are imported from its own trees alone. Messages use the original standard output. Standard output is
+    then redirected to standard error, so that code under test that prints cannot corrupt the messages.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     _end_with_parent()
     faulthandler.enable()
+    own_tree.guard([Path(tree) for tree in os.environ[TREES].split(os.pathsep)])
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 

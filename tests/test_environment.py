@@ -46,7 +46,12 @@ def test_a_worker_has_the_inherited_environment_and_no_other(monkeypatch):
     job = CallJob(eval, ("dict(__import__('os').environ)",))
     (found,) = [answer.value for answer in worker_processes.run_job(job) if isinstance(answer, CallResult)]
     assert found["NUMBA_OPT"] == "2"
-    assert found.keys() - environment.inherited().keys() <= {*threads.VARIABLES, "PYTHONPATH", "LC_CTYPE"}
+    assert found.keys() - environment.inherited().keys() <= {
+        *threads.VARIABLES,
+        "PYTHONPATH",
+        "LC_CTYPE",
+        worker_processes.TREES,
+    }
 
 
 def test_settings_are_stored_said_and_part_of_the_bucket(monkeypatch):

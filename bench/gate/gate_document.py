@@ -91,7 +91,9 @@ def revision_row(
     judgement = measurement_loop.row_judgement(state, task, key)
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
     verdict: Verdict
-    if "head" in failures:
+    if "head" in failures and failures["head"] == failures.get("base"):
+        verdict, reason = "INCONCLUSIVE", f"head and base fail alike: {failures['head']}"
+    elif "head" in failures:
         verdict, reason = "FAIL", f"the head fails: {failures['head']}"
     elif failures:
         verdict, reason = "INCONCLUSIVE", f"the base fails: {next(iter(failures.values()))}"
