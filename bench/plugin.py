@@ -1,7 +1,8 @@
 """pytest plugin: ``pytest --benchmark`` runs only the benchmark cases; without the option they are deselected.
 
-A benchmark case is a test that uses the fixture of pytest-benchmark. The terminal summary shows a table of speedups.
-With a revision or a baseline, the gate also measures the cases, and its verdict decides whether a test passes.
+A benchmark case is a test with the marker ``mlpbench_case``; it uses the fixture of pytest-benchmark. Other tests, such
+as those of another project, are left as they are. The terminal summary shows a table of speedups. With a revision or a
+baseline, the gate also measures the cases, and its verdict decides whether a test passes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pairbench import threads
+from pairbench import threads, tracing
 
 if TYPE_CHECKING:
     from bench.records.gate_schema import GateRow
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 if "numpy" not in sys.modules:
     threads.limit_own_threads()
 
+MARKER = "mlpbench_case"
+"""Name of the marker of the benchmark cases."""
 PROPERTY = "mlpbench"
 """Name of the user property that holds a benchmark case's row in the table of speedups."""
 GATE = "mlpbench gate"
@@ -63,8 +66,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options of the gate before any test runs. Raises pytest.UsageError."""
+    """Check the options before any test runs. Raises pytest.UsageError; ends pytest where nothing can be timed."""
+    config.addinivalue_line("markers", f"{MARKER}: a benchmark case of mlpbench, which runs with --benchmark only")
+    if config.getoption("benchmark_cases"):
+        _check_timing(config)
     revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
     if revision is None and baseline is None:
         return
@@ -86,6 +93,25 @@ def pytest_configure(config: pytest.Config) -> None:
             read_baseline(baseline)
     except ValueError as error:
         raise pytest.UsageError(str(error)) from error
+
+
+def _check_timing(config: pytest.Config) -> None:
+    """End pytest with a line and status 2 if nothing can be timed."""
+    if config.getoption("benchmark_only", None) is None:
+        pytest.exit("--benchmark needs pytest-benchmark, which is not loaded; leave out -p no:benchmark", 2)
+    if config.getoption("numprocesses", None) or config.getoption("tx", None):
+        pytest.exit("--benchmark times in one process, for several would disturb each other; leave out -n", 2)
+    try:
+        tracing.refuse_monitoring()
+    except tracing.MonitoringError as error:
+        pytest.exit(f"--benchmark cannot time: {error}", 2)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--benchmark``, leave out the files without benchmark cases: they may import what is not installed."""
+    if not config.getoption("benchmark_cases") or collection_path.suffix != ".py":
+        return None
+    return None if MARKER in collection_path.read_text(encoding="utf-8", errors="replace") else True
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +153,7 @@ def apply_verdict(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests, or the benchmark cases; with ``--benchmark-only`` pytest-benchmark skips the tests itself."""
-    cases = [item for item in items if "benchmark" in getattr(item, "fixturenames", ())]
+    cases = [item for item in items if item.get_closest_marker(MARKER) is not None]
     if config.getoption("benchmark_cases"):
         kept = cases
     elif config.getoption("benchmark_only", False):

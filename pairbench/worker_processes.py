@@ -19,7 +19,7 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import environment, own_tree, threads
+from pairbench import environment, own_tree, threads, tracing
 from pairbench.worker_protocol import Done, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
@@ -162,6 +162,7 @@ def connect_to_parent() -> Callable[[object], None]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     _end_with_parent()
     faulthandler.enable()
+    tracing.lift()
     own_tree.guard([Path(tree) for tree in os.environ[TREES].split(os.pathsep)])
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -16,7 +16,7 @@ from bench.arms import Arm
 from bench.cases import select_cases
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
-from pairbench import interleave, statistics, timer
+from pairbench import interleave, statistics, timer, tracing
 from pairbench.worker_protocol import Effort
 from pairbench.workload import require
 
@@ -31,6 +31,7 @@ def reference_call(case):
     return correctness.build_verified(impls.load(selection.REFERENCE), case, expectation(case))[0]
 
 
+@pytest.mark.mlpbench_case
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("case", select_cases(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
 def test_backend(case, name, benchmark, record_property, gate_rows):
@@ -62,7 +63,8 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
 def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, paired within blocks."""
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
-    estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
-    samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random(0))
+    with tracing.lifted():  # pytest-benchmark does the same for its rounds
+        estimates = {arm: timer.estimate_seconds(call.function, call.argument) for arm, call in calls.items()}
+        samples = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random(0))
     seconds = [{sample.block: sample.seconds for sample in samples[arm]} for arm in calls]
     return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate
