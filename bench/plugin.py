@@ -167,6 +167,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Store the machine, its settings and the measured copy of the project in the JSON file of pytest-benchmark."""
+    if config.getoption("benchmark_cases"):
+        from bench.records.source import source
+        from pairbench import machine
+
+        output_json["mlpbench"] = {"machine": machine.describe(), "source": source().model_dump()}
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Show the speedups, by case, and the gate's verdicts."""
@@ -200,7 +210,10 @@ def _show_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[st
 def _show_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
     if not rows:
         return
+    from bench.records.remarks import remarks
+    from bench.records.source import source
     from bench.report.tables import number
+    from pairbench import machine
 
     cases: dict[str, list[Any]] = {}
     for row in rows:
@@ -211,3 +224,5 @@ def _show_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -
         terminalreporter.write_line(case, bold=True)
         for row in members:
             terminalreporter.write_line(f"  {row['backend']:<{width}}  {number(row['speedup']):>8}")
+    for remark in remarks(machine.describe(), source()):
+        terminalreporter.write_line(remark)

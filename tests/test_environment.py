@@ -8,6 +8,7 @@ from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord
 from pairbench import cgroup, environment, machine, threads, worker_processes
 from pairbench.worker_protocol import CallJob, CallResult
+from tests.helpers import python
 
 
 def test_only_listed_variables_are_inherited():
@@ -68,6 +69,13 @@ def test_settings_are_stored_said_and_part_of_the_bucket(monkeypatch):
     assert baseline.nearest_bucket(known, plain)[1] == ["environment"]
 
 
+def test_libraries_that_set_variables_of_their_own_change_no_bucket():
+    code = (
+        "import sklearn.neural_network, threadpoolctl; from pairbench import environment; print(environment.settings())"
+    )
+    assert python("-c", code, env=environment.inherited()).stdout.strip() == str(environment.settings())
+
+
 def control_group(monkeypatch, folder, membership, files):
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +116,7 @@ def test_throttling_is_a_condition_and_is_said(monkeypatch, tmp_path):
         involuntary_switches=None,
         throttled_seconds=0.75,
     )
-    (said,) = remarks({"cpu_quota": 0.5}, [record])
+    (said,) = remarks({"cpu_quota": 0.5}, None, [record])
     assert "0.5 CPUs" in said
     assert "50%" in said
 

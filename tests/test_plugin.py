@@ -86,7 +86,10 @@ def test_columns_groups_saving_and_comparing_still_work(sample):
     assert first.returncode == 0, first.stdout
     assert "benchmark 'test_case'" in first.stdout
     assert "StdDev" not in first.stdout.split("Legend")[0]
-    assert json.loads((sample.parent / "out.json").read_text())["benchmarks"][0]["group"] == "a case"
+    stored = json.loads((sample.parent / "out.json").read_text())
+    assert stored["benchmarks"][0]["group"] == "a case"
+    assert stored["mlpbench"]["source"]["folder"] == str(ROOT)
+    assert "environment" in stored["mlpbench"]["machine"]
     second = pytest_run(sample, *options, "--benchmark-compare", cwd=sample.parent)
     assert second.returncode == 0, second.stdout
     assert "Comparing against benchmarks from" in second.stderr

@@ -83,7 +83,7 @@ def _remarks(document: schema.Record) -> list[str]:
         return []
     processes = document.processes if isinstance(document, schema.TimingDocument) else []
     conditions = [reading for process in processes for reading in process.conditions]
-    return [line for text in remarks(document.machine, conditions) for line in tables.wrapped(text)]
+    return [line for text in remarks(document.machine, document.source, conditions) for line in tables.wrapped(text)]
 
 
 def store_and_show(

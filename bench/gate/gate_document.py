@@ -40,6 +40,11 @@ def gate_document(
 ) -> Gate:
     """The gate's document, with the overall verdict and notes on a noisy machine."""
     header_fields = header("gate", started)
+    circumstances = remarks(header_fields["machine"])
+    if (other := header_fields["source"].other_checkout) is not None:
+        circumstances.append(
+            f"The revisions are those of {other}; the gate is that of {header_fields['source'].folder}."
+        )
     return Gate(
         **header_fields,
         options=options,
@@ -47,7 +52,7 @@ def gate_document(
         head=revision_record(head),
         base=None if base is None else revision_record(base),
         rows=list(rows),
-        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *remarks(header_fields["machine"])],
+        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *circumstances],
         conditions=ConditionsRecord(**asdict(conditions)),
         rounds=list(rounds),
     )

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.records.schema import ConditionsRecord
+from bench.records.schema import ConditionsRecord, SourceRecord
 
 
-def remarks(machine: Mapping[str, Any], conditions: Sequence[ConditionsRecord] = ()) -> list[str]:
-    """A sentence on the settings in the environment, and one on a CPU quota that stopped the measured processes."""
+def remarks(
+    machine: Mapping[str, Any], source: SourceRecord | None = None, conditions: Sequence[ConditionsRecord] = ()
+) -> list[str]:
+    """Sentences on a checkout that was not measured, on settings in the environment, and on a CPU quota."""
     found = []
+    if source is not None and source.other_checkout is not None:
+        found.append(
+            f"Measured with the code in {source.folder}, not with that of the current checkout, "
+            f"{source.other_checkout}; for that, use python -m bench there, or install it."
+        )
     if settings := machine.get("environment"):
         listed = ", ".join(f"{name}={value}" for name, value in settings.items())
         found.append(f"Measured with these environment variables, which may change times: {listed}.")
