@@ -107,6 +107,15 @@ def _check_timing(config: pytest.Config) -> None:
         pytest.exit(f"--benchmark cannot time: {error}", 2)
 
 
+def _check_one_copy() -> None:
+    """End pytest with a line and status 2 if the backends come from another copy of the project than this plugin."""
+    import impls
+
+    backends, plugin = (Path(str(file)).resolve().parents[1] for file in (impls.__file__, __file__))
+    if backends != plugin:
+        pytest.exit(f"the backends are those of {backends}, the plugin is that of {plugin}; use python -m pytest", 2)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """With ``--benchmark``, leave out the files without benchmark cases: they may import what is not installed."""
     if not config.getoption("benchmark_cases") or collection_path.suffix != ".py":
@@ -156,6 +165,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases = [item for item in items if item.get_closest_marker(MARKER) is not None]
     if config.getoption("benchmark_cases"):
         kept = cases
+        if cases:
+            _check_one_copy()
     elif config.getoption("benchmark_only", False):
         return
     else:

@@ -145,7 +145,7 @@ def test_with_the_option_only_files_with_cases_are_collected(sample):
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (("-n", "2"), "Exit: --benchmark times in one process, for several would disturb each other; leave out -n"),
+        (("-n", "1"), "Exit: --benchmark times in one process, for several would disturb each other; leave out -n"),
         (
             ("-p", "no:benchmark"),
             "Exit: --benchmark needs pytest-benchmark, which is not loaded; leave out -p no:benchmark",
@@ -156,7 +156,10 @@ def test_where_nothing_can_be_timed_one_line_says_so(sample, options, line):
     done = pytest_run(sample, "--benchmark", *options, cwd=sample.parent)
     assert (done.returncode, done.stderr.splitlines()) == (2, [line])
     assert "passed" not in done.stdout
-    assert pytest_run(sample, *options, cwd=sample.parent).returncode == 0  # without --benchmark nothing is timed
+
+
+def test_without_the_option_pytest_benchmark_is_not_needed(sample):
+    assert "1 passed, 1 deselected" in pytest_run(sample, "-p", "no:benchmark", cwd=sample.parent).stdout
 
 
 def test_the_messages_of_pytest_and_its_plugins_are_shown_under_the_settings_of_the_project(tmp_path):

@@ -1,4 +1,4 @@
-"""Tracers, profilers and tools of sys.monitoring: lifted for the samples, or refused."""
+"""Tracers, profilers and tools of sys.monitoring are lifted or refused, and pytest refuses a mix of two checkouts."""
 
 import sys
 import threading
@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+import impls
 from bench import plugin
 from bench.cases import Case
 from impls import Network
@@ -65,6 +66,14 @@ def test_a_worker_has_neither(traced, monkeypatch, tmp_path):
         [None, None, None]
     ]
     assert threading.gettrace() is None
+
+
+def test_a_plugin_and_backends_of_two_checkouts_are_refused(monkeypatch):
+    plugin._check_one_copy()
+    monkeypatch.setattr(impls, "__file__", "/other/impls/__init__.py")
+    with pytest.raises(pytest.exit.Exception, match="the backends are those of /other, the plugin is that of") as end:
+        plugin._check_one_copy()
+    assert end.value.returncode == 2
 
 
 def test_a_tool_of_sys_monitoring_is_refused_by_its_name(monkeypatch):

@@ -81,7 +81,7 @@ def _remarks(document: schema.Record) -> list[str]:
     """What to know about the circumstances of a document's times; the notes of a gate have it already."""
     if not isinstance(document, schema.Document) or hasattr(document, "notes"):
         return []
-    processes = document.processes if isinstance(document, schema.TimingDocument) else []
+    processes: Sequence[schema.ProcessRecord] = getattr(document, "processes", [])
     conditions = [reading for process in processes for reading in process.conditions]
     return [line for text in remarks(document.machine, document.source, conditions) for line in tables.wrapped(text)]
 

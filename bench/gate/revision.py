@@ -96,6 +96,7 @@ def judge_revision(
         started=state.started,
         options={
             "against": request.revision,
+            "checkout": str(checkout.root),
             "threshold": request.threshold,
             "budget": request.budget,
             "rows": [row.key for row in prepared.rows],
@@ -114,7 +115,7 @@ def _prepare_gate(
     request: RevisionRequest, checkout: Checkout, head: Revision, base: Revision, progress: Progress
 ) -> PreparedGate:
     """Lay out both revisions, choose the rows, verify the head, and run a trial round."""
-    progress.stage(f"head: {head.title}; base: {base.title}")
+    progress.stage(f"head: {head.title}; base: {base.title}; both of {checkout.root}")
     side_worktrees = preparation.lay_out(checkout, {"head": head, "base": base})
     choice = preparation.choose_rows(side_worktrees, request.cases, request.backends)
     progress.stage("computing the exact results")
