@@ -10,7 +10,7 @@ from importlib import metadata
 import impls
 from bench.records.schema import BackendRow, Status
 from bench.selection import in_order
-from impls import Backend, BackendError, BackendNotInstalled
+from impls import Backend, BackendError, BackendNotInstalled, BackendUnavailable
 
 
 def rows() -> list[BackendRow]:
@@ -45,12 +45,17 @@ def _imports(module: str) -> set[str]:
     return packages - {"impls", *sys.stdlib_module_names}
 
 
+def _status(error: BackendError) -> Status:
+    if isinstance(error, BackendNotInstalled):
+        return "not installed"
+    return "unavailable" if isinstance(error, BackendUnavailable) else "broken"
+
+
 def _row(name: str, origin: str) -> BackendRow:
     try:
         backend = impls.load(name)
     except BackendError as error:
-        status: Status = "not installed" if isinstance(error, BackendNotInstalled) else "broken"
-        return _unusable(name, origin, status, str(error))
+        return _unusable(name, origin, _status(error), str(error))
     return BackendRow(
         backend=name,
         origin=origin,

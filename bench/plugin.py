@@ -1,7 +1,8 @@
 """pytest plugin: ``pytest --benchmark`` runs only the benchmark cases; without the option they are deselected.
 
-A benchmark case is a test that uses the fixture of pytest-benchmark. The terminal summary shows a table of speedups.
-With a revision or a baseline, the gate also measures the cases, and its verdict decides whether a test passes.
+A benchmark case is a test with the marker ``mlpbench_case``; it uses the fixture of pytest-benchmark. Other tests, such
+as those of another project, are left as they are. The terminal summary shows a table of speedups. With a revision or a
+baseline, the gate also measures the cases, and its verdict decides whether a test passes.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pairbench import threads
+from pairbench import threads, tracing
 from pairbench.visible_text import one_line, visible, visible_data, visible_lines
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 if "numpy" not in sys.modules:
     threads.limit_own_threads()
 
+MARKER = "mlpbench_case"
+"""Name of the marker of the benchmark cases."""
 PROPERTY = "mlpbench"
 """Name of the user property that holds a benchmark case's row in the table of speedups."""
 GATE = "mlpbench gate"
@@ -64,8 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Check the options of the gate before any test runs. Raises pytest.UsageError."""
+    """Check the options before any test runs. Raises pytest.UsageError; ends pytest where nothing can be timed."""
+    config.addinivalue_line("markers", f"{MARKER}: a benchmark case of mlpbench, which runs with --benchmark only")
+    if config.getoption("benchmark_cases"):
+        _check_timing(config)
     revision, baseline = (config.getoption(f"benchmark_gate_{name}") for name in ("against", "baseline"))
     if revision is None and baseline is None:
         return
@@ -87,6 +94,34 @@ def pytest_configure(config: pytest.Config) -> None:
             read_baseline(baseline)
     except ValueError as error:
         raise pytest.UsageError(one_line(str(error))) from error
+
+
+def _check_timing(config: pytest.Config) -> None:
+    """End pytest with a line and status 2 if nothing can be timed."""
+    if config.getoption("benchmark_only", None) is None:
+        pytest.exit("--benchmark needs pytest-benchmark, which is not loaded; leave out -p no:benchmark", 2)
+    if config.getoption("numprocesses", None) or config.getoption("tx", None):
+        pytest.exit("--benchmark times in one process, for several would disturb each other; leave out -n", 2)
+    try:
+        tracing.refuse_monitoring()
+    except tracing.MonitoringError as error:
+        pytest.exit(f"--benchmark cannot time: {error}", 2)
+
+
+def _check_one_copy() -> None:
+    """End pytest with a line and status 2 if the backends come from another copy of the project than this plugin."""
+    import impls
+
+    backends, plugin = (Path(str(file)).resolve().parents[1] for file in (impls.__file__, __file__))
+    if backends != plugin:
+        pytest.exit(f"the backends are those of {backends}, the plugin is that of {plugin}; use python -m pytest", 2)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With ``--benchmark``, leave out the files without benchmark cases: they may import what is not installed."""
+    if not config.getoption("benchmark_cases") or collection_path.suffix != ".py":
+        return None
+    return None if MARKER in collection_path.read_text(encoding="utf-8", errors="replace") else True
 
 
 @pytest.fixture(scope="session")
@@ -129,9 +164,11 @@ def apply_verdict(
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests, or the benchmark cases; with ``--benchmark-only`` pytest-benchmark skips the tests itself."""
-    cases = [item for item in items if "benchmark" in getattr(item, "fixturenames", ())]
+    cases = [item for item in items if item.get_closest_marker(MARKER) is not None]
     if config.getoption("benchmark_cases"):
         kept = cases
+        if cases:
+            _check_one_copy()
     elif config.getoption("benchmark_only", False):
         return
     else:
@@ -153,6 +190,16 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
             report.longrepr = safe
         report.sections = [(title, visible_lines(text)) for title, text in report.sections]
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, Any]) -> None:
+    """Store the machine, its settings and the measured copy of the project in the JSON file of pytest-benchmark."""
+    if config.getoption("benchmark_cases"):
+        from bench.records.source import source
+        from pairbench import machine
+
+        output_json["mlpbench"] = {"machine": machine.describe(), "source": source().model_dump()}
 
 
 @pytest.hookimpl(trylast=True)
@@ -188,7 +235,10 @@ def _show_verdicts(terminalreporter: pytest.TerminalReporter, sentences: list[st
 def _show_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -> None:
     if not rows:
         return
+    from bench.records.remarks import remarks
+    from bench.records.source import source
     from bench.report.tables import number
+    from pairbench import machine
 
     cases: dict[str, list[Any]] = {}
     for row in rows:
@@ -199,3 +249,5 @@ def _show_speedups(terminalreporter: pytest.TerminalReporter, rows: list[Any]) -
         terminalreporter.write_line(case, bold=True)
         for row in members:
             terminalreporter.write_line(f"  {row['backend']:<{width}}  {number(row['speedup']):>8}")
+    for remark in remarks(machine.describe(), source()):
+        terminalreporter.write_line(remark)

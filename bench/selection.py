@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import impls
-from impls import Backend, BackendError, BackendNotInstalled
+from impls import Backend, BackendError, BackendUnavailable
 
 REFERENCE = "python_loops"
 
@@ -47,8 +47,8 @@ class Selection:
 def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str | None = None) -> Selection:
     """Select the named backends, and all peers if ``peers``; without names and peers, all of ``impls/``.
 
-    Raises BackendError or ValueError if a named backend does not work, is not installed or does not support the dtype.
-    Other backends that are not installed or do not support the dtype are left out.
+    Raises BackendError or ValueError if a named backend does not work, is unavailable or does not support the dtype.
+    Other backends that are unavailable or do not support the dtype are left out.
     """
     selection = Selection([], {}, {})
     unnamed_origins = _unnamed_origins(named, peers)
@@ -86,4 +86,4 @@ def _unnamed_origins(named: Sequence[str], peers: bool) -> tuple[str, ...]:
 
 
 def _is_unavailable(error: Exception) -> bool:
-    return isinstance(error, BackendNotInstalled | ValueError)
+    return isinstance(error, BackendUnavailable | ValueError)

@@ -1,4 +1,7 @@
-"""Numba's on-disk cache, made robust: if the cache is read-only, damaged or outdated, the function is recompiled."""
+"""Numba's on-disk cache, made robust: if the cache is read-only, damaged or outdated, the function is recompiled.
+
+The cache keeps the code of each combination of Numba's settings apart.
+"""
 
 import hashlib
 import pickle
@@ -7,7 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from numba.core import config
 from numba.core.caching import FunctionCache, IndexDataCacheFile
+
+from impls._registry import BackendUnavailable
+
+CODE_UNCHANGED = {"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"}
+"""Numba's settings that do not change the code. Any other may, so it belongs to the key of the cache."""
+
+
+def require_compiler() -> None:
+    """Raise BackendUnavailable if Numba is set to compile nothing."""
+    if vars(config)["DISABLE_JIT"]:
+        raise BackendUnavailable("Numba does not compile while NUMBA_DISABLE_JIT is set; unset it")
 
 
 def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
@@ -33,6 +48,12 @@ def _stamp(source: Path) -> str:
     return digest.hexdigest()
 
 
+def _settings() -> str:
+    """Digest of Numba's settings, wherever they come from: environment variables, a file, or assignments."""
+    settings = {name: value for name, value in vars(config).items() if name.isupper() and name not in CODE_UNCHANGED}
+    return hashlib.sha256(repr(sorted(settings.items())).encode()).hexdigest()
+
+
 class _ForgivingCache(FunctionCache):
     """A cache that treats every error as a cache miss. After a failed load, the index is cleared."""
 
@@ -40,6 +61,9 @@ class _ForgivingCache(FunctionCache):
         super().__init__(py_func)
         stamp = _stamp(Path(py_func.__code__.co_filename))
         self._cache_file = _DigestedFile(self.cache_path, self._impl.filename_base, stamp)
+
+    def _index_key(self, signature: Any, codegen: Any) -> Any:
+        return (*super()._index_key(signature, codegen), _settings())
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         try:

@@ -37,7 +37,11 @@ class DuplicateBackend(BackendError):
     """Two backends have the same name."""
 
 
-class BackendNotInstalled(BackendError, ImportError):
+class BackendUnavailable(BackendError):
+    """The backend cannot run here, and this is no fault of the backend."""
+
+
+class BackendNotInstalled(BackendUnavailable, ImportError):
     """The backend's optional library is not installed; ``extra`` is the pip requirement that installs the library."""
 
     def __init__(self, text: str, extra: str):
@@ -129,7 +133,7 @@ def misnamed() -> dict[str, tuple[str, str]]:
 
 
 def load(name: str) -> Backend:
-    """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendNotInstalled or BrokenBackend."""
+    """Import a backend. Raises UnknownBackend, DuplicateBackend, BackendUnavailable or BrokenBackend."""
     sources = _sources()
     if not isinstance(name, str) or name not in sources:
         if isinstance(name, str) and (refused := misnamed().get(name)) is not None:
@@ -147,6 +151,8 @@ def load(name: str) -> Backend:
         raise BackendNotInstalled(
             f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
         ) from error
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"backend {name} cannot run here: {error}") from error
     except (Exception, SystemExit) as error:
         text = f"{type(error).__name__}: {_message(error)}"
         raise BrokenBackend(f"backend {name} cannot be imported: {text}") from error

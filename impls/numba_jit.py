@@ -21,7 +21,9 @@ from impls import _backend, _codes
 from impls._backend import Array, Descent, Gradient
 from impls._exp import exp, tanh
 from impls._network import Parameters
-from impls._numba import compile_cached
+from impls._numba import compile_cached, require_compiler
+
+require_compiler()
 
 # error_model: x / 0 is infinity, because a check of every division would prevent vectorization. fastmath stays off: NaN
 # must propagate, exp relies on the order of its additions, and BLAS computes the long sums anyway.

@@ -12,7 +12,9 @@ from numba import njit, typeof
 
 from impls import python_loops, python_loops_ndarray
 from impls._network import Parameters
-from impls._numba import compile_cached
+from impls._numba import compile_cached, require_compiler
+
+require_compiler()
 
 # The compiled functions share a namespace in which the functions that they call are compiled, too.
 _compiled = dict(vars(python_loops))

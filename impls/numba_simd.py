@@ -40,11 +40,13 @@ from impls import _backend
 from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import ACTIVATIONS, LOSSES
 from impls._network import Parameters
-from impls._numba import compile_cached
+from impls._numba import compile_cached, require_compiler
 from impls._simd import parallel
 from impls._simd.affine import BYTES
 from impls._simd.blocks import forward_batch, total_loss, train
 from impls._simd.samples import forward, train_singly
+
+require_compiler()
 
 MOST_EXACT = {"float64": 2**53, "float32": 2**24}
 """The largest layer size that the header can store: up to it, every integer is exact in the model's dtype."""

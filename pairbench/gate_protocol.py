@@ -61,7 +61,7 @@ class PinToCpu:
 
 @dataclass(frozen=True)
 class CheckThreads:
-    """Check that the libraries use one thread each. Answer: None, or a Failure."""
+    """Check that the libraries use one thread each, and all modules are the side's own. Answer: None, or a Failure."""
 
 
 @dataclass(frozen=True)

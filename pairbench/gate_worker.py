@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from pairbench import threads, worker_processes
+from pairbench import own_tree, threads, worker_processes
 from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
     Build,
@@ -78,6 +78,7 @@ def answer(request: Any, state: WorkerState) -> Any:
             return None
         case CheckThreads():
             threads.check_thread_counts()
+            own_tree.check_origins()
             return None
         case BurnCpu():
             while True:

@@ -6,13 +6,15 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import psutil
+
+from pairbench import cgroup, environment
 
 LIBRARIES = (
     *("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil"),
@@ -23,6 +25,10 @@ BUCKET_KEYS = ("cpu", "instruction_set", "python", "blas")
 NOISY_STEAL, NOISY_OTHERS = 0.02, 0.1
 """Shares of the CPU time, of other virtual machines and of other processes, above which a machine counts as noisy."""
 MEASURED_LIBRARIES = ("numpy", "numba")
+UNKNOWN = (psutil.Error, OSError, NotImplementedError, AttributeError, RuntimeError, ValueError)
+"""What reading the state of the machine may raise where the system does not report it, such as without /proc."""
+
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,8 @@ class Conditions:
 
     ``steal_seconds``: CPU time that the hypervisor gave to other virtual machines, summed over all CPUs.
     ``involuntary_switches``: number of times that the scheduler preempted this process. ``other_cpus``: average number
-    of CPUs that were busy with processes other than this one and its terminated children.
+    of CPUs that were busy with processes other than this one and its terminated children. ``throttled_seconds``: time
+    for which the CPU quota of a container stopped its processes, summed over CPUs.
     """
 
     wall_seconds: float
@@ -40,6 +47,7 @@ class Conditions:
     cpu_mhz: float | None
     involuntary_switches: int | None
     other_cpus: float | None
+    throttled_seconds: float | None = None
 
 
 class Load(Protocol):
@@ -65,23 +73,32 @@ class Meter:
     clock: float
     steal_seconds: float | None
     switches: int | None
-    other_cpu_seconds: float
+    other_cpu_seconds: float | None
+    throttled_seconds: float | None
 
     @classmethod
     def start(cls) -> Meter:
         """Take the readings at the start."""
-        return cls(time.monotonic(), _steal_seconds(), _involuntary_switches(), _other_cpu_seconds())
+        return cls(
+            clock=time.monotonic(),
+            steal_seconds=_steal_seconds(),
+            switches=_involuntary_switches(),
+            other_cpu_seconds=_reading(_other_cpu_seconds),
+            throttled_seconds=_throttled_seconds(),
+        )
 
     def read(self) -> Conditions:
         """The conditions from the start until now."""
         wall = time.monotonic() - self.clock
+        other = _difference(_reading(_other_cpu_seconds), self.other_cpu_seconds)
         return Conditions(
             wall_seconds=wall,
             steal_seconds=_difference(_steal_seconds(), self.steal_seconds),
             load_average=_load_average(),
             cpu_mhz=_cpu_mhz(),
             involuntary_switches=_difference(_involuntary_switches(), self.switches),
-            other_cpus=max(0.0, _other_cpu_seconds() - self.other_cpu_seconds) / wall if wall else None,
+            other_cpus=max(0.0, other) / wall if wall and other is not None else None,
+            throttled_seconds=_difference(_throttled_seconds(), self.throttled_seconds),
         )
 
 
@@ -101,38 +118,60 @@ def signs_of_load(measurements: Sequence[Load], cpus: int) -> list[str]:
 
 
 def describe() -> dict[str, Any]:
-    """The description of the machine in a result file: CPU, instruction set, system, Python, libraries, BLAS."""
+    """The description of the machine in a result file: CPU, instruction set, system, Python, libraries, BLAS.
+
+    ``environment`` has the variables that may change times; ``cpu_quota`` is that of a container, in CPUs.
+    """
     import numpy as np
 
     build: dict[str, Any] = np.show_config(mode="dicts")  # type: ignore[assignment]
     blas = build.get("Build Dependencies", {}).get("blas", {})
     simd = build.get("SIMD Extensions", {})
+    limit = cgroup.cpu_limit()
     return {
         "cpu": _cpu_model(),
         "architecture": platform.machine(),
         "instruction_set": [*simd.get("baseline", []), *simd.get("found", [])],
         "cpus": psutil.cpu_count(),
         "cpus_usable": cpus_usable(),
-        "memory_bytes": psutil.virtual_memory().total,
+        "cpu_quota": None if limit is None else limit.quota,
+        "memory_bytes": _reading(lambda: psutil.virtual_memory().total),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
         "implementation": sys.implementation.name,
         "libraries": {name: version for name in LIBRARIES if (version := library_version(name))},
         "blas": " ".join(str(blas[key]) for key in ("name", "version") if key in blas) or None,
+        "environment": environment.settings(),
     }
 
 
 def bucket(description: Mapping[str, Any]) -> dict[str, Any]:
     """The part of the result of ``describe`` that must be equal on two machines for their times to be comparable."""
     libraries = {name: description["libraries"].get(name) for name in MEASURED_LIBRARIES}
-    return {**{key: description[key] for key in BUCKET_KEYS}, **libraries}
+    settings = description.get("environment")
+    # Without settings the bucket has no entry for them, as in baselines of earlier versions.
+    return {
+        **{key: description[key] for key in BUCKET_KEYS},
+        **libraries,
+        **({"environment": settings} if settings else {}),
+    }
 
 
 def cpus_usable() -> int:
-    """Number of CPUs that this process may use; the number of all CPUs where the system reports no CPU affinity."""
-    if hasattr(psutil.Process, "cpu_affinity"):
-        return len(psutil.Process().cpu_affinity())
-    return psutil.cpu_count() or 1
+    """Number of CPUs that this process may use: those of its affinity, and whole ones of a container's quota."""
+    count = len(affinity()) or psutil.cpu_count() or 1
+    limit = cgroup.cpu_limit()
+    return count if limit is None else max(1, min(count, int(limit.quota)))
+
+
+def affinity() -> list[int]:
+    """The CPUs to which this process is bound; empty where the system does not report them."""
+    return _reading(lambda: psutil.Process().cpu_affinity()) or []
+
+
+def memory_available() -> int:
+    """Bytes of memory that new arrays may take; one GiB where the system does not report it."""
+    return _reading(lambda: int(psutil.virtual_memory().available)) or 1 << 30
 
 
 def library_version(distribution: str) -> str | None:
@@ -153,7 +192,12 @@ def _cpu_model() -> str:
 
 
 def _steal_seconds() -> float | None:
-    return getattr(psutil.cpu_times(), "steal", None)
+    return _reading(lambda: float(psutil.cpu_times().steal))
+
+
+def _throttled_seconds() -> float | None:
+    limit = cgroup.cpu_limit()
+    return None if limit is None else limit.throttled_seconds
 
 
 def _other_cpu_seconds() -> float:
@@ -164,25 +208,23 @@ def _other_cpu_seconds() -> float:
 
 
 def _involuntary_switches() -> int | None:
-    try:
-        return int(psutil.Process().num_ctx_switches().involuntary)
-    except (psutil.Error, NotImplementedError, AttributeError):
-        return None
+    return _reading(lambda: int(psutil.Process().num_ctx_switches().involuntary))
 
 
 def _load_average() -> float | None:
-    try:
-        return os.getloadavg()[0]
-    except (OSError, AttributeError):
-        return None
+    return _reading(lambda: os.getloadavg()[0])
 
 
 def _cpu_mhz() -> float | None:
+    return _reading(lambda: float(psutil.cpu_freq().current))
+
+
+def _reading(read: Callable[[], Value]) -> Value | None:
+    """The value that ``read`` returns, None where the system does not report it."""
     try:
-        frequency = psutil.cpu_freq()
-    except (OSError, NotImplementedError, AttributeError):
+        return read()
+    except UNKNOWN:
         return None
-    return float(frequency.current) if frequency else None
 
 
 def _difference(after: Any, before: Any) -> Any:

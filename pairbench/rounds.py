@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-import psutil
-
-from pairbench import clock_check, judged_samples
+from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
 from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
@@ -108,8 +106,8 @@ class RoundProcesses:
 
         Two CPUs of a virtual machine may differ in speed by a factor of two for seconds.
         """
-        if hasattr(psutil.Process, "cpu_affinity"):
-            cpu = random.choice(psutil.Process().cpu_affinity())
+        if cpus := machine.affinity():
+            cpu = random.choice(cpus)
             self.ask_all(key, dict.fromkeys(self, PinToCpu(cpu)), CALL_TIMEOUT)
 
     def last_line(self, side: str) -> str:

@@ -13,7 +13,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import cache_check, interleave, process_state, threads, timer, worker_processes
+from pairbench import cache_check, interleave, own_tree, process_state, threads, timer, worker_processes
 from pairbench.error_text import describe_error
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
@@ -155,8 +155,9 @@ def main() -> None:
                 send(Starting(job.label, "working"))
             send(CallResult(job.function(*job.arguments)))
     try:
+        own_tree.check_origins()
         send(Done(meter.read(), threads.check_thread_counts(job.threads)))
-    except threads.ThreadCountError as error:
+    except (threads.ThreadCountError, own_tree.ForeignModule) as error:
         send(Refused(str(error)))
 
 

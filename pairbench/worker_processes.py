@@ -22,11 +22,14 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import threads
+from pairbench import environment, own_tree, threads, tracing
 from pairbench.clock_check import ClockReading
 from pairbench.worker_protocol import Done, Finished, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
+
+TREES = "PAIRBENCH_TREES"
+"""Variable that tells a worker the folders of its own sources, the first that counts first."""
 
 SILENCE_SECONDS = 300.0
 """Time without a message after which a worker counts as hung."""
@@ -61,19 +64,23 @@ def start_worker(
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
-    ``variables`` are added to its environment, as are those that limit the libraries to ``thread_count`` threads. Its
-    import path begins with the folders in ``path``. Its temporary files are removed with it, however it ended.
+    ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
+    ``thread_count`` threads. Its import path begins with the folders in ``path``. Its temporary files are removed with
+    it, however it ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
-    import_path = os.pathsep.join(filter(None, [*map(str, path), str(ROOT), os.environ.get("PYTHONPATH")]))
-    environment = {**threads.thread_environment(count=thread_count), "PYTHONPATH": import_path, **_cache_folders()}
+    trees = [*map(str, path), str(ROOT)]
+    import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
+    fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
+    inherited = threads.thread_environment(environment.inherited(), thread_count)
     command = [sys.executable, "-P", "-m", module, *arguments]
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,
     ):
-        environment |= {**dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder), **(variables or {})}
-        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=environment)
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
+        every_variable = inherited | fixed | temporary | dict(variables or {})
+        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable)
         try:
             yield Worker(process, stderr)
         finally:
@@ -173,12 +180,14 @@ def _cache_folders() -> dict[str, str]:
 def connect_to_parent() -> Callable[[object], None]:
     """Prepare this process to be a worker, and return the function that sends a message to the parent.
 
-    Messages use the original standard output. Standard output is then redirected to standard error, so that code under
-    test that prints cannot corrupt the messages.
+    Its packages are imported from its own trees alone. Messages use the original standard output. Standard output is
+    then redirected to standard error, so that code under test that prints cannot corrupt the messages.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     _end_with_parent()
     faulthandler.enable()
+    tracing.lift()
+    own_tree.guard([Path(tree) for tree in os.environ[TREES].split(os.pathsep)])
     messages = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
@@ -199,7 +208,7 @@ def _end_with_parent() -> None:
 def _end(process: Popen[bytes]) -> None:
     """Kill a process and, as far as they can be found, its descendants."""
     descendants: list[psutil.Process] = []
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):  # OSError: there is no /proc
         descendants = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     for descendant in descendants:

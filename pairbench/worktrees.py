@@ -1,21 +1,22 @@
 """Worktrees: folders that hold a package at a revision. They are kept, with their caches, for later gates.
 
-The worktrees of a revision are in a folder named by the digest of its files, one for each side. They are copies of each
+The worktrees of a revision are in a folder named by the digest of its files and of the settings in the environment, one
+for each side. They are copies of each
 other, with paths of equal length. A worktree is written under a temporary name, and renamed when it is complete.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import shutil
-import subprocess
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from pairbench import environment
+from pairbench.git import GitError, run_git
 
 SLOTS = {"head": "h", "base": "a", "control": "b"}
 """Folder of each side. The names have the same length, and so have the paths."""
@@ -79,12 +80,16 @@ class Checkout:
         return cls(root, package)
 
     def working_tree(self) -> Revision:
-        """The working tree: tracked files as they are now, and new files that git does not ignore."""
+        """The working tree: tracked files as they are now, and new files that git does not ignore.
+
+        A file that a sparse checkout leaves out is as it is in HEAD.
+        """
         listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self.package)
         files = {name: self.root / name for name in os.fsdecode(listing).split("\0") if name}
         # ``revision`` leaves out symbolic links, too.
         contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
         head = self.revision("HEAD")
+        contents |= {name: head.files[name] for name in self._left_out(self.package) if name in head.files}
         if contents == head.files:
             return head
         return Revision("the working tree", None, self.package, contents)
@@ -92,13 +97,19 @@ class Checkout:
     def revision(self, name: str) -> Revision:
         """The package at a revision of the repository. Raises WorktreeError if git or the revision does not have it."""
         commit = self._commit(name)
-        try:
-            archive = _git(self.root, "archive", "--format=tar", commit, "--", self.package)
-        except WorktreeError:
-            raise WorktreeError(f"{name} does not contain {self.package}/; name another revision") from None
-        with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-            files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isfile()}
-            contents = {path: file.read() for path, file in files.items() if file is not None}
+        if not _git(self.root, "ls-tree", "--full-tree", commit, "--", f"{self.package}/"):
+            raise WorktreeError(f"{name} does not contain {self.package}/; name another revision")
+        # The files are written as a checkout writes them, not as ``git archive`` does: the attributes export-ignore and
+        # export-subst would make a clean working tree differ from its own commit.
+        with tempfile.TemporaryDirectory() as folder:
+            index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+            whole = ("-c", "core.sparseCheckout=false")
+            tree = f"{commit}:{self.package}"
+            _git(self.root, *whole, "read-tree", f"--prefix={self.package}/", tree, variables=index)
+            _git(self.root, *whole, "checkout-index", "--all", f"--prefix={folder}/tree/", variables=index)
+            top = Path(folder, "tree")
+            files = (path for path in top.rglob("*") if path.is_file() and not path.is_symlink())
+            contents = {path.relative_to(top).as_posix(): path.read_bytes() for path in files}
         return Revision(f"{name} ({commit[:10]})", commit, self.package, contents)
 
     def text_at(self, revision: str, path: str) -> str | None:
@@ -115,13 +126,22 @@ class Checkout:
     def changed_pins(self, base: str, path: str = "constraints.txt") -> dict[str, tuple[str | None, str | None]]:
         """Libraries whose pinned version has changed since a revision: name to (then, now), None if not pinned."""
         file = self.root / path
-        texts = self.text_at(base, path) or "", file.read_text(encoding="utf-8") if file.is_file() else ""
+        text = file.read_text(encoding="utf-8") if file.is_file() else None
+        if path in self._left_out(path):
+            text = self.text_at("HEAD", path)
+        texts = self.text_at(base, path) or "", text or ""
         then, now = (
             dict(line.strip().split("==", 1) for line in text.splitlines() if "==" in line and line[:1] != "#")
             for text in texts
         )
         pins = {name: (then.get(name), now.get(name)) for name in sorted({*then, *now})}
         return {name: versions for name, versions in pins.items() if versions[0] != versions[1]}
+
+    def _left_out(self, path: str) -> list[str]:
+        """The tracked files at a path that a sparse checkout leaves out."""
+        listing = os.fsdecode(_git(self.root, "ls-files", "-t", "-z", "--cached", "--", path))
+        entries = (entry.split(" ", 1) for entry in listing.split("\0") if entry)
+        return [name for tag, name in entries if tag == "S" and not (self.root / name).exists()]
 
     def _commit(self, name: str) -> str:
         try:
@@ -149,7 +169,8 @@ def remove_stale(store: Path) -> None:
 
 def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
     """A side's worktree of a revision, made if it is missing. Raises WorktreeError if it cannot be made."""
-    home = store / revision.digest
+    # Compiled code lies beside the sources, and a setting may change it: an older revision's cache does not see that.
+    home = store / "-".join(filter(None, [revision.digest, environment.fingerprint()]))
     folder = home / SLOTS[side]
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -184,12 +205,8 @@ def _has_package(root: Path, package: str) -> bool:
     return (root / package / "__init__.py").is_file()
 
 
-def _git(root: Path, *arguments: str) -> bytes:
+def _git(root: Path, *arguments: str, variables: Mapping[str, str] | None = None) -> bytes:
     try:
-        done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, check=True)
-    except FileNotFoundError:
-        raise WorktreeError("git is not installed") from None
-    except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        raise WorktreeError(lines[-1] if lines else f"git {arguments[0]} failed") from None
-    return done.stdout
+        return run_git(root, *arguments, variables=variables)
+    except GitError as error:
+        raise WorktreeError(str(error)) from None

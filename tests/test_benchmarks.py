@@ -18,7 +18,7 @@ from bench.cases import select_cases
 from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
-from pairbench import cache_check, interleave, statistics, timer
+from pairbench import cache_check, interleave, statistics, timer, tracing
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
 from pairbench.workload import require
@@ -39,12 +39,13 @@ def reference_call(case):
     return CaseWorkload.of(selection.REFERENCE, case, judge(case).expectation).build_and_compute()[0]
 
 
+@pytest.mark.mlpbench_case
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("case", select_cases(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
 def test_backend(case, name, benchmark, record_property, gate_rows):
     try:
         backend = impls.load(name)
-    except impls.BackendNotInstalled as error:
+    except impls.BackendUnavailable as error:
         pytest.skip(visible(str(error)))
     skip_unsupported(backend, case)
     call, results = CaseWorkload.of(name, case, judge(case).expectation).build_and_compute()
@@ -78,9 +79,10 @@ def skip_unsupported(backend, case):
 def paired_speedup(case, name, timed):
     """Time of the reference ÷ time of the backend, paired within blocks."""
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
-    estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
-    cache_check.require_no_cache(timed, estimates[Arm(name, name, case)], Random())
-    arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
+    with tracing.lifted():  # pytest-benchmark does the same for its rounds
+        estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
+        cache_check.require_no_cache(timed, estimates[Arm(name, name, case)], Random())
+        arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
     for record in arms[Arm(name, name, case)].records:
         require(judge(case).judge_sample(record))
     seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]

@@ -95,14 +95,14 @@ def test_a_killed_worker_costs_at_most_one_round(repository):
 
 
 def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch):
-    verify_head = preparation.verify_head
+    verify_side = preparation.verify_side
 
     def verify_and_lose_the_folder(*arguments):
         Path("results").rmdir()
         Path("results").write_text("a file where the folder was")
-        return verify_head(*arguments)
+        return verify_side(*arguments)
 
-    monkeypatch.setattr(preparation, "verify_head", verify_and_lose_the_folder)
+    monkeypatch.setattr(preparation, "verify_side", verify_and_lose_the_folder)
     status, rows, _ = gate("--backend", "numpy_plain")
     _, err = capsys.readouterr()
     assert status in (0, 3)

@@ -5,7 +5,11 @@ import subprocess
 import sys
 
 import pytest
+from numba.core import config
 
+import impls
+from bench import selection
+from impls import _numba
 from tests.helpers import ROOT
 
 MODULE = """
@@ -32,8 +36,8 @@ for line in sys.stdin:  # each line asks for a run with new functions, which sha
 """
 
 
-def start(folder, cache, *arguments):
-    environment = {"PATH": "", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT)}
+def start(folder, cache, *arguments, **variables):
+    environment = {"PATH": "", "NUMBA_CACHE_DIR": str(cache), "PYTHONPATH": str(ROOT), **variables}
     return subprocess.Popen(
         [sys.executable, *arguments],
         cwd=folder,
@@ -45,9 +49,9 @@ def start(folder, cache, *arguments):
     )
 
 
-def run(folder, cache):
+def run(folder, cache, **variables):
     """What the module prints in a fresh process."""
-    process = start(folder, cache, "doubling.py")
+    process = start(folder, cache, "doubling.py", **variables)
     output, _ = process.communicate()
     assert process.returncode == 0, output
     return output.strip()
@@ -107,3 +111,29 @@ def test_without_a_cache_folder_the_function_is_compiled(filled_cache):
     folder, _ = filled_cache
     (folder / "file").write_text("in the way")
     assert run(folder, folder / "file" / "cache") == "compiled"
+
+
+def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache):
+    folder, cache = filled_cache
+    assert run(folder, cache, NUMBA_OPT="1") == "compiled"
+    assert run(folder, cache, NUMBA_NUM_THREADS="1") == "loaded"  # changes no code
+
+
+def test_every_setting_of_numba_belongs_to_the_key(monkeypatch):
+    before = _numba._settings()
+    for name in ("SLP_VECTORIZE", "ENABLE_AVX", "LLVM_REFPRUNE_PASS", "ERROR_MODEL_OF_A_LATER_NUMBA"):
+        with monkeypatch.context() as changed:
+            changed.setattr(config, name, "other", raising=False)
+            assert _numba._settings() != before
+    assert _numba._settings() == before
+
+
+@pytest.mark.parametrize("name", ["numba_plain", "numba_jit", "numba_simd"])
+def test_without_the_compiler_a_backend_says_which_variable_to_unset(monkeypatch, name):
+    monkeypatch.setattr(config, "DISABLE_JIT", 1)
+    monkeypatch.delitem(sys.modules, f"impls.{name}", raising=False)
+    with pytest.raises(impls.BackendUnavailable, match=f"backend {name} cannot run here: .*NUMBA_DISABLE_JIT is set"):
+        impls.load(name)
+    monkeypatch.delitem(sys.modules, f"impls.{name}", raising=False)
+    assert name in selection.select_backends().left_out
+    assert "numpy_plain" in [backend.name for backend in selection.select_backends().backends]

@@ -18,9 +18,12 @@ OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin
 QUICKLY = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=1")
 
 SAMPLE = """
+import pytest
+
 def test_ordinary():
     pass
 
+@pytest.mark.mlpbench_case
 def test_case(benchmark, record_property):
     benchmark.group = "a case"
     benchmark(abs, 1)
@@ -98,7 +101,10 @@ def test_columns_groups_saving_and_comparing_still_work(sample):
     assert first.returncode == 0, first.stdout
     assert "benchmark 'test_case'" in first.stdout
     assert "StdDev" not in first.stdout.split("Legend")[0]
-    assert json.loads((sample.parent / "out.json").read_text())["benchmarks"][0]["group"] == "a case"
+    stored = json.loads((sample.parent / "out.json").read_text())
+    assert stored["benchmarks"][0]["group"] == "a case"
+    assert stored["mlpbench"]["source"]["folder"] == str(ROOT)
+    assert "environment" in stored["mlpbench"]["machine"]
     second = pytest_run(sample, *options, "--benchmark-compare", cwd=sample.parent)
     assert second.returncode == 0, second.stdout
     assert "Comparing against benchmarks from" in second.stderr
@@ -134,3 +140,52 @@ def test_the_cases_of_the_suite_are_checked_and_carry_their_speedup(tmp_path):
         assert info["speedup"] > 0
         assert benchmark["group"] == f"{info['operation']} 3-3-1, batch 64, float64"
     assert len(re.findall(r"^  numpy_plain +[\d.]+$", done.stdout, re.MULTILINE)) == 3
+
+
+def test_without_the_option_no_test_of_another_project_is_lost(sample):
+    sample.write_text("def test_theirs(benchmark): benchmark(abs, 1)\ndef test_ordinary(): pass\n")
+    done = pytest_run(sample.parent, *QUICKLY, cwd=sample.parent)
+    assert "2 passed" in done.stdout
+    assert "deselected" not in done.stdout
+
+
+def test_with_the_option_only_files_with_cases_are_collected(sample):
+    (sample.parent / "test_other.py").write_text("import not_installed\n")
+    (sample.parent / "test_theirs.py").write_text("def test_theirs(benchmark): benchmark(abs, 1)\n")
+    done = pytest_run(sample.parent, "--benchmark", *QUICKLY, cwd=sample.parent)
+    assert "1 passed, 1 deselected" in done.stdout, done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "line"),
+    [
+        (("-n", "1"), "Exit: --benchmark times in one process, for several would disturb each other; leave out -n"),
+        (
+            ("-p", "no:benchmark"),
+            "Exit: --benchmark needs pytest-benchmark, which is not loaded; leave out -p no:benchmark",
+        ),
+    ],
+)
+def test_where_nothing_can_be_timed_one_line_says_so(sample, options, line):
+    done = pytest_run(sample, "--benchmark", *options, cwd=sample.parent)
+    assert (done.returncode, done.stderr.splitlines()) == (2, [line])
+    assert "passed" not in done.stdout
+
+
+def test_without_the_option_pytest_benchmark_is_not_needed(sample):
+    assert "1 passed, 1 deselected" in pytest_run(sample, "-p", "no:benchmark", cwd=sample.parent).stdout
+
+
+def test_the_messages_of_pytest_and_its_plugins_are_shown_under_the_settings_of_the_project(tmp_path):
+    file = tmp_path / "test_nothing.py"
+    file.write_text("import pytest\n@pytest.mark.mlpbench_case\ndef test_case(benchmark): benchmark(abs, 1)\n")
+    (tmp_path / "file").write_text("")
+    options = ("-c", ROOT / "pyproject.toml", f"--rootdir={tmp_path}", "-o", f"cache_dir={tmp_path / 'file' / 'cache'}")
+    compare = ("--benchmark-compare", f"--benchmark-storage=file://{tmp_path / 'none'}")
+    environment = environment_without_xdist() | {"PYTHONPATH": str(ROOT)}
+    done = python("-m", "pytest", *options, "--benchmark", *QUICKLY, *compare, file, cwd=tmp_path, env=environment)
+    assert "Can't compare" in done.stdout + done.stderr
+    assert "could not create cache path" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert done.returncode == 0

@@ -111,6 +111,15 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     ).exists()  # copied from another worktree, with the compiled code
 
 
+def test_compiled_code_of_other_settings_is_in_another_folder(repository, tmp_path, monkeypatch):
+    base = Checkout(repository, "impls").revision("HEAD")
+    plain = worktrees.lay_out(tmp_path, base, "base").path
+    monkeypatch.setenv("NUMBA_OPT", "1")
+    assert worktrees.lay_out(tmp_path, base, "base").path != plain
+    monkeypatch.delenv("NUMBA_OPT")
+    assert worktrees.lay_out(tmp_path, base, "base").path == plain
+
+
 def test_stale_worktrees_are_removed_and_the_latest_kept(repository, tmp_path):
     store = tmp_path / "store"
     stale = store / f"{worktrees.UNFINISHED}abc"
@@ -138,3 +147,48 @@ def test_changed_pins_are_listed(repository):
         "numba": (None, "0.61.0"),
         "numpy": ("2.1.0", "2.2.0"),
     }
+
+
+def test_a_hook_in_a_linked_worktree_measures_that_worktree(repository, tmp_path, monkeypatch):
+    linked = tmp_path / "linked"
+    git("worktree", "add", "--quiet", str(linked), cwd=repository)
+    monkeypatch.chdir(linked / "impls")
+    monkeypatch.setenv("GIT_DIR", str(repository / ".git" / "worktrees" / "linked"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "none"))
+    checkout = Checkout.find("impls")
+    assert checkout.root == linked
+    assert checkout.working_tree().commit is not None
+
+
+def test_attributes_for_archives_change_no_side(repository):
+    (repository / ".gitattributes").write_text("impls/backend.py export-ignore\nimpls/__init__.py export-subst\n")
+    (repository / "impls" / "__init__.py").write_text("# $Format:%H$\n")
+    git("add", ".", cwd=repository)
+    git("commit", "--quiet", "--message", "attributes", cwd=repository)
+    checkout = Checkout(repository, "impls")
+    assert checkout.revision("HEAD").files == {
+        "impls/__init__.py": b"# $Format:%H$\n",
+        "impls/backend.py": b"speed = 1\n",
+    }
+    assert checkout.working_tree().commit is not None
+
+
+def test_a_sparse_checkout_is_not_a_changed_one(repository):
+    git("sparse-checkout", "set", "--no-cone", "/impls/__init__.py", cwd=repository)
+    assert not (repository / "constraints.txt").exists()
+    assert not (repository / "impls" / "backend.py").exists()
+    checkout = Checkout(repository, "impls")
+    assert checkout.changed_pins("HEAD") == {}
+    assert checkout.working_tree().commit is not None
+    assert checkout.revision("HEAD").files.keys() == {"impls/__init__.py", "impls/backend.py"}
+
+
+def test_the_line_of_git_with_the_reason_is_shown(repository, tmp_path, monkeypatch):
+    program = tmp_path / "git"
+    program.write_text(
+        "#!/bin/sh\necho 'warning: x\nfatal: detected dubious ownership\n\n\tgit config --global x' >&2; exit 128\n"
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(WorktreeError, match=r"needs a git checkout of the project: fatal: detected dubious ownership$"):
+        Checkout.find("impls")

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from bench.cli.exit_codes import FINDING
 from bench.cli.options import (
     backend_names,
     backend_option,
@@ -27,8 +28,10 @@ from bench.cli.options import (
     say_former,
     threads_option,
 )
+from pairbench.error_text import describe_error
 
 PROGRAM = "mlpbench"
+PROJECT = Path(__file__).resolve().parents[2]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
@@ -193,8 +196,14 @@ def gate(**options: Any) -> int:
     and the estimated slowdown is above the threshold. Measuring ends when every row has a verdict. Exit status: 0 PASS,
     1 FAIL, 3 INCONCLUSIVE.
     """
-    from bench.cli import gate as command
-
+    try:
+        from bench.cli import gate as command
+    except Exception as error:
+        if PROJECT not in (Path.cwd(), *Path.cwd().parents):
+            raise
+        # The working tree holds the head and the gate, so a head that cannot be imported ends the gate itself.
+        click.echo(f"FAIL: the head cannot be imported: {describe_error(error)}")
+        return FINDING
     return command.gate(**options)
 
 

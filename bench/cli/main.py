@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 
 import click
 from click.shell_completion import shell_complete
 
 from bench.cli.command_line import PROGRAM, cli
 from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
-from pairbench import threads
+from pairbench import own_tree, threads
 from pairbench.visible_text import one_line, visible_lines
 
 COMPLETE_VARIABLE = "_MLPBENCH_COMPLETE"
@@ -48,6 +49,7 @@ def console() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an encoding without µ must not lose the table
+    own_tree.guard([Path(__file__).parents[2]])
     sys.exit(main())
 
 

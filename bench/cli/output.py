@@ -14,7 +14,9 @@ from rich.console import RenderableType
 from bench.cli.exit_codes import FINDING, OK
 from bench.proof.problems import UnfitInputs
 from bench.records import files, scale_schema, schema, tutorial_schema
+from bench.records.remarks import remarks
 from bench.report import terminal
+from bench.report.layout import Paragraph
 from impls import BackendError
 from pairbench.worker_processes import WorkerRefused
 
@@ -69,11 +71,20 @@ def show(document: schema.Record, json_path: str | None, *renderables: Renderabl
         terminal.write(files.dumps(document) + "\n")
         return
     try:
-        terminal.show(*renderables)
+        terminal.show(*renderables, *_remarks(document))
     finally:  # an error while printing does not lose the document
         if json_path is not None:
             with caller_input():
                 files.write(Path(json_path), document)
+
+
+def _remarks(document: schema.Record) -> list[Paragraph]:
+    """What to know about the circumstances of a document's times; the notes of a gate have it already."""
+    if not isinstance(document, schema.Document) or hasattr(document, "notes"):
+        return []
+    processes: Sequence[schema.ProcessRecord] = getattr(document, "processes", [])
+    conditions = [reading for process in processes for reading in process.conditions]
+    return list(map(Paragraph, remarks(document.machine, document.source, conditions)))
 
 
 def store_and_show(

@@ -18,6 +18,7 @@ from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal, time_axis
 from bench.report.noise import noise_notes
+from impls._numba import require_compiler
 from pairbench import machine
 
 
@@ -46,6 +47,8 @@ def run(
         _check_threads(threads)
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
+        if roofline:
+            require_compiler()  # the probes are compiled
         chosen_cases = cases.select_cases(
             network,
             operation,
@@ -93,7 +96,7 @@ def run(
     ]
     if dtype is not None and dtype not in reference.dtypes:
         notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
-    notes += tables.remarks(rows)
+    notes += tables.changed_settings(rows)
     if quick:
         notes.append("--quick leaves out the compile times.")
     shown = [

@@ -59,7 +59,8 @@ def find_bucket(baseline: Baseline, bucket: dict[str, Any]) -> Bucket:
 def nearest_bucket(baseline: Baseline, bucket: dict[str, Any]) -> tuple[Bucket, list[str]] | None:
     """The bucket most similar to a machine, and the keys in which the two differ; None if there is no bucket."""
     differences = [
-        (stored, [key for key in bucket if stored.machine.get(key) != bucket[key]]) for stored in baseline.buckets
+        (stored, [key for key in {**bucket, **stored.machine} if stored.machine.get(key) != bucket.get(key)])
+        for stored in baseline.buckets
     ]
     return min(differences, key=lambda pair: len(pair[1]), default=None)
 

@@ -125,13 +125,17 @@ def _too_few_sessions(baseline: Baseline, own: Bucket, command: str) -> list[str
     nearest = None if own.sessions else nearest_bucket(baseline, own.machine)
     if nearest is not None:
         other, keys = nearest
-        differences = (f"{key} ({_text(other.machine.get(key))} there, {_text(own.machine[key])} here)" for key in keys)
+        differences = (
+            f"{key} ({_text(other.machine.get(key))} there, {_text(own.machine.get(key))} here)" for key in keys
+        )
         known = counted(len(other.sessions), "session")
         notes.append(f"The baseline has {known} of a machine that differs in {', '.join(differences)}.")
     return notes
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={setting}" for name, setting in value.items())
     return " ".join(value) if isinstance(value, list) else str(value or "none")
 
 

@@ -15,6 +15,7 @@ from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Cause, Gate, GateRow, GateState, RevisionRecord, RoundRecord
 from bench.records.header import header
+from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.selection import REFERENCE
 from pairbench import statistics
@@ -38,14 +39,20 @@ def gate_document(
     rounds: Sequence[RoundRecord],
 ) -> Gate:
     """The gate's document, with the overall verdict and notes on a noisy machine."""
+    header_fields = header("gate", started)
+    circumstances = remarks(header_fields["machine"])
+    if (other := header_fields["source"].other_checkout) is not None:
+        circumstances.append(
+            f"The revisions are those of {other}; the gate is that of {header_fields['source'].folder}."
+        )
     return Gate(
-        **header("gate", started),
+        **header_fields,
         options=options,
         verdict=overall_verdict(rows),
         head=revision_record(head),
         base=None if base is None else revision_record(base),
         rows=list(rows),
-        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1)],
+        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *circumstances],
         conditions=ConditionsRecord(**asdict(conditions)),
         rounds=list(rounds),
     )
@@ -69,6 +76,9 @@ def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> l
     if offsets and max(offsets) > NOISY_OFFSET:
         signs.append(f"base and control differ by up to {max(offsets):.1%}")
     signs += signs_of_load([conditions], cpus)
+    if conditions.throttled_seconds:
+        share = conditions.throttled_seconds / conditions.wall_seconds
+        signs.append(f"the CPU quota stopped it for {share:.0%} of the time")
     return [f"This machine is noisy: {'; '.join(signs)}."] if signs else []
 
 
@@ -80,7 +90,9 @@ def revision_row(
     judgement = measurement_loop.row_judgement(state, task, key)
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
     verdict: Verdict
-    if "head" in failures:
+    if "head" in failures and failures["head"] == failures.get("base"):
+        verdict, reason = "INCONCLUSIVE", f"head and base fail alike: {failures['head']}"
+    elif "head" in failures:
         verdict, reason = "FAIL", f"the head fails: {failures['head']}"
     elif failures:
         verdict, reason = "INCONCLUSIVE", f"the base fails: {next(iter(failures.values()))}"

@@ -12,7 +12,7 @@ from bench import selection
 from bench.arms import Arm
 from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload
-from bench.gate.revision_backends import list_backends
+from bench.gate.revision_backends import BackendListing, RevisionBroken, broken_like, list_backends
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from pairbench import rounds, worktrees
@@ -36,11 +36,11 @@ STORE = Path(".mlpbench") / "gate"
 class RowChoice:
     """The rows to compare, the cases in their order, and a note for each backend that is not compared.
 
-    ``wrong`` has, by row, the reason why the head's backend cannot be used.
+    ``wrong`` has, by row and side, the reason why the backend cannot be used; the rows are those that the head breaks.
     """
 
     rows: tuple[BackendCase, ...]
-    wrong: Mapping[str, str]
+    wrong: Mapping[str, Mapping[str, str]]
     cases: tuple[Case, ...]
     notes: tuple[str, ...]
 
@@ -48,11 +48,11 @@ class RowChoice:
 def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
     """The rows of the backends that all sides have, of the named backends or, by default, the core backends.
 
-    Rows of a backend that is broken in the head are included. Raises ValueError for a named backend that no side has or
-    that needs a library that is not installed, and if there are no rows.
+    Rows of a backend that is broken in the head are included. Raises ValueError for a named backend that no side has,
+    that cannot run here or that is the same on all sides, and if there are no rows.
     """
     sides = list(side_worktrees)
-    listings = {side: list_backends(worktree, cases) for side, worktree in side_worktrees.items()}
+    listings = _listings(side_worktrees, cases)
     by_side = {side: listing.descriptions for side, listing in listings.items()}
     on_any_side = {name: backend for backends in by_side.values() for name, backend in backends.items()}
     for name in named:
@@ -61,6 +61,9 @@ def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], n
         if on_any_side[name].reason and not on_any_side[name].broken:
             raise ValueError(on_any_side[name].reason)
     origins = {name: origin for listing in listings.values() for name, origin in listing.origins.items()}
+    for name in named:
+        if origins[name] == "third party" and len(sides) > 1:
+            raise ValueError(f"{name} is installed outside of the two revisions, so both would measure the same code")
     chosen = named or [name for name, origin in origins.items() if origin in selection.BY_DEFAULT]
     rows, notes, wrong = [], [], {}
     for name in selection.in_order(dict.fromkeys(chosen)):
@@ -79,11 +82,28 @@ def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], n
                 else:
                     rows.append(BackendCase(name, case))
                     if by_side["head"][name].broken:
-                        wrong[rows[-1].key] = by_side["head"][name].reason
+                        wrong[rows[-1].key] = {
+                            side: by_side[side][name].reason for side in sides if by_side[side][name].broken
+                        }
     if not rows:
         raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
     rows.sort(key=lambda row: cases.index(row.case))
     return RowChoice(tuple(rows), wrong, tuple(cases), tuple(notes))
+
+
+def _listings(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case]) -> dict[str, BackendListing]:
+    """The backends of each side. If the head cannot list its own, they are those of the base, and broken."""
+    listings, broken = {}, ""
+    for side, worktree in side_worktrees.items():
+        try:
+            listings[side] = list_backends(worktree, cases)
+        except RevisionBroken as error:
+            if side != "head" or "base" not in side_worktrees:
+                raise
+            broken = error.reason
+    if broken:
+        listings["head"] = broken_like(listings["base"], broken)
+    return listings
 
 
 def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
@@ -96,7 +116,7 @@ def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
     return {row.key: plan_row(row, judges[row.case]) for row in planned if row.key not in choice.wrong}
 
 
-def verify_head(
+def verify_side(
     worktree: Worktree, plans: Mapping[str, RowPlan], progress: Progress
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Verify the rows of a worktree.

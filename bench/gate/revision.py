@@ -37,8 +37,8 @@ class RevisionRequest:
 class PreparedGate:
     """The input of the measurement.
 
-    ``rows`` get verdicts. ``wrong`` has, by row, the reason why the head is wrong; ``failures`` has, by row and side,
-    the reason of a failure in the trial round. ``task`` has the plans of the rows that the head computes right.
+    ``rows`` get verdicts. ``wrong`` has, by row and side, the reason of a failure before the rounds, of rows that the
+    head fails; ``failures`` has those of the trial round. ``task`` has the plans of the rows that the head gets right.
     """
 
     head: Revision
@@ -46,7 +46,7 @@ class PreparedGate:
     side_worktrees: Mapping[str, Worktree]
     rows: tuple[BackendCase, ...]
     task: GateTask
-    wrong: Mapping[str, str]
+    wrong: Mapping[str, Mapping[str, str]]
     failures: dict[str, dict[str, str]]
     notes: tuple[str, ...]
 
@@ -96,6 +96,7 @@ def judge_revision(
         started=state.started,
         options={
             "against": request.revision,
+            "checkout": str(checkout.root),
             "threshold": request.threshold,
             "budget": request.budget,
             "rows": [row.key for row in prepared.rows],
@@ -114,14 +115,20 @@ def _prepare_gate(
     request: RevisionRequest, checkout: Checkout, head: Revision, base: Revision, progress: Progress
 ) -> PreparedGate:
     """Lay out both revisions, choose the rows, verify the head, and run a trial round."""
-    progress.stage(f"head: {head.title}; base: {base.title}")
+    progress.stage(f"head: {head.title}; base: {base.title}; both of {checkout.root}")
     side_worktrees = preparation.lay_out(checkout, {"head": head, "base": base})
     choice = preparation.choose_rows(side_worktrees, request.cases, request.backends)
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
-    seconds, wrong = preparation.verify_head(side_worktrees["head"], plans, progress)
-    wrong |= choice.wrong
+    seconds, head_failures = preparation.verify_side(side_worktrees["head"], plans, progress)
+    wrong = {key: {"head": reason} for key, reason in head_failures.items()}
+    if (
+        wrong
+    ):  # what the base fails in the same way, such as under a setting of the environment, is no fault of the head
+        _, base_failures = preparation.verify_side(side_worktrees["base"], {key: plans[key] for key in wrong}, progress)
+        for key, reason in base_failures.items():
+            wrong[key]["base"] = reason
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("compiling the base in a trial round")
     failures, _ = preparation.run_trial_round({"base": side_worktrees["base"]}, plans)
@@ -139,7 +146,7 @@ def _prepare_gate(
         side_worktrees=side_worktrees,
         rows=choice.rows,
         task=plan_effort(GateTask(plans, judged, request.threshold, request.budget, overhead), seconds),
-        wrong=wrong,
+        wrong={**wrong, **choice.wrong},
         failures={**failures, **more_failures},
         notes=tuple(notes),
     )
@@ -152,7 +159,7 @@ def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> l
             row,
             state,
             task,
-            {"head": prepared.wrong[row.key]} if row.key in prepared.wrong else state.failures.get(row.key, {}),
+            prepared.wrong.get(row.key) or state.failures.get(row.key, {}),
             end_reason,
         )
         for row in prepared.rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -51,11 +52,24 @@ class BackendListing:
     descriptions: dict[str, BackendDescription]
 
 
+class RevisionBroken(ValueError):
+    """A revision cannot list its backends; ``reason`` explains why in one line."""
+
+    def __init__(self, place: Path, reason: str):
+        super().__init__(f"the backends of {place} cannot be listed: {reason}")
+        self.reason = reason
+
+
+def broken_like(listing: BackendListing, reason: str) -> BackendListing:
+    """A listing of the same backends, all of them broken for this reason."""
+    return BackendListing(listing.origins, {name: _broken(name, reason) for name in listing.origins})
+
+
 def list_backends(worktree: Worktree, cases: Sequence[Case]) -> BackendListing:
     """The backends of a revision.
 
     If importing a backend ends the worker process, the backend is broken, and a fresh process describes the others.
-    Raises ValueError if the revision cannot list its backends.
+    Raises RevisionBroken if the revision cannot list its backends.
     """
     networks = tuple(
         (case.network.layer_sizes, case.network.hidden, case.network.output, case.network.loss) for case in cases
@@ -84,11 +98,12 @@ def list_origins() -> dict[str, str]:
 def describe_backend(name: str, networks: Sequence[NetworkFields]) -> BackendDescription:
     """In a worker process: import a backend, and list the operations that it does not support for these networks."""
     network_objects = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in networks]
+    unavailable = getattr(impls, "BackendUnavailable", impls.BackendNotInstalled)  # older revisions lack the former
     try:
         backend = impls.load(name)
         unsupported = tuple(tuple(backend.lacks(network)) for network in network_objects)
         return BackendDescription(name, tuple(map(str, backend.dtypes)), "", False, unsupported)
-    except impls.BackendNotInstalled as error:
+    except unavailable as error:
         return BackendDescription(name, (), str(error), False, ())
     except impls.BackendError as error:
         return BackendDescription(name, (), str(error), True, ())
@@ -106,7 +121,7 @@ def _ask_origins(worktree: Worktree, processes: RoundProcesses) -> dict[str, str
     except ProcessDied as death:
         answer = Failure(f"{death}: {processes.last_line(ONLY)}")
     if isinstance(answer, Failure):
-        raise ValueError(f"the backends of {worktree.path} cannot be listed: {answer.reason}")
+        raise RevisionBroken(worktree.path, answer.reason)
     if not answer:
-        raise ValueError(f"{worktree.path} has no backends")
+        raise RevisionBroken(worktree.path, "there are none")
     return dict(answer)

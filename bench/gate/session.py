@@ -47,8 +47,8 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
-    seconds, wrong = preparation.verify_head(worktree, plans, progress)
-    wrong |= choice.wrong
+    seconds, wrong = preparation.verify_side(worktree, plans, progress)
+    wrong |= {key: reasons["head"] for key, reasons in choice.wrong.items()}
     right_plans = {key: plan for key, plan in plans.items() if key in seconds}
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from bench.records.source import source
 from pairbench import machine
 
 
@@ -26,4 +27,5 @@ def header(command: str, started: str) -> dict[str, Any]:
         "started": started,
         "finished": now(),
         "machine": machine.describe(),
+        "source": source(),
     }

@@ -114,6 +114,7 @@ class ConditionsRecord(Record):
     cpu_mhz: Finite | None
     involuntary_switches: int | None
     other_cpus: Finite | None = None
+    throttled_seconds: Finite | None = None
 
 
 class PoolRecord(Record):
@@ -143,14 +144,28 @@ class ProcessRecord(Record):
     samples: list[SampleRecord]
 
 
+class SourceRecord(Record):
+    """The copy of the project that was measured; ``commit`` and ``changed`` are null where it is no git checkout.
+
+    ``changed``: whether it has uncommitted changes. ``other_checkout``: the checkout of the project in which the
+    command was given, if that is another one.
+    """
+
+    folder: str
+    commit: str | None
+    changed: bool | None
+    other_checkout: str | None
+
+
 class Document(Record):
-    """The fields that most documents share."""
+    """The fields that most documents share. ``source`` is missing in documents of earlier versions."""
 
     command: str
     version: str
     started: str
     finished: str
     machine: dict[str, Any]
+    source: SourceRecord | None = None
 
 
 class TimingDocument(Document):
@@ -212,7 +227,7 @@ class CheckpointRecord(Record):
     started: str
 
 
-Status = Literal["installed", "not installed", "broken"]
+Status = Literal["installed", "not installed", "unavailable", "broken"]
 
 
 class BackendRow(Record):

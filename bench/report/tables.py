@@ -127,7 +127,7 @@ def unsupported(entries: Iterable[tuple[str, str, str]]) -> Iterator[Paragraph]:
         yield Paragraph(f"{backend} does not support {', '.join(names)}, shown as a dash: {reason}")
 
 
-def remarks(rows: Iterable[TimingRow]) -> Iterator[Paragraph]:
+def changed_settings(rows: Iterable[TimingRow]) -> Iterator[Paragraph]:
     """A sentence for each backend and setting of the process that the backend changed."""
     for arm, remark in dict.fromkeys((row.arm, remark) for row in rows for remark in row.remarks):
         yield Paragraph(f"{arm} {remark} during its calls; settings were restored after every sample.")

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 from numba import typeof
 
 from bench.cases import Case
@@ -24,7 +23,7 @@ from bench.roofline import probe_kernels
 from bench.roofline.lower_bound import MachineLimits, call_kind
 from impls import Array
 from impls._numba import compile_cached
-from pairbench import timer
+from pairbench import machine, timer
 from pairbench.progress import Progress
 from pairbench.worker_processes import run_job
 from pairbench.worker_protocol import CallJob, CallResult
@@ -185,7 +184,7 @@ def _beyond_caches() -> int:
     """A size in bytes that no cache holds: twice the largest cache, but at most a quarter of the available memory."""
     texts = [path.read_text().strip() for path in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size")]
     caches = [int(text[:-1]) << 10 for text in texts if text.endswith("K")]
-    size = min(max([MIN_BYTES_BEYOND_CACHES, *(2 * cache for cache in caches)]), psutil.virtual_memory().available // 4)
+    size = min(max([MIN_BYTES_BEYOND_CACHES, *(2 * cache for cache in caches)]), machine.memory_available() // 4)
     return size // PAGE * PAGE
 
 

@@ -9,7 +9,7 @@ import tempfile
 from bench.case_measurement import CACHE_VARIABLES
 from bench.records.speed_schema import StartRecord
 from bench.speed.goals import SIMD
-from pairbench import threads
+from pairbench import environment, threads
 from pairbench.worker_processes import ROOT
 
 PROGRAM = f"""
@@ -35,6 +35,6 @@ def measure_start(dtype: str, times: int) -> StartRecord:
 
 def _seconds(dtype: str, cache: str) -> float:
     variables = {**dict.fromkeys(CACHE_VARIABLES, cache), "PYTHONPATH": str(ROOT)}
-    environment = {**threads.thread_environment(), **variables}
+    merged = {**threads.thread_environment(environment.inherited()), **variables}
     command = [sys.executable, "-P", "-c", PROGRAM.format(dtype=dtype)]
-    return float(subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return float(subprocess.run(command, env=merged, check=True, stdout=subprocess.PIPE, text=True).stdout)
