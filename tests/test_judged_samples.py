@@ -116,7 +116,7 @@ class Hostile(np.ndarray):
         (np.zeros(2).view(Hostile), OtherObject("Hostile")),
         (np.array([object()]), OtherObject("ndarray")),
     ],
-    ids=repr,
+    ids=["a float", "a NumPy number", "nested", "an object", "a subclass of an array", "an array of objects"],
 )
 def test_results_become_plain_data(result, plain):
     assert judged_samples.as_plain_data(result) == plain
