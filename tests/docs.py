@@ -136,7 +136,7 @@ def check_command(line: str) -> list[str]:
 def check_mlpbench(words: list[str]) -> str | None:
     """Parse a command line of mlpbench with its own parser."""
     command: click.Command = cli
-    context = click.Context(cli, info_name="mlpbench")
+    context = click.Context(cli, info_name="mlpbench", **cli.context_settings)
     path = ["mlpbench"]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, *words = words

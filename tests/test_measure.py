@@ -213,17 +213,15 @@ def test_changed_settings_are_restored_and_said(third_party):
         """
     def _forward_batch(self, X):
         import warnings
-        np.seterr(all="raise")
         os.environ["CARELESS"] = "1"
         warnings.simplefilter("ignore")
         gc.enable()
         return super()._forward_batch(X)
-""".replace("np.", "__import__('numpy')."),
+""",
     )
     found, _ = measured([BATCH], careless, impls.load("numpy_plain"))
     assert found["careless", "forward"].ok
     assert sorted(found["careless", "forward"].remarks) == [
-        "changes NumPy's error state",
         "changes the environment",
         "changes the filters of warnings",
         "changes whether the garbage collection is on",

@@ -13,6 +13,7 @@ from bench.case_measurement import CaseMeasurement
 from bench.cases import Case
 from bench.records import scale_schema, schema
 from bench.report import scale_tables
+from bench.report.layout import Paragraph
 from bench.scale import crossovers, growth, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.scale.result import ScaleResult
@@ -173,7 +174,15 @@ def simulated(monkeypatch, laws):
     def measure(given, effort, seed, progress, compiling=()):
         groups.extend(given)
         timed = [
-            TimedGroup(group, {}, {}, {arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group}, {})
+            TimedGroup(
+                group,
+                results={},
+                records={},
+                remarks={},
+                seconds={},
+                samples={arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group},
+                failures={},
+            )
             for group in given
         ]
         return CaseMeasurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
@@ -319,7 +328,8 @@ def test_findings_as_text():
         break_even=[],
         processes=[],
     )
-    lines = [str(line) for line in scale_tables.crossover_findings(document)]
+    found = scale_tables.crossover_findings(document)
+    lines = [line.start + line.text if isinstance(line, Paragraph) else str(line) for line in found]
     assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
     assert "no difference detected" in lines
