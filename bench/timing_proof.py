@@ -20,8 +20,8 @@ from pairbench.measure import measure_groups
 from pairbench.progress import NoProgress
 from pairbench.worker_protocol import Effort
 
-CASE = Case(Network((30, 20, 10)), "forward", 64)
-"""A batch of 64, which the mutants recognize. It is computed in 20 µs, long enough for a cache to save time."""
+CASE = Case(Network((10, 60, 10)), "forward", 64)
+"""A batch of 64, which the mutants recognize. To compute it takes ten times as long as to look it up in a cache."""
 EFFORT = Effort(
     processes=2, seconds_per_arm=0.02, max_blocks=10, slow_call_seconds=0.05, slow_processes=1, compile=False
 )
