@@ -92,7 +92,8 @@ class CaseJudge:
         if self.case.operation == "train":
             return self._judge_training(record)
         judge = self._judge_forward if self.case.operation == "forward" else self._judge_gradient
-        return combined(map(judge, record.plan.judged.values(), record.results))
+        pairs = zip(record.plan.judged.values(), record.results, strict=True)
+        return combined(judge(seed, result) for seed, result in pairs)
 
     def _judge_forward(self, seed: int, output: Any) -> Evidence:
         if type(output) is not np.ndarray or output.dtype != np.dtype(self.case.dtype):

@@ -1,8 +1,8 @@
 """Worktrees: folders that hold a package at a revision. They are kept, with their caches, for later gates.
 
 The worktrees of a revision are in a folder named by the digest of its files and of the settings in the environment, one
-for each side. They are copies of each
-other, with paths of equal length. A worktree is written under a temporary name, and renamed when it is complete.
+for each side. They are copies of each other, with paths of equal length. A worktree is written under a temporary name,
+and renamed when it is complete.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 import math
 import pickle
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -170,6 +171,27 @@ def test_a_wrong_output_of_a_timed_call_is_rejected(case, wrong):
         judged(Altering, case, altering(3, alter))
 
 
+@pytest.mark.parametrize("case", [FORWARD[0], GRADIENT[0], CASES[0]], ids=str)
+def test_a_missing_result_of_a_judged_call_is_an_error(case):
+    workload, judge = tried(numpy_plain.Model, case)
+    sample = PreparedSample(workload.build(), PLAN)
+    sample.time()
+    record = sample.record()
+    assert judge.judge_sample(record).ok
+    with pytest.raises(ValueError, match="shorter"):
+        judge.judge_sample(replace(record, results=record.results[:1]))
+
+
+def test_a_wrong_parameter_after_a_sample_is_named():
+    workload, judge = tried(numpy_plain.Model, CASES[0])
+    sample = PreparedSample(workload.build(), PLAN)
+    sample.time()
+    record = sample.record()
+    record.after[1][0][2, 0] += 1e-6
+    evidence = judge.judge_sample(record)
+    assert evidence.reason.startswith("parameter after a timed training of W[2, 0] in layer 2 is ")
+
+
 def last_bias_off(result):
     loss, gradient = result
     dW, db = gradient[-1]
@@ -263,6 +285,7 @@ def test_a_backend_that_changes_its_inputs_is_told_so_and_harms_no_other():
     case = GRADIENT[0]
     workload, _ = tried(ChangesItsInputs, case)
     problem = copy_of(workload.problem)
+    assert (problem.network, problem.dtype) == (case.network, case.dtype)
     with pytest.raises(WorkloadError, match=r"^changes its inputs$"):
         workload.build_and_compute()
     sample = PreparedSample(workload.build(), PLAN)
