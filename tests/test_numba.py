@@ -128,8 +128,18 @@ def test_every_setting_of_numba_belongs_to_the_key(monkeypatch):
     assert _numba._settings() == before
 
 
+@pytest.fixture
+def modules_restored():
+    """Has later tests import anew what a test imports of impls, here with functions that are not compiled."""
+    known = {name: module for name, module in sys.modules.items() if name.startswith("impls.")}
+    yield
+    for name in [name for name in sys.modules if name.startswith("impls.") and name not in known]:
+        del sys.modules[name]
+    sys.modules.update(known)
+
+
 @pytest.mark.parametrize("name", ["numba_plain", "numba_jit", "numba_simd"])
-def test_without_the_compiler_a_backend_says_which_variable_to_unset(monkeypatch, name):
+def test_without_the_compiler_a_backend_says_which_variable_to_unset(monkeypatch, modules_restored, name):
     monkeypatch.setattr(config, "DISABLE_JIT", 1)
     monkeypatch.delitem(sys.modules, f"impls.{name}", raising=False)
     with pytest.raises(impls.BackendUnavailable, match=f"backend {name} cannot run here: .*NUMBA_DISABLE_JIT is set"):
