@@ -15,7 +15,6 @@ from typing import Any
 import psutil
 
 from pairbench import own_tree, threads, worker_processes
-from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
@@ -28,7 +27,7 @@ from pairbench.gate_protocol import (
     TimeSample,
 )
 from pairbench.judged_samples import PreparedSample
-from pairbench.workload import TimedCall, WorkloadError
+from pairbench.workload import TimedCall, failure_reason
 
 
 def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[..., Any]:
@@ -103,7 +102,7 @@ def main() -> None:
         try:
             reply = answer(request, state) if is_home else Failure(f"the sources in {home} were removed")
         except (Exception, SystemExit) as error:
-            reply = Failure(str(error) if isinstance(error, WorkloadError) else describe_error(error))
+            reply = Failure(failure_reason(error))
         send([reply])
 
 

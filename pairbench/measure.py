@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Generic
@@ -17,13 +18,12 @@ from typing import Generic
 from pairbench import clock_check
 from pairbench.clock_check import ClockReading
 from pairbench.duration import in_words, process_seconds
-from pairbench.error_text import describe_error
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
-from pairbench.workload import CheckedWorkload, CheckFailed, CheckResult, Judge, require
+from pairbench.workload import CheckedWorkload, CheckResult, Judge, find_fault
 
 AA_CONTROL = "A/A"
 """Name of the A/A control, the arm that times the reference a second time."""
@@ -150,18 +150,17 @@ def _judge_group(
 ) -> TimedGroup[ArmT]:
     """The group with a failure, and without times, for each arm that is wrong. ``evidence`` gets the new evidence."""
     failures = dict(timed.failures)
+
+    def judge_results(arm: ArmT) -> CheckResult:
+        evidence[arm] = judges[arm].judge_results(timed.results[arm])
+        return evidence[arm]
+
     for arm in timed.group:
-        try:
-            if arm in timed.results:
-                evidence[arm] = judges[arm].judge_results(timed.results[arm])
-                require(evidence[arm])
-            for record in timed.records.get(arm, ()):
-                require(judges[arm].judge_sample(record))
-        except CheckFailed as failure:
-            failures[arm] = str(failure)  # says more than what the worker noticed later
-        except Exception as error:  # the judge may raise anything on an unexpected result
-            failures[arm] = f"its results cannot be compared: {describe_error(error)}"
-        if arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
+        checks: list[Callable[[], CheckResult]] = [partial(judge_results, arm)] if arm in timed.results else []
+        checks += [partial(judges[arm].judge_sample, record) for record in timed.records.get(arm, ())]
+        if wrong := find_fault(checks):
+            failures[arm] = wrong  # says more than what the worker noticed later
+        elif arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
             failures[arm] = clock_error
     return replace(
         timed,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Any
 
 from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
-from pairbench.error_text import describe_error
 from pairbench.gate_protocol import (
     Build,
     CheckThreads,
@@ -23,13 +23,12 @@ from pairbench.gate_protocol import (
 from pairbench.interleave import balanced_orders, takes_part
 from pairbench.worker_processes import Worker, WorkerGone, start_worker
 from pairbench.workload import (
-    CheckFailed,
     CheckResult,
     JudgedSample,
     SamplePlan,
     Workload,
     WorkloadError,
-    require,
+    find_fault,
 )
 from pairbench.worktrees import Worktree
 
@@ -227,14 +226,8 @@ def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Ra
 
 def _find_fault(plan: RoundPlan, timed: _TimedSide) -> str:
     """Why the samples of a side are not accepted, in one line; empty if they are."""
-    try:
-        for record in timed.records:
-            require(plan.judge(record))
-    except CheckFailed as failure:
-        return str(failure)
-    except Exception as error:  # the judge may raise anything on an unexpected result
-        return f"its results cannot be compared: {describe_error(error)}"
-    return clock_check.disagreement(timed.readings)
+    wrong = find_fault(partial(plan.judge, record) for record in timed.records)
+    return wrong or clock_check.disagreement(timed.readings)
 
 
 def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:

@@ -14,7 +14,6 @@ from statistics import median
 from typing import Any
 
 from pairbench import cache_check, interleave, own_tree, process_state, threads, timer, worker_processes
-from pairbench.error_text import describe_error
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
@@ -31,7 +30,7 @@ from pairbench.worker_protocol import (
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, require
+from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, failure_reason, require
 
 Send = Callable[[Message], None]
 
@@ -50,10 +49,9 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
     timed: dict[ArmLabel, TimedArm] = {}
     failures: dict[ArmLabel, str] = {}
+    remarks: dict[ArmLabel, list[str]] = {}
     # An earlier process has checked the slow arms; repeating that would take longer than timing them.
     checked = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
-
-    remarks: dict[ArmLabel, list[str]] = {}
 
     def note(arm: ArmLabel, changes: Sequence[str]) -> None:
         known = remarks.setdefault(arm, [])
@@ -135,11 +133,6 @@ class _SampleWatch(Observer[Any]):
 
 def _estimate_seconds(call: TimedCall, random: Random) -> float:
     return timer.estimate_seconds(call.function, lambda count: call.draw(random.getrandbits(63), count))
-
-
-def failure_reason(error: BaseException) -> str:
-    """The reason of a failure, in one line."""
-    return str(error) if isinstance(error, WorkloadError) else describe_error(error)
 
 
 def main() -> None:

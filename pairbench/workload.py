@@ -6,11 +6,12 @@ checks the results.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, Protocol
 
+from pairbench.error_text import describe_error
 from pairbench.timer import Arguments
 
 POOL = 256
@@ -139,3 +140,20 @@ def require(evidence: CheckResult) -> None:
     """Raise CheckFailed unless ``evidence.ok``."""
     if not evidence.ok:
         raise CheckFailed(evidence.reason)
+
+
+def find_fault(checks: Iterable[Callable[[], CheckResult]]) -> str:
+    """Why results are not accepted, in one line, by the first check that fails; empty if all succeed."""
+    try:
+        for check in checks:
+            require(check())
+    except CheckFailed as failure:
+        return str(failure)
+    except Exception as error:  # a judge may raise anything on an unexpected result
+        return f"its results cannot be compared: {describe_error(error)}"
+    return ""
+
+
+def failure_reason(error: BaseException) -> str:
+    """The reason of a failure, in one line."""
+    return str(error) if isinstance(error, WorkloadError) else describe_error(error)
