@@ -23,7 +23,7 @@ from pairbench.progress import Progress
 from pairbench.threads import Pool
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
-from pairbench.workload import CheckedWorkload, CheckResult, Judge, find_fault
+from pairbench.workload import CheckedWorkload, CheckResult, Judge, find_wrong_result
 
 AA_CONTROL = "A/A"
 """Name of the A/A control, the arm that times the reference a second time."""
@@ -158,7 +158,7 @@ def _judge_group(
     for arm in timed.group:
         checks: list[Callable[[], CheckResult]] = [partial(judge_results, arm)] if arm in timed.results else []
         checks += [partial(judges[arm].judge_sample, record) for record in timed.records.get(arm, ())]
-        if wrong := find_fault(checks):
+        if wrong := find_wrong_result(checks):
             failures[arm] = wrong  # says more than what the worker noticed later
         elif arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
             failures[arm] = clock_error

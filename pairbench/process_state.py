@@ -27,7 +27,7 @@ STANDARD_MODULES: tuple[ModuleType, ...] = (builtins, gc, itertools, operator, t
 
 
 @dataclass(frozen=True)
-class Setting:
+class ProcessSetting:
     """A setting of the process, with functions that read and restore it."""
 
     name: str
@@ -60,17 +60,19 @@ def _set_collection(enabled: bool) -> None:
 
 
 SETTINGS = (
-    Setting("whether the garbage collection is on", gc.isenabled, _set_collection),
-    Setting("the thresholds of the garbage collection", gc.get_threshold, lambda value: gc.set_threshold(*value)),
-    Setting("the trace function", sys.gettrace, sys.settrace),
-    Setting("the profile function", sys.getprofile, sys.setprofile),
-    Setting("the switch interval of threads", sys.getswitchinterval, sys.setswitchinterval),
-    Setting("NumPy's error state", np.geterr, lambda value: np.seterr(**value)),
-    Setting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
-    Setting("the state of random", random.getstate, random.setstate),
-    Setting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),
-    Setting("the environment", lambda: dict(os.environ), _set_environment),
-    Setting("the current folder", os.getcwd, os.chdir),
+    ProcessSetting("whether the garbage collection is on", gc.isenabled, _set_collection),
+    ProcessSetting(
+        "the thresholds of the garbage collection", gc.get_threshold, lambda value: gc.set_threshold(*value)
+    ),
+    ProcessSetting("the trace function", sys.gettrace, sys.settrace),
+    ProcessSetting("the profile function", sys.getprofile, sys.setprofile),
+    ProcessSetting("the switch interval of threads", sys.getswitchinterval, sys.setswitchinterval),
+    ProcessSetting("NumPy's error state", np.geterr, lambda value: np.seterr(**value)),
+    ProcessSetting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
+    ProcessSetting("the state of random", random.getstate, random.setstate),
+    ProcessSetting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),
+    ProcessSetting("the environment", lambda: dict(os.environ), _set_environment),
+    ProcessSetting("the current folder", os.getcwd, os.chdir),
 )
 
 

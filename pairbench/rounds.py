@@ -28,7 +28,7 @@ from pairbench.workload import (
     SamplePlan,
     Workload,
     WorkloadError,
-    find_fault,
+    find_wrong_result,
 )
 from pairbench.worktrees import Worktree
 
@@ -226,7 +226,7 @@ def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Ra
 
 def _find_fault(plan: RoundPlan, timed: _TimedSide) -> str:
     """Why the samples of a side are not accepted, in one line; empty if they are."""
-    wrong = find_fault(partial(plan.judge, record) for record in timed.records)
+    wrong = find_wrong_result(partial(plan.judge, record) for record in timed.records)
     return wrong or clock_check.disagreement(timed.readings)
 
 

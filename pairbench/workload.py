@@ -142,7 +142,7 @@ def require(evidence: CheckResult) -> None:
         raise CheckFailed(evidence.reason)
 
 
-def find_fault(checks: Iterable[Callable[[], CheckResult]]) -> str:
+def find_wrong_result(checks: Iterable[Callable[[], CheckResult]]) -> str:
     """Why results are not accepted, in one line, by the first check that fails; empty if all succeed."""
     try:
         for check in checks:

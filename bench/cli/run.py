@@ -17,7 +17,7 @@ from bench.cli.exit_codes import FINDING
 from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal, time_axis
-from bench.report.noise import noise_notes
+from bench.report.noise import noise_paragraphs
 from impls._numba import require_compiler
 from pairbench import machine
 
@@ -91,7 +91,7 @@ def run(
         )
     rows = document.rows
     notes: list[RenderableType] = [
-        *noise_notes(rows, document.processes, psutil.cpu_count() or 1),
+        *noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1),
         *chosen.notes(but_for=reference.name),
     ]
     if dtype is not None and dtype not in reference.dtypes:
@@ -154,7 +154,7 @@ def compare(
             chosen_cases, first, second, QUICK_EFFORT if quick else DEFAULT_EFFORT, options, progress
         )
     rows = document.rows
-    notes = noise_notes(rows, document.processes, psutil.cpu_count() or 1)
+    notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
     output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
     return output.status(rows)
 

@@ -13,7 +13,7 @@ from pairbench.measure import AA_CONTROL
 ADVICE = "Repeat it when nothing else runs here; a run without --quick is more certain."
 
 
-def noise_notes(rows: Sequence[TimingRow], processes: Sequence[ProcessRecord], cpus: int) -> list[Paragraph]:
+def noise_paragraphs(rows: Sequence[TimingRow], processes: Sequence[ProcessRecord], cpus: int) -> list[Paragraph]:
     """The summary of the A/A control, what the mark means if there is one, the signs of load, and what to do."""
     wide = any(row.arm == AA_CONTROL and row.speedup and tables.is_wide(row.speedup) for row in rows)
     signs = signs_of_load([conditions for process in processes for conditions in process.conditions], cpus)
