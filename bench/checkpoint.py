@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,7 +46,7 @@ class Checkpoint(Generic[State]):
         try:
             files.check_kind(self.path, self._kind)
             if resume:
-                files.read(self.path, self._kind)
+                self._read()
         except RecordError as error:
             raise RecordError(f"{error}; remove it, or choose another results folder") from None
 
@@ -64,7 +65,7 @@ class Checkpoint(Generic[State]):
         if not resume:
             self._replace()
             return fresh
-        state = files.read(self.path, self._kind)
+        state = self._read()
         different = [key for key, value in fresh.settings.items() if state.settings.get(key) != visible_data(value)]
         if different:
             raise RecordError(
@@ -82,7 +83,7 @@ class Checkpoint(Generic[State]):
             return
         try:
             files.make_folder(self.path.parent)
-            files.write(self.path, state)
+            files.write(self.path, _with_digest(state))
         except RecordError as error:
             self._is_writable = False
             self._say(f"{error}; the {self._command} continues, but cannot be resumed")
@@ -107,6 +108,13 @@ class Checkpoint(Generic[State]):
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self.interruption()) from None
 
+    def _read(self) -> State:
+        """The state in the file. Raises RecordError."""
+        state = files.read(self.path, self._kind)
+        if state != _with_digest(state):
+            raise RecordError(f"{self.path} is damaged: its content does not match its digest")
+        return state.model_copy(update={"digest": ""})
+
     def _replace(self) -> None:
         """Rename the file, so that a run that was started without ``--resume`` by mistake loses nothing."""
         try:
@@ -120,6 +128,14 @@ class Checkpoint(Generic[State]):
         self._say(
             f"starting a new {self._command}; until it ends, the unfinished one{started} is kept as {self.replaced}"
         )
+
+
+def _with_digest(state: State) -> State:
+    """The state with the digest of its other fields."""
+    content = files.dumps(state.model_copy(update={"digest": ""}))
+    # A state that was read back holds 1.0 where the state that was saved may hold 1.
+    with_floats = json.dumps(json.loads(content, parse_int=float))
+    return state.model_copy(update={"digest": hashlib.sha256(with_floats.encode()).hexdigest()})
 
 
 def source_digest(backends: Sequence[Backend]) -> str:

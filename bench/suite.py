@@ -20,7 +20,6 @@ from bench.records import schema
 from bench.records.header import header, now
 from bench.records.roofline_rows import roofline_rows
 from bench.records.timing_rows import compile_rows, process_records, timing_rows
-from bench.roofline import probes
 from impls import Backend
 from pairbench.progress import Progress
 from pairbench.worker_protocol import Effort
@@ -44,6 +43,8 @@ def run_suite(
     groups = [arms_of_case(case, reference, others, more_dtypes) for case in cases]
     limits = None
     if roofline:
+        from bench.roofline import probes  # imports Numba, which takes long
+
         limits = probes.measure_limits(list(dict.fromkeys(arm.case for group in groups for arm in group)), progress)
     compiling = [backend.name for backend in others if backend.compiles and effort.compile]
     measurement = measure_cases(groups, effort, seed, progress, compiling)

@@ -17,7 +17,7 @@ from itertools import takewhile
 from statistics import fmean, stdev
 from typing import Literal
 
-from scipy.special import stdtrit
+from pairbench.statistics import t_quantile
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
@@ -144,7 +144,7 @@ def _mean(changes: Sequence[RoundChange]) -> tuple[float, float]:
 
 def _quantile(count: int, alpha: float) -> float:
     """The 1 - ``alpha`` quantile of Student's t with ``count`` - 1 degrees of freedom."""
-    return float(stdtrit(count - 1, 1 - alpha))
+    return t_quantile(count - 1, 1 - alpha)
 
 
 MIN_SESSIONS = 10

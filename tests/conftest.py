@@ -1,4 +1,5 @@
 import os
+import signal
 import sys
 
 import numpy as np
@@ -12,6 +13,9 @@ from tests.helpers import ROOT
 from tests.third_party import install, path_with
 
 os.environ.pop("COLUMNS", None)  # output to a file has no width, unless a test sets it
+
+# A shell's background job ignores SIGINT, and its children inherit that; the tests interrupt theirs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 

@@ -49,7 +49,7 @@ def test_without_resume_the_saved_state_is_kept_under_another_name_until_the_run
     kept = checkpoint.path.with_name("scale.partial.old.json")
     assert messages == [f"starting a new scale; until it ends, the unfinished one, started at first, is kept as {kept}"]
     assert not checkpoint.path.exists()
-    assert files.read(kept, ScaleState) == a_state(row())
+    assert files.read(kept, ScaleState).rows == [row()]
     checkpoint.save(a_state(started="second"))
     checkpoint.clear()
     assert list(kept.parent.iterdir()) == []
@@ -59,7 +59,17 @@ def test_the_error_names_differing_settings_and_the_file_is_kept(checkpoint):
     checkpoint.save(a_state(row()))
     with pytest.raises(RecordError, match="it was written with other backends; choose another results folder, or"):
         checkpoint.begin(a_state(settings={**SETTINGS, "backends": []}), resume=True)
-    assert files.read(checkpoint.path, ScaleState) == a_state(row())
+    assert checkpoint.begin(a_state(), resume=True) == a_state(row())
+
+
+@pytest.mark.parametrize(
+    "change", [lambda data: data | {"started": "later"}, lambda data: data["rows"][0].update(seconds=3e-6) or data]
+)
+def test_a_changed_checkpoint_is_recognized_by_its_digest(checkpoint, change):
+    checkpoint.save(a_state(row()))
+    checkpoint.path.write_text(json.dumps(change(json.loads(checkpoint.path.read_text()))))
+    with pytest.raises(RecordError, match="is damaged: its content does not match its digest; remove it, or"):
+        checkpoint.check(resume=True)
 
 
 @pytest.mark.parametrize("resume", [True, False])
@@ -84,7 +94,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_renamed_without(checkpo
     checkpoint.save(a_state())
     damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
     checkpoint.path.write_text(json.dumps(damaged))
-    with pytest.raises(RecordError, match=r"is not a valid mlpbench\.scale-state/2 document: rows"):
+    with pytest.raises(RecordError, match=r"is not a valid mlpbench\.scale-state/3 document: rows"):
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)

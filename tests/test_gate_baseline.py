@@ -29,8 +29,9 @@ from bench.records.gate_schema import (
 )
 from bench.report.terminal import Lines
 from impls import Network
-from pairbench import machine, rounds
+from pairbench import lock, machine, rounds
 from pairbench.worktrees import Revision
+from tests import gates
 from tests.gates import git, plant
 
 FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "4")
@@ -41,6 +42,27 @@ pytestmark = pytest.mark.slow
 
 def run(*arguments):
     return main([*arguments, *FEW])
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The content of a baseline with one session of this machine."""
+    root = tmp_path_factory.mktemp("recorded")
+    gates.lay_out(root)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.setattr(lock.tempfile, "gettempdir", lambda: str(root.parent))
+        assert run("baseline", "record", "--baseline", "baseline.json") == 0
+    return (root / "baseline.json").read_bytes()
+
+
+@pytest.fixture
+def stored(repository, recorded):
+    """The path of a baseline with one session, in the current repository."""
+    path = Path("results/baseline.json")
+    path.parent.mkdir()
+    path.write_bytes(recorded)
+    return path
 
 
 def session(speedup=9.0, seconds=5e-6, reference=45e-6):
@@ -128,15 +150,12 @@ def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 
 
-def test_a_note_names_the_library_whose_version_differs(repository, capsys):
-    Path("results").mkdir()
-    assert run("baseline", "record") == 0
-    path = Path("results/baseline.json")
-    (own,) = files.read(path, Baseline).buckets
+def test_a_note_names_the_library_whose_version_differs(stored):
+    (own,) = files.read(stored, Baseline).buckets
     older = own.model_copy(update={"machine": {**own.machine, "numpy": "1.0"}})
     other = own.model_copy(update={"machine": {**older.machine, "cpu": "another", "blas": None}})
-    files.write(path, Baseline(buckets=[other, older]))
-    _, _, document = gate_row(path)
+    files.write(stored, Baseline(buckets=[other, older]))
+    _, _, document = gate_row(stored)
     numpy = machine.library_version("numpy")
     line = f"The baseline has 1 session of a machine that differs in numpy (1.0 there, {numpy} here)."
     assert line in document.notes
@@ -199,10 +218,8 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     assert move.factor == pytest.approx(2, rel=0.3)
 
 
-def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
-    Path("results").mkdir()
-    assert run("baseline", "record") == 0
-    path = Path("results/baseline.json").rename("baseline.json")
+def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, stored, capsys):
+    path = stored.rename("baseline.json")
     with_history(path, 12, factor=2)
     git("add", "baseline.json", cwd=repository)
     git("commit", "--quiet", "--message", "baseline", cwd=repository)
@@ -215,27 +232,21 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, capsys):
     assert "baseline.json at HEAD is not an mlpbench document" in capsys.readouterr().err
 
 
-def test_a_wrong_head_fails_and_is_not_recorded(repository, capsys):
-    Path("results").mkdir()
-    assert run("baseline", "record") == 0
-    before = Path("results/baseline.json").read_bytes()
+def test_a_wrong_head_fails_and_is_not_recorded(repository, stored, recorded, capsys):
     plant(repository, "numpy_plain", "out *= 1 + 1e-9")
-    status, row, _ = gate_row(Path("results/baseline.json"))
+    status, row, _ = gate_row(stored)
     assert (status, row.verdict, row.head_seconds) == (1, "FAIL", None)
     assert row.reason.startswith("the head fails: output")
     assert run("baseline", "record") == 2
     assert "nothing is recorded, because rows failed: numpy_plain" in capsys.readouterr().err
-    assert Path("results/baseline.json").read_bytes() == before
+    assert stored.read_bytes() == recorded
 
 
-def test_a_baseline_is_shown(repository, capsys):
-    Path("results").mkdir()
-    assert run("baseline", "record") == 0
-    path = Path("results/baseline.json")
-    with_history(path, 11, factor=2)
-    (own,) = files.read(path, Baseline).buckets
+def test_a_baseline_is_shown(stored, capsys):
+    with_history(stored, 11, factor=2)
+    (own,) = files.read(stored, Baseline).buckets
     other = own.model_copy(update={"machine": {**own.machine, "cpu": "another"}})
-    files.write(path, Baseline(buckets=[other, baseline.find_bucket(files.read(path, Baseline), own.machine)]))
+    files.write(stored, Baseline(buckets=[other, baseline.find_bucket(files.read(stored, Baseline), own.machine)]))
     capsys.readouterr()
     assert main(["baseline", "show", "--json", "shown.json"]) == 0
     out = capsys.readouterr().out

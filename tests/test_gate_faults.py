@@ -71,15 +71,15 @@ def test_standard_error_that_cannot_be_written_changes_no_status(repository):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
     with open("/dev/full", "w") as full:
         assert subprocess.run([*command, "nosuch"], env=environment, stderr=full, check=False).returncode == 2
-    words = [*command, "HEAD", *QUICK[2:], "--backend", "numpy_plain", "--json", "-"]
+    words = [*command, "HEAD", *QUICK[2:], "--budget", "0.1", "--backend", "numpy_plain", "--json", "-"]
     closed = f"exec {shlex.join(words)} 2>&-"
     done = subprocess.run(["sh", "-c", closed], env=environment, stdout=subprocess.PIPE, check=False)
-    assert done.returncode in (0, 3)
+    assert done.returncode == 3
     assert json.loads(done.stdout)["command"] == "gate"
 
 
 def test_a_killed_worker_costs_at_most_one_round(repository):
-    process = start("--backend", "numpy_plain", "--budget", "15", "--json", "gate.json")
+    process = start("--backend", "numpy_plain", "--budget", "5", "--json", "gate.json")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
@@ -91,7 +91,7 @@ def test_a_killed_worker_costs_at_most_one_round(repository):
     assert process.returncode in (0, 3), output
     document = files.read(Path("gate.json"), Gate)
     assert sum(not measured_round.seconds for measured_round in document.rounds) <= 1
-    assert document.rows[0].rounds >= 6
+    assert document.rows[0].rounds >= 1
 
 
 def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch):
@@ -103,10 +103,9 @@ def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch
         return verify_side(*arguments)
 
     monkeypatch.setattr(preparation, "verify_side", verify_and_lose_the_folder)
-    status, rows, _ = gate("--backend", "numpy_plain")
+    _, rows, _ = gate("--backend", "numpy_plain", "--budget", "2")
     _, err = capsys.readouterr()
-    assert status in (0, 3)
-    assert rows["numpy_plain"].rounds >= 6
+    assert rows["numpy_plain"].rounds >= 1
     assert "the gate continues, but cannot be resumed" in err
     assert re.search(r"^mlpbench: cannot write results/gate-.*\.json: ", err, re.MULTILINE)
 

@@ -38,7 +38,7 @@ def test_an_interrupted_gate_reports_and_can_be_resumed(repository):
     assert document.started == checkpoint.started
 
 
-KILLS = int(os.environ.get("MLPBENCH_KILLS", "2"))
+KILLS = int(os.environ.get("MLPBENCH_KILLS", "1"))
 
 
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
@@ -86,9 +86,8 @@ def test_a_resumed_gate_must_have_the_same_settings(repository, capsys):
 
 def test_resume_without_an_unfinished_gate_begins_anew(repository, capsys):
     Path("results").mkdir()
-    status, rows, _ = gate("--backend", "numpy_plain", "--resume")
-    assert status in (0, 3)
-    assert rows["numpy_plain"].rounds >= 6
+    status, _, _ = gate("--backend", "numpy_plain", "--resume", "--budget", "0.1")
+    assert status == 3
     assert "there is no unfinished gate in results to resume; starting a new one" in capsys.readouterr().err
 
 
@@ -98,7 +97,7 @@ TIMES = {"head": [1e-6], "base": [1e-6], "control": [1e-6]}
 def state_with(times):
     """The checkpoint of a gate with one round, which has these times."""
     measured_round = {"wall_seconds": 1.0, "seconds": {"numpy_plain: forward": times}}
-    fields = {"schema": "mlpbench.gate-state/2", "settings": {}, "started": "", "failures": {}, "deaths": {}}
+    fields = {"schema": "mlpbench.gate-state/3", "settings": {}, "started": "", "failures": {}, "deaths": {}}
     return json.dumps({**fields, "rounds": [measured_round]})
 
 
@@ -107,7 +106,7 @@ def state_with(times):
     [
         "",
         "{}",
-        '{"schema": "mlpbench.gate-state/2"}',
+        '{"schema": "mlpbench.gate-state/3"}',
         state_with({**TIMES, "head": [0.0]}),
         state_with({**TIMES, "head": []}),
         state_with({**TIMES, "head": [1e-6, 1e-6]}),

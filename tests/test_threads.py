@@ -22,10 +22,13 @@ def findings_on(count, work, *digests):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(  # only with three shares does the order of summation matter
-    ("count", "work"), [(2, 0), (3, 1)], ids=["two threads, default", "three threads, divide every batch"]
-)
-def test_numba_simd_on_several_threads(count, work):
+def test_numba_simd_on_two_and_three_threads():
+    """In one test, so that two processes do not compile the same code at the same time."""
+    check_threads(2, 0)
+    check_threads(3, 1)  # only with three shares does the order of summation matter
+
+
+def check_threads(count, work):
     first = findings_on(count, work)
     assert first["failures"] == []
     assert first["digests"] == findings_on(count, work, "digests")

@@ -18,7 +18,6 @@ from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal, time_axis
 from bench.report.noise import noise_paragraphs
-from impls._numba import require_compiler
 from pairbench import machine
 
 
@@ -48,6 +47,8 @@ def run(
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
         if roofline:
+            from impls._numba import require_compiler  # imports Numba, which takes long
+
             require_compiler()  # the probes are compiled
         chosen_cases = cases.select_cases(
             network,

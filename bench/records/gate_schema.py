@@ -85,7 +85,7 @@ class Gate(Document):
 class GateState(CheckpointRecord):
     """Checkpoint of a gate: the rounds so far, and by row and side the reason of a failure and the count of deaths."""
 
-    schema_: Literal["mlpbench.gate-state/2"] = Field("mlpbench.gate-state/2", alias="schema")
+    schema_: Literal["mlpbench.gate-state/3"] = Field("mlpbench.gate-state/3", alias="schema")
     rounds: list[RoundRecord]
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
@@ -233,7 +233,7 @@ class RecordingState(CheckpointRecord):
     ``seconds`` are per call, by round, arm and block. ``delay_steps`` and ``loops`` are results of the calibration.
     """
 
-    schema_: Literal["mlpbench.recording-state/1"] = Field("mlpbench.recording-state/1", alias="schema")
+    schema_: Literal["mlpbench.recording-state/2"] = Field("mlpbench.recording-state/2", alias="schema")
     loops: int
     delay_steps: list[int]
     wall_seconds: Finite

@@ -108,7 +108,7 @@ class NotRun(CaseFields):
 class ScaleState(CheckpointRecord):
     """Checkpoint of ``mlpbench scale``. In ``rows`` the reference is the fastest backend of a case."""
 
-    schema_: Literal["mlpbench.scale-state/2"] = Field("mlpbench.scale-state/2", alias="schema")
+    schema_: Literal["mlpbench.scale-state/3"] = Field("mlpbench.scale-state/3", alias="schema")
     rows: list[TimingRow]
     not_run: list[NotRun]
     compile: list[CompileRow]

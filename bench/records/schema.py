@@ -221,10 +221,14 @@ class Proof(Document):
 
 
 class CheckpointRecord(Record):
-    """The fields of every checkpoint: the settings, which a resumed run must share, and the start of the run."""
+    """The fields of every checkpoint: the settings, which a resumed run must share, and the start of the run.
+
+    ``digest``: SHA-256 of the other fields as JSON, by which a damaged file is recognized.
+    """
 
     settings: dict[str, Any]
     started: str
+    digest: str = ""
 
 
 Status = Literal["installed", "not installed", "unavailable", "broken"]

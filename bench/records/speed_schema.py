@@ -75,7 +75,7 @@ class Speed(Document):
 class SpeedState(CheckpointRecord):
     """Checkpoint of ``mlpbench speed``; a part that is not measured yet is null."""
 
-    schema_: Literal["mlpbench.speed-state/1"] = Field("mlpbench.speed-state/1", alias="schema")
+    schema_: Literal["mlpbench.speed-state/2"] = Field("mlpbench.speed-state/2", alias="schema")
     seed: int
     roofline: list[RooflineRow] | None = None
     rows: list[TimingRow] | None = None

@@ -50,7 +50,7 @@ class Tutorials(Document):
 class TutorialsState(CheckpointRecord):
     """Checkpoint of ``mlpbench tutorials``: the keys of the finished tutorials, and their results."""
 
-    schema_: Literal["mlpbench.tutorials-state/1"] = Field("mlpbench.tutorials-state/1", alias="schema")
+    schema_: Literal["mlpbench.tutorials-state/2"] = Field("mlpbench.tutorials-state/2", alias="schema")
     done: list[str]
     rows: list[TutorialRow]
     remarks: dict[str, list[str]]
