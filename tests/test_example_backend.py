@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.proof.verify import OPERATIONS
 from tests.third_party import path_with
 
 # Every test starts processes.
@@ -32,6 +33,14 @@ SABOTAGE = {
 }
 """By name of the fault: the replaced code, its replacement, and the beginning of the reason that the proof gives."""
 
+
+PROOF = f"""
+import impls
+from bench.proof.verify import verify_backend
+for row in verify_backend(impls.load({NAME!r})):
+    print(row.dtype, row.operation, "passes" if row.evidence.ok else row.evidence.reason)
+"""
+"""Makes all checks of `mlpbench verify`, without the proof of the mutants, and prints their outcomes."""
 
 REJECTION = f"""
 import impls
@@ -63,29 +72,34 @@ def install(folder, *replacement):
     return folder
 
 
+def environment(folder):
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), path_with(folder)])}
+
+
 def mlpbench(folder, *arguments):
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), path_with(folder)])}
     command = [sys.executable, "-m", "bench", *arguments]
-    return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(command, env=environment(folder), cwd=folder, capture_output=True, text=True, check=False)
+
+
+def script(folder, code):
+    """The output of Python code that can import the package in the folder."""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(folder), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_the_backend_is_proved_right(tmp_path):
-    done = mlpbench(install(tmp_path / "packages"), "verify", NAME)
-    assert done.returncode == 0, done.stdout + done.stderr
-    for dtype in ("float64", "float32"):
-        assert f"{NAME}, {dtype}" in done.stdout
-    assert "FAILS" not in done.stdout
+    outcomes = script(install(tmp_path / "packages"), PROOF).splitlines()
+    assert [line for line in outcomes if not line.endswith(" passes")] == []
+    assert {line.split()[0] for line in outcomes} == {"float64", "float32"}
+    assert {line.split()[1] for line in outcomes} == {*OPERATIONS, "contract", "scikit-learn"}
 
 
 @pytest.mark.parametrize(("old", "new", "reason"), SABOTAGE.values(), ids=SABOTAGE)
 def test_a_sabotaged_copy_is_rejected_with_the_reason(tmp_path, old, new, reason):
-    """The proof alone, without that of the mutants, which `verify` runs as well."""
-    folder = install(tmp_path / "packages", old, new)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), path_with(folder)])}
-    done = subprocess.run(
-        [sys.executable, "-c", REJECTION], env=environment, capture_output=True, text=True, check=True
-    )
-    assert reason in done.stdout
+    assert reason in script(install(tmp_path / "packages", old, new), REJECTION)
 
 
 def test_the_backend_can_be_timed(tmp_path):
