@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers mutation gate pictures lint clean
+.PHONY: install bench test test-fast test-peers fuzz mutation gate pictures lint clean
 
 install: $(VENV)/test
 
@@ -24,6 +24,11 @@ test-fast: $(VENV)/test
 # Installs torch, jax and onnxruntime first.
 test-peers: $(VENV)/peers
 	$(BIN)/python -m pytest $(PARALLEL) tests/test_peers.py tests/test_speed.py
+
+# Tries random inputs for FUZZ_SECONDS.
+FUZZ_SECONDS := 3600
+fuzz: $(VENV)/test
+	$(BIN)/python -m tests.fuzz $(FUZZ_SECONDS)
 
 # CONTRIBUTING.md explains the survivors. Earlier results are removed, because the tests may have changed.
 mutation: $(VENV)/mutation

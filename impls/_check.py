@@ -61,6 +61,8 @@ def real_array(name: str, value: ArrayLike) -> Array:
         array = np.asarray(value)
     except ValueError:
         raise ValueError(f"{name} must be rectangular: its rows differ in length") from None
+    except Exception as error:  # NumPy calls methods of the value, which may raise anything
+        raise TypeError(f"{name} cannot be made an array, got {abbreviated(value)}") from error
     if array.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
@@ -196,7 +198,7 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     """
     if value is None:
         return None, n
-    if type(value) is int or (np.ndim(value) == 0 and not isinstance(value, np.ndarray)):
+    if type(value) is int or _is_scalar(value):
         size = _positive_integer("batches", value)
         if size > n:
             raise ValueError(f"batches must be {n} or less, the number of samples, got {abbreviated(size)}")
@@ -209,6 +211,15 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     if rows.min() < 0 or rows.max() >= n:
         raise ValueError(f"batches must name rows 0 to {n - 1}, got {rows.min()} to {rows.max()}")
     return rows.astype(np.intp).reshape(-1), rows.shape[1]
+
+
+def _is_scalar(value: object) -> bool:
+    if isinstance(value, np.ndarray):
+        return False
+    try:
+        return np.ndim(value) == 0  # type: ignore[arg-type]
+    except Exception:  # as in ``real_array``, which then raises an error
+        return False
 
 
 def _positive_integer(name: str, value: Any) -> int:

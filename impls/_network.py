@@ -119,7 +119,7 @@ class Network:
         """
         try:
             pairs = [(W, b) for W, b in parameters]
-        except (TypeError, ValueError):
+        except Exception:  # the caller's objects may raise anything
             raise TypeError("parameters must be a list of pairs (W, b), one for each layer") from None
         if len(pairs) != len(self.shapes):
             raise ValueError(f"network {self} needs {len(self.shapes)} pairs (W, b), got {len(pairs)}")
@@ -140,7 +140,7 @@ def _layer_sizes(sizes: Any) -> tuple[int, ...]:
         raise TypeError(f"layer_sizes must be a sequence of integers, not {type(sizes).__name__}")
     try:
         entries = tuple(sizes)
-    except TypeError:
+    except Exception:  # the caller's object may raise anything
         raise TypeError(f"layer_sizes must be a sequence of integers, not {type(sizes).__name__}") from None
     if len(entries) < 2:
         raise ValueError(f"layer_sizes needs two entries or more, inputs and outputs, got {len(entries)}")
@@ -150,7 +150,7 @@ def _layer_sizes(sizes: Any) -> tuple[int, ...]:
             if isinstance(entry, (bool, np.bool_)):
                 raise TypeError
             size = index(entry)
-        except TypeError:
+        except Exception:
             raise TypeError(f"a layer size must be an integer, got {_check.abbreviated(entry)}") from None
         if size < 1:
             raise ValueError(f"a layer size must be 1 or more, got {_check.abbreviated(size)}")

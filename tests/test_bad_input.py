@@ -5,6 +5,7 @@ import pytest
 
 from bench.proof.targets import flat
 from impls import Network
+from tests import damage
 
 X = np.linspace(-1, 1, 12).reshape(4, 3)
 Y = np.linspace(0.1, 0.9, 8).reshape(4, 2)
@@ -40,6 +41,7 @@ FORWARD = {
     "a masked value": ([1.0, np.ma.masked, 1.0], TypeError, "x must not hold masked values; fill them first"),
     "a masked row": ([np.ma.masked_array([1.0, 2, 3], [0, 1, 0])], TypeError, "x must not hold masked values"),
     "a masked value in a row": (((1.0, 2, 3), (np.ma.masked, 1, 2)), TypeError, "x must not hold masked values"),
+    "an object that raises": (damage.Hostile(), TypeError, "x cannot be made an array, got a value of type Hostile"),
     "masked": (np.ma.masked_array([1.0, 2, 3], [0, 1, 0]), TypeError, "must not be a masked array"),
 }
 
@@ -109,6 +111,7 @@ SETTINGS = {
     "text rate": ({"learning_rate": "0.1"}, TypeError, "learning_rate must be a real number"),
     "negative bias rate": ({"bias_learning_rate": -1}, ValueError, "bias_learning_rate must be finite"),
     "reduction": ({"reduction": "max"}, ValueError, "reduction must be one of mean, sum, got 'max'"),
+    "batches that raise": ({"batches": damage.Hostile()}, TypeError, "batches cannot be made an array, got a value"),
     "batches of 0": ({"batches": 0}, ValueError, "batches must be 1 or more, got 0"),
     "batches of -1": ({"batches": -1}, ValueError, "batches must be 1 or more, got -1"),
     "batches too large": ({"batches": 5}, ValueError, "batches must be 4 or less"),

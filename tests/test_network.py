@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from impls import Network
+from tests import damage
 
 
 def test_defaults_and_text():
@@ -54,6 +55,12 @@ def test_random_parameters_have_the_stated_variances():
         ((3, "2"), TypeError, "must be an integer, got '2'"),
         ("3-3-1", TypeError, "use Network.parse"),
         (5, TypeError, "must be a sequence of integers, not int"),
+        (damage.Hostile(), TypeError, "must be a sequence of integers, not Hostile"),
+        (
+            (3, damage.Hostile()),
+            TypeError,
+            "a layer size must be an integer, got a value of type Hostile",
+        ),
         ({3: "inputs", 1: "outputs"}, TypeError, "must be a sequence of integers, not dict"),
         ({3, 1}, TypeError, "must be a sequence of integers, not set"),
         (b"\x03\x01", TypeError, "must be a sequence of integers, not bytes"),

@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from contextlib import suppress
 from datetime import UTC, datetime
+from math import isfinite
 from pathlib import Path
 from typing import TypeVar
 
@@ -158,7 +159,9 @@ def _content(path: Path) -> bytes:
 def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:
     """Raise RecordError unless the content is JSON with the schema of this kind."""
     try:
-        document = json.loads(content)
+        document = json.loads(content, parse_constant=_finite, parse_float=_finite)
+    except _NotFinite as error:
+        raise RecordError(f"{name} holds {error}, which is not a finite number") from None
     except (ValueError, RecursionError):
         raise RecordError(f"{name} is not JSON") from None
     schema = document.get("schema") if isinstance(document, dict) else None
@@ -167,6 +170,17 @@ def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:
     expected = kind.model_fields["schema_"].default
     if schema != expected:
         raise RecordError(f"{name} has the schema {schema}; expected {expected}")
+
+
+class _NotFinite(Exception):
+    """A number in a file, as it is written there."""
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not isfinite(number):
+        raise _NotFinite(text)
+    return number
 
 
 def _check_writable(folder: Path) -> None:

@@ -38,8 +38,9 @@ def baseline_summary(document: BaselineSummary) -> Iterator[RenderableType]:
         yield ""
     yield _missing_sessions(len(document.sessions))
     for other in document.other_machines:
-        libraries = f"Python {other['python']}, NumPy {other['numpy']}, Numba {other['numba']}"
-        yield f"another machine, {counted(other['sessions'], 'session')}: {other['cpu']}, {libraries}"
+        cpu, python, numpy, numba = (other.get(key, "unknown") for key in ("cpu", "python", "numpy", "numba"))
+        sessions = counted(other["sessions"], "session")
+        yield f"another machine, {sessions}: {cpu}, Python {python}, NumPy {numpy}, Numba {numba}"
 
 
 def accepted(document: BaselineAcceptance, sessions: int) -> Iterator[RenderableType]:
