@@ -20,7 +20,16 @@ def main(seconds):
     while time.monotonic() < end:
         number += 1
         seed = random.getrandbits(32)
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "tests/test_fuzz.py", f"--hypothesis-seed={seed}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-x",
+            "--tb=short",
+            "tests/test_fuzz.py",
+            f"--hypothesis-seed={seed}",
+        ]
         environment = {**os.environ, "MLPBENCH_FUZZ": str(EXAMPLES)}
         try:
             done = subprocess.run(

@@ -7,6 +7,7 @@ stand beside the tests as explicit examples.
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout, suppress
@@ -29,7 +30,15 @@ from bench.gate.session import MeasuredSession
 from bench.proof.targets import flat
 from bench.records import files
 from bench.records.files import RecordError
-from bench.records.gate_schema import Baseline, BaselineSummary, Bucket, GateState, RecordingState, RoundRecord
+from bench.records.gate_schema import (
+    AcceptedGain,
+    Baseline,
+    BaselineSummary,
+    Bucket,
+    GateState,
+    RecordingState,
+    RoundRecord,
+)
 from bench.records.scale_schema import ScaleState
 from bench.records.schema import Latest
 from bench.records.speed_schema import SpeedState
@@ -42,7 +51,7 @@ from tests import damage
 from tests.conftest import CORE
 from tests.helpers import timing_row
 from tests.test_error_rates import synthetic
-from tests.test_gate_baseline import HEAD, history, session
+from tests.test_gate_baseline import HEAD, KEY, history, session
 from tests.test_gate_resume import TIMES
 from tests.test_speedup_picture import all_rows, run_of
 
@@ -111,9 +120,13 @@ def test_a_damaged_checkpoint_is_refused(command, data):
 
 
 MEASURED = MeasuredSession(session(), {})
-BASELINE = Baseline(
-    buckets=[Bucket(machine=json.loads(json.dumps(machine.bucket(machine.describe()))), sessions=history(3), moves=[])]
+BUCKET = Bucket(
+    machine=json.loads(json.dumps(machine.bucket(machine.describe()))),
+    sessions=history(11),
+    moves=[AcceptedGain(row=KEY, factor=2.0, sessions=2)],
 )
+FAR_APART = BUCKET.model_copy(update={"sessions": [session(speedup) for speedup in (1e-14, 1e14)]})
+BASELINE = Baseline(buckets=[BUCKET])
 
 
 def with_machine(**fields):
@@ -124,6 +137,7 @@ def with_machine(**fields):
 
 @common
 @given(damage.damaged_files(data_of(BASELINE)))
+@example(json.dumps(data_of(Baseline(buckets=[FAR_APART]))).encode())
 @example(with_machine())
 @example(with_machine(cpu=float("nan")))
 @example(with_machine(cpu=0).replace(b"0", b"1e999"))
@@ -140,9 +154,9 @@ def test_a_damaged_baseline_is_refused_or_summarized(content):
             speedups = [
                 one.rows[row.row].speedup for bucket in known.buckets for one in bucket.sessions if row.row in one.rows
             ]
-            if row.accepted == 1:
-                assert min(speedups) * (1 - 1e-9) <= row.speedup.estimate <= max(speedups) * (1 + 1e-9)
-            assert row.speedup.low is None or row.speedup.low <= row.speedup.estimate <= row.speedup.high
+            gains = [1.0, *(move.factor for bucket in known.buckets for move in bucket.moves)]
+            least, most = (of(speedups) * math.prod(of(1.0, gain) for gain in gains) for of in (min, max))
+            assert least * (1 - 1e-9) <= row.speedup.estimate <= most * (1 + 1e-9)
         for bucket in known.buckets:
             with mock.patch.object(baseline_verdict, "measure_session", return_value=MEASURED):
                 (judged,), _ = baseline_verdict.judge_and_confirm(HEAD, bucket, MEASURED, 0.05, None)

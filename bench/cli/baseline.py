@@ -82,15 +82,16 @@ def show(*, baseline: Path, json_path: str | None) -> int:
     with output.caller_input():
         output.check_json_path(json_path, BaselineSummary)
         known = files.read(baseline, Baseline)
-    here = machine.describe()
-    own = stored.find_bucket(known, machine.bucket(here))
+        here = machine.describe()
+        own = stored.find_bucket(known, machine.bucket(here))
+        rows = stored.baseline_rows(own)
     document = BaselineSummary(
         command="baseline show",
         version=version(),
         machine=here,
         baseline=str(baseline),
         sessions=[f"{one.started}: {one.head}" for one in own.sessions],
-        rows=stored.baseline_rows(own),
+        rows=rows,
         other_machines=[
             {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
         ],

@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
+from pydantic import ValidationError
+
 from bench.gate import preparation
 from bench.records import files
 from bench.records.files import RecordError
@@ -88,27 +90,32 @@ def speedups(own: Bucket, key: str) -> list[float]:
 
 
 def baseline_rows(own: Bucket) -> list[BaselineRow]:
-    """A summary of the bucket's sessions for each row, in the order in which the rows were first recorded."""
-    rows = []
-    for key in dict.fromkeys(key for session in own.sessions for key in session.rows):
-        logarithms = speedups(own, key)
-        recorded = [session.rows[key] for session in own.sessions if key in session.rows]
-        low, high = sequential_test.prediction_interval(logarithms) if len(logarithms) > 1 else (None, None)
-        rows.append(
-            BaselineRow(
-                row=key,
-                sessions=len(logarithms),
-                speedup=Ratio(
-                    estimate=math.exp(fmean(logarithms)),
-                    low=None if low is None else math.exp(low),
-                    high=None if high is None else math.exp(high),
-                ),
-                seconds=median(session_row.seconds for session_row in recorded),
-                reference_seconds=median(session_row.reference_seconds for session_row in recorded),
-                accepted=math.prod(gain.factor for gain in own.moves if gain.row == key),
-            )
+    """A summary of the bucket's sessions for each row, in the order in which the rows were first recorded.
+
+    Raises RecordError if the speedups of a row are so far apart that the interval cannot be computed.
+    """
+    return [_baseline_row(own, key) for key in dict.fromkeys(key for session in own.sessions for key in session.rows)]
+
+
+def _baseline_row(own: Bucket, key: str) -> BaselineRow:
+    logarithms = speedups(own, key)
+    recorded = [session.rows[key] for session in own.sessions if key in session.rows]
+    low, high = sequential_test.prediction_interval(logarithms) if len(logarithms) > 1 else (None, None)
+    try:
+        return BaselineRow(
+            row=key,
+            sessions=len(logarithms),
+            speedup=Ratio(
+                estimate=math.exp(fmean(logarithms)),
+                low=None if low is None else math.exp(low),
+                high=None if high is None else math.exp(high),
+            ),
+            seconds=median(session_row.seconds for session_row in recorded),
+            reference_seconds=median(session_row.reference_seconds for session_row in recorded),
+            accepted=math.prod(gain.factor for gain in own.moves if gain.row == key),
         )
-    return rows
+    except (OverflowError, ValidationError):
+        raise RecordError(f"the recorded speedups of {key}, with the accepted gains, are too far apart") from None
 
 
 def _with_bucket(baseline: Baseline, own: Bucket) -> Baseline:

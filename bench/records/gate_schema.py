@@ -6,15 +6,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
-from bench.records.schema import CaseFields, CheckpointRecord, ConditionsRecord, Document, Finite, Ratio, Record
+from bench.records.schema import (
+    CaseFields,
+    CheckpointRecord,
+    ConditionsRecord,
+    Document,
+    Finite,
+    Positive,
+    Ratio,
+    Record,
+)
 from pairbench.rounds import SIDES
 from pairbench.sequential_test import Verdict
 
 Cause = Literal["backend", "reference", "machine"]
-
-
-Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
-"""A positive number; the range excludes values that would overflow or underflow in later arithmetic."""
 
 
 def _check_sides(times: dict[str, list[float]]) -> dict[str, list[float]]:

@@ -11,6 +11,8 @@ from impls import Network
 from pairbench.statistics import Interval
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
+"""A positive number; the range excludes values that would overflow or underflow in later arithmetic."""
 
 
 class Record(BaseModel):
@@ -22,9 +24,17 @@ class Record(BaseModel):
 class Ratio(Record):
     """A ratio of times with its 95 % confidence interval, whose ends are null if there was only one process."""
 
-    estimate: Finite
-    low: Finite | None
+    estimate: Annotated[Finite, Field(gt=0)]
+    low: Annotated[Finite, Field(gt=0)] | None
     high: Finite | None
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if (self.low is None) != (self.high is None):
+            raise ValueError("an interval needs both ends or none")
+        if self.low is not None and self.high is not None and not self.low <= self.estimate <= self.high:
+            raise ValueError(f"the estimate {self.estimate} must lie in its interval, {self.low} to {self.high}")
+        return self
 
     @classmethod
     def of(cls, interval: Interval) -> Self:
@@ -71,12 +81,12 @@ class TimingRow(CaseFields):
     backend: str
     arm: str
     reference: str
-    seconds: Finite | None
+    seconds: Positive | None
     speedup: Ratio | None
     ulps: Finite | None
     share: Finite | None
-    lower_bound_seconds: Finite | None = None
-    roofline_share: Finite | None = None
+    lower_bound_seconds: Positive | None = None
+    roofline_share: Positive | None = None
     ok: bool
     reason: str
     remarks: list[str] = []
@@ -101,8 +111,8 @@ class CompileRow(Record):
 
     backend: str
     network: str
-    cold_seconds: Finite
-    cached_seconds: Finite
+    cold_seconds: Positive
+    cached_seconds: Positive
 
 
 class ConditionsRecord(Record):
@@ -132,7 +142,7 @@ class SampleRecord(CaseFields):
     loops: int
     block: list[int]
     position: list[int]
-    seconds: list[Finite]
+    seconds: list[Positive]
 
 
 class ProcessRecord(Record):
