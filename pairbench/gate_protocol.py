@@ -35,6 +35,13 @@ class Build:
 
 
 @dataclass(frozen=True)
+class CheckCache:
+    """Check that the call of a row does not answer repeated inputs from a cache. Answer: None, or a Failure."""
+
+    row: str
+
+
+@dataclass(frozen=True)
 class PrepareSample:
     """Draw the arguments of a sample of a row, and warm up its code. Answer: None, or a Failure."""
 

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
 
-from pairbench import own_tree, threads, worker_processes
+from pairbench import cache_check, own_tree, threads, worker_processes
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
     CallFunction,
+    CheckCache,
     CheckThreads,
     CollectResults,
     Failure,
@@ -27,6 +29,8 @@ from pairbench.gate_protocol import (
     TimeSample,
 )
 from pairbench.judged_samples import PreparedSample
+from pairbench.process_state import FunctionWatch
+from pairbench.threads import ThreadWatch
 from pairbench.workload import TimedCall, failure_reason
 
 
@@ -47,10 +51,26 @@ def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[...,
 
 @dataclass
 class WorkerState:
-    """The calls that were built so far, by row, and the sample that was prepared last."""
+    """The calls that were built so far, by row, the sample that was prepared last, and what no call may change."""
 
+    functions: FunctionWatch
+    libraries: ThreadWatch = field(default_factory=lambda: ThreadWatch(1))
     calls: dict[str, TimedCall] = field(default_factory=dict)
     sample: PreparedSample | None = None
+
+    def build(self, request: Build) -> None:
+        """Build the call of a row. Raises WorkloadError if that changes what no call may change."""
+        self.functions.extend(type(request.workload).__module__.partition(".")[0])
+        call = request.workload.build()
+        self.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
+        self.libraries = ThreadWatch(1)
+        self.require_unchanged()
+        self.functions.extend()
+
+    def require_unchanged(self) -> None:
+        """Raise WorkloadError if a function was replaced, or a library uses more threads; both are put back."""
+        self.functions.require_unchanged()
+        self.libraries.require_unchanged()
 
 
 def answer(request: Any, state: WorkerState) -> Any:
@@ -59,8 +79,11 @@ def answer(request: Any, state: WorkerState) -> Any:
         case CallFunction():
             return request.function(*request.arguments)
         case Build():
-            call = request.workload.build()
-            state.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
+            state.build(request)
+            return None
+        case CheckCache():
+            cache_check.check(state.calls[request.row], Random())
+            state.require_unchanged()
             return None
         case PrepareSample():
             state.sample = PreparedSample(state.calls[request.row], request.plan)
@@ -71,7 +94,9 @@ def answer(request: Any, state: WorkerState) -> Any:
             return state.sample.time()
         case CollectResults():
             assert state.sample is not None
-            return state.sample.record()
+            record = state.sample.record()
+            state.require_unchanged()
+            return record
         case PinToCpu():
             psutil.Process().cpu_affinity([request.cpu])
             return None
@@ -88,11 +113,11 @@ def answer(request: Any, state: WorkerState) -> Any:
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_processes.connect_to_parent()
-    state = WorkerState()
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
     # If the sources of this revision were removed, Python has imported another copy of the package.
     is_home = Path(str(package.__file__)).resolve().parents[1] == home.resolve()
+    state = WorkerState(FunctionWatch("pairbench", package.__name__))
     gc.disable()
     while True:
         try:

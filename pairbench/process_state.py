@@ -15,12 +15,14 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
+
+from pairbench.workload import WorkloadError
 
 STANDARD_MODULES: tuple[ModuleType, ...] = (builtins, gc, itertools, operator, time)
 """Modules that the harness uses for timing."""
@@ -96,46 +98,65 @@ class SettingsWatch:
         return changes
 
 
-def shared_functions(packages: Sequence[str]) -> dict[str, Any]:
-    """The identity of each function of the loaded modules of these packages and of ``STANDARD_MODULES``, by name."""
-    modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in packages]
-    found: dict[str, Any] = {}
-    for module in (*STANDARD_MODULES, *modules):
-        for name, value in _members(module):
-            found[f"{module.__name__}.{name}"] = value
-    return found
+@dataclass(frozen=True)
+class _Watched:
+    """A function that belongs to a module or class, and the code and defaults that it had."""
+
+    owner: Any
+    attribute: str
+    value: Any
+    code: Any
+    defaults: Any
+
+    @classmethod
+    def of(cls, owner: Any, attribute: str, value: Any) -> _Watched:
+        is_function = isinstance(value, FunctionType)
+        code, defaults = (value.__code__, value.__defaults__) if is_function else (None, None)
+        return cls(owner, attribute, value, code, defaults)
+
+    def is_replaced(self) -> bool:
+        value = self.value
+        if vars(self.owner).get(self.attribute) is not value:
+            return True
+        return self.code is not None and (value.__code__ is not self.code or value.__defaults__ is not self.defaults)
+
+    def restore(self) -> None:
+        setattr(self.owner, self.attribute, self.value)
+        if self.code is not None:
+            self.value.__code__, self.value.__defaults__ = self.code, self.defaults
 
 
-def replaced(before: dict[str, Any], packages: Sequence[str]) -> str:
-    """The first function that was replaced since ``before``; empty if there is none."""
-    now = shared_functions(packages)
-    return next((name for name, value in before.items() if now.get(name) != value), "")
+class FunctionWatch:
+    """Notices replaced functions of some packages and of ``STANDARD_MODULES``, and puts them back."""
+
+    def __init__(self, *packages: str):
+        self._packages: set[str] = set()
+        self._watched: dict[str, _Watched] = {}
+        self.extend(*packages)
+
+    def extend(self, *packages: str) -> None:
+        """Watch the functions of more packages, and of the modules that were imported since."""
+        self._packages.update(packages)
+        modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in self._packages]
+        for module in (*STANDARD_MODULES, *modules):
+            for name, watched in _functions(module):
+                self._watched.setdefault(f"{module.__name__}.{name}", watched)
+
+    def require_unchanged(self) -> None:
+        """Put replaced functions back. Raises WorkloadError, which names the first, if there are any."""
+        replaced = [name for name, watched in self._watched.items() if watched.is_replaced()]
+        for name in replaced:
+            self._watched[name].restore()
+        if replaced:
+            raise WorkloadError(f"replaces {replaced[0]}")
 
 
-def _members(module: ModuleType) -> Iterator[tuple[str, Any]]:
+def _functions(module: ModuleType) -> Iterator[tuple[str, _Watched]]:
+    """The functions and classes of a module, and the methods of its classes, by name."""
     for name, value in list(vars(module).items()):
         if isinstance(value, type) and value.__module__ == module.__name__:
             for attribute, member in list(vars(value).items()):
                 if isinstance(member, FunctionType):
-                    yield f"{name}.{attribute}", _identity(member)
+                    yield f"{name}.{attribute}", _Watched.of(value, attribute, member)
         elif callable(value):
-            yield name, _identity(value)
-
-
-def _identity(value: Any) -> tuple[Any, ...]:
-    """Equal only for the same object with the same code. The objects are kept, so that no other can have their ids."""
-    if isinstance(value, FunctionType):
-        return _Same(value), value.__code__, _Same(value.__defaults__)
-    return (_Same(value),)
-
-
-class _Same:
-    """Compares an object by identity."""
-
-    def __init__(self, value: Any):
-        self.value = value
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and other.value is self.value
-
-    __hash__ = None  # type: ignore[assignment]
+            yield name, _Watched.of(module, name, value)

@@ -13,6 +13,7 @@ from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
 from pairbench.gate_protocol import (
     Build,
+    CheckCache,
     CheckThreads,
     CollectResults,
     Failure,
@@ -155,15 +156,36 @@ def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan],
     """
     result = RoundResult()
     with open_processes(worktrees, random) as processes:
-        for plan in plans:
-            request = Build(plan.key, plan.workload)
-            _note_failures(result, plan, processes.ask_all(plan.key, dict.fromkeys(processes, request), BUILD_TIMEOUT))
-            if plan.key not in result.failures:
-                result.seconds[plan.key] = {side: [] for side in processes}
+        _build_rows(processes, plans, result)
         processes.pin_to_one_cpu(plans[0].key, random)
         _time_rows(processes, plans, random, result)
         _check_threads(processes, plans, result)
     return result
+
+
+def measure_trial_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
+    """Measure a round whose times do not count, and look for calls that answer repeated inputs from a cache.
+
+    Raises ProcessDied and WorktreeError.
+    """
+    result = RoundResult()
+    with open_processes(worktrees, random) as processes:
+        _build_rows(processes, plans, result)
+        for plan in plans:
+            if plan.key in result.seconds:
+                requests = dict.fromkeys(processes, CheckCache(plan.key))
+                _note_failures(result, plan, processes.ask_all(plan.key, requests, CALL_TIMEOUT))
+        _time_rows(processes, plans, random, result)
+        _check_threads(processes, plans, result)
+    return result
+
+
+def _build_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], result: RoundResult) -> None:
+    for plan in plans:
+        requests = dict.fromkeys(processes, Build(plan.key, plan.workload))
+        _note_failures(result, plan, processes.ask_all(plan.key, requests, BUILD_TIMEOUT))
+        if plan.key not in result.failures:
+            result.seconds[plan.key] = {side: [] for side in processes}
 
 
 class _TimedSide:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from pairbench.workload import WorkloadError
 
 VARIABLES = (
     "OMP_NUM_THREADS",
@@ -57,20 +59,56 @@ def limit_own_threads() -> None:
     os.environ.update(settings)
 
 
+@dataclass(frozen=True)
+class _Library:
+    """A library with a thread pool, and the functions that read and set its number of threads."""
+
+    name: str
+    version: str | None
+    read: Callable[[], int]
+    set: Callable[[int], object]
+
+    def error(self, count: int) -> str:
+        return f"{self.name} uses {self.read()} threads instead of {count}"
+
+
+def _loaded_libraries() -> list[_Library]:
+    from threadpoolctl import ThreadpoolController
+
+    pools = ThreadpoolController().lib_controllers
+    modules = [sys.modules[name] for name in ("numba", "torch") if name in sys.modules]
+    return [
+        *(_Library(pool.prefix, pool.version, pool.get_num_threads, pool.set_num_threads) for pool in pools),
+        *(_Library(one.__name__, one.__version__, one.get_num_threads, one.set_num_threads) for one in modules),
+    ]
+
+
+class ThreadWatch:
+    """Notices that a library uses another number of threads than ``count``, and sets the number again.
+
+    It watches the libraries that were loaded when it was created, Numba only if it has started its threads: asking for
+    their number would start them.
+    """
+
+    def __init__(self, count: int):
+        self._count = count
+        started = getattr(sys.modules.get("numba.np.ufunc.parallel"), "_is_initialized", False)
+        self._libraries = [library for library in _loaded_libraries() if started or library.name != "numba"]
+
+    def require_unchanged(self) -> None:
+        """Set wrong numbers of threads again. Raises WorkloadError, which names the first library, if there are any."""
+        wrong = [library for library in self._libraries if library.read() != self._count]
+        errors = [library.error(self._count) for library in wrong]
+        for library in wrong:
+            library.set(self._count)
+        if errors:
+            raise WorkloadError(errors[0])
+
+
 def check_thread_counts(count: int = 1) -> list[Pool]:
     """Thread pools of the imported libraries. Raises ThreadCountError if a pool does not have ``count`` threads."""
-    from threadpoolctl import threadpool_info
-
-    pools = [Pool(pool["prefix"], pool.get("version"), int(pool["num_threads"])) for pool in threadpool_info()]
-    if "numba" in sys.modules:
-        import numba
-
-        pools.append(Pool("numba", numba.__version__, int(numba.get_num_threads())))
-    if "torch" in sys.modules:
-        import torch
-
-        pools.append(Pool("torch", torch.__version__, int(torch.get_num_threads())))
-    for pool in pools:
-        if pool.num_threads != count:
-            raise ThreadCountError(f"{pool.library} uses {pool.num_threads} threads instead of {count}")
-    return pools
+    libraries = _loaded_libraries()
+    for library in libraries:
+        if library.read() != count:
+            raise ThreadCountError(library.error(count))
+    return [Pool(library.name, library.version, count) for library in libraries]

@@ -13,11 +13,12 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import cache_check, interleave, own_tree, process_state, threads, timer, worker_processes
+from pairbench import cache_check, interleave, own_tree, threads, timer, worker_processes
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
-from pairbench.process_state import SettingsWatch
+from pairbench.process_state import FunctionWatch, SettingsWatch
+from pairbench.threads import ThreadWatch
 from pairbench.worker_protocol import (
     CallJob,
     CallResult,
@@ -30,7 +31,7 @@ from pairbench.worker_protocol import (
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, failure_reason, require
+from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, failure_reason, require
 
 Send = Callable[[Message], None]
 
@@ -52,6 +53,7 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
     remarks: dict[ArmLabel, list[str]] = {}
     # An earlier process has checked the slow arms; repeating that would take longer than timing them.
     checked = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
+    functions = FunctionWatch(*job.guarded)
 
     def note(arm: ArmLabel, changes: Sequence[str]) -> None:
         known = remarks.setdefault(arm, [])
@@ -59,15 +61,17 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
 
     def prepare(arm: ArmLabel) -> None:
         workload = job.workloads[arm]
-        functions = process_state.shared_functions(job.guarded)
-        calls[arm] = workload.build()
-        watch = SettingsWatch()
         try:
-            compute(arm, workload)
+            calls[arm] = workload.build()
+            watch = SettingsWatch()
+            try:
+                compute(arm, workload)
+            finally:
+                note(arm, watch.restore())
         finally:
-            note(arm, watch.restore())
-        if name := process_state.replaced(functions, job.guarded):
-            raise WorkloadError(f"replaces {name}")
+            functions.require_unchanged()
+            functions.extend()
+            ThreadWatch(job.threads).require_unchanged()
 
     def compute(arm: ArmLabel, workload: CheckedWorkload) -> None:
         if arm in checked:
@@ -90,7 +94,7 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
             prepare(arm)
         except (Exception, SystemExit) as error:
             failures[arm] = failure_reason(error)
-    observer = _SampleWatch(send, note)
+    observer = _SampleWatch(send, note, functions, ThreadWatch(job.threads))
     while ready := [arm for arm in group if arm not in failures]:
         observer.current = ready[0]
         try:
@@ -111,12 +115,22 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
 
 
 class _SampleWatch(Observer[Any]):
-    """Tells the parent about each sample, and notes what its arm changes. ``current`` is the arm of the last sample."""
+    """Tells the parent about each sample, and notes what its arm changes. ``current`` is the arm of the last sample.
+
+    ``finished`` raises WorkloadError for a change that makes the times wrong.
+    """
 
     current: ArmLabel
 
-    def __init__(self, send: Send, note: Callable[[ArmLabel, Sequence[str]], None]):
+    def __init__(
+        self,
+        send: Send,
+        note: Callable[[ArmLabel, Sequence[str]], None],
+        functions: FunctionWatch,
+        libraries: ThreadWatch,
+    ):
         self._send, self._note = send, note
+        self._functions, self._libraries = functions, libraries
 
     def preparing(self, arm: ArmLabel) -> None:
         self.current = arm
@@ -129,6 +143,8 @@ class _SampleWatch(Observer[Any]):
     def finished(self, arm: ArmLabel, seconds: float) -> None:
         self._send(Finished(arm, seconds))
         self._note(arm, self._watch.restore())
+        self._functions.require_unchanged()
+        self._libraries.require_unchanged()
 
 
 def _estimate_seconds(call: TimedCall, random: Random) -> float:

@@ -2,9 +2,11 @@
 
 There is a test for each case and core backend. Only the call is timed: the model is built, compiled and checked before
 pytest-benchmark calibrates. The speedup does not come from the rounds of pytest-benchmark: a few blocks time the
-reference and the backend in turn, and calls of these blocks are judged.
+reference and the backend in turn, and calls of these blocks are judged. A backend whose judged calls take longer than
+its rounds gets no time.
 """
 
+from contextlib import contextmanager
 from functools import cache, partial
 from itertools import cycle, starmap
 from random import Random
@@ -14,18 +16,23 @@ import pytest
 import impls
 from bench import selection
 from bench.arms import Arm
+from bench.case_measurement import GUARDED
 from bench.cases import select_cases
 from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
 from pairbench import cache_check, interleave, statistics, timer, tracing
+from pairbench.process_state import FunctionWatch
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
-from pairbench.workload import require
+from pairbench.workload import WorkloadError, require
 
 PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
 POOL = 64
 """Number of inputs that pytest-benchmark's rounds go through."""
+MOST_LONGER = 2.0
+"""How much longer than the rounds of pytest-benchmark, which are not judged, the shortest judged sample may take."""
+FUNCTIONS = FunctionWatch(*GUARDED)
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin in selection.BY_DEFAULT)
 
 
@@ -49,6 +56,8 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
         pytest.skip(visible(str(error)))
     skip_unsupported(backend, case)
     call, results = CaseWorkload.of(name, case, judge(case).expectation).build_and_compute()
+    FUNCTIONS.require_unchanged()
+    FUNCTIONS.extend()
     require(judge(case).judge_results(results))
     call.function(*call.draw(0, 1)[0])  # the first call with these arguments may load code
 
@@ -62,7 +71,8 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
     )
     benchmark(next, starmap(call.function, cycle(call.draw(1, POOL))))
     if benchmark.enabled:
-        speedup = paired_speedup(case, name, call)
+        with no_time_if_wrong(benchmark):
+            speedup = paired_speedup(case, name, call, benchmark.stats.stats.median)
         benchmark.extra_info["speedup"] = speedup
         record_property(PROPERTY, {"case": str(case), "backend": name, "speedup": speedup})
     apply_verdict(gate_rows.get((name, case)), benchmark.extra_info, record_property)
@@ -76,14 +86,35 @@ def skip_unsupported(backend, case):
         pytest.skip(f"{backend.name} does not support {case.operation} of {case.network}: {reason}")
 
 
-def paired_speedup(case, name, timed):
-    """Time of the reference ÷ time of the backend, paired within blocks."""
+@contextmanager
+def no_time_if_wrong(benchmark):
+    """Remove the times of pytest-benchmark's rounds if a WorkloadError is raised."""
+    try:
+        yield
+    except WorkloadError:
+        benchmark.stats.stats.data.clear()
+        raise
+
+
+def paired_speedup(case, name, timed, median_of_rounds):
+    """Time of the reference ÷ time of the backend, paired within blocks.
+
+    Raises WorkloadError if the backend replaces functions, or if the judged calls are wrong, or take much longer than
+    those of the rounds.
+    """
+    FUNCTIONS.require_unchanged()
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
     with tracing.lifted():  # pytest-benchmark does the same for its rounds
         estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
         cache_check.require_no_cache(timed, estimates[Arm(name, name, case)], Random())
         arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
-    for record in arms[Arm(name, name, case)].records:
+    FUNCTIONS.require_unchanged()
+    timed_arm = arms[Arm(name, name, case)]
+    for record in timed_arm.records:
         require(judge(case).judge_sample(record))
+    shortest = min(sample.seconds for sample in timed_arm.samples)
+    if shortest > MOST_LONGER * median_of_rounds:
+        factor = shortest / median_of_rounds
+        raise WorkloadError(f"judged calls take {factor:.1f} times as long as those of pytest-benchmark's rounds")
     seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]
     return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate

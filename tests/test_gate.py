@@ -103,15 +103,26 @@ def test_a_head_whose_backends_are_all_wrong_fails(repository):
     assert "SyntaxError" in rows["numpy_vectorized"].reason
 
 
-def test_a_wrong_base_makes_the_row_inconclusive(repository):
+CACHE = (
+    "seen = sample.__dict__.setdefault('seen', set()); "
+    "x.tobytes() in seen or [None for _ in range(3000)]; seen.add(x.tobytes())"
+)
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("out *= 1 + 1e-9", "the base fails: output"), (CACHE, "the base fails: answers repeated inputs from a cache")],
+    ids=["wrong", "cache"],
+)
+def test_a_wrong_base_makes_the_row_inconclusive(repository, fault, reason):
     source = (repository / "impls" / "numpy_plain.py").read_text()
-    plant(repository, "numpy_plain", "out *= 1 + 1e-9")
+    plant(repository, "numpy_plain", fault)
     git("commit", "--quiet", "--all", "--message", "wrong", cwd=repository)
     (repository / "impls" / "numpy_plain.py").write_text(source)
     (repository / "constraints.txt").write_text("numpy==1.0\n")
     status, rows, document = gate("--backend", "numpy_plain")
     assert (status, document.verdict) == (3, "INCONCLUSIVE")
-    assert rows["numpy_plain"].reason.startswith("the base fails: output")
+    assert rows["numpy_plain"].reason.startswith(reason)
     assert any("The pinned version of numpy changes from none to 1.0" in note for note in document.notes)
 
 
@@ -136,7 +147,7 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "-rs", "--benchmark")
     cases = ("-k", "forward-3-3-1-1 and (numpy_plain or numpy_vectorized)", "--benchmark-max-time=0.01")
-    gate_options = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=8", "--benchmark-json=pytest.json")
+    gate_options = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=12", "--benchmark-json=pytest.json")
     done = subprocess.run(
         [
             sys.executable,

@@ -40,6 +40,13 @@ def test_faults_during_timing_are_reported(repository, monkeypatch):
     assert left_behind() == []
 
 
+def test_a_function_that_is_replaced_during_timing_is_named(repository):
+    plant(repository, "numpy_plain", "late and setattr(time, 'perf_counter', time.monotonic)")
+    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "2")
+    assert rows["numpy_plain"].reason == "the head fails: replaces time.perf_counter"
+    assert rows["numpy_vectorized"].verdict != "FAIL"
+
+
 @pytest.mark.parametrize("child", ["subprocess.Popen(['sleep', '97'])", "os.fork() or (time.sleep(97), os._exit(0))"])
 def test_processes_that_a_backend_starts_are_ended(repository, child):
     path = repository / "impls" / "numpy_plain.py"

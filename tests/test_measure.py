@@ -229,6 +229,43 @@ def test_changed_settings_are_restored_and_said(third_party):
     assert found["numpy_plain", "forward"].remarks == []
 
 
+CHANGES_WHEN_TIMED = {
+    "the threads of BLAS": (
+        "import threadpoolctl; threadpoolctl.threadpool_limits(2)",
+        r"uses 2 threads instead of 1$",
+    ),
+    "the clock of samples": (
+        "from pairbench import timer; timer.time_calls.__defaults__ = (None, time.monotonic_ns)",
+        r"^replaces pairbench\.timer\.time_calls$",
+    ),
+    "a function of a library": ("time.perf_counter = time.monotonic", r"^replaces time\.perf_counter$"),
+    "a method of the reference": (
+        "import impls.python_loops as other; other.Model._forward_batch = lambda self, X: time.sleep(1)",
+        r"^replaces impls\.python_loops\.Model\._forward_batch$",
+    ),
+}
+
+
+@pytest.mark.parametrize("changed", CHANGES_WHEN_TIMED)
+def test_a_backend_that_changes_during_timing_what_all_share_is_named_and_the_others_are_timed(third_party, changed):
+    statement, reason = CHANGES_WHEN_TIMED[changed]
+    changing = third_party(
+        "changing",
+        f"""
+    def _forward_batch(self, X):
+        if not gc.isenabled():
+            {statement}
+        return super()._forward_batch(X)
+""",
+    )
+    found, measurement = measured([BATCH], changing, impls.load("numpy_plain"))
+    assert re.search(reason, found["changing", "forward"].reason)
+    assert found["changing", "forward"].seconds is None
+    assert found["A/A", "forward"].seconds < 0.1
+    assert found["numpy_plain", "forward"].ok
+    assert len(measurement.processes) == 2
+
+
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(WorkerRefused, match="ended with status 1 before its first step") as caught:

@@ -148,7 +148,7 @@ def run_trial_round(
     while open_plans := [plan for key, plan in plans.items() if key not in failures]:
         start = time.monotonic()
         try:
-            result = rounds.measure_round(side_worktrees, open_plans, Random(0))
+            result = rounds.measure_trial_round(side_worktrees, open_plans, Random(0))
         except ProcessDied as death:
             failures[death.key] = {death.side: str(death)}
             continue
