@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import impls
 from impls import Backend, BackendError, BackendUnavailable
+from pairbench.visible_text import visible_prints
 
 REFERENCE = "python_loops"
 
@@ -57,7 +58,8 @@ def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str |
         raise ValueError("there are no peers: impls/peers/ contains no backend")
     for name in in_order([*dict.fromkeys([*named, *unnamed])]):
         try:
-            backend = impls.load(name)
+            with visible_prints():
+                backend = impls.load(name)
             if dtype is not None and dtype not in backend.dtypes:
                 raise ValueError(f"{name} does not support {dtype}, only {', '.join(backend.dtypes)}")
         except (BackendError, ValueError) as error:

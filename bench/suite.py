@@ -22,6 +22,7 @@ from bench.records.roofline_rows import roofline_rows
 from bench.records.timing_rows import compile_rows, process_records, timing_rows
 from impls import Backend
 from pairbench.progress import Progress
+from pairbench.visible_text import visible_prints
 from pairbench.worker_protocol import Effort
 
 
@@ -88,9 +89,10 @@ def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.P
     progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS) + len(TIMING_MUTANTS))
     for backend in backends:
         progress.stage(f"verifying {backend.name}")
-        for outcome in verify.verify_backend(backend):
-            rows.append(_proof_row(outcome))
-            progress.advance()
+        with visible_prints():
+            for outcome in verify.verify_backend(backend):
+                rows.append(_proof_row(outcome))
+                progress.advance()
     progress.stage("verifying the mutants")
     for mutant in MUTANTS:
         mutants.append(_mutant_row(mutant, verify.kill_mutant(mutant)))

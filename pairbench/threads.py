@@ -69,7 +69,8 @@ class _Library:
     set: Callable[[int], object]
 
     def error(self, count: int) -> str:
-        return f"{self.name} uses {self.read()} threads instead of {count}"
+        number = self.read()
+        return f"{self.name} uses {number} thread{'s' * (number != 1)} instead of {count}"
 
 
 def _loaded_libraries() -> list[_Library]:

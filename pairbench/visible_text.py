@@ -7,7 +7,11 @@ it through ``visible``.
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import TextIOBase
+from typing import Any, TextIO
 
 _RANGES = (
     (0x034F, 0x034F),
@@ -56,3 +60,27 @@ def visible_data(data: Any) -> Any:
             return [visible_data(value) for value in data]
         case _:
             return data
+
+
+class _VisibleStream(TextIOBase):
+    """A stream that writes text to another one, as visible lines."""
+
+    def __init__(self, stream: TextIO | None):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        if self._stream is not None:
+            self._stream.write(visible_lines(text))
+        return len(text)
+
+    def flush(self) -> None:
+        if self._stream is not None:
+            self._stream.flush()
+
+
+@contextmanager
+def visible_prints() -> Iterator[None]:
+    """What code under test prints in this context goes to standard error, and cannot mix with the results."""
+    stream = _VisibleStream(sys.stderr)
+    with redirect_stdout(stream), redirect_stderr(stream):
+        yield

@@ -215,7 +215,7 @@ def test_compare_on_two_threads(capsys):
 
 
 @NEEDS_TWO_CPUS
-def test_a_library_with_another_thread_count_ends_the_run(capsys, third_party):
+def test_a_backend_that_sets_another_thread_count_is_named(capsys, third_party):
     third_party(
         "single_threaded",
         """
@@ -225,10 +225,35 @@ def test_a_library_with_another_thread_count_ends_the_run(capsys, third_party):
         super()._store(parameters)
 """,
     )
-    assert main(["run", "--threads", "2", *FEW, "--backend", "single_threaded"]) == 4
+    assert main(["run", "--threads", "2", *FEW, "--backend", "single_threaded"]) == 1
+    out = capsys.readouterr().out
+    assert re.search(r"^single_threaded failed: \w+ uses 1 thread instead of 2$", out, re.MULTILINE)
+    assert re.search(r"^A/A +\d", out, re.MULTILINE)
+
+
+def test_what_a_backend_prints_is_visible_and_does_not_mix_with_the_results(capsys, monkeypatch, third_party):
+    monkeypatch.setattr("bench.suite.MUTANTS", [])
+    monkeypatch.setattr("bench.suite.TIMING_MUTANTS", [])
+    monkeypatch.setattr("bench.suite.timing_proof.try_timing_mutants", lambda: [])
+    third_party(
+        "talking",
+        """
+    print("\\x1b[31mimported")
+
+    def _loss(self, X, Y):
+        print("\\x1b[31mcalled")
+        return super()._loss(X, Y)
+""",
+    )
+    capsys.readouterr()
+    monkeypatch.delitem(sys.modules, "talking_module")
+    assert main(["verify", "talking", "--json", "-"]) == 0
     out, err = capsys.readouterr()
-    assert out == ""
-    assert "uses 1 threads instead of 2" in err.splitlines()[-1]
+    assert out.startswith("{")
+    assert json.loads(out)["command"] == "verify"
+    assert "\x1b" not in err
+    assert "\\x1b[31mimported" in err
+    assert "\\x1b[31mcalled" in err
 
 
 MISSING = "import a_library_that_is_not_there\n"

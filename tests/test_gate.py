@@ -17,6 +17,9 @@ pytestmark = pytest.mark.slow
 
 
 def test_equal_sources_do_not_fail(repository, capsys):
+    (repository / "impls" / "no-identifier.py").touch()
+    git("add", ".", cwd=repository)
+    git("commit", "--quiet", "--message", "misnamed", cwd=repository)
     status, rows, document = gate("--markdown", "summary.md")
     out, err = capsys.readouterr()
     assert document.verdict in ("PASS", "INCONCLUSIVE")
@@ -25,6 +28,7 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert document.head.digest == document.base.digest
     assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
     assert "Head and base have the same sources" in " ".join(out.split())
+    assert "no-identifier is not compared: backend 'no-identifier'" in " ".join(out.split())
     assert last_line(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()

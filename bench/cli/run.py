@@ -150,10 +150,10 @@ def compare(
         "dtype": dtype,
         "threads": threads,
     }
+    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
+    terminal.say(forecast([arms_of_case(case, first, [second]) for case in chosen_cases], effort, 0))
     with output.measuring(), terminal.progress() as progress:
-        document = suite.compare_backends(
-            chosen_cases, first, second, QUICK_EFFORT if quick else DEFAULT_EFFORT, options, progress
-        )
+        document = suite.compare_backends(chosen_cases, first, second, effort, options, progress)
     rows = document.rows
     notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
     output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)

@@ -6,7 +6,7 @@ therefore use only those names of ``impls`` that every revision has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -91,12 +91,18 @@ def list_backends(worktree: Worktree, cases: Sequence[Case]) -> BackendListing:
 
 
 def list_origins() -> dict[str, str]:
-    """In a worker process: the origin of each backend, by name."""
-    return dict(impls.origins())
+    """In a worker process: the origin of each backend, also of those with a name that no backend can have."""
+    return {**impls.origins(), **{name: origin for name, (origin, _) in _misnamed().items()}}
+
+
+def _misnamed() -> Mapping[str, tuple[str, str]]:
+    return getattr(impls, "misnamed", dict[str, tuple[str, str]])()  # older revisions lack it
 
 
 def describe_backend(name: str, networks: Sequence[NetworkFields]) -> BackendDescription:
     """In a worker process: import a backend, and list the operations that it does not support for these networks."""
+    if name in _misnamed():
+        return BackendDescription(name, (), _misnamed()[name][1], False, ())
     network_objects = [impls.Network(sizes, hidden=h, output=o, loss=loss) for sizes, h, o, loss in networks]
     unavailable = getattr(impls, "BackendUnavailable", impls.BackendNotInstalled)  # older revisions lack the former
     try:

@@ -61,7 +61,7 @@ class Bar:
 @contextmanager
 def progress() -> Iterator[Reports]:
     """A progress bar if standard error is a terminal, and plain lines otherwise."""
-    console = Console(stderr=True)
+    console = Console(stderr=True, file=sys.stderr)  # also while ``sys.stderr`` is redirected
     if not console.is_terminal:
         yield Lines()
         return

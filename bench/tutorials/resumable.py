@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
 from typing import Any
 
 from bench.checkpoint import source_digest
@@ -15,6 +13,7 @@ from bench.tutorials.reproduce import TutorialResults
 from impls import Backend
 from pairbench import machine
 from pairbench.progress import Progress
+from pairbench.visible_text import visible_prints
 from pairbench.worker_protocol import Effort
 
 
@@ -47,7 +46,7 @@ def reproduce_tutorials(
     """
     remaining = [tutorial for tutorial in tutorials if tutorial.key not in state.done]
     progress.start(reproduce.count_steps(remaining, backends))
-    with redirect_stdout(sys.stderr):  # output of a backend must not mix with the results
+    with visible_prints():
         for tutorial in remaining:
             results = TutorialResults()
             reproduce.reproduce_tutorial(tutorial, backends, effort, progress, results)
