@@ -50,7 +50,7 @@ def test_the_gate_fails_every_timing_mutant(repository):
         (repository / "impls" / f"{backend}.py").write_text(CHEAT.format(mutant))
     options = [word for backend in (*backends, "honest") for word in ("--backend", backend)]
     case = ("--network", "10-60-10", "--operation", "forward", "--batch", "64")
-    _, rows, document = gate(*case, *options)
+    _, rows, document = gate(*case, *options, "--budget", "2")
     assert document.verdict == "FAIL"
     assert rows["honest"].verdict != "FAIL"
     for backend, mutant in backends.items():
