@@ -137,7 +137,7 @@ def _prepare_gate(
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
     more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)
     judged = tuple(row.key for row in choice.rows if row.key in plans)
-    notes = [*choice.notes, *_changed_pins(checkout, request.revision)]
+    notes = [*choice.notes, *_changed_pins(checkout, request.revision), _origins(checkout, side_worktrees)]
     if head.digest == base.digest:
         notes.append("Head and base have the same sources: this is an A/A comparison of two worktrees.")
     return PreparedGate(
@@ -164,6 +164,13 @@ def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> l
         )
         for row in prepared.rows
     ]
+
+
+def _origins(checkout: Checkout, side_worktrees: Mapping[str, Worktree]) -> str:
+    folders = (f"{side} {worktree.path.relative_to(checkout.root)}" for side, worktree in side_worktrees.items())
+    return f"Every process imports {preparation.PACKAGE} from the folder of its side alone, or its rows fail: " + (
+        ", ".join(folders) + "."
+    )
 
 
 def _changed_pins(checkout: Checkout, revision: str) -> list[str]:
