@@ -27,9 +27,10 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert list(rows) == list(BACKENDS[3:] + BACKENDS[:3])
     assert document.head.digest == document.base.digest
     assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
-    assert "Head and base have the same sources" in " ".join(out.split())
-    assert re.search(r"from the folder of its side alone.* head \S+/h, base \S+/a, control \S+/b\.", " ".join(out.split())), out
-    assert "no-identifier is not compared: backend 'no-identifier'" in " ".join(out.split())
+    notes = " ".join(out.split())
+    assert "Head and base have the same sources" in notes
+    assert re.search(r"from the folder of its side alone.* head \S+/h, base \S+/a, control \S+/b\.", notes)
+    assert "no-identifier is not compared: backend 'no-identifier'" in notes
     assert last_line(out).startswith(f"{document.verdict}: HEAD (")
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
