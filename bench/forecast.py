@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.arms import Arm
+from bench.wording import in_percent
 from pairbench.duration import arm_seconds, in_words, process_seconds
 from pairbench.measure import AA_CONTROL, Measurement, chosen_arms
 from pairbench.worker_protocol import Effort
@@ -46,6 +47,6 @@ def forecast(groups: Sequence[tuple[Arm, ...]], effort: Effort, compiling: int) 
         return text
     slowest = max((group[0] for group in groups), key=lambda arm: seconds[arm])
     return (
-        f"{text}, {reference / total:.0%} of it for the reference, {slowest.backend}, which takes "
+        f"{text}, {in_percent(reference / total)} of it for the reference, {slowest.backend}, which takes "
         f"{seconds[slowest]:.1g} s for {slowest.case}; a smaller network or batch takes less"
     )

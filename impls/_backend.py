@@ -48,7 +48,7 @@ LayerArrays = list[tuple[Array, Array]]
 """For each layer, an array in the shape of the weights and an array in the shape of the biases."""
 Gradient = LayerArrays
 
-STRETCH = 2**26
+WORK_PER_CALL = 2**26
 """Work in one call of ``_train``, unless it is one epoch; a weight at a sample is 1.
 
 Compiled code cannot be interrupted. Compiled loops take 0.2 s for this, with NODE and UPDATE as below.
@@ -207,7 +207,7 @@ class Model(ABC):
             if rows is not None:
                 X, Y = X[rows], Y[rows]
             descent = Descent(size, epochs, learning_rate, bias_learning_rate, mean)
-            train = self._train if epochs == 1 else self._train_in_stretches
+            train = self._train if epochs == 1 else self._train_in_calls
             losses = np.asarray(self._quietly(train, X, Y, descent), np.float64)
             if losses.shape != (epochs,):
                 raise RuntimeError(f"training for {epochs} epochs returned losses of shape {losses.shape}")
@@ -242,14 +242,14 @@ class Model(ABC):
         )
         return checked
 
-    def _train_in_stretches(self, X: Array, Y: Array, descent: Descent) -> Sequence[float] | Array:
+    def _train_in_calls(self, X: Array, Y: Array, descent: Descent) -> Sequence[float] | Array:
         """Train by ``_train``, in several calls if that takes long, so that an interruption takes effect in between."""
         work = self._row_work * len(X) + UPDATE * -(-len(X) // descent.size)
-        most = STRETCH // work or 1
+        most = WORK_PER_CALL // work or 1
         if descent.epochs <= most:
             return self._train(X, Y, descent)
-        stretches = (min(most, descent.epochs - start) for start in range(0, descent.epochs, most))
-        return np.concatenate([self._train(X, Y, descent._replace(epochs=epochs)) for epochs in stretches])
+        parts = (min(most, descent.epochs - start) for start in range(0, descent.epochs, most))
+        return np.concatenate([self._train(X, Y, descent._replace(epochs=epochs)) for epochs in parts])
 
     @abstractmethod
     def _store(self, parameters: Parameters) -> None:

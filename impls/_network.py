@@ -55,8 +55,10 @@ class Network:
         _check.choice("loss", self.loss, tuple(OUTPUTS))
         _check.choice("output", self.output, sorted({name for names in OUTPUTS.values() for name in names}))
         if self.output not in OUTPUTS[self.loss]:
+            losses = [loss for loss, outputs in OUTPUTS.items() if self.output in outputs]
             raise ValueError(
-                f"loss {self.loss} goes with output {' or '.join(OUTPUTS[self.loss])}, not with {self.output}"
+                f"loss {self.loss} goes with output {' or '.join(OUTPUTS[self.loss])}, not with {self.output}; "
+                f"output {self.output} goes with loss {' or '.join(losses)}"
             )
         if self.output == "softmax" and self.n_out < 2:
             raise ValueError("softmax needs two outputs or more; for one output use sigmoid and binary_cross_entropy")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import re
@@ -138,7 +139,7 @@ def load(name: str) -> Backend:
     if not isinstance(name, str) or name not in sources:
         if isinstance(name, str) and (refused := misnamed().get(name)) is not None:
             raise UnknownBackend(refused[1])
-        raise UnknownBackend(f"no backend is named {_check.abbreviated(name)}; there are {', '.join(sources)}")
+        raise UnknownBackend(unknown_backend_message(name, list(sources)))
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:
@@ -149,7 +150,7 @@ def load(name: str) -> Backend:
         if extra is None:
             raise BrokenBackend(f"backend {name} cannot be imported: {_message(error)}") from error
         raise BackendNotInstalled(
-            f"backend {name} needs {error.name}, which is not installed: pip install '{extra}'", extra
+            f"backend {name} needs {error.name}, which is not installed: {install_command(extra)}", extra
         ) from error
     except BackendUnavailable as error:
         raise BackendUnavailable(f"backend {name} cannot run here: {error}") from error
@@ -159,6 +160,19 @@ def load(name: str) -> Backend:
     if not (isinstance(model, type) and issubclass(model, Model)):
         raise BrokenBackend(f"backend {name} is broken: {source.target} is not a class derived from impls.Model")
     return Backend(name, source.origin, model)
+
+
+def unknown_backend_message(name: object, known: Sequence[str]) -> str:
+    """The message for a name that no backend has; it suggests the most similar name, if one is similar."""
+    nearest = difflib.get_close_matches(name, known, 1) if isinstance(name, str) else []
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    return f"no backend is named {_check.abbreviated(name)}{hint}; there are {', '.join(known)}"
+
+
+def install_command(requirement: str) -> str:
+    """The command that installs a distribution with an extra; this project is installed from its checkout."""
+    extra = requirement.removeprefix("mlpbench[")
+    return f"pip install '{requirement}'" if extra == requirement else f"pip install -c constraints.txt -e '.[{extra}'"
 
 
 def _sources() -> dict[str, _Source]:

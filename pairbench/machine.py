@@ -110,10 +110,10 @@ def signs_of_load(measurements: Sequence[Load], cpus: int) -> list[str]:
     signs = []
     stolen = sum(load.steal_seconds or 0.0 for load in measurements) / total
     if stolen > NOISY_STEAL:
-        signs.append(f"{stolen:.1%} of the CPU time was taken by other virtual machines")
+        signs.append(f"{100 * stolen:.1f} % of the CPU time was taken by other virtual machines")
     others = sum((load.other_cpus or 0.0) * load.wall_seconds for load in measurements) / total
     if others > NOISY_OTHERS:
-        signs.append(f"other processes took {others:.0%} of the CPU time")
+        signs.append(f"other processes took {100 * others:.0f} % of the CPU time")
     return signs
 
 

@@ -216,6 +216,11 @@ def check_source(words: list[str]) -> str | None:
     return None if words == [".venv/bin/activate"] else "is no script that make installs"
 
 
+def check_eval(words: list[str]) -> str | None:
+    """Only the script that sets up completion may be evaluated."""
+    return None if words == ["$(_MLPBENCH_COMPLETE=bash_source mlpbench)"] else "is not the script for completion"
+
+
 def check_links(path: Path, text: str) -> list[str]:
     """Relative links and their anchors must resolve."""
     errors = []
@@ -325,4 +330,5 @@ PROGRAMS = {
     "make": check_make,
     "pip": check_pip,
     "source": check_source,
+    "eval": check_eval,
 }

@@ -56,7 +56,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
     assert re.search(r"forward 3-3-1, 1 sample, float64", out)
     for name in ("python_loops", "numpy_plain", "A/A"):
         assert len(re.findall(rf"^{name} .* (ns|µs) ", out, re.MULTILINE)) == 2
-    assert "within 2% in" in out
+    assert "within 2 % in" in out
     assert "--quick leaves out" in out
     assert "process 2 of 2" in err
     (latest,) = Path("results").glob("latest.json")

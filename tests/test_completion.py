@@ -45,3 +45,9 @@ def test_the_script_for_a_shell(shell, monkeypatch, capsys):
     monkeypatch.setattr("click.shell_completion.BashComplete._check_version", lambda *_: None)
     assert main([]) == 0
     assert "_MLPBENCH_COMPLETE=" in capsys.readouterr().out
+
+
+def test_the_list_of_commands_cuts_no_description(capsys):
+    for group in ([], ["baseline"]):
+        assert main([*group, "--help"]) == 0
+        assert "..." not in capsys.readouterr().out.partition("Commands:")[2]

@@ -27,7 +27,7 @@ TERMS = {
     *("a/a control", "paired ratio", "confidence interval", "coverage", "minimum detectable effect", "threshold"),
     *("family-wise error rate", "interim analysis", "alpha spending", "regression", "improvement", "inconclusive"),
     *("roofline", "lower bound", "share of the roofline", "break-even", "crossover", "ulp", "running error bound"),
-    *("mutant", "mutation score", "conformance"),
+    *("mutant", "mutation score", "conformance", "oracle", "worker process"),
 }
 
 FORMER = r"\b(stretch(es)?|ratchet\w*|characteris\w+|crossings?|has paid|mlpbench documents)\b"
@@ -160,6 +160,7 @@ def page_with(*lines):
         ("pip install ./nowhere", "there is no ./nowhere"),
         ("source activate", "is no script"),
         ("curl example.org", "is no program"),
+        ('eval "$(mlpbench)"', "is not the script for completion"),
     ],
 )
 def test_a_wrong_command_line_is_rejected(wrong, reason):

@@ -124,7 +124,7 @@ def test_throttling_is_a_condition_and_is_said(monkeypatch, tmp_path):
     )
     (said,) = remarks({"cpu_quota": 0.5}, None, [record])
     assert "0.5 CPUs" in said
-    assert "50%" in said
+    assert "50 %" in said
 
 
 def test_without_proc_the_state_of_the_machine_is_unknown_and_nothing_else(monkeypatch, tmp_path):

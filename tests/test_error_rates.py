@@ -76,11 +76,11 @@ def test_runs_are_disjoint():
 def test_the_rules_on_a_synthetic_recording():
     found = {(score.rule, score.planted): score.rates for score in scores_of("synthetic")}
     for rows in ("1 row", "of 24 rows"):
-        assert found[f"gate, 5%, {rows}", 0.0]["FAIL"].count == 0
-        assert found[f"gate, 5%, {rows}", 0.0]["PASS"].count >= 75
-        assert found[f"gate, 5%, {rows}", 0.20]["PASS"].count == 0
-    assert found["gate, 5%, 1 row", 0.10]["FAIL"].count >= 35
-    assert found["gate, 3%, 1 row", 0.05]["FAIL"].count >= 5
+        assert found[f"gate, 5 %, {rows}", 0.0]["FAIL"].count == 0
+        assert found[f"gate, 5 %, {rows}", 0.0]["PASS"].count >= 75
+        assert found[f"gate, 5 %, {rows}", 0.20]["PASS"].count == 0
+    assert found["gate, 5 %, 1 row", 0.10]["FAIL"].count >= 35
+    assert found["gate, 3 %, 1 row", 0.05]["FAIL"].count >= 5
     # Rules that use one or two processes err, because processes differ by 2 %.
     assert found["pytest-benchmark min:5%", 0.0]["FAIL"].count > 5
     assert found["pytest-benchmark mean:10%", 0.05]["PASS"].count > 400
@@ -218,10 +218,10 @@ def test_the_error_rates_on_the_stored_recordings(name):
     """Guards against changes of the rule that raise the error rates."""
     found = {(score.rule, score.planted): score.rates for score in scores_of(name)}
     for rows in ("1 row", "of 24 rows"):
-        for threshold in ("3%", "5%"):
+        for threshold in ("3 %", "5 %"):
             assert found[f"gate, {threshold}, {rows}", 0.0]["FAIL"].count == 0
             assert found[f"gate, {threshold}, {rows}", 0.20]["PASS"].count == 0
-        assert found[f"gate, 5%, {rows}", 0.20]["FAIL"].low > 0.5
+        assert found[f"gate, 5 %, {rows}", 0.20]["FAIL"].low > 0.5
 
 
 @pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])

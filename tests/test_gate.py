@@ -140,7 +140,7 @@ def test_an_improvement_passes_and_is_reported(repository, capsys):
     status, rows, _ = gate("--backend", "numpy_plain")
     assert (status, rows["numpy_plain"].verdict) == (0, "PASS")
     assert rows["numpy_plain"].change.high < 0.7
-    assert "PASS: faster by more than 5.0%" in " ".join(capsys.readouterr().out.split())
+    assert "PASS: faster by more than 5.0 %" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_budget_too_small_for_a_verdict_is_inconclusive(repository):
@@ -172,7 +172,7 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
     )
     assert done.returncode == 1, done.stdout
     assert re.search(
-        r"^numpy_plain, forward 3-3-1, 1 sample: FAIL: slower by more than 5.0%", done.stdout, re.MULTILINE
+        r"^numpy_plain, forward 3-3-1, 1 sample: FAIL: slower by more than 5.0 %", done.stdout, re.MULTILINE
     )
     assert "numpy_plain" in Path("junit.xml").read_text()
     gates = {

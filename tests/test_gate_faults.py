@@ -131,10 +131,11 @@ def test_a_second_gate_waits_and_says_so(repository):
     ("arguments", "text"),
     [
         ((), "name what to measure against"),
-        (("--against", "HEAD", "--baseline", "b.json"), "either --against REV"),
+        (("--against", "HEAD", "--baseline", "b.json"), "give either --against or --baseline, not both"),
+        (("--against", ""), "the revision of --against is empty"),
         (("--baseline", "b.json", "--resume"), "--resume goes on with a gate --against"),
         (("--against", "nosuch"), "git does not know the revision 'nosuch'"),
-        (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown between 0 and 100%"),
+        (("--against", "HEAD", "--threshold", "five"), "a threshold is a slowdown above 0% and at most 100%"),
         (("--against", "HEAD", "--threshold", "-5%"), "a threshold is a slowdown"),
         (("--against", "HEAD", "--threshold", "nan"), "a threshold is a slowdown"),
         (("--against", "HEAD", "--budget", "0"), "a budget is a number of seconds above 0"),
@@ -142,7 +143,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         (("--against", "HEAD", "--backend", "nosuch"), "no backend is named 'nosuch'"),
         (("--against", "HEAD", "--network", "3"), "such as 3-3-1"),
         (("--against", "HEAD", "--json", "no/such/folder.json"), "there is no folder no/such"),
-        (("--baseline", "nosuch.json"), "cannot read nosuch.json"),
+        (("--baseline", "nosuch.json"), "there is no baseline nosuch.json; `mlpbench baseline record` makes one"),
         (("--baseline-from", "HEAD"), "name what to measure against"),
         (("--against", "HEAD", "--baseline-from", "HEAD"), "name the file, too"),
         (
@@ -170,8 +171,8 @@ def test_bad_input_gets_one_line(repository, capsys, arguments, text):
     [
         (("baseline", "record", "--baseline", "b.json", "--json", "./b.json"), "b.json would be written twice"),
         (("baseline", "record", "--baseline", "b.json", "--backend", "python_loops"), "has no speedup itself"),
-        (("baseline", "show"), "cannot read results/baseline.json"),
-        (("baseline", "accept", "--baseline", "nosuch.json"), "cannot read nosuch.json"),
+        (("baseline", "show"), "there is no baseline results/baseline.json"),
+        (("baseline", "accept", "--baseline", "nosuch.json"), "there is no baseline nosuch.json"),
         (("baseline", "accept", "--budget", "-1"), "a budget is a number of seconds above 0"),
         (("baseline", "nosuch"), "No such command 'nosuch'; commands: accept, record, show"),
         (("error-rates",), "there is no recording in results/gate"),

@@ -35,8 +35,8 @@ def biased(parameters, layer, value):
 
 
 UNFIT = {
-    "all ReLUs active": (RELU, lambda p: (biased(p.parameters, 0, 50), p.X), "^100% of the ReLUs .* in layer 1$"),
-    "all ReLUs dead": (RELU, lambda p: (biased(p.parameters, 1, -90), p.X), "^0% of the ReLUs are active in layer 2$"),
+    "all ReLUs active": (RELU, lambda p: (biased(p.parameters, 0, 50), p.X), "^100 % of the ReLUs .* in layer 1$"),
+    "all ReLUs dead": (RELU, lambda p: (biased(p.parameters, 1, -90), p.X), "^0 % of the ReLUs are active in layer 2$"),
     "saturated": (SIGMOID, lambda p: ([(W * 100, b) for W, b in p.parameters], p.X), "saturated in layer 1$"),
     # With inputs of this scale, a known test suite accepts a backend that drops the bias.
     "inputs of ten million": (RELU, lambda p: (p.parameters, p.X * 1e16), "the same with the bias of layer 1 dropped"),

@@ -127,11 +127,12 @@ def test_a_sample_that_another_thread_computes_cannot_become_wrong():
 
 
 @pytest.mark.parametrize("batches", [None, 1, 3])
-def test_a_long_training_is_interrupted_between_stretches_and_keeps_its_bits(backend, batches, monkeypatch):
+def test_a_long_training_is_interrupted_between_calls_and_keeps_its_bits(backend, batches, monkeypatch):
     settings = {"learning_rate": 0.5, "bias_learning_rate": 0.2, "batches": batches}
     whole, divided, interrupted = (backend.build(NETWORK, NETWORK.random_parameters()) for _ in range(3))
     losses = whole.train(X, Y, epochs=5, **settings)
-    monkeypatch.setattr(_backend, "STRETCH", 2 * (divided._row_work * 4 + _backend.UPDATE * -(-4 // (batches or 4))))
+    epoch_work = divided._row_work * 4 + _backend.UPDATE * -(-4 // (batches or 4))
+    monkeypatch.setattr(_backend, "WORK_PER_CALL", 2 * epoch_work)
     lengths, train = [], divided._train
 
     def counted(X, Y, descent):
@@ -143,10 +144,10 @@ def test_a_long_training_is_interrupted_between_stretches_and_keeps_its_bits(bac
     np.testing.assert_array_equal(flat(divided.parameters()), flat(whole.parameters()))
     assert lengths == [2, 2, 1]
 
-    stretches = iter([interrupted._train])  # the second one is interrupted
+    parts = iter([interrupted._train])  # the second one is interrupted
 
     def train_once(X, Y, descent):
-        for train in stretches:
+        for train in parts:
             return train(X, Y, descent)
         raise KeyboardInterrupt
 

@@ -91,6 +91,7 @@ def test_parse_refuses_a_zero():
         ({"output": "gelu"}, "output must be one of"),
         ({"loss": "hinge"}, "loss must be one of"),
         ({"output": "softmax"}, "goes with output sigmoid or tanh or relu or identity, not with softmax"),
+        ({"output": "softmax"}, "; output softmax goes with loss categorical_cross_entropy$"),
         ({"output": "tanh", "loss": "binary_cross_entropy"}, "goes with output sigmoid, not with tanh"),
         ({"loss": "categorical_cross_entropy"}, "goes with output softmax, not with sigmoid"),
         ({"output": "softmax", "loss": "mean_squared_error"}, "not with softmax"),

@@ -5,7 +5,7 @@ from bench.report import tables
 from bench.report.noise import noise_paragraphs
 from tests.helpers import timing_row
 
-LEGEND = "?: in this case the interval of the A/A control reaches further than 10% from 1"
+LEGEND = "?: in this case the interval of the A/A control reaches further than 10 % from 1"
 
 
 def rows(*aa, operation="forward"):
@@ -47,11 +47,13 @@ def test_the_rows_of_a_case_with_a_wide_aa_interval_are_marked():
 def test_the_footer_gives_the_interval_and_says_what_to_do():
     notes = noise_paragraphs([*rows(1.0, 0.33, 3.07), *rows(1.04, 0.99, 1.09, operation="train")], [process()], 2)
     text = " ".join(note.text for note in notes)
-    assert "within 2% in 1 of 2 cases; largest deviation 4.0%: 1.04 [0.990, 1.09] (train 3-3-1, 1 sample)" in text
+    assert "within 2 % in 1 of 2 cases; largest deviation 4.0 %: 1.04 [0.990, 1.09] (train 3-3-1, 1 sample)" in text
     assert "widest interval: 1.00 [0.330, 3.07] (forward 3-3-1, 1 sample)." in text
     assert LEGEND in text
     assert "noisy" not in text
-    assert notes[-1].text == "Repeat it when nothing else runs here; a run without --quick is more certain."
+    assert (
+        notes[-1].text == "Repeat the measurement when nothing else runs here; a run without --quick is more certain."
+    )
 
 
 def test_what_others_took_of_the_cpus_is_told():
@@ -59,7 +61,7 @@ def test_what_others_took_of_the_cpus_is_told():
     assert calm == [tables.aa_line(rows(1.0, 0.99, 1.01))]
     notes = noise_paragraphs(rows(1.0, 0.99, 1.01), [process(other_cpus=1.2, steal_seconds=1.0), process()], 2)
     assert [note.text for note in notes[1:]] == [
-        "This machine is noisy: 2.5% of the CPU time was taken by other virtual machines; "
-        "other processes took 30% of the CPU time.",
-        "Repeat it when nothing else runs here; a run without --quick is more certain.",
+        "This machine is noisy: 2.5 % of the CPU time was taken by other virtual machines; "
+        "other processes took 30 % of the CPU time.",
+        "Repeat the measurement when nothing else runs here; a run without --quick is more certain.",
     ]

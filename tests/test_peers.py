@@ -236,5 +236,5 @@ def test_a_peer_without_its_library_names_the_extra(backend, library):
     done = python("-c", code)
     assert done.stderr.splitlines()[-1] == (
         f"impls._registry.BackendNotInstalled: backend {backend} needs {library}, which is not installed: "
-        "pip install 'mlpbench[peers]'"
+        "pip install -c constraints.txt -e '.[peers]'"
     )

@@ -27,8 +27,11 @@ def test_names_imports_no_backend():
 
 
 def test_an_unknown_name_lists_the_names():
-    with pytest.raises(impls.UnknownBackend, match="no backend is named 'numbajit'; there are python_loops, numpy_vec"):
+    text = r"no backend is named 'numbajit' \(did you mean numba_jit\?\); there are python_loops, numpy_vec"
+    with pytest.raises(impls.UnknownBackend, match=text):
         impls.load("numbajit")
+    with pytest.raises(impls.UnknownBackend, match="no backend is named 'abacus'; there are"):
+        impls.load("abacus")
 
 
 def test_a_third_party_is_found_and_loaded(tmp_path, monkeypatch):

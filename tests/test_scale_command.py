@@ -183,7 +183,7 @@ def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     [
         (("--backend", "abacus"), "no backend is named 'abacus'"),
         (("--json", "no/where.json"), "there is no folder no"),
-        (("--pictures", "a.file"), "cannot make the folder a.file"),
+        (("--pictures", "a.file"), "a.file is a file; name a folder for --pictures"),
         (("--results", "a.file"), "cannot make the folder a.file"),
         (("width",), "see mlpbench scale --help"),
     ],

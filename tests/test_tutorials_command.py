@@ -72,7 +72,7 @@ def test_a_figure_that_is_not_reproduced_is_a_finding(capsys, monkeypatch):
         (["xor", "--json", "no/where.json"], "there is no folder no"),
         (["xor", "--pictures", ""], "--pictures needs the name of a folder"),
         (["xor", "--boston"], "--boston needs miniflow, which is not among the named tutorials"),
-        (["xor", "--pictures", "a.file"], "cannot make the folder a.file: File exists"),
+        (["xor", "--pictures", "a.file"], "a.file is a file; name a folder for --pictures"),
         (
             ["miniflow", "--boston"],
             "cannot be fetched from openml.org (URLError: <urlopen error no network>); leave out",
@@ -111,5 +111,5 @@ def test_pictures_without_their_library(tmp_path):
     done = python("-c", main_without("matplotlib"), "tutorials", "xor", "--pictures", tmp_path)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "mlpbench: pictures need matplotlib, which is not installed: pip install 'mlpbench[report]'"
+        "mlpbench: pictures need matplotlib, which is not installed: pip install -c constraints.txt -e '.[report]'"
     ]

@@ -81,7 +81,7 @@ def show(*, baseline: Path, json_path: str | None) -> int:
     """Show the sessions of machines like this one, and the number of sessions of other machines."""
     with output.caller_input():
         output.check_json_path(json_path, BaselineSummary)
-        known = files.read(baseline, Baseline)
+        known = stored.read_baseline(baseline)
         here = machine.describe()
         own = stored.find_bucket(known, machine.bucket(here))
         rows = stored.baseline_rows(own)
@@ -118,7 +118,7 @@ def accept(
     bucket = machine.bucket(machine.describe())
     with machine_lock(terminal.say), sources_present():
         with output.caller_input():
-            known = files.read(baseline, Baseline)
+            known = stored.read_baseline(baseline)
         own = stored.find_bucket(known, bucket)
         with output.caller_input(), terminal.progress() as progress:
             head = prepare_head(chosen, backend, most, progress)

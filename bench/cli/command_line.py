@@ -39,8 +39,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 def cli() -> None:
     """Prove several implementations of one neural network equal, and time them.
 
-    Exit status: 0 success, 1 a finding, 2 wrong usage or input, 3 inconclusive, 4 an internal error, 130
-    interrupted.
+    Exit status: 0 success, 1 a wrong or failed backend or a FAIL of the gate, 2 wrong usage or input, 3 an INCONCLUSIVE
+    gate, 4 an internal error, 130 interrupted.
     """
 
 
@@ -66,11 +66,11 @@ def cli() -> None:
 @json_option
 @results_option
 def run(limits: bool, **options: Any) -> int:
-    """Verify and time backends, print the speedups, and store the results.
+    """Time backends, and print and store the speedups.
 
-    Without --backend and --peers: the core backends. The reference, python_loops, is always timed. A default run takes
-    two minutes; --quick takes half a minute and leaves out the compile times. Large networks and batches take longer: a
-    run says how long before it begins.
+    Wrong backends get no time. Without --backend and --peers: the core backends. The reference, python_loops, is always
+    timed. A default run takes two minutes; --quick takes half a minute and leaves out the compile times. Large networks
+    and batches take longer: a run says how long before it begins.
     """
     from bench.cli import run as command
 
@@ -110,10 +110,11 @@ def compare(a: str, b: str, **options: Any) -> int:
 @peers_option
 @json_option
 def verify(names: tuple[str, ...], **options: Any) -> int:
-    """Prove backends equal to exact results.
+    """Prove that backends compute exact results.
 
-    B is a name that `mlpbench backends` lists; by default, the core backends are proved. Then the proof is tried on
-    mutants, which are backends with a deliberate fault: it must reject each of them.
+    Each result must equal the exact one within a bound on the rounding error. B is a name that `mlpbench backends`
+    lists; by default, the core backends are proved. Then the proof is tried on mutants, which are backends with a
+    deliberate fault: it must reject each of them.
     """
     from bench.cli import verify as command
 
@@ -181,7 +182,7 @@ def scale(**options: Any) -> int:
 )
 @click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
 @backend_option
-@case_options("3-3-1 and 100-100-50-10")
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 @click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
 @budget_option
 @resume_option
@@ -191,10 +192,11 @@ def scale(**options: Any) -> int:
 def gate(**options: Any) -> int:
     """Test whether a backend has become slower.
 
-    Each row is a backend and a case. Default: the core backends, with the forward pass of one sample on both networks
-    and the gradient of a batch of 64 on 100-100-50-10. FAIL: the head is slower, at a family-wise error rate of 1 %,
-    and the estimated slowdown is above the threshold. Measuring ends when every row has a verdict. Exit status: 0 PASS,
-    1 FAIL, 3 INCONCLUSIVE.
+    Each row is a backend and a case. Default: the core backends, with the forward pass of one sample on 3-3-1 and on
+    100-100-50-10, and the gradient of a batch of 64 on 100-100-50-10. The head is the working tree. PASS: with 95%
+    confidence, the slowdown is below the threshold. FAIL: the head is wrong, or it is slower and the estimated slowdown
+    is above the threshold; at most 1% of the gates without a slowdown suspect one. INCONCLUSIVE: the budget ended
+    before the rounds showed either; raise --budget, or choose fewer rows. Exit status: 0 PASS, 1 FAIL, 3 INCONCLUSIVE.
     """
     try:
         from bench.cli import gate as command
@@ -209,13 +211,16 @@ def gate(**options: Any) -> int:
 
 @cli.group(no_args_is_help=False)
 def baseline() -> None:
-    """Record, show or update the baseline of `mlpbench gate --baseline`."""
+    """Record, show or update the stored baseline.
+
+    `mlpbench gate --baseline` compares the working tree with it.
+    """
 
 
 @baseline.command()
 @baseline_option
 @backend_option
-@case_options("3-3-1 and 100-100-50-10")
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 @budget_option
 @json_option
 def record(**options: Any) -> int:
@@ -241,11 +246,14 @@ def show(**options: Any) -> int:
 @baseline.command()
 @baseline_option
 @backend_option
-@case_options("3-3-1 and 100-100-50-10")
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 @budget_option
 @json_option
 def accept(**options: Any) -> int:
-    """Measure a session, and accept the gains of the rows that became faster."""
+    """Accept the gains of the rows that became faster.
+
+    A session is measured first.
+    """
     from bench.cli import baseline as command
 
     return command.accept(**options)
@@ -286,7 +294,7 @@ def error_rates(**options: Any) -> int:
 @json_option
 @results_option
 def speed(**options: Any) -> int:
-    """Compare the speed of numba_simd and numpy_vectorized with goals.
+    """Compare the fastest backends with goals.
 
     numba_simd is timed against numpy_plain, numpy_vectorized and all installed peers, in both dtypes, on fixed cases;
     against the same arithmetic in C, if there is a C compiler; and against the roofline of this machine. A goal that is

@@ -44,8 +44,12 @@ def gate(
     """Measure the working tree against a revision or a baseline, and give the verdict."""
     checkpoint = Checkpoint(results, "gate", GateState, terminal.say)
     with output.caller_input():
-        if (against is None) == (baseline is None):
+        if against is not None and baseline is not None:
+            raise ValueError("give either --against or --baseline, not both")
+        if against is None and baseline is None:
             raise ValueError("name what to measure against: either --against REV, such as main, or --baseline FILE")
+        if against is not None and not against.strip():
+            raise ValueError("the revision of --against is empty; name one, such as main")
         if baseline_from is not None and baseline is None:
             raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
         if resume and against is None:

@@ -53,7 +53,10 @@ results_option = click.option(
     help="Folder for the results, by default ./results.",
 )
 resume_option = click.option(
-    "--resume", is_flag=True, help="Continue an interrupted run. Without this option, a new one replaces it."
+    "--resume",
+    is_flag=True,
+    help="Continue an interrupted run. Without this option, a new run starts, and the unfinished one is kept until the "
+    "new one ends.",
 )
 budget_option = click.option(
     "--budget", default=120.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 120."
@@ -74,8 +77,8 @@ threads_option = click.option(
 )
 
 
-def case_options(default: str) -> Callable[[Command], Command]:
-    """Add the options that select the cases, other than the dtype."""
+def case_options(default: str, operations: str = "all three; forward for 3-3-3-1") -> Callable[[Command], Command]:
+    """Add the options that select the cases, other than the dtype. ``default`` and ``operations`` are the defaults."""
 
     def decorate(command: Command) -> Command:
         operation = click.option(
@@ -83,7 +86,7 @@ def case_options(default: str) -> Callable[[Command], Command]:
             multiple=True,
             metavar="O",
             shell_complete=one_of("forward", "gradient", "train"),
-            help="forward, gradient or train; may be repeated.",
+            help=f"forward, gradient or train; may be repeated. Default: {operations}.",
         )
         batch = click.option(
             "--batch",

@@ -18,6 +18,7 @@ from bench.records.remarks import remarks
 from bench.report import terminal
 from bench.report.layout import Paragraph
 from impls import BackendError
+from impls._registry import install_command
 from pairbench.worker_processes import WorkerRefused
 
 STANDARD_OUTPUT = "-"
@@ -52,15 +53,16 @@ def picture_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        raise ValueError(
-            f"pictures need {error.name}, which is not installed: pip install 'mlpbench[report]'"
-        ) from error
+        command = install_command("mlpbench[report]")
+        raise ValueError(f"pictures need {error.name}, which is not installed: {command}") from error
 
 
 def pictures_folder(name: str) -> Path:
     """The folder for pictures, created if it is missing. Raises ValueError if that fails."""
     if not name:
         raise ValueError("--pictures needs the name of a folder")
+    if Path(name).is_file():
+        raise ValueError(f"{name} is a file; name a folder for --pictures")
     files.make_folder(Path(name))
     return Path(name)
 

@@ -26,6 +26,8 @@ def read_baseline(path: Path, revision: str | None = None) -> Baseline:
     Raises RecordError and WorktreeError.
     """
     if revision is None:
+        if not path.exists():
+            raise RecordError(f"there is no baseline {path}; `mlpbench baseline record` makes one")
         return files.read(path, Baseline)
     checkout = Checkout.find(preparation.PACKAGE)
     try:

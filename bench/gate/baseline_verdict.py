@@ -17,7 +17,7 @@ from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
 from bench.records.header import now
-from bench.wording import counted
+from bench.wording import counted, in_percent
 from pairbench import machine, sequential_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
@@ -57,7 +57,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     measured = measure_session(head, progress, head.task.judged)
     rows, interrupted = judge_and_confirm(head, own, measured, request.threshold, progress)
     gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
-    notes = [f"{key} is {factor - 1:.1%} faster." for key, factor in gains.items()]
+    notes = [f"{key} is {in_percent(factor - 1, 1)} faster." for key, factor in gains.items()]
     if gains:
         notes.append(f"To accept gains into the baseline: {request.command('accept')}")
     if len(own.sessions) < sequential_test.MIN_SESSIONS:
@@ -154,11 +154,11 @@ def _judged_row(
     elif verdict == "FAIL" and changed == ["reference"]:
         verdict, reason = "INCONCLUSIVE", "the speedup fell because the reference became faster"
     elif verdict == "FAIL":
-        reason = f"the speedup fell by more than {threshold:.1%}, confirmed by a second session"
+        reason = f"the speedup fell by more than {in_percent(threshold, 1)}, confirmed by a second session"
     elif second is not None:
         reason = "a suspected regression was not confirmed"
     elif verdict == "INCONCLUSIVE":
-        reason = f"the sessions vary too much to detect {threshold:.1%}"
+        reason = f"the sessions vary too much to detect {in_percent(threshold, 1)}"
     return _gate_row(row, verdict, reason, own, session, judgement, changed, None if second is None else PROCESSES)
 
 

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, mannwhitneyu
 
 from bench.gate.measurement_loop import round_change
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
+from bench.wording import in_percent
 from pairbench import sequential_test
 from pairbench.rounds import SIDES
 from pairbench.sequential_test import RoundChange, Verdict
@@ -101,7 +102,7 @@ def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
     """The scores of every rule for every planted delay. ``budget``: seconds of a gate."""
     round_seconds = recording.wall_seconds / len(recording.seconds)
     rules = {
-        f"gate, {threshold:.0%}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
+        f"gate, {in_percent(threshold)}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
             threshold, rows, budget, round_seconds
         )
         for threshold in THRESHOLDS

@@ -18,6 +18,7 @@ from bench.records.header import header
 from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.selection import REFERENCE
+from bench.wording import in_percent
 from pairbench import statistics
 from pairbench.machine import Conditions, signs_of_load
 from pairbench.sequential_test import MIN_ROUNDS, Judgement, RoundChange, Verdict
@@ -74,11 +75,11 @@ def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> l
     signs = []
     offsets = [abs(row.aa_ratio - 1) for row in rows if row.aa_ratio is not None]
     if offsets and max(offsets) > NOISY_OFFSET:
-        signs.append(f"base and control differ by up to {max(offsets):.1%}")
+        signs.append(f"base and control differ by up to {in_percent(max(offsets), 1)}")
     signs += signs_of_load([conditions], cpus)
     if conditions.throttled_seconds:
         share = conditions.throttled_seconds / conditions.wall_seconds
-        signs.append(f"the CPU quota stopped it for {share:.0%} of the time")
+        signs.append(f"the CPU quota stopped it for {in_percent(share)} of the time")
     return [f"This machine is noisy: {'; '.join(signs)}."] if signs else []
 
 
@@ -125,19 +126,22 @@ def change_ratio(judgement: Judgement) -> Ratio | None:
 
 def _reason(judgement: Judgement, task: GateTask, end_reason: str) -> str:
     if judgement.verdict == "FAIL":
-        return f"slower by more than {task.threshold:.1%}, confirmed in {judgement.confirming_rounds} later rounds"
+        more = in_percent(task.threshold, 1)
+        return f"slower by more than {more}, confirmed in {judgement.confirming_rounds} later rounds"
     if judgement.verdict == "PASS" and judgement.confirming_rounds is not None:
         return "a suspected regression was not confirmed"
     if judgement.verdict == "PASS":
         is_faster = judgement.estimate is not None and judgement.estimate < -math.log1p(task.threshold)
-        return f"faster by more than {task.threshold:.1%}" if is_faster and (judgement.high or 0.0) < 0 else ""
+        return (
+            f"faster by more than {in_percent(task.threshold, 1)}" if is_faster and (judgement.high or 0.0) < 0 else ""
+        )
     if judgement.confirming_rounds is not None:
         return (
             f"a regression is suspected; {end_reason} before {MIN_ROUNDS} or more later rounds confirmed or refuted it"
         )
     if judgement.rounds < MIN_ROUNDS:
         return f"{end_reason} after {judgement.rounds} of the {MIN_ROUNDS} rounds that a verdict needs"
-    return f"{end_reason}; the interval contains {task.threshold:.1%}, or the slowdown is not significant"
+    return f"{end_reason}; the interval contains {in_percent(task.threshold, 1)}, or the slowdown is not significant"
 
 
 def _changed_times(own: Sequence[RoundChange], reference: Sequence[RoundChange]) -> list[Cause]:

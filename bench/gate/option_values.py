@@ -14,7 +14,7 @@ def parse_threshold(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= 1:
-        raise ValueError(f"a threshold is a slowdown between 0 and 100%, such as 5% or 0.05, not {text!r}")
+        raise ValueError(f"a threshold is a slowdown above 0% and at most 100%, such as 5% or 0.05, not {text!r}")
     return value
 
 

@@ -15,6 +15,7 @@ from bench.correctness import CaseJudge, CaseWorkload
 from bench.gate.revision_backends import BackendListing, RevisionBroken, broken_like, list_backends
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
+from impls._registry import unknown_backend_message
 from pairbench import rounds, worktrees
 from pairbench.measure import Measurement, time_in_worker
 from pairbench.progress import Progress
@@ -57,7 +58,7 @@ def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], n
     on_any_side = {name: backend for backends in by_side.values() for name, backend in backends.items()}
     for name in named:
         if name not in on_any_side:
-            raise ValueError(f"no backend is named {name!r}; there are {', '.join(on_any_side)}")
+            raise ValueError(unknown_backend_message(name, list(on_any_side)))
         if on_any_side[name].reason and not on_any_side[name].broken:
             raise ValueError(on_any_side[name].reason)
     origins = {name: origin for listing in listings.values() for name, origin in listing.origins.items()}

@@ -28,7 +28,7 @@ from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import RecordingState
-from bench.wording import counted
+from bench.wording import counted, in_percent
 from impls import Network
 from pairbench import rounds, timer
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
@@ -193,7 +193,7 @@ def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Cali
     if len(set(steps)) < len(PLANTED):
         raise RuntimeError(
             f"the delays cannot be calibrated on a machine this busy: a loop of {PROBE_STEPS[-1]} steps "
-            f"slows a call by {delays[-1]:.1%}, one of {PROBE_STEPS[0]} by {delays[0]:.1%}"
+            f"slows a call by {in_percent(delays[-1], 1)}, one of {PROBE_STEPS[0]} by {in_percent(delays[0], 1)}"
         )
     return Calibration(timer.loops_per_sample(undelayed), steps)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.proof.bounds import Analysis, Bounded, Pairs, exact, exact_pairs
+from bench.wording import in_percent
 from impls import Network
 
 Array = NDArray[np.float64]
@@ -61,10 +62,10 @@ def _inactive_or_saturated(activation: str, a: Array) -> str:
         share = float((a > 0).mean())
         # All of up to three units may be active by chance.
         low, high = ACTIVE_SHARE if a.size > 3 else (ACTIVE_SHARE[0], 1)
-        return "" if low <= share <= high else f"{share:.0%} of the ReLUs are active"
+        return "" if low <= share <= high else f"{in_percent(share)} of the ReLUs are active"
     derivative = {"sigmoid": a * (1 - a), "softmax": a * (1 - a), "tanh": 1 - a * a}.get(activation)
     share = 0.0 if derivative is None else float((derivative < SATURATION_DERIVATIVE).mean())
-    return f"{share:.0%} of the units are saturated" if share > MAX_SATURATED_SHARE else ""
+    return f"{in_percent(share)} of the units are saturated" if share > MAX_SATURATED_SHARE else ""
 
 
 def _faulty_networks(network: Network, pairs: Pairs) -> list[tuple[str, Network, Pairs]]:

@@ -125,7 +125,7 @@ def check_destination(path: Path, kind: type[Record]) -> None:
         try:
             check_kind(path, kind)
         except RecordError as error:
-            raise RecordError(f"{error}; the file is not overwritten, name another file") from None
+            raise RecordError(f"{error}; the file is not overwritten; name another one") from None
 
 
 def check_kind(path: Path, kind: type[Record]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records.schema import ConditionsRecord, SourceRecord
+from bench.wording import in_percent
 
 
 def remarks(
@@ -25,5 +26,7 @@ def remarks(
     if throttled:
         share = throttled / sum(reading.wall_seconds for reading in conditions)
         quota = f"The CPU quota of this container ({machine.get('cpu_quota'):g} CPUs)"
-        found.append(f"{quota} stopped its processes for {share:.0%} of the time: the intervals may be too narrow.")
+        found.append(
+            f"{quota} stopped its processes for {in_percent(share)} of the time: the intervals may be too narrow."
+        )
     return found

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from bench.records.gate_schema import BaselineAcceptance, BaselineSummary, RecordedSession
 from bench.report import tables
-from bench.wording import counted
+from bench.wording import counted, in_percent
 from pairbench.sequential_test import MIN_SESSIONS
 
 
@@ -47,7 +47,7 @@ def accepted(document: BaselineAcceptance, sessions: int) -> Iterator[Renderable
     """The accepted gains, and how many sessions a verdict still needs."""
     for row in document.rows:
         title = f"{row.backend}, {row.operation} {'-'.join(map(str, row.layer_sizes))}"
-        yield f"{title}: {row.factor - 1:.1%} faster; the baseline now includes this gain"
+        yield f"{title}: {in_percent(row.factor - 1, 1)} faster; the baseline now includes this gain"
     if not document.rows:
         yield "no row is significantly faster than its sessions predict; the baseline is unchanged"
     if sessions < MIN_SESSIONS:

@@ -14,7 +14,7 @@ from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import counted
+from bench.wording import counted, in_percent
 
 
 def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[RuleScore]]) -> Iterator[RenderableType]:
@@ -33,7 +33,7 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
             for row in members:
                 runs = row.rates["FAIL"].runs
                 cells = [_share(row.rates[verdict]) for verdict in error_rates.VERDICTS]
-                table.add_row("none" if not row.planted else f"{row.planted:.0%}", str(runs), *cells)
+                table.add_row("none" if not row.planted else in_percent(row.planted), str(runs), *cells)
             yield Text(rule, style="bold")
             yield table
             yield ""

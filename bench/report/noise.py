@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from bench.records.schema import ProcessRecord, TimingRow
 from bench.report import tables
 from bench.report.layout import Paragraph
+from bench.wording import in_percent
 from pairbench.machine import signs_of_load
 from pairbench.measure import AA_CONTROL
 
-ADVICE = "Repeat it when nothing else runs here; a run without --quick is more certain."
+ADVICE = "Repeat the measurement when nothing else runs here; a run without --quick is more certain."
 
 
 def noise_paragraphs(rows: Sequence[TimingRow], processes: Sequence[ProcessRecord], cpus: int) -> list[Paragraph]:
@@ -22,7 +23,7 @@ def noise_paragraphs(rows: Sequence[TimingRow], processes: Sequence[ProcessRecor
         notes.append(
             Paragraph(
                 f"{tables.DOUBTFUL.strip()}: in this case the interval of the A/A control reaches further than "
-                f"{tables.AA_WIDE:.0%} from 1; the other ratios are no better than that."
+                f"{in_percent(tables.AA_WIDE)} from 1; the other ratios are no better than that."
             )
         )
     if signs:

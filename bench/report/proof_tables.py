@@ -52,11 +52,11 @@ def _title(row: schema.ProofRow) -> str:
 def _cell(row: schema.ProofRow) -> str:
     if not row.ok:
         return "FAILS"
-    share = tables.NONE if row.share is None else f"{100 * row.share:.2g}%"
+    share = tables.NONE if row.share is None else f"{100 * row.share:.2g} %"
     if row.operation not in OPERATIONS or row.ulps is None:
         return share
     ulps = f"{row.ulps:.0f}" if row.ulps >= 9.95 else f"{row.ulps:.1f}"
-    return f"{ulps} {share:>5}"
+    return f"{ulps} {share:>6}"
 
 
 def _reasons(rows: Sequence[schema.ProofRow]) -> Iterator[RenderableType]:

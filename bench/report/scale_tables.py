@@ -19,6 +19,7 @@ from bench.scale import points
 from bench.scale.crossovers import CONFIDENCE, MARGIN
 from bench.scale.growth import MAX_CALL_SECONDS
 from bench.selection import REFERENCE
+from bench.wording import in_percent
 from pairbench.measure import AA_CONTROL
 
 BASES = {
@@ -69,8 +70,8 @@ def crossover_findings(document: Scale) -> Iterator[RenderableType]:
         yield Text("no difference detected", style="bold")
         yield from map(tables.item, _ties(document.ties))
         yield Paragraph(
-            f"At these sizes the {CONFIDENCE * 100:g} % intervals show no difference of {MARGIN:.0%} or more. In "
-            "brackets: the largest factor between the times that the intervals allow."
+            f"At these sizes the {in_percent(CONFIDENCE)} intervals show no difference of {in_percent(MARGIN)} or "
+            "more. In brackets: the largest factor between the times that the intervals allow."
         )
         yield ""
 
@@ -132,8 +133,8 @@ def _intervals(rows: Sequence[ScaleRow]) -> Iterator[str]:
     ]
     if widths:
         middle, (most, row) = median(width for width, _ in widths), max(widths, key=lambda pair: pair[0])
-        yield f"95 % intervals: half of them are within ±{middle:.1%};"
-        yield f"the widest is ±{most:.1%} ({row.backend} at {row.dimension} {row.value})"
+        yield f"95 % intervals: half of them are within ±{in_percent(middle, 1)};"
+        yield f"the widest is ±{in_percent(most, 1)} ({row.backend} at {row.dimension} {row.value})"
 
 
 def _crossover(row: CrossoverRow) -> str:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
 from bench.report.layout import Paragraph
-from bench.wording import counted
+from bench.wording import counted, in_percent
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
 
@@ -189,8 +189,8 @@ def aa_summary(controls: Sequence[tuple[Ratio, str, str]]) -> Paragraph:
     worst = max(controls, key=lambda control: abs(control[0].estimate - 1))
     widest = max(controls, key=lambda control: _width(control[0]))
     text = (
-        f"A/A control, {who}: within {AA_LIMIT:.0%} in {within} of {counted(len(controls), 'case')}; "
-        f"largest deviation {abs(worst[0].estimate - 1):.1%}: {place(worst)}"
+        f"A/A control, {who}: within {in_percent(AA_LIMIT)} in {within} of {counted(len(controls), 'case')}; "
+        f"largest deviation {in_percent(abs(worst[0].estimate - 1), 1)}: {place(worst)}"
     )
     return Paragraph(f"{text}; widest interval: {place(widest)}." if widest != worst else f"{text}.")
 
