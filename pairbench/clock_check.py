@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 MIN_READINGS, MIN_SECONDS = 8, 0.05
 """Readings are compared if there are this many, or if they last this long together."""
 LATENCY_SECONDS, LATENCY_SHARE = 0.0004, 0.25
 """Most time that the transfer of two messages explains, beyond what other processes take now and then."""
+DELAY_FACTOR = 4.0
+"""How much larger than that of the other arms the median difference between the clocks must be."""
 
 
 @dataclass(frozen=True)
@@ -21,16 +24,21 @@ class ClockReading:
     elapsed: float
 
 
-def disagreement(readings: Sequence[ClockReading]) -> str:
+def disagreement(readings: Sequence[ClockReading], others: Sequence[ClockReading] = ()) -> str:
     """How the two clocks disagree on an arm, in one line; empty if they agree.
 
     The messages around a sample arrive late on a busy machine, but not around every sample. The clocks therefore
-    disagree only if all readings do, in the same direction.
+    disagree only if all readings do, in the same direction. On a very busy machine the messages around every sample are
+    late, but those of all arms are: ``others``, the readings of the other arms in the process, must show far smaller
+    differences.
     """
     if not readings or (len(readings) < MIN_READINGS and sum(one.elapsed for one in readings) < MIN_SECONDS):
         return ""
     tolerances = [LATENCY_SECONDS + LATENCY_SHARE * max(one.reported, one.elapsed) for one in readings]
     differences = [one.elapsed - one.reported for one in readings]
+    usual = median(abs(one.elapsed - one.reported) for one in others) if others else 0.0
+    if abs(median(differences)) < DELAY_FACTOR * usual:
+        return ""
     pairs = list(zip(differences, tolerances, strict=True))
     if all(difference > tolerance for difference, tolerance in pairs) or all(
         difference < -tolerance for difference, tolerance in pairs

@@ -160,7 +160,7 @@ def _judge_group(
         checks += [partial(judges[arm].judge_sample, record) for record in timed.records.get(arm, ())]
         if wrong := find_wrong_result(checks):
             failures[arm] = wrong  # says more than what the worker noticed later
-        elif arm not in failures and (clock_error := clock_check.disagreement(readings.get(arm, ()))):
+        elif arm not in failures and (clock_error := _clock_error(arm, readings)):
             failures[arm] = clock_error
     return replace(
         timed,
@@ -168,6 +168,11 @@ def _judge_group(
         samples={arm: value for arm, value in timed.samples.items() if arm not in failures},
         failures=failures,
     )
+
+
+def _clock_error(arm: ArmT, readings: Mapping[ArmT, Sequence[ClockReading]]) -> str:
+    others = [reading for other, of_other in readings.items() if other != arm for reading in of_other]
+    return clock_check.disagreement(readings.get(arm, ()), others)
 
 
 def chosen_arms(

@@ -242,14 +242,15 @@ def _time_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], random: Ra
                     result.seconds[plan.key][side].append(seconds)
     for plan in plans:
         for side in sides:
-            if plan.key in result.seconds and (reason := _find_fault(plan, timed[plan.key, side])):
+            others = [other for place, other in timed.items() if place != (plan.key, side)]
+            if plan.key in result.seconds and (reason := _find_fault(plan, timed[plan.key, side], others)):
                 result.fail(plan.key, side, reason)
 
 
-def _find_fault(plan: RoundPlan, timed: _TimedSide) -> str:
+def _find_fault(plan: RoundPlan, timed: _TimedSide, others: Sequence[_TimedSide]) -> str:
     """Why the samples of a side are not accepted, in one line; empty if they are."""
     wrong = find_wrong_result(partial(plan.judge, record) for record in timed.records)
-    return wrong or clock_check.disagreement(timed.readings)
+    return wrong or clock_check.disagreement(timed.readings, [one for other in others for one in other.readings])
 
 
 def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, Any]) -> None:
