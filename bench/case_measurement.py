@@ -13,6 +13,7 @@ from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload, build_model
 from bench.proof.problems import draw_problem
 from bench.proof.verify import expect_case
+from bench.selection import GUARDED
 from bench.workload import ModelWorkload
 from impls import Backend, load
 from pairbench.measure import Measurement, measure_groups
@@ -22,9 +23,6 @@ from pairbench.worker_protocol import CallJob, CallResult, Effort
 
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 """Environment variables that name the cache folders for compiled code."""
-
-GUARDED = ("pairbench", "bench", "impls")
-"""Packages whose functions a backend must not replace."""
 
 DEFAULT_EFFORT = Effort(
     processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=5, compile=True

@@ -6,10 +6,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import impls
-from impls import Backend, BackendError, BackendUnavailable
+from impls import Backend, BackendError, BackendUnavailable, BrokenBackend
+from pairbench.process_state import FunctionWatch
 from pairbench.visible_text import visible_prints
+from pairbench.workload import WorkloadError
 
 REFERENCE = "python_loops"
+
+GUARDED = ("pairbench", "bench", "impls")
+"""Packages whose functions a backend must not replace."""
 
 BY_DEFAULT = ("core", "added")
 """Origins of the backends that take part in a run that names none."""
@@ -52,6 +57,7 @@ def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str |
     Other backends that are unavailable or do not support the dtype are left out.
     """
     selection = Selection([], {}, {})
+    functions = FunctionWatch(*GUARDED)
     unnamed_origins = _unnamed_origins(named, peers)
     unnamed = [name for name, origin in impls.origins().items() if origin in unnamed_origins]
     if peers and not unnamed:
@@ -59,7 +65,7 @@ def select_backends(named: Sequence[str] = (), peers: bool = False, dtype: str |
     for name in in_order([*dict.fromkeys([*named, *unnamed])]):
         try:
             with visible_prints():
-                backend = impls.load(name)
+                backend = _load_watched(name, functions)
             if dtype is not None and dtype not in backend.dtypes:
                 raise ValueError(f"{name} does not support {dtype}, only {', '.join(backend.dtypes)}")
         except (BackendError, ValueError) as error:
@@ -85,6 +91,17 @@ def _unnamed_origins(named: Sequence[str], peers: bool) -> tuple[str, ...]:
     if peers:
         return ("peer",)
     return () if named else BY_DEFAULT
+
+
+def _load_watched(name: str, functions: FunctionWatch) -> Backend:
+    """Load a backend. Raises BrokenBackend, too, if its import replaces a function of the harness."""
+    try:
+        return impls.load(name)
+    finally:
+        try:
+            functions.require_unchanged()
+        except WorkloadError as error:
+            raise BrokenBackend(f"backend {name} {error} when it is imported") from error
 
 
 def _is_unavailable(error: Exception) -> bool:

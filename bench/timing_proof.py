@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from bench.arms import Arm
-from bench.case_measurement import GUARDED
 from bench.cases import Case
 from bench.correctness import CONTRACT_BATCH, CaseJudge, CaseWorkload
 from bench.proof import contract_tests
@@ -14,7 +13,7 @@ from bench.proof.problems import draw_problem
 from bench.proof.targets import Evidence
 from bench.proof.timing_mutants import TIMING_MUTANTS
 from bench.proof.verify import expect_case
-from bench.selection import REFERENCE
+from bench.selection import GUARDED, REFERENCE
 from impls import Backend, Network
 from pairbench.measure import measure_groups
 from pairbench.progress import NoProgress

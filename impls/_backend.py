@@ -98,7 +98,13 @@ class Model(ABC):
     @classmethod
     def unsupported(cls, network: Network) -> Mapping[str, str]:
         """Map each unsupported operation to the reason; the operations that follow from ``lacks`` are included."""
-        reasons = dict(cls.lacks(network))
+        reasons = cls.lacks(network)
+        if not isinstance(reasons, Mapping) or any(
+            operation not in ("forward", *METHODS) or not isinstance(reason, str)
+            for operation, reason in reasons.items()
+        ):
+            raise TypeError(f"lacks must map operations to reasons as text, got {_check.abbreviated(reasons)}")
+        reasons = dict(reasons)
         if "forward" in reasons:
             return dict.fromkeys(("forward", *METHODS), reasons["forward"]) | reasons
         return reasons

@@ -6,6 +6,7 @@ import difflib
 import importlib
 import importlib.util
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -24,6 +25,9 @@ LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "numba_simd", "graph
 """Backends that are listed first, in this order; the others follow in alphabetical order."""
 CORE = frozenset({*LEADING, "python_loops_ndarray", "numpy_plain", "numba_plain"})
 """The backends of this project; any other file in ``impls/`` was added by somebody else."""
+
+
+DTYPE_TEXTS = {"'float64'", "'float32'"}
 
 
 class BackendError(Exception):
@@ -122,15 +126,8 @@ def origins() -> dict[str, str]:
 
 
 def misnamed() -> dict[str, tuple[str, str]]:
-    """Map each name that no backend can have, because it is no identifier, to its origin and the reason in one line."""
-    return {
-        name: (
-            source.origin,
-            f"backend {name!r} of {source.distribution!r} is refused: its name must be a Python identifier",
-        )
-        for name, source in _found()
-        if not name.isidentifier()
-    }
+    """Map each name that no backend can have to its origin and the reason in one line."""
+    return {name: (source.origin, reason) for name, source in _found() if (reason := _refusal(name, source))}
 
 
 def load(name: str) -> Backend:
@@ -159,7 +156,27 @@ def load(name: str) -> Backend:
         raise BrokenBackend(f"backend {name} cannot be imported: {text}") from error
     if not (isinstance(model, type) and issubclass(model, Model)):
         raise BrokenBackend(f"backend {name} is broken: {source.target} is not a class derived from impls.Model")
+    if fault := _wrong_attribute(model):
+        raise BrokenBackend(f"backend {name} is broken: {fault}")
     return Backend(name, source.origin, model)
+
+
+def _wrong_attribute(model: type[Model]) -> str:
+    """What is wrong with the class attributes of a backend, in one line; empty if nothing is."""
+    if type(model.dtypes) is not tuple or not model.dtypes or not {*map(repr, model.dtypes)} <= DTYPE_TEXTS:
+        return f"dtypes must be a tuple of 'float64' or 'float32' or both, got {_check.abbreviated(model.dtypes)}"
+    for attribute in ("compiles", "compiles_shapes"):
+        if type(value := getattr(model, attribute)) is not bool:
+            return f"{attribute} must be True or False, got {_check.abbreviated(value)}"
+    if not isinstance(model.__doc__, str | None):
+        return f"its docstring must be text, got {_check.abbreviated(model.__doc__)}"
+    try:
+        model.unsupported(Network((3, 3, 1)))
+    except TypeError as error:
+        return _message(error)
+    except Exception as error:
+        return f"lacks raises {type(error).__name__}: {_message(error)}"
+    return ""
 
 
 def unknown_backend_message(name: object, known: Sequence[str]) -> str:
@@ -178,10 +195,21 @@ def install_command(requirement: str) -> str:
 def _sources() -> dict[str, _Source]:
     sources: dict[str, _Source] = {}
     for name, source in _found():
-        if name.isidentifier():
+        if not _refusal(name, source):
             _add_source(sources, name, source)
     order = [name for name in LEADING if name in sources] + sorted(set(sources) - set(LEADING))
     return {name: sources[name] for name in order}
+
+
+def _refusal(name: str, source: _Source) -> str:
+    """Why no backend can have this name, in one line; empty if one can."""
+    begin = f"backend {name!r} of {source.distribution!r} is refused"
+    if not name.isidentifier():
+        return f"{begin}: its name must be a Python identifier"
+    # A module impls/load.py would take the place of the function impls.load.
+    if source.target == f"impls.{name}" and name in vars(sys.modules["impls"])["__all__"]:
+        return f"{begin}: impls.{name} is part of the interface"
+    return ""
 
 
 def _found() -> Iterator[tuple[str, _Source]]:

@@ -8,7 +8,7 @@ from pairbench import timer
 from pairbench.workload import TimedCall, WorkloadError
 
 SAMPLE_SECONDS, FEWEST_LOOPS, MOST_LOOPS = 0.0002, 2, 200
-PAIRS = 5
+PAIRS = 12
 """Number of pairs of samples, new and repeated inputs, that must all show the cache."""
 FACTOR = 2.0
 """How much longer a call with a new input must take. Cached memory and predicted branches make far less difference."""
@@ -45,11 +45,13 @@ def require_no_cache(call: TimedCall, seconds: float, random: Random) -> None:
 
 def _factor(call: TimedCall, loops: int, random: Random) -> float:
     """Time of calls with new inputs ÷ time of calls with equal inputs; the shorter of two samples counts."""
-    new, equal = [], []
+    new: list[float] = []
+    equal: list[float] = []
     for _ in range(2):
         seed = random.getrandbits(63)
-        arguments = [call.draw(seed, 1)[0] for _ in range(loops)]
-        call.function(*arguments[0])
-        equal.append(timer.time_calls(call.function, arguments)[0])
-        new.append(timer.time_calls(call.function, call.draw(seed + 1, loops))[0])
+        samples = [(equal, [call.draw(seed, 1)[0] for _ in range(loops)]), (new, call.draw(seed + 1, loops))]
+        call.function(*call.draw(seed, 1)[0])
+        # In random order: if one kind always came second, the end of the process's time slice would often meet it.
+        for seconds, arguments in random.sample(samples, 2):
+            seconds.append(timer.time_calls(call.function, arguments)[0])
     return min(new) / min(equal)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-MIN_READINGS, MIN_SECONDS = 8, 0.05
-"""Readings are compared if there are this many, or if they last this long together."""
+MIN_READINGS = 8
+FEW_READINGS, FEW_SECONDS = 3, 0.05
+"""Readings are compared if there are ``MIN_READINGS``, or ``FEW_READINGS`` that last ``FEW_SECONDS`` together by either
+clock."""
 LATENCY_SECONDS, LATENCY_SHARE = 0.0004, 0.25
 """Most time that the transfer of two messages explains, beyond what other processes take now and then."""
 DELAY_FACTOR = 4.0
@@ -32,7 +34,8 @@ def disagreement(readings: Sequence[ClockReading], others: Sequence[ClockReading
     late, but those of all arms are: ``others``, the readings of the other arms in the process, must show far smaller
     differences.
     """
-    if not readings or (len(readings) < MIN_READINGS and sum(one.elapsed for one in readings) < MIN_SECONDS):
+    shorter = min(sum(one.elapsed for one in readings), sum(one.reported for one in readings))
+    if len(readings) < MIN_READINGS and (len(readings) < FEW_READINGS or shorter < FEW_SECONDS):
         return ""
     tolerances = [LATENCY_SECONDS + LATENCY_SHARE * max(one.reported, one.elapsed) for one in readings]
     differences = [one.elapsed - one.reported for one in readings]

@@ -113,11 +113,13 @@ def answer(request: Any, state: WorkerState) -> Any:
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_processes.connect_to_parent()
+    functions = FunctionWatch("pairbench")  # before the package, whose import may replace some
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
     # If the sources of this revision were removed, Python has imported another copy of the package.
     is_home = Path(str(package.__file__)).resolve().parents[1] == home.resolve()
-    state = WorkerState(FunctionWatch("pairbench", package.__name__))
+    functions.extend(package.__name__)
+    state = WorkerState(functions)
     gc.disable()
     while True:
         try:

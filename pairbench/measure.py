@@ -18,6 +18,7 @@ from typing import Generic
 from pairbench import clock_check
 from pairbench.clock_check import ClockReading
 from pairbench.duration import in_words, process_seconds
+from pairbench.judged_samples import JUDGED_CALLS
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
@@ -160,6 +161,8 @@ def _judge_group(
         checks += [partial(judges[arm].judge_sample, record) for record in timed.records.get(arm, ())]
         if wrong := find_wrong_result(checks):
             failures[arm] = wrong  # says more than what the worker noticed later
+        elif arm not in failures and (missing := _missing_judged_calls(timed, arm)):
+            failures[arm] = missing
         elif arm not in failures and (clock_error := _clock_error(arm, readings)):
             failures[arm] = clock_error
     return replace(
@@ -168,6 +171,14 @@ def _judge_group(
         samples={arm: value for arm, value in timed.samples.items() if arm not in failures},
         failures=failures,
     )
+
+
+def _missing_judged_calls(timed: TimedGroup[ArmT], arm: ArmT) -> str:
+    """That fewer timed calls can be judged than the parent requires, in one line; empty if there are enough."""
+    samples = timed.samples.get(arm, ())
+    required = min([JUDGED_CALLS, *(sample.loops for sample in samples)]) if samples else 0
+    judged = sum(len(record.plan.judged) for record in timed.records.get(arm, ()))
+    return f"only {judged} of its timed calls can be judged, not {required}" if judged < required else ""
 
 
 def _clock_error(arm: ArmT, readings: Mapping[ArmT, Sequence[ClockReading]]) -> str:

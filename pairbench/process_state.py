@@ -10,7 +10,9 @@ import gc
 import itertools
 import operator
 import os
+import pickle
 import random
+import signal
 import sys
 import threading
 import time
@@ -24,8 +26,12 @@ import numpy as np
 
 from pairbench.workload import WorkloadError
 
-STANDARD_MODULES: tuple[ModuleType, ...] = (builtins, gc, itertools, operator, time)
-"""Modules that the harness uses for timing."""
+STANDARD_MODULES: tuple[ModuleType, ...] = (
+    *(builtins, gc, itertools, operator, pickle, random, time),
+    *(np, np.random),
+)
+"""Modules that the harness uses for drawing, timing and sending."""
+CONSTANTS = (int, float, str, tuple, frozenset)
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,15 @@ def _set_collection(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
+def _timer_is_set() -> bool:
+    return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0)
+
+
+def _stop_timer(was_set: bool) -> None:
+    if not was_set:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
 SETTINGS = (
     ProcessSetting("whether the garbage collection is on", gc.isenabled, _set_collection),
     ProcessSetting(
@@ -71,6 +86,7 @@ SETTINGS = (
     ProcessSetting("the switch interval of threads", sys.getswitchinterval, sys.setswitchinterval),
     ProcessSetting("NumPy's error state", np.geterr, lambda value: np.seterr(**value)),
     ProcessSetting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
+    ProcessSetting("the interval timer", _timer_is_set, _stop_timer),
     ProcessSetting("the state of random", random.getstate, random.setstate),
     ProcessSetting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),
     ProcessSetting("the environment", lambda: dict(os.environ), _set_environment),
@@ -152,11 +168,11 @@ class FunctionWatch:
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, _Watched]]:
-    """The functions and classes of a module, and the methods of its classes, by name."""
+    """The functions, classes and constants of a module, and the methods of its classes, by name."""
     for name, value in list(vars(module).items()):
         if isinstance(value, type) and value.__module__ == module.__name__:
             for attribute, member in list(vars(value).items()):
                 if isinstance(member, FunctionType):
                     yield f"{name}.{attribute}", _Watched.of(value, attribute, member)
-        elif callable(value):
+        elif callable(value) or (name.isupper() and isinstance(value, CONSTANTS)):
             yield name, _Watched.of(module, name, value)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import compress, repeat, starmap
 from time import perf_counter_ns
+from types import MappingProxyType
 from typing import Any
 
 Arguments = tuple[Any, ...]
@@ -20,7 +21,7 @@ ratios with standard deviations over rounds of 9, 3.5 and 2.4 %.
 MAX_DOUBLINGS = 20
 EMPTY_CALLS, EMPTY_SAMPLES = 200, 3
 """Calls in a sample of empty calls, and samples of which the shortest counts."""
-EMPTY_FUNCTIONS: dict[int, Callable[..., object]] = {1: callable, 2: operator.is_}
+EMPTY_FUNCTIONS: Mapping[int, Callable[..., object]] = MappingProxyType({1: callable, 2: operator.is_})
 """Functions in C that do next to nothing, by number of arguments."""
 
 

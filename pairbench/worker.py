@@ -31,19 +31,22 @@ from pairbench.worker_protocol import (
     TimedGroup,
     TimeJob,
 )
-from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, failure_reason, require
+from pairbench.workload import ArmLabel, CheckedWorkload, TimedCall, WorkloadError, failure_reason, require
 
 Send = Callable[[Message], None]
 
 
-def time_groups(job: TimeJob[Any], send: Send) -> None:
+def time_groups(job: TimeJob[Any], functions: FunctionWatch, send: Send) -> None:
     """Time the groups of a job one after another, and send the result of each."""
     random = Random(job.seed)
+    functions.extend(*job.guarded)
     for group in job.groups:
-        send(time_group(group, job, random, send))
+        send(time_group(group, job, functions, random, send))
 
 
-def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, send: Send) -> TimedGroup[Any]:
+def time_group(
+    group: tuple[ArmLabel, ...], job: TimeJob[Any], functions: FunctionWatch, random: Random, send: Send
+) -> TimedGroup[Any]:
     """Compute the results of the arms of a group, and time the arms. An arm that fails does not stop the others."""
     calls: dict[ArmLabel, TimedCall] = {}
     results: dict[ArmLabel, Any] = {}
@@ -53,7 +56,6 @@ def time_group(group: tuple[ArmLabel, ...], job: TimeJob[Any], random: Random, s
     remarks: dict[ArmLabel, list[str]] = {}
     # An earlier process has checked the slow arms; repeating that would take longer than timing them.
     checked = {arm for arm in seconds if seconds[arm] > job.effort.slow_call_seconds}
-    functions = FunctionWatch(*job.guarded)
 
     def note(arm: ArmLabel, changes: Sequence[str]) -> None:
         known = remarks.setdefault(arm, [])
@@ -154,11 +156,17 @@ def _estimate_seconds(call: TimedCall, random: Random) -> float:
 def main() -> None:
     """Do the job that standard input gives."""
     send = worker_processes.connect_to_parent()
+    functions = FunctionWatch("pairbench")  # before the job imports the packages of the code under test
     job: Job = pickle.load(sys.stdin.buffer)
+    try:
+        functions.require_unchanged()
+    except WorkloadError as error:
+        send(Refused(f"the code under test {error} when it is imported"))
+        return
     meter = Meter.start()
     match job:
         case TimeJob():
-            time_groups(job, send)
+            time_groups(job, functions, send)
         case CallJob():
             if job.label is not None:
                 send(Starting(job.label, "working"))

@@ -12,8 +12,9 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from subprocess import PIPE, Popen, TimeoutExpired
@@ -22,8 +23,9 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import environment, own_tree, threads, tracing
+from pairbench import environment, own_tree, plain_pickle, threads, tracing
 from pairbench.clock_check import ClockReading
+from pairbench.visible_text import one_line
 from pairbench.worker_protocol import Done, Finished, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
@@ -94,13 +96,17 @@ class Worker:
         self._process, self._stderr = process, stderr
         self.arrived = 0.0
         self._inbox: SimpleQueue[Any] = SimpleQueue()
-        Thread(target=_receive, args=(process.stdout, self._inbox), daemon=True).start()
+        self._packages = {"pairbench"}
+        Thread(target=_receive, args=(process.stdout, self._inbox, self._packages), daemon=True).start()
 
     def send(self, message: object) -> None:
-        """Send a message. If the worker has died, ``receive`` raises WorkerGone."""
+        """Send a message. If the worker has died, ``receive`` raises WorkerGone.
+
+        The worker may answer with objects of the packages whose objects the message holds.
+        """
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
-            pickle.dump(message, self._process.stdin)
+            self._packages |= plain_pickle.dump(message, self._process.stdin)
             self._process.stdin.flush()
 
     def receive(self, silence_seconds: float) -> Any:
@@ -115,6 +121,8 @@ class Worker:
             message = None
         if message is None:
             raise WorkerGone(self._ending(silence_seconds))
+        if isinstance(message, _Invalid):
+            raise WorkerGone(f"sent a message that is not accepted: {message.reason}")
         return message
 
     def last_line(self) -> str:
@@ -220,7 +228,14 @@ def _end(process: Popen[bytes]) -> None:
         process.stdin.close()
 
 
-def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
+@dataclass(frozen=True)
+class _Invalid:
+    """Stands for a message that cannot be read."""
+
+    reason: str
+
+
+def _receive(stream: IO[bytes], inbox: SimpleQueue[Any], packages: Set[str]) -> None:
     """Put the messages from the stream into the inbox, then None when the stream ends or a pickle is incomplete.
 
     This thread also closes the stream: another thread could not close it during a read, and the read lasts as long as
@@ -229,7 +244,9 @@ def _receive(stream: IO[bytes], inbox: SimpleQueue[Any]) -> None:
     with stream:
         try:
             while True:
-                message = pickle.load(stream)
+                message = plain_pickle.load(stream, packages)
                 inbox.put((time.perf_counter(), message))
+        except pickle.UnpicklingError as error:
+            inbox.put((time.perf_counter(), _Invalid(one_line(str(error)))))
         except Exception:  # unpickling may raise anything
             inbox.put((time.perf_counter(), None))

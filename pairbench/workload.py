@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice
+from random import Random
 from typing import Any, Protocol
 
 from pairbench.error_text import describe_error
@@ -89,6 +90,7 @@ class SamplePlan:
     def arguments(self, draw: Callable[[int, int], list[Arguments]]) -> list[Arguments]:
         """The arguments of all calls, drawn with ``draw(seed, count)``."""
         pool = draw(self.seed, min(self.loops, POOL))
+        Random(self.seed).shuffle(pool)  # so that the addresses of the arrays are in no order
         drawn = list(islice(cycle(pool), self.loops))
         for position, seed in self.judged.items():
             (drawn[position],) = draw(seed, 1)

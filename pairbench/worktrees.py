@@ -190,7 +190,10 @@ def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
 
 
 def _restore(folder: Path, revision: Revision) -> None:
-    """Write the files that are missing or differ, and remove Python files that the revision does not contain."""
+    """Write the files that are missing or differ, and remove Python files that the revision does not contain.
+
+    Python's compiled files are removed, too: code of another revision may have written them.
+    """
     for name, content in revision.files.items():
         path = folder / name
         if not path.is_file() or path.read_bytes() != content:
@@ -199,6 +202,8 @@ def _restore(folder: Path, revision: Revision) -> None:
     for path in folder.rglob("*.py"):
         if path.relative_to(folder).as_posix() not in revision.files:
             path.unlink()
+    for compiled in folder.rglob("*.pyc"):
+        compiled.unlink()
 
 
 def _has_package(root: Path, package: str) -> bool:

@@ -16,11 +16,11 @@ import pytest
 import impls
 from bench import selection
 from bench.arms import Arm
-from bench.case_measurement import GUARDED
 from bench.cases import select_cases
 from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
+from bench.selection import GUARDED
 from pairbench import cache_check, interleave, statistics, timer, tracing
 from pairbench.process_state import FunctionWatch
 from pairbench.visible_text import visible

@@ -18,6 +18,7 @@ from bench.cli import run as run_command
 from bench.cli.main import main
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
+from bench.proof.targets import Target
 from bench.proof.timing_mutants import TIMING_MUTANTS
 from bench.records import files, schema
 from bench.report import tables
@@ -256,6 +257,20 @@ def test_what_a_backend_prints_is_visible_and_does_not_mix_with_the_results(caps
     assert "\\x1b[31mcalled" in err
 
 
+def test_a_backend_that_replaces_the_judge_when_it_is_imported_is_refused(capsys, third_party):
+    third_party("meddling", module=MEDDLING)
+    judge = Target.judge
+    line = one_line_error(capsys, "run", *FEW, "--backend", "meddling")
+    assert "backend meddling replaces bench.proof.targets.Target.judge when it is imported" in line
+    assert Target.judge is judge
+
+
+MEDDLING = """
+from bench.proof.targets import Target
+from impls.numpy_plain import Model
+
+Target.judge = lambda self, computed: None
+"""
 MISSING = "import a_library_that_is_not_there\n"
 
 

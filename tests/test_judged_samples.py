@@ -40,8 +40,10 @@ def test_the_judged_calls_of_two_runs_differ():
 def test_a_sample_repeats_its_arguments_only_after_the_pool_and_has_those_of_the_judged_calls():
     plan = SamplePlan(seed=3, loops=3 * POOL, judged={5: 41, POOL: 42})
     arguments = [x.tobytes() for (x,) in plan.arguments(draw)]
+    unjudged = [x.tobytes() for (x,) in SamplePlan(seed=3, loops=POOL).arguments(draw)]
+    assert sorted(unjudged) == sorted(x.tobytes() for (x,) in draw(3, POOL))
     assert len(set(arguments[:POOL])) == POOL
-    assert arguments[POOL + 1 : 2 * POOL] == [*arguments[1:5], draw(3, POOL)[5][0].tobytes(), *arguments[6:POOL]]
+    assert arguments[POOL + 1 : 2 * POOL] == [*arguments[1:5], unjudged[5], *arguments[6:POOL]]
     assert arguments[5] == draw(41, 1)[0][0].tobytes()
     assert arguments[POOL] == draw(42, 1)[0][0].tobytes()
 
@@ -141,7 +143,9 @@ def readings(reported, elapsed, count=10):
         (readings(0.001, 0.002), True),  # the worker's clock goes at half the speed
         (readings(0.004, 0.001), True),  # it goes fast
         ([*readings(0.001, 0.02), ClockReading("a", 0.001, 0.0012)], False),  # a busy machine delays messages
-        (readings(0.001, 0.02, 3), True),  # 60 ms by the parent's clock
+        (readings(0.02, 0.06, 3), True),  # 60 ms by the shorter clock
+        (readings(0.001, 0.06, 3), False),  # the messages may be late
+        (readings(0.02, 0.08, 1), False),
         (readings(0.001, 0.002, 3), False),  # too little to tell
         ([], False),
     ],

@@ -135,7 +135,7 @@ def test_numba_with_more_threads_is_noticed():
 def test_a_library_with_fewer_threads_is_noticed():
     code = "import numba; from pairbench import threads; threads.check_thread_counts(2)"
     done = with_threads(code, **threads.thread_environment({}))
-    assert "threads instead of 2" in done.stderr.splitlines()[-1]
+    assert "uses 1 thread instead of 2" in done.stderr.splitlines()[-1]
 
 
 def test_usable_cpus_are_those_of_the_affinity():

@@ -238,6 +238,11 @@ CHANGES_WHEN_TIMED = {
         "from pairbench import timer; timer.time_calls.__defaults__ = (None, time.monotonic_ns)",
         r"^replaces pairbench\.timer\.time_calls$",
     ),
+    "a constant": (
+        "from pairbench import judged_samples; judged_samples.JUDGED_CALLS = 0",
+        r"^replaces pairbench\.judged_samples\.JUDGED_CALLS$",
+    ),
+    "a function of NumPy": ("import numpy; numpy.exp = numpy.sqrt", r"^replaces numpy\.exp$"),
     "a function of a library": ("time.perf_counter = time.monotonic", r"^replaces time\.perf_counter$"),
     "a method of the reference": (
         "import impls.python_loops as other; other.Model._forward_batch = lambda self, X: time.sleep(1)",

@@ -57,6 +57,36 @@ def test_a_file_that_is_not_of_the_project_is_listed_as_added(tmp_path, monkeypa
     assert impls.origins() == {"graph": "core", "mine": "added"}
 
 
+@pytest.mark.parametrize("name", ["load", "names", "Network"])
+def test_a_file_with_the_name_of_a_part_of_the_interface_is_refused(tmp_path, monkeypatch, name):
+    with_folder(tmp_path, monkeypatch, f"{name}.py", "mine.py")
+    assert impls.names() == ["mine"]
+    reason = f"backend '{name}' of 'mlpbench' is refused: impls.{name} is part of the interface"
+    assert impls.misnamed() == {name: ("added", reason)}
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("dtypes = None", "dtypes must be a tuple of 'float64' or 'float32' or both, got None"),
+        ("dtypes = 'float64'", "dtypes must be a tuple .* got 'float64'"),
+        ("dtypes = ('float64', 'float16')", "dtypes must be a tuple"),
+        ("compiles = 1", "compiles must be True or False, got 1"),
+        ("__doc__ = 5", "its docstring must be text, got 5"),
+        ("lacks = classmethod(lambda c, n: {'forward': 5})", "lacks must map operations to reasons as text, got"),
+        ("lacks = classmethod(lambda c, n: {'forwrd': 'no'})", "lacks must map operations to reasons as text, got"),
+        ("lacks = classmethod(lambda c, n: [1])", "lacks must map operations to reasons as text, got"),
+        ("lacks = classmethod(lambda c, n: 1 / 0)", "lacks raises ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_backend_with_a_wrong_attribute_is_broken(tmp_path, monkeypatch, body, reason):
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "odd_module", raising=False)
+    install(tmp_path, "odd", f"    {body}")
+    with pytest.raises(impls.BrokenBackend, match=f"^backend odd is broken: {reason}"):
+        impls.load("odd")
+
+
 @pytest.mark.parametrize("name", ["z\n", "z\udcff", "a-b", "a b", "1a", "\x1b[31m", "a\u202eb", "a|b"])
 def test_a_name_that_is_no_identifier_is_refused_and_the_others_go_on(tmp_path, monkeypatch, name):
     with_folder(tmp_path, monkeypatch, f"{name}.py", "mine.py")

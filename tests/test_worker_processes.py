@@ -1,13 +1,17 @@
 """What a worker leaves behind."""
 
+import io
 import os
+import pickle
 import signal
+import subprocess
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from pairbench import worker_processes
+from pairbench import plain_pickle, worker_processes
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import CallJob, CallResult
 
@@ -43,3 +47,32 @@ def test_compiled_code_that_is_kept_in_the_folder_for_temporary_files_stays(monk
     assert worker_processes._cache_folders() == {"TORCHINDUCTOR_CACHE_DIR": folder}
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "elsewhere")
     assert worker_processes._cache_folders() == {"TORCHINDUCTOR_CACHE_DIR": "elsewhere"}
+
+
+class Calls:
+    """An object whose pickle makes a call where it is read."""
+
+    def __init__(self, function, *arguments):
+        self.call = function, arguments
+
+    def __reduce__(self):
+        return self.call
+
+
+@pytest.mark.parametrize("call", [(eval, "1"), (os.getpid,), (subprocess.Popen, "true"), (print,), (pickle.loads, b"")])
+def test_a_message_that_makes_a_call_is_not_read(call):
+    with pytest.raises(pickle.UnpicklingError, match=r"^it names "):
+        plain_pickle.load(io.BytesIO(pickle.dumps([Calls(*call)])), {"pairbench"})
+
+
+def test_a_message_of_arrays_and_objects_of_a_named_package_is_read():
+    sent = [np.arange(6.0).reshape(2, 3)[:, ::2], np.float32(1.5), {1, 2}, CallResult({"a": (1, None, "b")})]
+    stream = io.BytesIO()
+    assert plain_pickle.dump(sent, stream) >= {"pairbench"}
+    stream.seek(0)
+    array, *others = plain_pickle.load(stream, {"pairbench"})
+    np.testing.assert_array_equal(array, sent[0], strict=True)
+    assert others == sent[1:]
+    stream.seek(0)
+    with pytest.raises(pickle.UnpicklingError, match=r"^it names pairbench\.worker_protocol\.CallResult$"):
+        plain_pickle.load(stream, set())

@@ -98,10 +98,13 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     compiled = places[1] / "impls" / "__pycache__" / "kept.nbc"
     compiled.parent.mkdir()
     compiled.write_text("compiled")
+    planted = compiled.with_name("backend.cpython-311.pyc")  # Python would run it instead of the source
+    planted.write_bytes(b"planted")
     (places[1] / "impls" / "backend.py").write_text("changed")
     (places[1] / "impls" / "stray.py").write_text("stray")
     assert worktrees.lay_out(store, base, "base").path == places[1]
     assert compiled.read_text() == "compiled"
+    assert not planted.exists()
     assert (places[1] / "impls" / "backend.py").read_bytes() == base.files["impls/backend.py"]
     assert not (places[1] / "impls" / "stray.py").exists()
     shutil.rmtree(places[0])
