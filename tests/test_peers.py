@@ -201,7 +201,7 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
     monkeypatch.setattr(timing_proof, "TIMING_MUTANTS", {})
     assert main(["verify", "sklearn_mlp"]) == 0
     out, _ = capsys.readouterr()
-    assert re.search(r"^3-3-1 sigmoid/sigmoid +[\d.]+ +[\d.]+% +- +- +[\d.]+% +-$", out, re.MULTILINE)
+    assert re.search(r"^3-3-1 sigmoid/sigmoid +[\d.]+ +[\d.]+ % +- +- +[\d.]+ % +-$", out, re.MULTILINE)
     assert " ".join(out.split()).count("clips probabilities") == 1
 
 

@@ -48,9 +48,10 @@ def test_the_speedups_in_pytest_are_timed_without_them(traced, monkeypatch):
         raise Stop
 
     monkeypatch.setattr(interleave, "time_interleaved", time_interleaved)
+    monkeypatch.setattr(test_benchmarks.FUNCTIONS, "require_unchanged", lambda: None)  # it would notice the line above
     case = Case(Network((3, 3, 1)), "forward", 1)
     with pytest.raises(Stop):
-        test_benchmarks.paired_speedup(case, "python_loops", test_benchmarks.reference_call(case))
+        test_benchmarks.paired_speedup(case, "python_loops", test_benchmarks.reference_call(case), 1.0)
     assert found == [(None, None)]
 
 
