@@ -17,10 +17,10 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -114,27 +114,21 @@ class SettingsWatch:
         return changes
 
 
-@dataclass(frozen=True)
-class _Watched:
-    """A function that belongs to a module or class, and the code and defaults that it had."""
+class _Watched(NamedTuple):
+    """A function or constant in the namespace of a module or class, and a function's code and defaults."""
 
-    owner: Any
+    namespace: Mapping[str, Any]
     attribute: str
     value: Any
     code: Any
     defaults: Any
+    owner: Any
 
     @classmethod
     def of(cls, owner: Any, attribute: str, value: Any) -> _Watched:
         is_function = isinstance(value, FunctionType)
         code, defaults = (value.__code__, value.__defaults__) if is_function else (None, None)
-        return cls(owner, attribute, value, code, defaults)
-
-    def is_replaced(self) -> bool:
-        value = self.value
-        if vars(self.owner).get(self.attribute) is not value:
-            return True
-        return self.code is not None and (value.__code__ is not self.code or value.__defaults__ is not self.defaults)
+        return cls(vars(owner), attribute, value, code, defaults, owner)
 
     def restore(self) -> None:
         setattr(self.owner, self.attribute, self.value)
@@ -143,28 +137,42 @@ class _Watched:
 
 
 class FunctionWatch:
-    """Notices replaced functions of some packages and of ``STANDARD_MODULES``, and puts them back."""
+    """Notices replaced functions and constants of some packages and of ``STANDARD_MODULES``, and puts them back."""
 
     def __init__(self, *packages: str):
         self._packages: set[str] = set()
         self._watched: dict[str, _Watched] = {}
+        self._modules: set[str] = set()
+        self._extend(STANDARD_MODULES)
         self.extend(*packages)
 
     def extend(self, *packages: str) -> None:
-        """Watch the functions of more packages, and of the modules that were imported since."""
+        """Watch more packages, and the modules that were imported since."""
         self._packages.update(packages)
-        modules = [module for name, module in sys.modules.items() if name.partition(".")[0] in self._packages]
-        for module in (*STANDARD_MODULES, *modules):
+        names = [name for name in sys.modules if name not in self._modules and name.partition(".")[0] in self._packages]
+        self._modules.update(names)
+        self._extend(map(sys.modules.__getitem__, names))
+
+    def _extend(self, modules: Iterable[ModuleType]) -> None:
+        for module in modules:
             for name, watched in _functions(module):
                 self._watched.setdefault(f"{module.__name__}.{name}", watched)
 
     def require_unchanged(self) -> None:
-        """Put replaced functions back. Raises WorkloadError, which names the first, if there are any."""
-        replaced = [name for name, watched in self._watched.items() if watched.is_replaced()]
+        """Put back what was replaced. Raises WorkloadError, which names the first, if something was."""
+        replaced = [
+            name
+            for name, (namespace, attribute, value, code, defaults, _) in self._watched.items()
+            if namespace.get(attribute) is not value or (code is not None and _is_changed(value, code, defaults))
+        ]
         for name in replaced:
             self._watched[name].restore()
         if replaced:
             raise WorkloadError(f"replaces {replaced[0]}")
+
+
+def _is_changed(function: Any, code: Any, defaults: Any) -> bool:
+    return function.__code__ is not code or function.__defaults__ is not defaults
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, _Watched]]:

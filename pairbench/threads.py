@@ -80,7 +80,7 @@ def _loaded_libraries() -> list[_Library]:
     modules = [sys.modules[name] for name in ("numba", "torch") if name in sys.modules]
     return [
         *(_Library(pool.prefix, pool.version, pool.get_num_threads, pool.set_num_threads) for pool in pools),
-        *(_Library(one.__name__, one.__version__, one.get_num_threads, one.set_num_threads) for one in modules),
+        *(_Library(one.__name__, str(one.__version__), one.get_num_threads, one.set_num_threads) for one in modules),
     ]
 
 

@@ -63,7 +63,7 @@ EXAMPLES = os.environ.get("MLPBENCH_FUZZ")
 common = settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    max_examples=int(EXAMPLES or 15),
+    max_examples=int(EXAMPLES or 10),
     derandomize=EXAMPLES is None,
     database=None,
 )

@@ -27,7 +27,7 @@ PAIRS = [(output, loss) for loss, outputs in OUTPUTS.items() for output in outpu
 # No deadline, because a busy machine is slow. No shrinking, because it would compute hundreds of exact results.
 common = settings(
     deadline=None,
-    max_examples=100,
+    max_examples=60,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
