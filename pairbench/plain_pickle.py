@@ -7,6 +7,7 @@ any function in the parent.
 
 from __future__ import annotations
 
+import io
 import pickle
 from collections.abc import Set
 from types import FunctionType
@@ -25,11 +26,12 @@ def load(stream: IO[bytes], packages: Set[str]) -> Any:
     return _PlainUnpickler(stream, packages).load()
 
 
-def dump(message: object, stream: IO[bytes]) -> Set[str]:
-    """Write a pickle of a message, and return the packages of the classes and functions in it."""
+def dumps(message: object) -> tuple[bytes, Set[str]]:
+    """The pickle of a message, and the packages of the classes and functions in it."""
+    stream = io.BytesIO()
     pickler = _NotingPickler(stream)
     pickler.dump(message)
-    return pickler.packages
+    return stream.getvalue(), pickler.packages
 
 
 def _package(module: str) -> str:
@@ -43,7 +45,8 @@ class _NotingPickler(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         named = value if isinstance(value, type | FunctionType) else type(value)
-        self.packages.add(_package(named.__module__))
+        if named.__module__ != "builtins":  # of which only some are accepted
+            self.packages.add(_package(named.__module__))
         return NotImplemented
 
 

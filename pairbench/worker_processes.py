@@ -105,8 +105,10 @@ class Worker:
         The worker may answer with objects of the packages whose objects the message holds.
         """
         assert self._process.stdin is not None
+        content, packages = plain_pickle.dumps(message)
+        self._packages.update(packages)  # before the answer can arrive
         with suppress(BrokenPipeError):
-            self._packages |= plain_pickle.dump(message, self._process.stdin)
+            self._process.stdin.write(content)
             self._process.stdin.flush()
 
     def receive(self, silence_seconds: float) -> Any:

@@ -137,7 +137,7 @@ def test_an_improvement_passes_and_is_reported(repository, capsys):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
     git("commit", "--quiet", "--all", "--message", "slow", cwd=repository)
     (repository / "impls" / "numpy_plain.py").write_text(source)
-    status, rows, _ = gate("--backend", "numpy_plain")
+    status, rows, _ = gate("--backend", "numpy_plain", "--budget", "30")
     assert (status, rows["numpy_plain"].verdict) == (0, "PASS")
     assert rows["numpy_plain"].change.high < 0.7
     assert "PASS: faster by more than 5.0 %" in " ".join(capsys.readouterr().out.split())
