@@ -1,7 +1,7 @@
 """Samples whose calls are judged: every call has new arguments, and the results of calls drawn at random are kept.
 
-The code under test runs in the same process and could look for the plan of a sample, but nothing in the call itself
-tells a judged call from the others: neither the arguments, nor the caller, nor the time between the calls.
+The code under test runs in the same process and could look for the plan of a sample. Neither the caller nor the time
+between the calls tells a judged call from the others; the reference count of its result does, after the call.
 """
 
 from __future__ import annotations
