@@ -1,13 +1,26 @@
-"""Strategies of hypothesis for damaged files and hostile arguments."""
+"""Settings and strategies of hypothesis for damaged files and hostile arguments."""
 
 from __future__ import annotations
 
 import copy
 import json
+import os
 
 import numpy as np
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hypothesis_numpy
+
+EXAMPLES = os.environ.get("MLPBENCH_FUZZ")
+"""Number of random inputs of each test; without it there are few, and always the same."""
+
+tried = settings(
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    max_examples=int(EXAMPLES or 10),
+    derandomize=EXAMPLES is None,
+    database=None,
+)
 
 TEXTS = st.one_of(
     st.sampled_from(["", "\x1b[31m", "a\nb", "\u202e", "\ud800", "nan", "1e999", "../..", "python_loops", "3-3-1"]),

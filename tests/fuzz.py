@@ -1,4 +1,4 @@
-"""Repeats tests/test_fuzz.py with new random inputs until a time is over: ``python -m tests.fuzz SECONDS``.
+"""Repeats tests/test_fuzz*.py with new random inputs until a time is over: ``python -m tests.fuzz SECONDS``.
 
 The exit status is 1 if a test fails, or if a round takes so long that it must hang.
 """
@@ -20,16 +20,8 @@ def main(seconds):
     while time.monotonic() < end:
         number += 1
         seed = random.getrandbits(32)
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "--tb=short",
-            "tests/test_fuzz.py",
-            f"--hypothesis-seed={seed}",
-        ]
+        options = ("-q", "-x", "--tb=short", f"--hypothesis-seed={seed}")
+        command = [sys.executable, "-m", "pytest", *options, *sorted(ROOT.glob("tests/test_fuzz*.py"))]
         environment = {**os.environ, "MLPBENCH_FUZZ": str(EXAMPLES)}
         try:
             done = subprocess.run(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.cli.main import main
 from bench.records import schema
+from pairbench.visible_text import one_line
 from pairbench.worker_protocol import Effort
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,11 @@ def one_line_error(capsys, *arguments, status=2):
     assert line.startswith("mlpbench: ")
     assert "Traceback" not in line
     return line
+
+
+def assert_one_line(text):
+    assert text == one_line(text)
+    assert "Traceback" not in text
 
 
 def timing_row(**changes):

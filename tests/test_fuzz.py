@@ -1,4 +1,4 @@
-"""Random damage to the files that the commands read, and random arguments of the backends and of the command line.
+"""Random damage to the files that the commands read, and random command lines.
 
 Damage is refused in one line, or does no harm. `make fuzz` tries the same for a given time. Inputs that failed once
 stand beside the tests as explicit examples.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import tempfile
 from contextlib import ExitStack, chdir, redirect_stderr, redirect_stdout, suppress
 from functools import cache
@@ -18,16 +17,14 @@ from unittest import mock
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-import impls
 from bench.checkpoint import Checkpoint
 from bench.cli.command_line import cli
 from bench.cli.main import main
 from bench.gate import baseline_verdict, error_rates, recording
 from bench.gate.session import MeasuredSession
-from bench.proof.targets import flat
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import (
@@ -44,12 +41,10 @@ from bench.records.schema import Latest
 from bench.records.speed_schema import SpeedState
 from bench.records.tutorial_schema import TutorialsState
 from bench.report import speedup_picture
-from impls import Network
 from pairbench import machine
-from pairbench.visible_text import one_line, visible
+from pairbench.visible_text import visible
 from tests import damage
-from tests.conftest import CORE
-from tests.helpers import timing_row
+from tests.helpers import assert_one_line, timing_row
 from tests.test_error_rates import synthetic
 from tests.test_gate_baseline import HEAD, KEY, history, session
 from tests.test_gate_resume import TIMES
@@ -57,30 +52,9 @@ from tests.test_speedup_picture import all_rows, run_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Generating overly large repr")]
 
-EXAMPLES = os.environ.get("MLPBENCH_FUZZ")
-"""Number of random inputs of each test; without it there are few, and always the same."""
-
-common = settings(
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    max_examples=int(EXAMPLES or 10),
-    derandomize=EXAMPLES is None,
-    database=None,
-)
-
 
 def data_of(document):
     return json.loads(files.dumps(document))
-
-
-def assert_one_line(text):
-    assert text == one_line(text)
-    assert "Traceback" not in text
-
-
-def assert_no_line_break(error):
-    """The error of a backend is one line, in which the names of an array's fields may hold invisible characters."""
-    assert "\n" not in str(error)
 
 
 def answer(*words):
@@ -107,7 +81,7 @@ STATES = {
 }
 
 
-@common
+@damage.tried
 @given(st.data())
 @pytest.mark.parametrize("command", STATES)
 def test_a_damaged_checkpoint_is_refused(command, data):
@@ -140,7 +114,7 @@ def with_machine(**fields):
     return json.dumps(data_of(BASELINE) | {"buckets": [bucket | {"machine": fields}]}).encode()
 
 
-@common
+@damage.tried
 @given(damage.damaged_files(data_of(BASELINE)))
 @example(json.dumps(data_of(Baseline(buckets=[FAR_APART]))).encode())
 @example(with_machine())
@@ -172,7 +146,7 @@ def test_a_damaged_baseline_is_refused_or_summarized(content):
             assert judged.verdict in ("PASS", "FAIL", "INCONCLUSIVE")
 
 
-@common
+@damage.tried
 @given(damage.damaged_files(data_of(run_of(all_rows()))))
 def test_a_damaged_results_file_is_refused_or_drawn(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -185,7 +159,7 @@ def test_a_damaged_results_file_is_refused_or_drawn(content):
         assert status in (0, 2)
 
 
-@common
+@damage.tried
 @given(damage.damaged_files(data_of(Latest(file="run.json"))))
 def test_a_damaged_latest_is_refused_or_names_a_file(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -220,7 +194,7 @@ def damaged_recordings(draw):
     return content.getvalue()
 
 
-@common
+@damage.tried
 @given(damaged_recordings())
 def test_a_damaged_recording_is_refused_or_scored(content):
     with tempfile.TemporaryDirectory() as folder:
@@ -285,7 +259,7 @@ def command_lines(draw):
     return words + draw(st.lists(WORDS, max_size=1))
 
 
-@common
+@damage.tried
 @given(command_lines())
 def test_a_random_command_line_gets_an_answer(words):
     def reached(*_, **__):
@@ -297,120 +271,3 @@ def test_a_random_command_line_gets_an_answer(words):
         stack.enter_context(chdir(stack.enter_context(tempfile.TemporaryDirectory())))
         with suppress(Reached):
             answer(*words)
-
-
-NETWORKS = {
-    "sigmoid": Network((3, 4, 2)),
-    "softmax": Network((3, 4, 2), "relu", "softmax", "categorical_cross_entropy"),
-    "cross entropy": Network((3, 4, 2), "tanh", "sigmoid", "binary_cross_entropy"),
-}
-X, Y = damage.any_argument((3,), (4, 3)), damage.any_argument((4, 2))
-TARGETS = st.just(np.array([[0.0, 1.0]] * 4))
-CALLS = st.one_of(
-    st.tuples(st.just("forward"), st.tuples(X), st.just({})),
-    st.tuples(
-        st.sampled_from(["loss", "gradient"]),
-        st.tuples(X, Y | TARGETS),
-        st.fixed_dictionaries({}, optional={"reduction": st.sampled_from(["mean", "sum"]) | damage.VALUES}),
-    ),
-    st.tuples(
-        st.just("train"),
-        st.tuples(X, Y | TARGETS),
-        st.fixed_dictionaries(
-            {"epochs": st.integers(1, 3) | damage.any_number(), "learning_rate": damage.any_number()},
-            optional={
-                "bias_learning_rate": damage.any_number(),
-                "batches": damage.any_number() | damage.any_argument((2, 2)),
-                "reduction": st.sampled_from(["mean", "sum"]) | damage.VALUES,
-            },
-        ),
-    ),
-)
-
-
-def outcome(model, name, arguments, options):
-    """The result of a call, or the type and the text of its error."""
-    try:
-        return flat_result(getattr(model, name)(*arguments, **options))
-    except (TypeError, ValueError) as error:
-        assert_no_line_break(error)
-        return type(error), str(error)
-
-
-def flat_result(result):
-    return flat(result[1]) if type(result) is tuple else np.ravel(result)
-
-
-SIZES = st.lists(st.integers(1, 4), min_size=2, max_size=3).map(tuple) | damage.VALUES | st.builds(damage.Hostile)
-CHOICES = st.sampled_from(["sigmoid", "tanh", "relu", "softmax", "half_squared_error", "categorical_cross_entropy"])
-
-
-@common
-@given(SIZES, st.tuples(*[CHOICES | damage.VALUES] * 3))
-def test_a_network_is_built_or_refused(sizes, functions):
-    try:
-        network = Network(sizes, *functions)
-    except (TypeError, ValueError) as error:
-        assert_one_line(str(error))
-    else:
-        assert len(network.random_parameters()) == len(network.layer_sizes) - 1
-
-
-LAYERS = [
-    damage.any_argument((4, 3), (3, 4)),
-    damage.any_argument((4,)),
-    damage.any_argument((2, 4)),
-    damage.any_argument((2,)),
-]
-PARAMETERS = (
-    st.tuples(*LAYERS).map(lambda parts: [parts[:2], parts[2:]])
-    | damage.VALUES
-    | st.lists(st.tuples(*LAYERS[:2]), max_size=3)
-)
-
-
-@common
-@given(PARAMETERS, st.sampled_from(["float64", "float32"]) | damage.VALUES)
-def test_every_backend_answers_random_parameters_alike(parameters, dtype):
-    def build(name):
-        try:
-            return flat(impls.load(name).build(NETWORKS["sigmoid"], parameters, dtype=dtype).parameters())
-        except (TypeError, ValueError) as error:
-            assert_no_line_break(error)
-            return type(error), str(error).replace(name, "it")
-
-    expected = {}
-    for name in CORE:
-        built = build(name)
-        np.testing.assert_equal(built, expected.setdefault(impls.load(name).dtypes, built))
-
-
-def moderate(*values):
-    """Whether no finite number in a nested argument is so large that sums of it lose their digits."""
-    with np.errstate(all="ignore"):
-        arrays = [np.asarray(value, float).ravel() for value in values if not isinstance(value, (str, type(None)))]
-    return all(np.all(np.isinf(array) | np.isnan(array) | (np.abs(array) < 1e6)) for array in arrays)
-
-
-@common
-@given(
-    st.sampled_from(list(NETWORKS)), st.sampled_from(["float64", "float32"]), st.lists(CALLS, min_size=1, max_size=3)
-)
-def test_every_backend_answers_random_calls_alike(network, dtype, calls):
-    built = [
-        impls.load(name).build(NETWORKS[network], NETWORKS[network].random_parameters(), dtype=dtype)
-        for name in CORE
-        if dtype in impls.load(name).dtypes
-    ]
-    reference, *others = built
-    for name, arguments, options in calls:
-        expected = outcome(reference, name, arguments, options)
-        parameters = flat(reference.parameters())
-        for model in others:
-            found = outcome(model, name, arguments, options)
-            if isinstance(expected, tuple):
-                assert found == expected
-            elif moderate(*arguments, *options.values()):
-                tolerance = {"rtol": 1e-7, "atol": 1e-9} if dtype == "float64" else {"rtol": 1e-2, "atol": 1e-3}
-                np.testing.assert_allclose(found, expected, **tolerance)
-                np.testing.assert_allclose(flat(model.parameters()), parameters, **tolerance)
