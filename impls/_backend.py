@@ -98,13 +98,7 @@ class Model(ABC):
     @classmethod
     def unsupported(cls, network: Network) -> Mapping[str, str]:
         """Map each unsupported operation to the reason; the operations that follow from ``lacks`` are included."""
-        reasons = cls.lacks(network)
-        if not isinstance(reasons, Mapping) or any(
-            operation not in ("forward", *METHODS) or not isinstance(reason, str)
-            for operation, reason in reasons.items()
-        ):
-            raise TypeError(f"lacks must map operations to reasons as text, got {_check.abbreviated(reasons)}")
-        reasons = dict(reasons)
+        reasons = _check.reasons(cls.lacks(network), ("forward", *METHODS))
         if "forward" in reasons:
             return dict.fromkeys(("forward", *METHODS), reasons["forward"]) | reasons
         return reasons

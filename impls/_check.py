@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from numbers import Integral, Real
 from typing import Any
@@ -35,6 +35,15 @@ def choice(name: str, value: object, allowed: Collection[str]) -> None:
     """Raise ValueError unless ``value`` is one of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {abbreviated(value)}")
+
+
+def reasons(value: Any, operations: Collection[str]) -> dict[str, str]:
+    """Copy the mapping that ``lacks`` returns. Raises TypeError unless it maps operations to reasons."""
+    if not isinstance(value, Mapping) or any(
+        operation not in operations or not isinstance(reason, str) for operation, reason in value.items()
+    ):
+        raise TypeError(f"lacks must map operations to reasons as text, got {abbreviated(value)}")
+    return dict(value)
 
 
 def dtype(value: Any, allowed: Collection[str], backend: str) -> np.dtype[Any]:
@@ -213,11 +222,11 @@ def batches(value: Any, n: int) -> tuple[NDArray[np.intp] | None, int]:
     return rows.astype(np.intp).reshape(-1), rows.shape[1]
 
 
-def _is_scalar(value: object) -> bool:
+def _is_scalar(value: Any) -> bool:
     if isinstance(value, np.ndarray):
         return False
     try:
-        return np.ndim(value) == 0  # type: ignore[arg-type]
+        return np.ndim(value) == 0
     except Exception:  # as in ``real_array``, which then raises an error
         return False
 

@@ -25,9 +25,8 @@ LEADING = ("python_loops", "numpy_vectorized", "numba_jit", "numba_simd", "graph
 """Backends that are listed first, in this order; the others follow in alphabetical order."""
 CORE = frozenset({*LEADING, "python_loops_ndarray", "numpy_plain", "numba_plain"})
 """The backends of this project; any other file in ``impls/`` was added by somebody else."""
-
-
-DTYPE_TEXTS = {"'float64'", "'float32'"}
+DTYPES = ("float64", "float32")
+"""The dtypes that a backend may support."""
 
 
 class BackendError(Exception):
@@ -163,8 +162,9 @@ def load(name: str) -> Backend:
 
 def _wrong_attribute(model: type[Model]) -> str:
     """What is wrong with the class attributes of a backend, in one line; empty if nothing is."""
-    if type(model.dtypes) is not tuple or not model.dtypes or not {*map(repr, model.dtypes)} <= DTYPE_TEXTS:
-        return f"dtypes must be a tuple of 'float64' or 'float32' or both, got {_check.abbreviated(model.dtypes)}"
+    dtypes = model.dtypes
+    if type(dtypes) is not tuple or not dtypes or not all(type(one) is str and one in DTYPES for one in dtypes):
+        return f"dtypes must be a tuple of 'float64' or 'float32' or both, got {_check.abbreviated(dtypes)}"
     for attribute in ("compiles", "compiles_shapes"):
         if type(value := getattr(model, attribute)) is not bool:
             return f"{attribute} must be True or False, got {_check.abbreviated(value)}"
@@ -207,7 +207,7 @@ def _refusal(name: str, source: _Source) -> str:
     if not name.isidentifier():
         return f"{begin}: its name must be a Python identifier"
     # A module impls/load.py would take the place of the function impls.load.
-    if source.target == f"impls.{name}" and name in vars(sys.modules["impls"])["__all__"]:
+    if source.target == f"impls.{name}" and name in sys.modules["impls"].__all__:
         return f"{begin}: impls.{name} is part of the interface"
     return ""
 

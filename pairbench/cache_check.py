@@ -12,8 +12,6 @@ PAIRS = 12
 """Number of pairs of samples, new and repeated inputs, that must all show the cache."""
 FACTOR = 2.0
 """How much longer a call with a new input must take. Cached memory and predicted branches make far less difference."""
-
-
 SLOWEST_SECONDS = 0.05
 """Calls that take longer are not checked, because the check makes a dozen calls or more."""
 
@@ -22,7 +20,7 @@ def check(call: TimedCall, random: Random) -> None:
     """Estimate the time of a call, and raise WorkloadError as ``require_no_cache`` does."""
     if call.has_state:
         return
-    seconds = timer.estimate_seconds(call.function, lambda count: call.draw(random.getrandbits(63), count))
+    seconds = call.estimate_seconds(random)
     if seconds <= SLOWEST_SECONDS:
         require_no_cache(call, seconds, random)
 

@@ -39,13 +39,13 @@ def disagreement(readings: Sequence[ClockReading], others: Sequence[ClockReading
         return ""
     tolerances = [LATENCY_SECONDS + LATENCY_SHARE * max(one.reported, one.elapsed) for one in readings]
     differences = [one.elapsed - one.reported for one in readings]
+    pairs = list(zip(differences, tolerances, strict=True))
+    if not all(difference > tolerance for difference, tolerance in pairs) and not all(
+        difference < -tolerance for difference, tolerance in pairs
+    ):
+        return ""
     usual = median(abs(one.elapsed - one.reported) for one in others) if others else 0.0
     if abs(median(differences)) < DELAY_FACTOR * usual:
         return ""
-    pairs = list(zip(differences, tolerances, strict=True))
-    if all(difference > tolerance for difference, tolerance in pairs) or all(
-        difference < -tolerance for difference, tolerance in pairs
-    ):
-        reported, elapsed = (sum(getattr(one, name) for one in readings) for name in ("reported", "elapsed"))
-        return f"its clock is wrong: samples of {elapsed * 1e3:.3g} ms are reported as {reported * 1e3:.3g} ms"
-    return ""
+    reported, elapsed = (sum(getattr(one, name) for one in readings) for name in ("reported", "elapsed"))
+    return f"its clock is wrong: samples of {elapsed * 1e3:.3g} ms are reported as {reported * 1e3:.3g} ms"

@@ -51,10 +51,13 @@ def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[...,
 
 @dataclass
 class WorkerState:
-    """The calls that were built so far, by row, the sample that was prepared last, and what no call may change."""
+    """The calls that were built so far, by row, the sample that was prepared last, and what no call may change.
+
+    ``libraries`` are those that were loaded when the last call was built.
+    """
 
     functions: FunctionWatch
-    libraries: ThreadWatch = field(default_factory=lambda: ThreadWatch(1))
+    libraries: ThreadWatch = field(init=False)
     calls: dict[str, TimedCall] = field(default_factory=dict)
     sample: PreparedSample | None = None
 

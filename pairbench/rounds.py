@@ -154,13 +154,10 @@ def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan],
 
     Raises ProcessDied and WorktreeError.
     """
-    result = RoundResult()
     with open_processes(worktrees, random) as processes:
-        _build_rows(processes, plans, result)
+        result = _build_rows(processes, plans)
         processes.pin_to_one_cpu(plans[0].key, random)
-        _time_rows(processes, plans, random, result)
-        _check_threads(processes, plans, result)
-    return result
+        return _time_and_check(processes, plans, random, result)
 
 
 def measure_trial_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
@@ -168,24 +165,32 @@ def measure_trial_round(worktrees: Mapping[str, Worktree], plans: Sequence[Round
 
     Raises ProcessDied and WorktreeError.
     """
-    result = RoundResult()
     with open_processes(worktrees, random) as processes:
-        _build_rows(processes, plans, result)
+        result = _build_rows(processes, plans)
         for plan in plans:
             if plan.key in result.seconds:
                 requests = dict.fromkeys(processes, CheckCache(plan.key))
                 _note_failures(result, plan, processes.ask_all(plan.key, requests, CALL_TIMEOUT))
-        _time_rows(processes, plans, random, result)
-        _check_threads(processes, plans, result)
-    return result
+        return _time_and_check(processes, plans, random, result)
 
 
-def _build_rows(processes: RoundProcesses, plans: Sequence[RoundPlan], result: RoundResult) -> None:
+def _build_rows(processes: RoundProcesses, plans: Sequence[RoundPlan]) -> RoundResult:
+    """Build the rows on every side; the result has no times yet."""
+    result = RoundResult()
     for plan in plans:
         requests = dict.fromkeys(processes, Build(plan.key, plan.workload))
         _note_failures(result, plan, processes.ask_all(plan.key, requests, BUILD_TIMEOUT))
         if plan.key not in result.failures:
             result.seconds[plan.key] = {side: [] for side in processes}
+    return result
+
+
+def _time_and_check(
+    processes: RoundProcesses, plans: Sequence[RoundPlan], random: Random, result: RoundResult
+) -> RoundResult:
+    _time_rows(processes, plans, random, result)
+    _check_threads(processes, plans, result)
+    return result
 
 
 class _TimedSide:

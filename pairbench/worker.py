@@ -13,7 +13,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import cache_check, interleave, own_tree, threads, timer, worker_processes
+from pairbench import cache_check, interleave, own_tree, threads, worker_processes
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
@@ -86,7 +86,7 @@ def time_group(
             require(workload.verify_once())
             # The check includes a call, so its duration shows a slow call without a further one.
             is_slow = duration > job.effort.slow_call_seconds and not workload.compiles
-            seconds[arm] = duration if is_slow else _estimate_seconds(calls[arm], random)
+            seconds[arm] = duration if is_slow else calls[arm].estimate_seconds(random)
             if seconds[arm] <= job.effort.slow_call_seconds:
                 cache_check.require_no_cache(calls[arm], seconds[arm], random)
 
@@ -147,10 +147,6 @@ class _SampleWatch(Observer[Any]):
         self._note(arm, self._watch.restore())
         self._functions.require_unchanged()
         self._libraries.require_unchanged()
-
-
-def _estimate_seconds(call: TimedCall, random: Random) -> float:
-    return timer.estimate_seconds(call.function, lambda count: call.draw(random.getrandbits(63), count))
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from itertools import cycle, islice
 from random import Random
 from typing import Any, Protocol
 
+from pairbench import timer
 from pairbench.error_text import describe_error
 from pairbench.timer import Arguments
 
@@ -67,6 +68,10 @@ class TimedCall:
     def has_state(self) -> bool:
         """Whether a call changes what later calls do."""
         return self.state is not no_state
+
+    def estimate_seconds(self, random: Random) -> float:
+        """Rough seconds per call, with new arguments; see ``timer.estimate_seconds``."""
+        return timer.estimate_seconds(self.function, lambda count: self.draw(random.getrandbits(63), count))
 
 
 class Workload(Protocol):
