@@ -57,6 +57,10 @@ class BrokenBackend(BackendError):
     """The backend's module cannot be imported, or does not define a model class."""
 
 
+UNREADABLE = ""
+"""Target of a package whose entry points cannot be read."""
+
+
 @dataclass(frozen=True)
 class _Source:
     """Where a backend is defined: ``target`` is a module or ``module:attribute``, as in an entry point."""
@@ -204,6 +208,8 @@ def _sources() -> dict[str, _Source]:
 def _refusal(name: str, source: _Source) -> str:
     """Why no backend can have this name, in one line; empty if one can."""
     begin = f"backend {name!r} of {source.distribution!r} is refused"
+    if source.target == UNREADABLE:
+        return f"the entry points of package {name!r} cannot be read; correct its entry_points.txt"
     if not name.isidentifier():
         return f"{begin}: its name must be a Python identifier"
     # A module impls/load.py would take the place of the function impls.load.
@@ -219,9 +225,29 @@ def _found() -> Iterator[tuple[str, _Source]]:
         yield file.stem, _Source(f"impls.{file.stem}", "core" if file.stem in CORE else "added", "mlpbench")
     for file in sorted(here.glob("peers/[!_]*.py")):
         yield file.stem, _Source(f"impls.peers.{file.stem}", "peer", "mlpbench")
-    for entry_point in metadata.entry_points(group=GROUP):
-        distribution = entry_point.dist.name if entry_point.dist else ""
-        yield entry_point.name, _Source(entry_point.value, "third party", distribution)
+    try:
+        entry_points = list(metadata.entry_points(group=GROUP))
+    except Exception:  # those of some package are malformed; the others can be read one by one
+        yield from _found_by_package()
+        return
+    for entry_point in entry_points:
+        yield entry_point.name, _third_party_source(entry_point)
+
+
+def _third_party_source(entry_point: metadata.EntryPoint) -> _Source:
+    target = entry_point.value.partition("[")[0].strip()  # without extras
+    return _Source(target, "third party", entry_point.dist.name if entry_point.dist else "")
+
+
+def _found_by_package() -> Iterator[tuple[str, _Source]]:
+    """The backends of each installed package, and the name of each package whose entry points cannot be read."""
+    for package in metadata.distributions():
+        try:
+            entry_points = list(package.entry_points.select(group=GROUP))
+        except Exception:
+            yield package.name, _Source(UNREADABLE, "third party", package.name)
+        else:
+            yield from ((one.name, _third_party_source(one)) for one in entry_points)
 
 
 def _message(error: BaseException) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from pairbench import cache_check, own_tree, threads, worker_processes
+from pairbench import cache_check, own_tree, process_state, threads, worker_processes
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
@@ -116,6 +116,7 @@ def answer(request: Any, state: WorkerState) -> Any:
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_processes.connect_to_parent()
+    sys.addaudithook(process_state.refuse_object_searches)
     functions = FunctionWatch("pairbench")  # before the package, whose import may replace some
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])

@@ -1,18 +1,21 @@
 """Samples whose calls are judged: every call has new arguments, and the results of calls drawn at random are kept.
 
 The code under test runs in the same process and could look for the plan of a sample. Neither the caller nor the time
-between the calls tells a judged call from the others; the reference count of its result does, after the call.
+before a call tells a judged call from the others. Its result is copied at once, before the next call, so that a call
+cannot wait until it sees whether its result is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import pickle
+from collections.abc import Container, Iterator, Sequence
 from random import Random
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from pairbench import timer
+from pairbench.timer import Arguments
 from pairbench.workload import JudgedSample, OtherObject, SamplePlan, TimedCall, WorkloadError
 
 JUDGED_CALLS = 4
@@ -37,14 +40,15 @@ class PreparedSample:
     def __init__(self, call: TimedCall, plan: SamplePlan):
         self._call, self._plan = call, plan
         self._arguments = plan.arguments(call.draw)
-        self._kept = [position in plan.judged for position in range(plan.loops)]
+        self._segments = list(_split_after(self._arguments, plan.judged))
         if plan.loops > 1:
             for arguments in SamplePlan(plan.seed + 1, max(1, plan.loops // WARM_UP_SHARE)).arguments(call.draw):
                 call.function(*arguments)
             poison(self._call_with_other_content())
         self._before = call.state()
         self._overhead = timer.time_empty_calls(self._arguments)
-        self._results: list[Any] = []
+        self._originals: list[Any] = []
+        self._copies: list[Any] = []
 
     def _call_with_other_content(self) -> Any:
         """Call once with the objects of the first call, whose arrays hold other values meanwhile.
@@ -64,20 +68,31 @@ class PreparedSample:
 
     def time(self) -> SampleTime:
         """Time the calls. Raises WorkloadError if a call takes no longer than an empty one."""
-        seconds, results = timer.time_calls(self._call.function, self._arguments, self._kept)
-        self._results = list(map(as_plain_data, results))  # at once, because the results must be ready
+        total = 0.0
+        for segment, is_judged in self._segments:
+            seconds, last = timer.time_calls(self._call.function, segment)
+            total += seconds * len(segment)
+            if is_judged:
+                self._copies.append(as_plain_data(last))
+                self._originals.append(last)
+        seconds = total / self._plan.loops
         if seconds <= self._overhead:
             raise WorkloadError("a call takes no longer than an empty one, so it cannot be timed")
-        return SampleTime(seconds - self._overhead, seconds * self._plan.loops)
+        return SampleTime(seconds - self._overhead, total)
 
     def record(self) -> JudgedSample:
-        """What the judge needs. Raises WorkloadError if a judged call has changed its arguments."""
+        """What the judge needs.
+
+        Raises WorkloadError if a judged call has changed its arguments, or its result after it was returned.
+        """
         after = self._call.state()
+        if not all(map(_same_data, self._copies, map(as_plain_data, self._originals))):
+            raise WorkloadError("changes a result after returning it")
         for position, seed in self._plan.judged.items():
             (drawn,) = self._call.draw(seed, 1)
             if not all(map(_equal, self._arguments[position], drawn)):
                 raise WorkloadError("changes its inputs")
-        return JudgedSample(self._plan, self._results, self._before, after)
+        return JudgedSample(self._plan, self._copies, self._before, after)
 
 
 def choose_judged_calls(
@@ -127,6 +142,23 @@ def _arrays(result: Any) -> Iterator[np.ndarray[Any, Any]]:
     elif type(result) in (list, tuple):
         for part in result:
             yield from _arrays(part)
+
+
+def _split_after(arguments: Sequence[Arguments], judged: Container[int]) -> Iterator[tuple[list[Arguments], bool]]:
+    """The arguments in segments that end after the judged calls, and whether the last call of a segment is judged."""
+    segment: list[Arguments] = []
+    for position, call_arguments in enumerate(arguments):
+        segment.append(call_arguments)
+        if position in judged:
+            yield segment, True
+            segment = []
+    if segment:
+        yield segment, False
+
+
+def _same_data(one: Any, other: Any) -> bool:
+    """Whether two results of ``as_plain_data`` have the same bits."""
+    return pickle.dumps(one) == pickle.dumps(other)
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -5,6 +5,7 @@ Imports are exempt from the settings, because many libraries change settings whe
 
 from __future__ import annotations
 
+import _thread
 import builtins
 import gc
 import itertools
@@ -14,7 +15,6 @@ import pickle
 import random
 import signal
 import sys
-import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -31,6 +31,8 @@ STANDARD_MODULES: tuple[ModuleType, ...] = (
     *(np, np.random),
 )
 """Modules that the harness uses for drawing, timing and sending."""
+OBJECT_SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
+"""Audit events of functions that find objects of others, such as the plan of a sample."""
 CONSTANTS = (int, float, str, tuple, frozenset)
 
 
@@ -41,6 +43,12 @@ class ProcessSetting:
     name: str
     read: Callable[[], Any]
     restore: Callable[[Any], object]
+
+
+def refuse_object_searches(event: str, arguments: tuple[Any, ...]) -> None:
+    """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects."""
+    if event in OBJECT_SEARCHES:
+        raise WorkloadError(f"calls {event}, which finds objects of the measurement")
 
 
 def _set_environment(variables: dict[str, str]) -> None:
@@ -76,6 +84,16 @@ def _stop_timer(was_set: bool) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def _signal_handlers() -> dict[signal.Signals, Any]:
+    return {number: signal.getsignal(number) for number in signal.Signals}
+
+
+def _set_signal_handlers(handlers: dict[signal.Signals, Any]) -> None:
+    for number, handler in handlers.items():
+        if handler is not None and signal.getsignal(number) is not handler:  # None: not set from Python
+            signal.signal(number, handler)
+
+
 SETTINGS = (
     ProcessSetting("whether the garbage collection is on", gc.isenabled, _set_collection),
     ProcessSetting(
@@ -86,6 +104,7 @@ SETTINGS = (
     ProcessSetting("the switch interval of threads", sys.getswitchinterval, sys.setswitchinterval),
     ProcessSetting("NumPy's error state", np.geterr, lambda value: np.seterr(**value)),
     ProcessSetting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
+    ProcessSetting("the handlers of signals", _signal_handlers, _set_signal_handlers),
     ProcessSetting("the interval timer", _timer_is_set, _stop_timer),
     ProcessSetting("the state of random", random.getstate, random.setstate),
     ProcessSetting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),
@@ -99,7 +118,7 @@ class SettingsWatch:
 
     def __init__(self) -> None:
         self._values = [setting.read() for setting in SETTINGS]
-        self._threads = threading.active_count()
+        self._threads = _thread._count()  # ``threading`` counts only its own
 
     def restore(self) -> list[str]:
         """Restore the settings, and return a description of each change."""
@@ -108,7 +127,7 @@ class SettingsWatch:
             if setting.read() != value:
                 changes.append(f"changes {setting.name}")
                 setting.restore(value)
-        if (threads := threading.active_count()) > self._threads:
+        if (threads := _thread._count()) > self._threads:
             changes.append("leaves threads running")
             self._threads = threads
         return changes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import compress, repeat, starmap
+from itertools import chain, compress, repeat, starmap
 from time import perf_counter_ns
 from types import MappingProxyType
 from typing import Any
@@ -31,22 +31,18 @@ def loops_per_sample(seconds: float) -> int:
 
 
 def time_calls(
-    function: Callable[..., object],
-    arguments: Sequence[Arguments],
-    kept: Sequence[bool] | None = None,
-    clock: Callable[[], int] = perf_counter_ns,
-) -> tuple[float, list[Any]]:
-    """Seconds per call of ``function(*arguments[0])``, ``function(*arguments[1])``, …, and the results that are kept.
+    function: Callable[..., object], arguments: Sequence[Arguments], clock: Callable[[], int] = perf_counter_ns
+) -> tuple[float, Any]:
+    """Seconds per call of ``function(*arguments[0])``, ``function(*arguments[1])``, …, and the result of the last call.
 
-    ``kept`` has a flag for each call. The iterators make all calls from the same place, so that a call whose result is
-    kept differs in nothing from the others. The clock is bound when this module is imported, before the code under
-    test.
+    The iterators make all calls from the same place, so that the last call differs in nothing from the others. The
+    clock is bound when this module is imported, before the code under test.
     """
-    flags = repeat(False) if kept is None else kept
-    calls: Iterator[Any] = compress(starmap(function, arguments), flags)
+    kept = chain(repeat(False, len(arguments) - 1), (True,))
+    calls: Iterator[Any] = compress(starmap(function, arguments), kept)
     start = clock()
-    results = list(calls)
-    return (clock() - start) * 1e-9 / len(arguments), results
+    (last,) = calls
+    return (clock() - start) * 1e-9 / len(arguments), last
 
 
 def time_empty_calls(arguments: Sequence[Arguments]) -> float:

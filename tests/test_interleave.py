@@ -92,6 +92,6 @@ def test_an_estimate_ignores_the_first_call():
 
 
 def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
-    monkeypatch.setattr(timer, "time_calls", lambda function, arguments: (0.0, []))
+    monkeypatch.setattr(timer, "time_calls", lambda function, arguments: (0.0, None))
     with pytest.raises(RuntimeError, match="the clock does not advance"):
         timer.estimate_seconds(abs, lambda count: [(0,)] * count)

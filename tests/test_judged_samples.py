@@ -1,5 +1,7 @@
 """Samples with judged calls: the plan, the calls that are made, the loop's own time, the two clocks, caches."""
 
+import math
+import sys
 import time
 from random import Random
 
@@ -86,6 +88,38 @@ def test_a_call_that_changes_its_arguments_is_told_so():
     sample.time()
     with pytest.raises(WorkloadError, match=r"^changes its inputs$"):
         sample.record()
+
+
+def test_a_result_is_copied_before_the_next_call():
+    pending = []
+
+    def compute_if_kept(x):
+        for inputs, result in pending:
+            if sys.getrefcount(result) > 3:  # more than the list's tuple, this name and the argument
+                result[:] = inputs
+        result = np.zeros(3)
+        pending[:] = [(x, result)]
+        return result
+
+    sample = PreparedSample(TimedCall(compute_if_kept, draw), SamplePlan(1, 20, {5: 50}))
+    sample.time()
+    assert np.array_equal(sample._copies, np.zeros((1, 3)))
+    with pytest.raises(WorkloadError, match=r"^changes a result after returning it$"):
+        sample.record()
+
+
+def test_a_result_that_the_next_call_overwrites_is_told_so():
+    shared = np.zeros(3)
+    sample = PreparedSample(TimedCall(lambda x: np.copyto(shared, x) or shared, draw), SamplePlan(1, 20, {5: 50}))
+    sample.time()
+    with pytest.raises(WorkloadError, match=r"^changes a result after returning it$"):
+        sample.record()
+
+
+def test_a_result_with_nan_that_stays_as_it_is_is_no_changed_result():
+    sample = PreparedSample(TimedCall(lambda x: [math.nan, (x * math.nan, "a")], draw), SamplePlan(1, 20, {5: 50}))
+    sample.time()
+    assert math.isnan(sample.record().results[0][0])
 
 
 def test_the_time_of_the_loop_is_not_counted():

@@ -235,7 +235,7 @@ CHANGES_WHEN_TIMED = {
         r"uses 2 threads instead of 1$",
     ),
     "the clock of samples": (
-        "from pairbench import timer; timer.time_calls.__defaults__ = (None, time.monotonic_ns)",
+        "from pairbench import timer; timer.time_calls.__defaults__ = (time.monotonic_ns,)",
         r"^replaces pairbench\.timer\.time_calls$",
     ),
     "a constant": (
@@ -269,6 +269,44 @@ def test_a_backend_that_changes_during_timing_what_all_share_is_named_and_the_ot
     assert found["A/A", "forward"].seconds < 0.1
     assert found["numpy_plain", "forward"].ok
     assert len(measurement.processes) == 2
+
+
+@pytest.mark.parametrize("search", ["gc.get_objects()", "gc.get_referrers(X)", "gc.get_referents(X)"])
+def test_a_search_for_the_objects_of_others_is_refused(third_party, search):
+    searching = third_party(
+        "searching",
+        f"""
+    def _forward_batch(self, X):
+        if not gc.isenabled():  # in a sample
+            {search}
+        return super()._forward_batch(X)
+""",
+    )
+    found, _ = measured([BATCH], searching, impls.load("numpy_plain"))
+    name = search.partition("(")[0]
+    assert found["searching", "forward"].reason == f"calls {name}, which finds objects of the measurement"
+    assert found["numpy_plain", "forward"].ok
+
+
+def test_a_thread_that_is_started_without_threading_and_a_signal_handler_are_said(third_party):
+    careless = third_party(
+        "careless",
+        """
+    started = []
+
+    def _forward_batch(self, X):
+        import _thread, signal
+        signal.signal(signal.SIGUSR1, lambda number, frame: None)
+        if not self.started:
+            runs = _thread.allocate_lock()
+            runs.acquire()
+            self.started.append(_thread.start_new_thread(lambda: (runs.release(), time.sleep(30)), ()))
+            runs.acquire()
+        return super()._forward_batch(X)
+""",
+    )
+    found, _ = measured([BATCH], careless)
+    assert sorted(found["careless", "forward"].remarks) == ["changes the handlers of signals", "leaves threads running"]
 
 
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):

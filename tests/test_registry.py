@@ -114,6 +114,25 @@ def test_an_entry_point_with_a_name_that_is_no_identifier_is_refused(tmp_path, m
     }
 
 
+def test_a_package_whose_entry_points_cannot_be_read_is_named_and_the_others_are_found(tmp_path, monkeypatch):
+    install(tmp_path, "theirs")
+    install(tmp_path, "other")
+    entry_points = tmp_path / "other_package-1.0.dist-info" / "entry_points.txt"
+    entry_points.write_text("[console_scripts]\nno equals sign\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert impls.load("theirs").origin == "third party"
+    reason = "the entry points of package 'other-package' cannot be read; correct its entry_points.txt"
+    assert impls.misnamed() == {"other-package": ("third party", reason)}
+
+
+def test_the_extras_of_an_entry_point_are_no_part_of_its_module(tmp_path, monkeypatch):
+    install(tmp_path, "theirs")
+    entry_points = tmp_path / "theirs_package-1.0.dist-info" / "entry_points.txt"
+    entry_points.write_text(f"{entry_points.read_text().rstrip()} [fast]\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert impls.load("theirs").origin == "third party"
+
+
 def test_a_duplicate_name_names_both_sources(tmp_path, monkeypatch):
     install(tmp_path, "numba_simd")
     monkeypatch.syspath_prepend(str(tmp_path))

@@ -12,11 +12,15 @@ from tests.helpers import ROOT, environment_without_xdist, python
 pytestmark = pytest.mark.slow
 
 OUTPUT = r"^output\[\d+, \d+\] is \S+, not "
+CHANGED = r"^changes a result after returning it$"
 REASONS = dict.fromkeys(TIMING_MUTANTS, OUTPUT) | {
     "ByContent": r"^answers repeated inputs from a cache: new inputs take \d+\.\d times as long$",
     # The last results of these two may look like those of a cache.
     "BySpacing": rf"{OUTPUT}|^answers repeated inputs from a cache",
     "ByFirstAndLast": rf"{OUTPUT}|^answers repeated inputs from a cache",
+    # Their results may arrive between the end of the sample and the comparison with the copies.
+    **dict.fromkeys(("Asynchronous", "ThreadThatGoesOn"), rf"{OUTPUT}|{CHANGED}"),
+    **dict.fromkeys(("SharedResult", "ByReferenceCount"), CHANGED),
     "OtherClock": r"^replaces pairbench\.timer\.time_calls$",
     "SlowedReference": r"^replaces impls\.python_loops\.Model\._forward_batch$",
 }
@@ -99,7 +103,7 @@ def test_pytest_gives_no_timing_mutant_a_speedup(tmp_path):
         *("-m", "pytest", "--benchmark", "--benchmark-max-time=0.01", *options, tmp_path),
         env={**environment_without_xdist(), "COLUMNS": "300"},
     )
-    assert "15 failed, 1 passed" in done.stdout, done.stdout
+    assert f"{len(TIMING_MUTANTS) + 1} failed, 1 passed" in done.stdout, done.stdout
     timed = re.findall(r"^test_backend\[(\w+)\] ", done.stdout, re.MULTILINE)
     assert timed == ["numpy_plain"]
     longer = r"^judged calls take \d+\.\d times as long as those of pytest-benchmark's rounds$"

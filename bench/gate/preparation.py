@@ -132,7 +132,7 @@ def verify_side(
     measurement = Measurement(groups)
     judges = {arm: plan.judge_of_case for arm, plan in arms.items()}
     workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judges[arm].expectation) for arm in arms}
-    job = TimeJob(groups, workloads, {}, VERIFY_ONLY, seed=0)
+    job = TimeJob(groups, workloads, {}, VERIFY_ONLY, seed=0, guarded=selection.GUARDED)
     time_in_worker(job, judges, measurement, progress, [worktree.path])
     seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
     return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}

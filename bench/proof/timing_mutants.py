@@ -138,6 +138,23 @@ class SharedResult(Cheat):
 
 
 @timing_mutant
+class ByReferenceCount(Cheat):
+    """Leaves a result to the next call, which computes it only if its reference count shows that it was kept."""
+
+    _pending: tuple[Array, Array]
+
+    def _cheat(self, X: Array) -> Array:
+        if not _called_from("time_calls"):
+            return self._right(X)
+        if "_pending" in self.__dict__:
+            inputs, pending = self._pending
+            if sys.getrefcount(pending) > 3:  # more than the tuple, this name and the argument
+                pending[:] = self._right(inputs)
+        self._pending = X, np.empty((len(X), self.network.n_out), self.dtype)
+        return self._pending[1]
+
+
+@timing_mutant
 class UnwrittenResult(Cheat):
     """Returns memory that it has not written."""
 
@@ -181,7 +198,7 @@ class OtherClock(Cheat):
 
     def _cheat(self, X: Array) -> Array:
         function: Any = timer.time_calls
-        function.__defaults__ = (None, lambda: time.perf_counter_ns() // 2)
+        function.__defaults__ = (lambda: time.perf_counter_ns() // 2,)
         return self._right(X)
 
 
