@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.checkpoint import Checkpoint
-from bench.cli.command_line import cli
+from bench.cli.declarations import cli
 from bench.cli.main import main
 from bench.gate import baseline_verdict, error_rates, recording
 from bench.gate.session import MeasuredSession

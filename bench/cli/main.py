@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from click.shell_completion import shell_complete
 
-from bench.cli.command_line import PROGRAM, cli
+from bench.cli.declarations import PROGRAM, cli
 from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from pairbench import own_tree, threads
 from pairbench.visible_text import one_line, visible_lines

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from bench import selection
 from bench.arms import Arm
 from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload
+from bench.folders import WORKTREES
 from bench.gate.revision_backends import BackendListing, RevisionBroken, broken_like, list_backends
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
@@ -29,8 +29,6 @@ DEFAULT_GATE_CASES = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 
 VERIFY_ONLY = Effort(
     processes=1, seconds_per_arm=0.0, max_blocks=1, slow_call_seconds=0.05, slow_processes=1, compile=False
 )
-STORE = Path(".mlpbench") / "gate"
-"""Folder of the worktrees, relative to the checkout."""
 
 
 @dataclass(frozen=True)
@@ -163,6 +161,6 @@ def lay_out(checkout: Checkout, revisions: Mapping[str, Revision]) -> dict[str, 
 
     A worktree whose revision another side already has is a copy of that side's worktree, with its compiled code.
     """
-    store = checkout.root / STORE
+    store = checkout.root / WORKTREES
     worktrees.remove_stale(store)
     return {side: worktrees.lay_out(store, revision, side) for side, revision in revisions.items()}

@@ -1,4 +1,4 @@
-"""The commands and their options.
+"""Declares the commands and their options. Options that several commands share are in ``shared_options``.
 
 A command imports its modules when it runs, so that ``--help`` is quick and the thread counts are set before NumPy is
 imported.
@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from bench.cli.exit_codes import FINDING
-from bench.cli.options import (
+from bench.cli.shared_options import (
     backend_names,
     backend_option,
     baseline_option,
