@@ -6,8 +6,10 @@ import gc
 import os
 import pickle
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -15,7 +17,8 @@ from typing import Any
 
 import psutil
 
-from pairbench import cache_check, own_tree, process_state, threads, worker_processes
+from pairbench import background_work, cache_check, own_tree, process_state, threads, worker_processes
+from pairbench.background_work import BackgroundWork
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
@@ -31,7 +34,7 @@ from pairbench.gate_protocol import (
 from pairbench.judged_samples import PreparedSample
 from pairbench.process_state import FunctionWatch
 from pairbench.threads import ThreadWatch
-from pairbench.workload import TimedCall, failure_reason
+from pairbench.workload import TimedCall, WorkloadError, failure_reason
 
 
 def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[..., Any]:
@@ -51,15 +54,19 @@ def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[...,
 
 @dataclass
 class WorkerState:
-    """The calls that were built so far, by row, the sample that was prepared last, and what no call may change.
+    """The calls that were built so far, by row, the row and the sample that were prepared last, and the watches.
 
-    ``libraries`` are those that were loaded when the last call was built.
+    ``libraries`` are those that were loaded when the last call was built. ``disturbing`` has the rows whose threads
+    compute while other processes are timed.
     """
 
     functions: FunctionWatch
     libraries: ThreadWatch = field(init=False)
+    background: BackgroundWork[str] = field(default_factory=BackgroundWork)
     calls: dict[str, TimedCall] = field(default_factory=dict)
+    row: str = ""
     sample: PreparedSample | None = None
+    disturbing: set[str] = field(default_factory=set)
 
     def build(self, request: Build) -> None:
         """Build the call of a row. Raises WorkloadError if that changes what no call may change."""
@@ -67,8 +74,27 @@ class WorkerState:
         call = request.workload.build()
         self.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
         self.libraries = ThreadWatch(1)
+        self.background.note_new_threads(request.row)
         self.require_unchanged()
         self.functions.extend()
+
+    def prepare(self, request: PrepareSample) -> None:
+        """Prepare a sample of a row. Raises WorkloadError if the row's threads disturb others."""
+        if request.row in self.disturbing:
+            raise WorkloadError(background_work.REASON)
+        self.row = request.row
+        self.sample = PreparedSample(self.calls[request.row], request.plan)
+        gc.collect(0)
+
+    def wait(self, next_request: Callable[[], Any]) -> Any:
+        """The next request. While this process waits, the others are timed, so that no thread should compute."""
+        self.background.begin()
+        start = time.perf_counter()
+        request = next_request()
+        owner = self.background.end(None, time.perf_counter() - start)
+        if owner is not None:
+            self.disturbing.add(owner)
+        return request
 
     def require_unchanged(self) -> None:
         """Raise WorkloadError if a function was replaced, or a library uses more threads; both are put back."""
@@ -89,8 +115,7 @@ def answer(request: Any, state: WorkerState) -> Any:
             state.require_unchanged()
             return None
         case PrepareSample():
-            state.sample = PreparedSample(state.calls[request.row], request.plan)
-            gc.collect(0)
+            state.prepare(request)
             return None
         case TimeSample():
             assert state.sample is not None
@@ -98,6 +123,7 @@ def answer(request: Any, state: WorkerState) -> Any:
         case CollectResults():
             assert state.sample is not None
             record = state.sample.record()
+            state.background.note_new_threads(state.row)
             state.require_unchanged()
             return record
         case PinToCpu():
@@ -127,7 +153,7 @@ def main() -> None:
     gc.disable()
     while True:
         try:
-            request = pickle.load(sys.stdin.buffer)
+            request = state.wait(partial(pickle.load, sys.stdin.buffer))
         except EOFError:
             return
         try:

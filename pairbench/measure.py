@@ -137,9 +137,8 @@ def time_in_worker(
                         process.conditions.append(answer.conditions)
                         process.pools[:] = answer.pools
         except WorkerDied as death:
-            failed_arm = death.at.arm
-            measurement.failures[failed_arm] = str(death)
-            groups_left = (tuple(arm for arm in group if arm != failed_arm) for group in remaining)
+            measurement.failures[death.arm] = str(death)
+            groups_left = (tuple(arm for arm in group if arm != death.arm) for group in remaining)
             remaining = [group for group in groups_left if group]
 
 

@@ -13,7 +13,8 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import cache_check, interleave, own_tree, process_state, threads, worker_processes
+from pairbench import background_work, cache_check, interleave, own_tree, process_state, threads, worker_processes
+from pairbench.background_work import BackgroundWork
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
@@ -22,6 +23,7 @@ from pairbench.threads import ThreadWatch
 from pairbench.worker_protocol import (
     CallJob,
     CallResult,
+    Disturbing,
     Done,
     Finished,
     Job,
@@ -40,14 +42,23 @@ def time_groups(job: TimeJob[Any], functions: FunctionWatch, send: Send) -> None
     """Time the groups of a job one after another, and send the result of each."""
     random = Random(job.seed)
     functions.extend(*job.guarded)
+    background: BackgroundWork[ArmLabel] = BackgroundWork(job.threads)
     for group in job.groups:
-        send(time_group(group, job, functions, random, send))
+        send(time_group(group, job, functions, background, random, send))
 
 
 def time_group(
-    group: tuple[ArmLabel, ...], job: TimeJob[Any], functions: FunctionWatch, random: Random, send: Send
+    group: tuple[ArmLabel, ...],
+    job: TimeJob[Any],
+    functions: FunctionWatch,
+    background: BackgroundWork[ArmLabel],
+    random: Random,
+    send: Send,
 ) -> TimedGroup[Any]:
-    """Compute the results of the arms of a group, and time the arms. An arm that fails does not stop the others."""
+    """Compute the results of the arms of a group, and time the arms.
+
+    An arm that fails does not stop the others. Raises Disturbed.
+    """
     calls: dict[ArmLabel, TimedCall] = {}
     results: dict[ArmLabel, Any] = {}
     seconds = {arm: job.seconds[arm] for arm in group if arm in job.seconds}
@@ -73,6 +84,7 @@ def time_group(
         finally:
             functions.require_unchanged()
             functions.extend()
+            background.note_new_threads(arm)
             ThreadWatch(job.threads).require_unchanged()
 
     def compute(arm: ArmLabel, workload: CheckedWorkload) -> None:
@@ -96,7 +108,7 @@ def time_group(
             prepare(arm)
         except (Exception, SystemExit) as error:
             failures[arm] = failure_reason(error)
-    observer = _SampleWatch(send, note, functions, ThreadWatch(job.threads))
+    observer = _SampleWatch(send, note, functions, ThreadWatch(job.threads), background)
     while ready := [arm for arm in group if arm not in failures]:
         observer.current = ready[0]
         try:
@@ -107,6 +119,8 @@ def time_group(
             plans = interleave.plan_arms({arm: calls[arm] for arm in ready}, seconds, job.effort)
             timed = interleave.time_interleaved(plans, random, observer)
             break
+        except Disturbed:
+            raise
         except Exception as error:  # the loop times the remaining arms again without this arm
             failures[observer.current] = failure_reason(error)
     samples = {arm: timed[arm].samples for arm in timed if arm not in failures}
@@ -116,10 +130,19 @@ def time_group(
     return TimedGroup(group, results, records, remarks, seconds, samples, failures)
 
 
+class Disturbed(Exception):
+    """An arm disturbs the others, and the process cannot undo it."""
+
+    def __init__(self, arm: ArmLabel):
+        super().__init__(background_work.REASON)
+        self.arm = arm
+
+
 class _SampleWatch(Observer[Any]):
     """Tells the parent about each sample, and notes what its arm changes. ``current`` is the arm of the last sample.
 
-    ``finished`` raises WorkloadError for a change that makes the times wrong.
+    ``finished`` raises WorkloadError for a change that makes the times wrong, and Disturbed if the threads of another
+    arm compute.
     """
 
     current: ArmLabel
@@ -130,9 +153,10 @@ class _SampleWatch(Observer[Any]):
         note: Callable[[ArmLabel, Sequence[str]], None],
         functions: FunctionWatch,
         libraries: ThreadWatch,
+        background: BackgroundWork[ArmLabel],
     ):
         self._send, self._note = send, note
-        self._functions, self._libraries = functions, libraries
+        self._functions, self._libraries, self._background = functions, libraries, background
 
     def preparing(self, arm: ArmLabel) -> None:
         self.current = arm
@@ -140,10 +164,15 @@ class _SampleWatch(Observer[Any]):
         self._send(Starting(arm, "timing"))
 
     def starting(self, arm: ArmLabel) -> None:
+        self._background.begin()
         self._send(Starting(arm, "timing"))
 
     def finished(self, arm: ArmLabel, seconds: float) -> None:
         self._send(Finished(arm, seconds))
+        disturbing = self._background.end(arm, seconds)
+        self._background.note_new_threads(arm)
+        if disturbing is not None:
+            raise Disturbed(disturbing)
         self._note(arm, self._watch.restore())
         self._functions.require_unchanged()
         self._libraries.require_unchanged()
@@ -163,7 +192,11 @@ def main() -> None:
     meter = Meter.start()
     match job:
         case TimeJob():
-            time_groups(job, functions, send)
+            try:
+                time_groups(job, functions, send)
+            except Disturbed as disturbed:
+                send(Disturbing(disturbed.arm, str(disturbed)))
+                return
         case CallJob():
             if job.label is not None:
                 send(Starting(job.label, "working"))

@@ -26,7 +26,7 @@ import psutil
 from pairbench import environment, own_tree, plain_pickle, threads, tracing
 from pairbench.clock_check import ClockReading
 from pairbench.visible_text import one_line
-from pairbench.worker_protocol import Done, Finished, Job, Message, Refused, Starting
+from pairbench.worker_protocol import Disturbing, Done, Finished, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,11 +45,11 @@ class WorkerRefused(RuntimeError):
 
 
 class WorkerDied(Exception):
-    """A worker ended or hung before its job was done; ``at`` is the last step that the worker announced."""
+    """A worker ended, hung or gave up before its job was done, because of ``arm``; the message explains how."""
 
-    def __init__(self, at: Starting, how: str):
-        super().__init__(f"the worker process {how} while {at.step}")
-        self.at = at
+    def __init__(self, arm: Any, how: str):
+        super().__init__(how)
+        self.arm = arm
 
 
 class WorkerGone(Exception):
@@ -150,8 +150,8 @@ def run_job(
     """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
 
     A ClockReading is yielded for each step that ends with the message ``Finished``. The worker is killed when the
-    iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, and WorkerRefused if the worker
-    cannot do the job.
+    iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, or gives up because of an arm,
+    and WorkerRefused if the worker cannot do the job.
     """
     with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
         worker.send(job)
@@ -162,9 +162,11 @@ def run_job(
             except WorkerGone as end:
                 if at is None:
                     raise WorkerRefused(f"a worker process {end} before its first step: {worker.last_line()}") from None
-                raise WorkerDied(at, str(end)) from None
+                raise WorkerDied(at.arm, f"the worker process {end} while {at.step}") from None
             if isinstance(message, Refused):
                 raise WorkerRefused(message.reason)
+            if isinstance(message, Disturbing):
+                raise WorkerDied(message.arm, message.reason)
             if isinstance(message, Starting):
                 at, started = message, worker.arrived
                 continue

@@ -80,6 +80,14 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Disturbing:
+    """The last message of a worker that gives up, because it cannot undo what this arm does to the others."""
+
+    arm: Any
+    reason: str
+
+
+@dataclass(frozen=True)
 class Sample:
     """A sample: ``loops`` calls of an arm took ``seconds`` each, at this position of this block."""
 
@@ -129,4 +137,4 @@ class Done:
 
 
 Job = TimeJob[Any] | CallJob
-Message = Starting | Finished | TimedGroup[Any] | CallResult | Refused | Done
+Message = Starting | Finished | Disturbing | TimedGroup[Any] | CallResult | Refused | Done

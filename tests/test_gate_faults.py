@@ -58,6 +58,14 @@ def test_processes_that_a_backend_starts_are_ended(repository, child):
     assert left_behind() == []
 
 
+def test_a_thread_that_computes_while_other_processes_are_timed_is_named(repository):
+    compute = "lambda: [sum(range(1000)) for _ in range(10**7)]"
+    plant(repository, "numpy_plain", f"calls == 300 and __import__('_thread').start_new_thread({compute}, ())")
+    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "6")
+    assert rows["numpy_plain"].reason == "the head fails: leaves threads that compute while others are timed"
+    assert rows["numpy_vectorized"].verdict != "FAIL"
+
+
 def test_vanished_sources_are_not_replaced_by_others(repository):
     process = start("--backend", "numpy_plain", "--budget", "60", "--threshold", "0.01%")
     while not Path("results", "gate.partial.json").exists():

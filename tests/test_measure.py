@@ -135,7 +135,7 @@ def test_a_backend_that_hangs_is_named(third_party):
     job = TimeJob(((hung,),), {hung: CaseWorkload.of("hung", BATCH, expect_case(BATCH))}, {}, TINY, 1)
     with pytest.raises(WorkerDied, match=r"gave no answer for 3 s while checking") as caught:
         list(run_job(job, silence_seconds=3))
-    assert caught.value.at.arm.backend == "hung"
+    assert caught.value.arm.backend == "hung"
 
 
 WRONG = "return super()._forward_batch(X) + 1e-9"
@@ -307,6 +307,23 @@ def test_a_thread_that_is_started_without_threading_and_a_signal_handler_are_sai
     )
     found, _ = measured([BATCH], careless)
     assert sorted(found["careless", "forward"].remarks) == ["changes the handlers of signals", "leaves threads running"]
+
+
+def test_a_thread_that_computes_while_others_are_timed_is_named_and_the_others_are_timed_without_it(third_party):
+    disturbing = third_party(
+        "disturbing",
+        """
+    def _forward_batch(self, X):
+        import threading
+        if threading.active_count() == 1:
+            threading.Thread(target=lambda: [sum(range(1000)) for _ in range(10**7)], daemon=True).start()
+        return super()._forward_batch(X)
+""",
+    )
+    found, measurement = measured([BATCH], disturbing, impls.load("numpy_plain"))
+    assert found["disturbing", "forward"].reason == "leaves threads that compute while others are timed"
+    assert found["numpy_plain", "forward"].ok
+    assert len(measurement.processes) == 2
 
 
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
