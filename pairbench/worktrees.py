@@ -18,6 +18,8 @@ from pathlib import Path
 from pairbench import environment
 from pairbench.git import GitError, run_git
 
+STORE = Path(".mlpbench") / "gate"
+"""Folder of the worktrees, relative to the checkout."""
 SLOTS = {"head": "h", "base": "a", "control": "b"}
 """Folder of each side. The names have the same length, and so have the paths."""
 KEPT = 8

@@ -14,7 +14,7 @@ PACKAGES = ("impls", "pairbench", "bench")
 
 LAYERS = (
     ("impls", "pairbench"),
-    ("bench.cases", "bench.folders", "bench.selection", "bench.wording"),
+    ("bench.cases", "bench.selection", "bench.wording"),
     ("bench.proof",),
     ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement"),
     ("bench.forecast", "bench.timing_proof"),
@@ -24,6 +24,7 @@ LAYERS = (
     ("bench.tutorials", "bench.scale", "bench.speed"),
     ("bench.gate",),
     ("bench.report",),
+    ("bench.commands",),
     ("bench.cli", "bench.plugin", "bench.__main__"),
 )
 
@@ -123,7 +124,7 @@ def test_there_is_no_import_cycle():
 
 def test_the_plugin_imports_nothing_of_the_command_line():
     (imported,) = (others for name, others in imports(modules(), at_run_time=True).items() if name == "bench.plugin")
-    assert [name for name in imported if name.startswith("bench.cli")] == []
+    assert [name for name in imported if name.startswith(("bench.cli", "bench.commands"))] == []
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_the_plugin_imports_nothing_of_the_command_line():
         ("pairbench.timer", "def f():\n    from impls import load", forbidden_imports),
         ("impls._check", "import bench.cases", forbidden_imports),
         ("bench.cases", "from bench.proof import verify", upward),
-        ("bench.records.schema", "from bench.cli import output", upward),
+        ("bench.records.schema", "from bench.commands import output", upward),
         ("bench.gate.row_plans", "from bench.gate import revision", cycle),
     ],
 )

@@ -14,8 +14,8 @@ import pytest
 
 import impls
 from bench import selection, suite, timing_proof
-from bench.cli import run as run_command
 from bench.cli.main import main
+from bench.commands import run as run_command
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.proof.targets import Target

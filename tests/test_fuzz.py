@@ -21,8 +21,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.checkpoint import Checkpoint
-from bench.cli.declarations import cli
 from bench.cli.main import main
+from bench.cli.program import cli
 from bench.gate import baseline_verdict, error_rates, recording
 from bench.gate.session import MeasuredSession
 from bench.records import files
@@ -221,10 +221,10 @@ MEASURING = (
     "bench.speed.speed_run.measure_speed",
     "bench.tutorials.resumable.reproduce_tutorials",
     "bench.tutorials.datasets.boston",
-    "bench.cli.gate.judge_revision",
-    "bench.cli.gate.judge_against_baseline",
-    "bench.cli.baseline.prepare_head",
-    "bench.cli.error_rates._record",
+    "bench.commands.gate.judge_revision",
+    "bench.commands.gate.judge_against_baseline",
+    "bench.commands.baseline.prepare_head",
+    "bench.commands.error_rates._record",
 )
 
 

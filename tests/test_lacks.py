@@ -5,8 +5,8 @@ import pytest
 
 import impls
 from bench.cases import Case
-from bench.cli import run as run_command
 from bench.cli.main import main
+from bench.commands import run as run_command
 from bench.proof import verify
 from impls import Network, UnsupportedOperation
 from tests import test_benchmarks

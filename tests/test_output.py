@@ -6,7 +6,7 @@ import os
 import click
 import pytest
 
-from bench.cli import baseline, output
+from bench.commands import baseline, output
 from bench.records import files, schema
 from bench.records.gate_schema import Baseline
 

@@ -11,9 +11,9 @@ import impls
 from bench import selection, suite, timing_proof
 from bench.arms import arms_of_case
 from bench.cases import DTYPES, Case
-from bench.cli import run as run_command
-from bench.cli import tutorials as tutorials_command
 from bench.cli.main import main
+from bench.commands import run as run_command
+from bench.commands import tutorials as tutorials_command
 from bench.proof import verify
 from bench.records import files, schema, tutorial_schema
 from bench.tutorials import circles, feedforward, registry

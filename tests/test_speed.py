@@ -230,8 +230,8 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
         "bench.speed.speed_run.start_times.measure_start",
         lambda dtype, times: speed_schema.StartRecord(dtype=dtype, cold_seconds=1.0, warm_seconds=[0.5] * times),
     )
-    monkeypatch.setattr("bench.cli.speed.QUICK_EFFORT", TINY)
-    monkeypatch.setattr("bench.cli.speed.selection.select_backends", lambda peers: NO_PEERS)
+    monkeypatch.setattr("bench.commands.speed.QUICK_EFFORT", TINY)
+    monkeypatch.setattr("bench.commands.speed.selection.select_backends", lambda peers: NO_PEERS)
     monkeypatch.setattr(probes, "PROCESSES", 1)
     assert main(["speed", "--quick", "--json", "speed.json", "--markdown", "speed.md"]) == 0
     out, err = capsys.readouterr()

@@ -9,8 +9,8 @@ from urllib.error import URLError
 import numpy as np
 import pytest
 
-from bench.cli import tutorials as command
 from bench.cli.main import main
+from bench.commands import tutorials as command
 from bench.records import files, tutorial_schema
 from bench.tutorials import circles, datasets, miniflow, registry
 from bench.tutorials.programs import Figure

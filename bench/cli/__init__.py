@@ -1,1 +1,1 @@
-"""The command line: a function for each command, and the options."""
+"""The command line: a file for each command, with its options."""

@@ -1,20 +1,18 @@
-"""The command ``backends``."""
+"""Declares the command ``backends`` and its options."""
 
 from __future__ import annotations
 
-from bench import backend_listing
-from bench.cli import output
-from bench.cli.exit_codes import OK
-from bench.records import schema
-from bench.report import tables
-from pairbench import machine
+from typing import Any
+
+import click
+
+from bench.cli.shared_options import json_option
 
 
-def backends(*, json_path: str | None) -> int:
-    """List the backends: their status, and how to install what is missing."""
-    with output.caller_input():
-        output.check_json_path(json_path, schema.Listing)
-        rows = backend_listing.rows()
-    document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
-    output.show(document, json_path, *tables.backends(document.rows))
-    return OK
+@click.command()
+@json_option
+def backends(**options: Any) -> int:
+    """List the backends, installed and missing."""
+    from bench.commands import backends as command
+
+    return command.backends(**options)

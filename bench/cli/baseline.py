@@ -1,179 +1,59 @@
-"""The commands ``baseline record``, ``baseline show`` and ``baseline accept``."""
+"""Declares the commands ``baseline record``, ``show`` and ``accept``, and their options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import Any
 
 import click
-from rich.console import RenderableType
 
-from bench.cli import output
-from bench.cli.exit_codes import OK
-from bench.cli.gate import check_apart, remove_unfinished_files, select_gate_cases, sources_present
-from bench.gate import baseline as stored
-from bench.gate.baseline_verdict import judge_and_confirm
-from bench.gate.gate_document import revision_record
-from bench.gate.option_values import check_budget
-from bench.gate.preparation import PACKAGE
-from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
-from bench.records import files
-from bench.records.gate_schema import (
-    AcceptedGainRow,
-    Baseline,
-    BaselineAcceptance,
-    BaselineSummary,
-    RecordedRow,
-    RecordedSession,
-)
-from bench.records.header import header, now, version
-from bench.records.schema import Record
-from bench.report import baseline_tables, terminal
-from pairbench import machine
-from pairbench.lock import machine_lock
-from pairbench.progress import Progress
-from pairbench.worktrees import Checkout
-
-ANY_SLOWDOWN = 1.0
-"""A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
+from bench.cli.shared_options import backend_option, baseline_option, budget_option, case_options, json_option
 
 
-def record(
-    *,
-    baseline: Path,
-    backend: Sequence[str],
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    budget: float,
-    json_path: str | None,
-) -> int:
-    """Measure a session and append it to the baseline file, which is created if it is missing."""
-    started = now()
-    with output.caller_input():
-        chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
-        _check_destinations(baseline, json_path, RecordedSession)
-    with machine_lock(terminal.say), sources_present():
-        with output.caller_input():
-            known = files.read(baseline, Baseline) if baseline.exists() else Baseline(buckets=[])
-        with output.caller_input(), terminal.progress() as progress:
-            head = prepare_head(chosen, backend, most, progress)
-            measured = _complete_session(head, progress)
-        here = machine.describe()
-        known = stored.add_session(known, machine.bucket(here), measured.session)
-        rows = measured.session.rows
-        document = RecordedSession(
-            **header("baseline record", started),
-            baseline=str(baseline),
-            sessions=len(stored.find_bucket(known, machine.bucket(here)).sessions),
-            head=revision_record(head.revision),
-            rows=[
-                RecordedRow(**row.case.fields(), backend=row.backend, **rows[row.key].model_dump())
-                for row in head.rows
-                if row.key in rows
-            ],
-        )
-        _store_and_show(baseline, known, document, json_path, baseline_tables.recorded(document))
-    return OK
+@click.group(no_args_is_help=False)
+def baseline() -> None:
+    """Record, show or update the stored baseline.
+
+    `mlpbench gate --baseline` compares the working tree with it.
+    """
 
 
-def show(*, baseline: Path, json_path: str | None) -> int:
-    """Show the sessions of machines like this one, and the number of sessions of other machines."""
-    with output.caller_input():
-        output.check_json_path(json_path, BaselineSummary)
-        known = stored.read_baseline(baseline)
-        here = machine.describe()
-        own = stored.find_bucket(known, machine.bucket(here))
-        rows = stored.baseline_rows(own)
-    document = BaselineSummary(
-        command="baseline show",
-        version=version(),
-        machine=here,
-        baseline=str(baseline),
-        sessions=[f"{one.started}: {one.head}" for one in own.sessions],
-        rows=rows,
-        other_machines=[
-            {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
-        ],
-    )
-    output.show(document, json_path, *baseline_tables.baseline_summary(document))
-    return OK
+@baseline.command()
+@baseline_option
+@backend_option
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@budget_option
+@json_option
+def record(**options: Any) -> int:
+    """Measure a session, and append it to the baseline.
+
+    The rows are those of `mlpbench gate`. A verdict needs ten sessions of machines like this one.
+    """
+    from bench.commands import baseline as command
+
+    return command.record(**options)
 
 
-def accept(
-    *,
-    baseline: Path,
-    backend: Sequence[str],
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    budget: float,
-    json_path: str | None,
-) -> int:
-    """Measure a session, and accept the gains of the rows that became faster into the baseline."""
-    started = now()
-    with output.caller_input():
-        chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
-        _check_destinations(baseline, json_path, BaselineAcceptance)
-    bucket = machine.bucket(machine.describe())
-    with machine_lock(terminal.say), sources_present():
-        with output.caller_input():
-            known = stored.read_baseline(baseline)
-        own = stored.find_bucket(known, bucket)
-        with output.caller_input(), terminal.progress() as progress:
-            head = prepare_head(chosen, backend, most, progress)
-            measured = _complete_session(head, progress)
-            rows, interrupted = judge_and_confirm(head, own, measured, ANY_SLOWDOWN, progress)
-        if interrupted:
-            raise KeyboardInterrupt
-        keys = [row.key for row in head.rows]
-        gains = stored.certain_gains(rows, keys)
-        document = BaselineAcceptance(
-            **header("baseline accept", started),
-            baseline=str(baseline),
-            head=revision_record(head.revision),
-            rows=[
-                AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
-                for row in head.rows
-                if row.key in gains
-            ],
-        )
-        accepted = stored.accept_gains(known, bucket, gains) if gains else None
-        lines = baseline_tables.accepted(document, len(own.sessions))
-        _store_and_show(baseline, accepted, document, json_path, lines)
-    return OK
+@baseline.command()
+@baseline_option
+@json_option
+def show(**options: Any) -> int:
+    """Show the recorded sessions, and the speedups that they predict."""
+    from bench.commands import baseline as command
+
+    return command.show(**options)
 
 
-def _store_and_show(
-    path: Path, known: Baseline | None, document: Record, json_path: str | None, shown: Iterable[RenderableType]
-) -> None:
-    """Write the baseline, unless it is None, and show the results even if that fails."""
+@baseline.command()
+@baseline_option
+@backend_option
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@budget_option
+@json_option
+def accept(**options: Any) -> int:
+    """Accept the gains of the rows that became faster.
 
-    def store() -> Sequence[str]:
-        if known is not None:
-            files.write(path, known)
-        return ()
+    A session is measured first.
+    """
+    from bench.commands import baseline as command
 
-    output.store_and_show(store, document, json_path, list(shown), ())
-
-
-def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record]) -> None:
-    """Raise ValueError unless this is a checkout and both files can be written."""
-    Checkout.find(PACKAGE)
-    output.check_json_path(json_path, kind)
-    files.check_destination(baseline, Baseline)
-    check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))
-    remove_unfinished_files(baseline.parent, json_path)
-
-
-def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:
-    """Measure a session. Raises ClickException if a row fails, and KeyboardInterrupt if it is interrupted."""
-    measured = measure_session(head, progress, head.task.judged)
-    if measured.interrupted is not None:
-        raise KeyboardInterrupt
-    failures = {**head.wrong, **measured.failures}
-    if failures:
-        raise click.ClickException(
-            f"nothing is recorded, because rows failed: {'; '.join(f'{key}: {why}' for key, why in failures.items())}"
-        )
-    return measured
+    return command.accept(**options)

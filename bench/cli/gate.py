@@ -1,137 +1,58 @@
-"""The command ``gate``."""
+"""Declares the command ``gate`` and its options."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
-from bench import cases
-from bench.cases import Case
-from bench.checkpoint import Checkpoint
-from bench.cli import output
-from bench.cli.exit_codes import INTERRUPTED, OF_VERDICT
-from bench.gate import preparation
-from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
-from bench.gate.option_values import check_budget, parse_threshold, row_options
-from bench.gate.revision import RevisionRequest, judge_revision
-from bench.records import files
-from bench.records.files import RecordError
-from bench.records.gate_schema import Gate, GateState
-from bench.report import gate_tables, terminal
-from pairbench.lock import machine_lock
-from pairbench.worktrees import Checkout, WorktreeError
+from bench.cli.shared_options import (
+    backend_option,
+    budget_option,
+    case_options,
+    json_option,
+    results_option,
+    resume_option,
+)
+from bench.commands.exit_codes import FINDING
+from pairbench.error_text import describe_error
+
+PROJECT = Path(__file__).resolve().parents[2]
 
 
-def gate(
-    *,
-    against: str | None,
-    baseline: Path | None,
-    baseline_from: str | None,
-    backend: Sequence[str],
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    threshold: str,
-    budget: float,
-    resume: bool,
-    markdown: str | None,
-    json_path: str | None,
-    results: Path,
-) -> int:
-    """Measure the working tree against a revision or a baseline, and give the verdict."""
-    checkpoint = Checkpoint(results, "gate", GateState, terminal.say)
-    with output.caller_input():
-        if against is not None and baseline is not None:
-            raise ValueError("give either --against or --baseline, not both")
-        if against is None and baseline is None:
-            raise ValueError("name what to measure against: either --against REV, such as main, or --baseline FILE")
-        if against is not None and not against.strip():
-            raise ValueError("the revision of --against is empty; name one, such as main")
-        if baseline_from is not None and baseline is None:
-            raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
-        if resume and against is None:
-            raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
-        Checkout.find(preparation.PACKAGE)  # before anything else, and before waiting for the lock
-        limit, most = parse_threshold(threshold), check_budget(budget)
-        chosen = select_gate_cases(network, operation, batch)
-        output.check_json_path(json_path, Gate)
-        if markdown is not None:
-            files.check_place(Path(markdown))
-        check_apart(checkpoint.path, *(Path(path) for path in (baseline, json_path, markdown) if path is not None))
-        files.make_folder(results)
-    remove_unfinished_files(results, baseline, json_path)
-    with machine_lock(terminal.say), sources_present():
-        with output.caller_input(), terminal.progress() as progress:
-            if against is not None:
-                revision_request = RevisionRequest(against, chosen, tuple(backend), limit, most)
-                document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
-                if interrupted:
-                    terminal.say(checkpoint.interruption())
-            else:
-                assert baseline is not None
-                request = BaselineRequest(
-                    path=baseline,
-                    revision=baseline_from,
-                    cases=chosen,
-                    backends=tuple(backend),
-                    threshold=limit,
-                    budget=most,
-                    row_options=row_options(backend, network, operation, batch),
-                )
-                document, interrupted = judge_against_baseline(request, progress)
-        _store(results, document)
-        try:
-            output.show(document, json_path, *gate_tables.text(document))
-        finally:
-            if markdown is not None:
-                _append(Path(markdown), gate_tables.markdown(document))
-        if against is not None and not interrupted:  # the results are stored and shown
-            checkpoint.clear()
-    return INTERRUPTED if interrupted else OF_VERDICT[document.verdict]
+@click.command()
+@click.option("--against", metavar="REV", help="Measure the working tree against this revision.")
+@click.option(
+    "--baseline",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Measure the working tree against the sessions in FILE of machines like this one.",
+)
+@click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
+@backend_option
+@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
+@budget_option
+@resume_option
+@click.option("--markdown", type=click.Path(), metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
+@json_option
+@results_option
+def gate(**options: Any) -> int:
+    """Test whether a backend has become slower.
 
-
-def select_gate_cases(network: Sequence[str], operation: Sequence[str], batch: Sequence[int]) -> tuple[Case, ...]:
-    """The cases of the gate's rows; the default operations are forward and gradient. Raises ValueError."""
-    operations = operation or ("forward", "gradient")
-    return tuple(cases.select_cases(network, operations, default=preparation.DEFAULT_GATE_CASES, batches=batch))
-
-
-def check_apart(*paths: Path) -> None:
-    """Raise ValueError if two of the paths are the same file."""
-    for place, path in enumerate(paths):
-        if path.resolve() in [other.resolve() for other in paths[:place]]:
-            raise ValueError(f"{path} would be written twice; name another file")
-
-
-def remove_unfinished_files(results: Path, *written: Path | str | None) -> None:
-    """Remove unfinished files of killed processes from the results folder and the folders of the written files."""
-    for folder in {results, *(Path(name).parent for name in written if name is not None and name != "-")}:
-        files.remove_unfinished(folder)
-
-
-@contextmanager
-def sources_present() -> Iterator[None]:
-    """End the command with a one-line error if the measured sources are removed meanwhile."""
+    Each row is a backend and a case. Default: the core backends, with the forward pass of one sample on 3-3-1 and on
+    100-100-50-10, and the gradient of a batch of 64 on 100-100-50-10. The head is the working tree. PASS: with 95%
+    confidence, the slowdown is below the threshold. FAIL: the head is wrong, or it is slower and the estimated slowdown
+    is above the threshold; at most 1% of the gates without a slowdown suspect one. INCONCLUSIVE: the budget ended
+    before the rounds showed either; raise --budget, or choose fewer rows. Exit status: 0 PASS, 1 FAIL, 3 INCONCLUSIVE.
+    """
     try:
-        yield
-    except WorktreeError as error:
-        raise click.ClickException(f"{error}; the next gate lays them out again") from error
-
-
-def _store(results: Path, document: Gate) -> None:
-    """Store the document. An error is only reported, so that the figures are still shown."""
-    try:
-        terminal.say(f"results: {files.write_results(results, document)}")
-    except RecordError as error:
-        terminal.say(str(error))
-
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8") as file:  # the summary of a CI job may hold other text
-            file.write(text)
-    except OSError as error:
-        terminal.say(f"cannot write {path}: {error.strerror}")
+        from bench.commands import gate as command
+    except Exception as error:
+        if PROJECT not in (Path.cwd(), *Path.cwd().parents):
+            raise
+        # The working tree holds the head and the gate, so a head that cannot be imported ends the gate itself.
+        click.echo(f"FAIL: the head cannot be imported: {describe_error(error)}")
+        return FINDING
+    return command.gate(**options)

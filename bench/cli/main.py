@@ -13,8 +13,8 @@ from pathlib import Path
 import click
 from click.shell_completion import shell_complete
 
-from bench.cli.declarations import PROGRAM, cli
-from bench.cli.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
+from bench.cli.program import PROGRAM, cli
+from bench.commands.exit_codes import INTERNAL_ERROR, INTERRUPTED, USAGE_ERROR
 from pairbench import own_tree, threads
 from pairbench.visible_text import one_line, visible_lines
 

@@ -1,167 +1,56 @@
-"""The commands ``run`` and ``compare``."""
+"""Declares the command ``run`` and its options."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-import psutil
-from rich.console import RenderableType
+import click
 
-import impls
-from bench import cases, selection, suite
-from bench.arms import arms_of_case
-from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
-from bench.cli import output
-from bench.cli.exit_codes import FINDING
-from bench.forecast import forecast
-from bench.records import files, schema
-from bench.report import roofline_tables, tables, terminal, time_axis
-from bench.report.noise import noise_paragraphs
-from pairbench import machine
-
-
-def run(
-    *,
-    quick: bool,
-    peers: bool,
-    backend: Sequence[str],
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    hidden: str,
-    output_activation: str,
-    loss: str,
-    dtype: str | None,
-    threads: int,
-    roofline: bool,
-    json_path: str | None,
-    results: Path,
-) -> int:
-    """Verify, time, print the table of speedups and store the results."""
-    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
-    # Some peers are made for float32, so a comparison with peers covers both dtypes.
-    more_dtypes = cases.DTYPES if peers and dtype is None else ()
-    with output.caller_input():
-        _check_threads(threads)
-        if roofline and threads > 1:
-            raise ValueError("--roofline is measured on one thread; leave out --threads")
-        if roofline:
-            from impls._numba import require_compiler  # imports Numba, which takes long
-
-            require_compiler()  # the probes are compiled
-        chosen_cases = cases.select_cases(
-            network,
-            operation,
-            cases.DTYPES[0] if dtype is None else dtype,
-            threads,
-            batches=batch,
-            functions=functions,
-        )
-        chosen = selection.select_backends(backend, peers, dtype)
-        reference = impls.load(selection.REFERENCE)
-        output.check_json_path(json_path, schema.Run)
-        files.check_folder(results)
-    options = {
-        "quick": quick,
-        "peers": peers,
-        "backend": list(backend),
-        "network": list(network),
-        "operation": list(operation),
-        "batch": list(batch),
-        **functions,
-        "dtype": dtype,
-        "threads": threads,
-        "roofline": roofline,
-    }
-    others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
-    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
-    groups = [arms_of_case(case, reference, others, more_dtypes) for case in chosen_cases]
-    compiling = sum(chosen_backend.compiles and effort.compile for chosen_backend in others)
-    terminal.say(forecast(groups, effort, compiling))
-    with output.measuring(), terminal.progress() as progress:
-        document = suite.run_suite(
-            chosen_cases,
-            reference,
-            others,
-            more_dtypes,
-            effort,
-            roofline,
-            options,
-            progress,
-        )
-    rows = document.rows
-    notes: list[RenderableType] = [
-        *noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1),
-        *chosen.notes(but_for=reference.name),
-    ]
-    if dtype is not None and dtype not in reference.dtypes:
-        notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
-    notes += tables.changed_settings(rows)
-    if quick:
-        notes.append("--quick leaves out the compile times.")
-    shown = [
-        *tables.timings(rows),
-        *tables.untimed(rows),
-        *tables.compiling(document.compile, rows),
-        *time_axis.points(rows),
-        *roofline_tables.probes(document.roofline),
-        *tables.LEGEND,
-        *roofline_tables.roofline_legend(rows),
-    ]
-    output.store_and_show(
-        lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, json_path, shown, notes
-    )
-    return FINDING if chosen.broken else output.status(rows)
+from bench.cli.shared_options import (
+    backend_option,
+    case_options,
+    function_options,
+    json_option,
+    one_of,
+    peers_option,
+    quick_option,
+    results_option,
+    say_former,
+    threads_option,
+)
 
 
-def compare(
-    a: str,
-    b: str,
-    *,
-    quick: bool,
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    hidden: str,
-    output_activation: str,
-    loss: str,
-    dtype: str,
-    threads: int,
-    json_path: str | None,
-) -> int:
-    """Time two backends against each other, and print the ratio of their times for each case."""
-    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
-    with output.caller_input():
-        if a == b:
-            raise ValueError(f"{a} cannot be compared with itself; name two backends")
-        _check_threads(threads)
-        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
-        first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
-        output.check_json_path(json_path, schema.Comparison)
-    options = {
-        "a": a,
-        "b": b,
-        "quick": quick,
-        "network": list(network),
-        "operation": list(operation),
-        "batch": list(batch),
-        **functions,
-        "dtype": dtype,
-        "threads": threads,
-    }
-    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
-    terminal.say(forecast([arms_of_case(case, first, [second]) for case in chosen_cases], effort, 0))
-    with output.measuring(), terminal.progress() as progress:
-        document = suite.compare_backends(chosen_cases, first, second, effort, options, progress)
-    rows = document.rows
-    notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
-    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
-    return output.status(rows)
+@click.command()
+@quick_option
+@peers_option
+@backend_option
+@case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@function_options
+@threads_option
+@click.option(
+    "--dtype",
+    metavar="D",
+    shell_complete=one_of("float64", "float32"),
+    help="float64 or float32. Default: float64; with --peers, both.",
+)
+@click.option(
+    "--roofline",
+    is_flag=True,
+    help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
+)
+@click.option("--limits", is_flag=True, hidden=True)
+@json_option
+@results_option
+def run(limits: bool, **options: Any) -> int:
+    """Time backends, and print and store the speedups.
 
+    Wrong backends get no time. Without --backend and --peers: the core backends. The reference, python_loops, is always
+    timed. A default run takes two minutes; --quick takes half a minute and leaves out the compile times. Large networks
+    and batches take longer: a run says how long before it begins.
+    """
+    from bench.commands import run as command
 
-def _check_threads(threads: int) -> None:
-    """Raise ValueError unless there is a usable CPU for every thread."""
-    most = machine.cpus_usable()
-    if not 1 <= threads <= most:
-        raise ValueError(f"--threads must be from 1 to {most}, the number of usable CPUs; got {threads}")
+    if limits:
+        say_former("--limits", "--roofline")
+        options["roofline"] = True
+    return command.run(**options)

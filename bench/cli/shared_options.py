@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import click
 
-from bench.folders import BASELINE, RESULTS
-
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
@@ -50,7 +48,7 @@ quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processe
 results_option = click.option(
     "--results",
     type=click.Path(path_type=Path),
-    default=RESULTS,
+    default=Path("results"),
     metavar="DIR",
     help="Folder for the results, by default ./results.",
 )
@@ -66,7 +64,7 @@ budget_option = click.option(
 baseline_option = click.option(
     "--baseline",
     type=click.Path(path_type=Path),
-    default=BASELINE,
+    default=Path("results/baseline.json"),
     metavar="FILE",
     help="File with the recorded sessions, by default results/baseline.json.",
 )

@@ -1,84 +1,48 @@
-"""The command ``tutorials``."""
+"""Declares the command ``tutorials`` and its options."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from typing import Any
 
-from bench import selection
-from bench.case_measurement import QUICK_EFFORT
-from bench.checkpoint import Checkpoint
-from bench.cli import output
-from bench.cli.exit_codes import FINDING
-from bench.records.header import header, now
-from bench.records.tutorial_schema import Tutorials, TutorialsState
-from bench.report import terminal, tutorial_tables
-from bench.report.layout import Paragraph
-from bench.tutorials import datasets, registry, reproduce, resumable
-from bench.tutorials.reproduce import TutorialResults
+import click
+
+from bench.cli.shared_options import (
+    backend_option,
+    json_option,
+    one_of,
+    peers_option,
+    results_option,
+    resume_option,
+    say_former,
+)
 
 
-def tutorials(
-    keys: Sequence[str],
-    *,
-    backend: Sequence[str],
-    peers: bool,
-    boston: bool,
-    pictures: str | None,
-    resume: bool,
-    json_path: str | None,
-    results: Path,
-) -> int:
-    """Run the tutorials, and compare every printed figure with the values that the backends compute."""
-    checkpoint = Checkpoint(results, "tutorials", TutorialsState, terminal.say)
-    drawn: list[Path] = []
+@click.command()
+@click.argument(
+    "keys", nargs=-1, metavar="[KEY]...", shell_complete=one_of("feedforward", "circles", "miniflow", "xor")
+)
+@peers_option
+@backend_option
+@click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
+@click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
+@resume_option
+@json_option
+@results_option
+def tutorials(keys: tuple[str, ...], **options: Any) -> int:
+    """Reproduce the figures that public tutorials print.
 
-    def draw(finished: TutorialResults) -> None:
-        if pictures is not None:
-            drawn.extend(drawing.draw(finished.runs, folder))
+    KEY is feedforward, circles, miniflow or xor; by default all of them. The tables compare each printed figure with
+    the values that the backends compute, and each printed time with the time on this machine. numpy_vectorized always
+    runs, because the other backends are compared with it.
+    """
+    from bench.commands import tutorials as command
 
-    with output.caller_input():
-        chosen = registry.select_tutorials(keys, boston)
-        selected = selection.select_backends(backend, peers)
-        output.check_json_path(json_path, Tutorials)
-        if pictures is not None:
-            drawing = output.picture_module("bench.report.tutorial_pictures")
-            folder = output.pictures_folder(pictures)
-        if boston and all(tutorial.key != "miniflow" for tutorial in chosen):
-            raise ValueError("--boston needs miniflow, which is not among the named tutorials")
-        if boston:
-            datasets.boston()
-        backends = selected.including(reproduce.COMPARISON_BACKEND)
-        keys_chosen = [tutorial.key for tutorial in chosen]
-        fresh = TutorialsState(
-            settings=resumable.tutorial_settings(keys_chosen, backends, boston, pictures),
-            started=now(),
-            done=[],
-            rows=[],
-            remarks={},
-            unsupported=[],
-        )
-        state = checkpoint.begin(fresh, resume)
-    with output.caller_input(), checkpoint.resumable(), terminal.progress() as progress:
-        state = resumable.reproduce_tutorials(state, chosen, backends, QUICK_EFFORT, progress, checkpoint.save, draw)
-    document = Tutorials(
-        **header("tutorials", state.started),
-        options={"keys": list(keys), "backend": list(backend), "peers": peers, "boston": boston},
-        rows=state.rows,
-        remarks=state.remarks,
-    )
-    notes = [Paragraph(f"left out: {text}") for text in state.unsupported]
-    names = [chosen_backend.name for chosen_backend in backends]
-    output.show(
-        document,
-        json_path,
-        *tutorial_tables.figures_and_times(chosen, names, document),
-        *notes,
-        *selected.notes(),
-        *tutorial_tables.score(state.rows),
-        *tutorial_tables.figure_findings(state.rows),
-    )
-    checkpoint.clear()
-    if pictures is not None:
-        terminal.say(f"{len(drawn)} pictures in {folder}")
-    return FINDING if selected.broken else output.status(document.rows)
+    return command.tutorials(keys, **options)
+
+
+@click.command("documents", params=tutorials.params, hidden=True)
+@click.pass_context
+def documents(context: click.Context, /, **options: Any) -> Any:
+    """Run ``tutorials`` by its former name."""
+    say_former("mlpbench documents", "mlpbench tutorials")
+    return context.invoke(tutorials, **options)

@@ -1,28 +1,25 @@
-"""The command ``verify``."""
+"""Declares the command ``verify`` and its options."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any
 
-from rich.console import RenderableType
+import click
 
-from bench import selection, suite
-from bench.cli import output
-from bench.cli.exit_codes import FINDING
-from bench.proof.verify import unsupported_operations
-from bench.records import schema
-from bench.report import proof_tables, tables, terminal
+from bench.cli.shared_options import backend_names, json_option, peers_option
 
 
-def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
-    """Prove the backends equal to the exact results, and check that every mutant is rejected."""
-    with output.caller_input():
-        chosen = selection.select_backends(names, peers)
-        output.check_json_path(json_path, schema.Proof)
-    with terminal.progress() as progress:
-        document = suite.verify_backends(chosen.backends, progress)
-    notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
-    shown = [*proof_tables.outcomes(document.rows), *notes, *proof_tables.mutants(document)]
-    output.show(document, json_path, *shown)
-    survived = not all(mutant.killed for mutant in (*document.mutants, *document.timing_mutants))
-    return FINDING if chosen.broken or survived else output.status(document.rows)
+@click.command()
+@click.argument("names", nargs=-1, metavar="[B]...", shell_complete=backend_names)
+@peers_option
+@json_option
+def verify(names: tuple[str, ...], **options: Any) -> int:
+    """Prove that backends compute exact results.
+
+    Each result must equal the exact one within a bound on the rounding error. B is a name that `mlpbench backends`
+    lists; by default, the core backends are proved. Then the proof is tried on mutants, which are backends with a
+    deliberate fault: it must reject each of them.
+    """
+    from bench.commands import verify as command
+
+    return command.verify(names, **options)

@@ -11,7 +11,6 @@ from bench import selection
 from bench.arms import Arm
 from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload
-from bench.folders import WORKTREES
 from bench.gate.revision_backends import BackendListing, RevisionBroken, broken_like, list_backends
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
@@ -161,6 +160,6 @@ def lay_out(checkout: Checkout, revisions: Mapping[str, Revision]) -> dict[str, 
 
     A worktree whose revision another side already has is a copy of that side's worktree, with its compiled code.
     """
-    store = checkout.root / WORKTREES
+    store = checkout.root / worktrees.STORE
     worktrees.remove_stale(store)
     return {side: worktrees.lay_out(store, revision, side) for side, revision in revisions.items()}

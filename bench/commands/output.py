@@ -11,7 +11,7 @@ from types import ModuleType
 import click
 from rich.console import RenderableType
 
-from bench.cli.exit_codes import FINDING, OK
+from bench.commands.exit_codes import FINDING, OK
 from bench.proof.problems import UnfitInputs
 from bench.records import files, scale_schema, schema, tutorial_schema
 from bench.records.remarks import remarks

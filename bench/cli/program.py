@@ -1,0 +1,36 @@
+"""The program ``mlpbench``, a group of commands.
+
+A command's file declares its options. What the command does is in ``bench.commands``, whose modules are imported when
+the command runs, so that ``--help`` is quick and the thread counts are set before NumPy is imported.
+"""
+
+from __future__ import annotations
+
+import click
+
+from bench.cli.backends import backends
+from bench.cli.baseline import baseline
+from bench.cli.compare import compare
+from bench.cli.error_rates import error_rates
+from bench.cli.gate import gate
+from bench.cli.run import run
+from bench.cli.scale import scale
+from bench.cli.speed import speed
+from bench.cli.tutorials import documents, tutorials
+from bench.cli.verify import verify
+
+PROGRAM = "mlpbench"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]}, no_args_is_help=False)
+@click.version_option(package_name=PROGRAM, prog_name=PROGRAM)
+def cli() -> None:
+    """Prove several implementations of one neural network equal, and time them.
+
+    Exit status: 0 success, 1 a wrong or failed backend or a FAIL of the gate, 2 wrong usage or input, 3 an INCONCLUSIVE
+    gate, 4 an internal error, 130 interrupted.
+    """
+
+
+for command in (run, compare, verify, tutorials, documents, scale, gate, baseline, error_rates, speed, backends):
+    cli.add_command(command)

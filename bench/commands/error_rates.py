@@ -1,0 +1,120 @@
+"""The command ``error-rates``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from bench.checkpoint import Checkpoint
+from bench.commands import output
+from bench.commands.exit_codes import OK
+from bench.gate import error_rates as rates
+from bench.gate import preparation, recording
+from bench.gate.error_rates import RuleScore
+from bench.gate.option_values import check_budget
+from bench.gate.recording import Recording
+from bench.records import files
+from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
+from bench.records.header import now, version
+from bench.report import error_rate_tables, terminal
+from bench.wording import counted
+from pairbench import machine
+from pairbench.lock import machine_lock
+from pairbench.rounds import SIDES, ProcessDied
+from pairbench.worktrees import Checkout
+
+FOLDER = "gate"
+CONDITIONS = ("idle", "loaded")
+
+
+def error_rates(
+    *, rounds: int | None, loaded: bool, budget: float, resume: bool, json_path: str | None, results: Path
+) -> int:
+    """Record rounds if ``rounds`` is given, then compute the error rates from all recordings."""
+    with output.caller_input():
+        if rounds is not None and rounds < 1:
+            raise ValueError(f"--rounds must be 1 or more, not {rounds}")
+        if (resume or loaded) and not rounds:
+            raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
+        most = check_budget(budget)
+        output.check_json_path(json_path, ErrorRates)
+        if rounds:
+            _record(results, CONDITIONS[loaded], rounds, loaded, resume)
+        recordings = _recordings(results / FOLDER)
+        if not recordings:
+            raise ValueError(f"there is no recording in {results / FOLDER}; --rounds 60 makes one")
+    scores = {name: rates.score_rules(recorded, most) for name, recorded in recordings.items()}
+    document = ErrorRates(
+        command="error-rates",
+        version=version(),
+        machine=machine.describe(),
+        budget=most,
+        rows=[_row(name, score) for name, of_recording in scores.items() for score in of_recording],
+    )
+    output.show(document, json_path, *error_rate_tables.rates(recordings, scores))
+    return OK
+
+
+def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) -> None:
+    """Record ``count`` rounds.
+
+    With ``resume``, the rounds are added to the unfinished recording, or to the finished one if none is unfinished.
+    """
+    checkout = Checkout.find(preparation.PACKAGE)
+    head = checkout.working_tree()
+    path = results / FOLDER / f"{name}.npz"
+    checkpoint = Checkpoint(results, f"error-rates-{name}", RecordingState, terminal.say)
+    with machine_lock(terminal.say):
+        files.make_folder(path.parent)
+        settings = {
+            "sources": head.digest,
+            "row": recording.ROW.key,
+            "machine": machine.bucket(machine.describe()),
+        }
+        fresh = RecordingState(settings=settings, started=now(), loops=0, delay_steps=[], wall_seconds=0, seconds=[])
+        checkpoint.check(resume)
+        if path.exists() and not checkpoint.path.exists():
+            finished = _finished_recording(path, settings, resume)
+            checkpoint.save(recording.state_of(finished, fresh.started))
+        state = checkpoint.begin(fresh, resume)
+        with checkpoint.resumable(), terminal.progress() as progress:
+            progress.stage("compiling in a trial round")
+            compiled = preparation.lay_out(checkout, {"head": head})
+            # Worktrees that are laid out later are copies of this one, with its compiled code.
+            preparation.run_trial_round(compiled, {recording.ROW.key: recording.recorded_plan()})
+            places = preparation.lay_out(checkout, dict.fromkeys(SIDES, head))
+            try:
+                state = recording.record_rounds(state, places, count, loaded, progress, checkpoint.save)
+            except (ProcessDied, RuntimeError) as error:
+                raise click.ClickException(f"the recording ended early: {error}") from error
+        recording.write_recording(path, recording.recording_of(state))
+        checkpoint.clear()
+
+
+def _finished_recording(path: Path, settings: dict[str, Any], resume: bool) -> Recording:
+    """Read a finished recording, to which rounds are added.
+
+    Raises ValueError without ``resume`` or with other settings, because a finished recording is never dropped.
+    """
+    finished = recording.read_recording(path)
+    different = [key for key in settings if finished.settings.get(key) != settings[key]]
+    if different:
+        raise ValueError(
+            f"{path} was recorded with other {' and '.join(different)}; name another folder with --results"
+        )
+    if not resume:
+        raise ValueError(f"{path} holds {counted(len(finished.seconds), 'round')}; --resume adds to them")
+    return finished
+
+
+def _recordings(folder: Path) -> dict[str, Recording]:
+    paths = {name: folder / f"{name}.npz" for name in CONDITIONS}
+    return {name: recording.read_recording(path) for name, path in paths.items() if path.exists()}
+
+
+def _row(name: str, score: RuleScore) -> ErrorRateRow:
+    shares = {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in score.rates.items()}
+    return ErrorRateRow(recording=name, rule=score.rule, planted=score.planted, measured=score.measured, rates=shares)

@@ -1,0 +1,80 @@
+"""The command ``scale``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from bench import selection
+from bench.checkpoint import Checkpoint
+from bench.commands import output
+from bench.commands.exit_codes import FINDING
+from bench.records import files
+from bench.records.header import header, now
+from bench.records.scale_schema import Scale, ScaleState
+from bench.report import scale_tables, tables, terminal
+from bench.scale import growth
+from bench.scale.result import ScaleResult
+from bench.scale.settings import scale_settings
+
+
+def scale(
+    *,
+    peers: bool,
+    backend: Sequence[str],
+    resume: bool,
+    pictures: str | None,
+    json_path: str | None,
+    results: Path,
+) -> int:
+    """Time the backends at growing sizes, print times, speedups and crossovers, and store the results."""
+    checkpoint = Checkpoint(results, "scale", ScaleState, terminal.say)
+    with output.caller_input():
+        chosen = selection.select_backends(backend, peers, "float64")
+        output.check_json_path(json_path, Scale)
+        files.make_folder(results)
+        if pictures is not None:
+            drawing = output.picture_module("bench.report.scale_picture")
+            folder = output.pictures_folder(pictures)
+        backends = chosen.including(selection.REFERENCE)
+        names = [chosen_backend.name for chosen_backend in backends]
+        fresh = ScaleState(
+            settings=scale_settings(backends, growth.EFFORT),
+            started=now(),
+            rows=[],
+            not_run=[],
+            compile=[],
+            processes=[],
+        )
+        state = checkpoint.begin(fresh, resume)
+    with output.measuring(), checkpoint.resumable(), terminal.progress() as progress:
+        state = growth.measure_growth(state, backends, growth.EFFORT, progress, checkpoint.save)
+    result = ScaleResult(state, names)
+    crossovers, ties = result.crossover_rows()
+    document = Scale(
+        **header("scale", state.started),
+        options={"peers": peers, "backend": list(backend)},
+        effort=asdict(growth.EFFORT),
+        rows=result.scale_rows(),
+        crossovers=crossovers,
+        ties=ties,
+        break_even=result.break_even_rows(),
+        processes=state.processes,
+    )
+
+    def store() -> list[str]:
+        lines = [f"results: {files.write_results(results, document)}"]
+        checkpoint.clear()
+        if pictures is not None:
+            lines.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
+        return lines
+
+    shown = [
+        *scale_tables.dimensions(document.rows, names),
+        *scale_tables.crossover_findings(document),
+        *scale_tables.break_even_table(document),
+        tables.aa_summary(scale_tables.aa(document.rows)),
+    ]
+    output.store_and_show(store, document, json_path, shown, chosen.notes(but_for=selection.REFERENCE))
+    return FINDING if chosen.broken else output.status(document.rows)
