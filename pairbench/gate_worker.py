@@ -74,8 +74,7 @@ class WorkerState:
         call = request.workload.build()
         self.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
         self.libraries = ThreadWatch(1)
-        self.background.note_new_threads(request.row)
-        self.require_unchanged()
+        self.require_unchanged(request.row)
         self.functions.extend()
 
     def prepare(self, request: PrepareSample) -> None:
@@ -96,8 +95,12 @@ class WorkerState:
             self.disturbing.add(owner)
         return request
 
-    def require_unchanged(self) -> None:
-        """Raise WorkloadError if a function was replaced, or a library uses more threads; both are put back."""
+    def require_unchanged(self, row: str) -> None:
+        """Note new threads of a row.
+
+        Raises WorkloadError if a function was replaced, or a library uses more threads; both are put back.
+        """
+        self.background.note_new_threads(row)
         self.functions.require_unchanged()
         self.libraries.require_unchanged()
 
@@ -112,7 +115,7 @@ def answer(request: Any, state: WorkerState) -> Any:
             return None
         case CheckCache():
             cache_check.check(state.calls[request.row], Random())
-            state.require_unchanged()
+            state.require_unchanged(request.row)
             return None
         case PrepareSample():
             state.prepare(request)
@@ -123,8 +126,7 @@ def answer(request: Any, state: WorkerState) -> Any:
         case CollectResults():
             assert state.sample is not None
             record = state.sample.record()
-            state.background.note_new_threads(state.row)
-            state.require_unchanged()
+            state.require_unchanged(state.row)
             return record
         case PinToCpu():
             psutil.Process().cpu_affinity([request.cpu])

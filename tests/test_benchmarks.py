@@ -6,6 +6,7 @@ reference and the backend in turn, and calls of these blocks are judged. A backe
 its rounds gets no time.
 """
 
+import time
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import cycle, starmap
@@ -21,7 +22,8 @@ from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
 from bench.selection import GUARDED
-from pairbench import cache_check, interleave, statistics, timer, tracing
+from pairbench import background_work, cache_check, interleave, statistics, timer, tracing
+from pairbench.background_work import BackgroundWork
 from pairbench.process_state import FunctionWatch
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
@@ -33,6 +35,9 @@ POOL = 64
 MOST_LONGER = 2.0
 """How much longer than the rounds of pytest-benchmark, which are not judged, the shortest judged sample may take."""
 FUNCTIONS = FunctionWatch(*GUARDED)
+BACKGROUND = BackgroundWork()
+WAIT_SECONDS = 0.02
+"""How long the test waits to see whether threads compute."""
 CORE = selection.in_order(name for name, origin in impls.origins().items() if origin in selection.BY_DEFAULT)
 
 
@@ -96,13 +101,24 @@ def no_time_if_wrong(benchmark):
         raise
 
 
+def require_idle_threads(name):
+    """Raise WorkloadError if threads of this backend, or of an earlier one, compute while nothing is called."""
+    BACKGROUND.note_new_threads(name)
+    BACKGROUND.begin()
+    time.sleep(WAIT_SECONDS)
+    owner = BACKGROUND.end(None, WAIT_SECONDS)
+    if owner is not None:
+        raise WorkloadError(background_work.REASON if owner == name else f"{owner} {background_work.REASON}")
+
+
 def paired_speedup(case, name, timed, median_of_rounds):
     """Time of the reference ÷ time of the backend, paired within blocks.
 
-    Raises WorkloadError if the backend replaces functions, or if the judged calls are wrong, or take much longer than
-    those of the rounds.
+    Raises WorkloadError if the backend replaces functions, if threads compute, or if the judged calls are wrong or take
+    much longer than those of the rounds.
     """
     FUNCTIONS.require_unchanged()
+    require_idle_threads(name)
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
     with tracing.lifted():  # pytest-benchmark does the same for its rounds
         estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}

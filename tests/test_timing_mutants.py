@@ -67,6 +67,8 @@ def test_the_gate_fails_every_timing_mutant(repository):
 
 
 BENCHMARKS = """
+import threading
+
 import impls
 from bench import correctness
 from bench.proof.timing_mutants import TIMING_MUTANTS, Cheat, _called_from, timing_mutant
@@ -83,14 +85,24 @@ class ByRunner(Cheat):
         return self._last(X, compute=not _called_from("runner"))
 
 
+class ComputingThread(Cheat):
+    "Leaves a thread that computes."
+
+    def _cheat(self, X):
+        if threading.active_count() == 1:
+            threading.Thread(target=lambda: [sum(range(1000)) for _ in range(10**7)], daemon=True).start()
+        return self._right(X)
+
+
 load = impls.load
-impls.load = correctness.load = lambda name: TIMING_MUTANTS.get(name) or load(name)
+BACKENDS = {**TIMING_MUTANTS, "ComputingThread": impls.Backend("ComputingThread", "mutant", ComputingThread)}
+impls.load = correctness.load = lambda name: BACKENDS.get(name) or load(name)
 
 from tests import test_benchmarks  # which watches the functions as they are now
 
 
 @pytest.mark.mlpbench_case
-@pytest.mark.parametrize("name", [*TIMING_MUTANTS, "numpy_plain"])
+@pytest.mark.parametrize("name", [*TIMING_MUTANTS, "numpy_plain", "ComputingThread", "numpy_vectorized"])
 def test_backend(name, benchmark, record_property, gate_rows):
     test_benchmarks.test_backend(CASE, name, benchmark, record_property, gate_rows)
 """
@@ -103,11 +115,13 @@ def test_pytest_gives_no_timing_mutant_a_speedup(tmp_path):
         *("-m", "pytest", "--benchmark", "--benchmark-max-time=0.01", *options, tmp_path),
         env={**environment_without_xdist(), "COLUMNS": "300"},
     )
-    assert f"{len(TIMING_MUTANTS) + 1} failed, 1 passed" in done.stdout, done.stdout
+    assert f"{len(TIMING_MUTANTS) + 3} failed, 1 passed" in done.stdout, done.stdout
     timed = re.findall(r"^test_backend\[(\w+)\] ", done.stdout, re.MULTILINE)
     assert timed == ["numpy_plain"]
     longer = r"^judged calls take \d+\.\d times as long as those of pytest-benchmark's rounds$"
     other = {"ByRunner": longer, "OtherJudge": r"^replaces bench\.proof\.targets\.Target\.judge$"}
+    threads = "leaves threads that compute while others are timed"
+    other |= {"ComputingThread": f"^{threads}$", "numpy_vectorized": f"^ComputingThread {threads}$"}
     for name, reason in (REASONS | other).items():
         (found,) = re.findall(rf"^FAILED .*\[{name}\] - [\w.]+: (.*)$", done.stdout, re.MULTILINE)
         assert re.search(reason, found), (name, found)
