@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -204,6 +205,7 @@ class _TimedSide:
     def take_sample(self, processes: RoundProcesses, plan: RoundPlan, side: str, seed: int) -> float:
         """Take a sample and return the seconds per call. Raises WorkloadError if the code under test fails."""
         sample_plan = SamplePlan(seed, plan.loops, next(self.judged))
+        sent = time.perf_counter()
         for request in (PrepareSample(plan.key, sample_plan), TimeSample(), CollectResults()):
             processes.send(side, request)
         replies, arrivals = [], []
@@ -214,7 +216,7 @@ class _TimedSide:
             if isinstance(reply, Failure):
                 raise WorkloadError(reply.reason)
         _, taken, record = replies
-        self.readings.append(ClockReading(side, taken.total_seconds, arrivals[1] - arrivals[0]))
+        self.readings.append(ClockReading(side, taken.total_seconds, arrivals[1] - arrivals[0], arrivals[1] - sent))
         if sample_plan.judged:
             self.records.append(record)
         return float(taken.seconds)

@@ -154,6 +154,7 @@ def run_job(
     and WorkerRefused if the worker cannot do the job.
     """
     with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
+        sent = time.perf_counter()
         worker.send(job)
         at, started = None, 0.0
         while True:
@@ -171,7 +172,7 @@ def run_job(
                 at, started = message, worker.arrived
                 continue
             if isinstance(message, Finished):
-                yield ClockReading(message.arm, message.seconds, worker.arrived - started)
+                yield ClockReading(message.arm, message.seconds, worker.arrived - started, worker.arrived - sent)
                 continue
             yield message
             if isinstance(message, Done):
