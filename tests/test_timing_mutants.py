@@ -18,9 +18,9 @@ REASONS = dict.fromkeys(TIMING_MUTANTS, OUTPUT) | {
     # The last results of these two may look like those of a cache.
     "BySpacing": rf"{OUTPUT}|^answers repeated inputs from a cache",
     "ByFirstAndLast": rf"{OUTPUT}|^answers repeated inputs from a cache",
-    # Their results may arrive between the end of the sample and the comparison with the copies.
-    **dict.fromkeys(("Asynchronous", "ThreadThatGoesOn"), rf"{OUTPUT}|{CHANGED}"),
-    **dict.fromkeys(("SharedResult", "ByReferenceCount"), CHANGED),
+    # The worker notices a result that arrives before the end of the sample, and the judge one that does not.
+    **dict.fromkeys(("Asynchronous", "ThreadThatGoesOn", "ByReferenceCount"), rf"{OUTPUT}|{CHANGED}"),
+    "SharedResult": CHANGED,
     "OtherClock": r"^replaces pairbench\.timer\.time_calls$",
     "SlowedReference": r"^replaces impls\.python_loops\.Model\._forward_batch$",
 }
