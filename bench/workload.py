@@ -86,19 +86,22 @@ class ModelWorkload:
     def draw(self, seed: int, count: int) -> list[Arguments]:
         """The arguments of ``count`` calls: (x,) or (X,) for ``forward``, else (X, Y).
 
-        Every call has arrays of its own. They hold the problem's inputs with one new element in each row, at a random
-        place, and its targets, rotated by a random number of samples. No two calls have an equal row of inputs, but
-        most elements are equal, so that a cache with an incomplete key returns wrong results.
+        Every call has arrays of its own: the problem's inputs, rotated by a random number of elements that is no whole
+        number of rows, and its targets, rotated by a random number of samples. Each row of the inputs has one new
+        element, at a random place. No two calls have an equal row, nor rows that differ in a few elements only.
         """
         random = np.random.default_rng(seed)
         # The fast path of ``forward`` compares dtype objects by identity. An unpickled array has a dtype object of its
         # own; ``astype`` returns an array with NumPy's dtype object.
         X, Y = self.X.astype(self.dtype, order="C"), self.Y.astype(self.dtype, order="C")
         inputs = X[0] if (self.operation, self.batch) == ("forward", 1) else X
-        rows = np.arange(inputs.size // inputs.shape[-1])
-        places = random.integers(inputs.shape[-1], size=(count, len(rows)))
+        n = inputs.shape[-1]
+        rows = np.arange(inputs.size // n)
+        places = random.integers(n, size=(count, len(rows)))
         values = random.normal(size=(count, len(rows)))
-        changed = [inputs.copy() for _ in range(count)]
+        elements = np.concatenate([inputs.ravel(), inputs.ravel()])
+        starts = (n * random.integers(len(rows), size=count) + random.integers(min(1, n - 1), n, size=count)).tolist()
+        changed = [elements[start : start + inputs.size].reshape(inputs.shape).copy() for start in starts]
         for array, place, value in zip(changed, places, values, strict=True):
             array.reshape(len(rows), -1)[rows, place] = value
         if self.operation == "forward":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import operator
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ class BrokenBackend(BackendError):
     """The backend's module cannot be imported, or does not define a model class."""
 
 
-UNREADABLE = ""
+UNREADABLE = "unreadable entry points"
 """Target of a package whose entry points cannot be read."""
 
 
@@ -143,7 +144,7 @@ def load(name: str) -> Backend:
     source = sources[name]
     module, _, attribute = source.target.partition(":")
     try:
-        target = getattr(importlib.import_module(module), attribute or "Model")
+        target = operator.attrgetter(attribute or "Model")(importlib.import_module(module))
         model = target.Model if isinstance(target, ModuleType) else target
     except ModuleNotFoundError as error:
         extra = _missing_extra(error.name, source.distribution)

@@ -1,67 +1,70 @@
-"""Notices threads that compute while they should not, and names the arm that has started them."""
+"""Notices threads that compute while they should not, and names the arm that has started them.
+
+Linux tells the CPU time of each thread in nanoseconds. On other systems nothing is noticed.
+"""
 
 from __future__ import annotations
 
-import time
+from collections import defaultdict
 from contextlib import suppress
-from typing import Generic, TypeVar
+from pathlib import Path
 
-import psutil
-
-OwnerT = TypeVar("OwnerT")
-
+TASKS = Path("/proc/self/task")
 SHARE, SECONDS = 0.1, 0.005
 """Threads disturb if they compute for both more than this share of the time and more than this number of seconds."""
 REASON = "leaves threads that compute while others are timed"
 
 
-def _background_seconds() -> float:
-    """CPU seconds of all threads of this process but the current one."""
-    return time.process_time() - time.thread_time()
+class BackgroundWork:
+    """Watches the threads of this process, each of which has an owner: the name of the code that started it.
 
-
-class BackgroundWork(Generic[OwnerT]):
-    """Compares the CPU time of this process, between ``begin`` and ``end``, with that of the current thread.
-
-    It notices nothing if libraries may use several threads, which also wait by computing, and where the system does not
-    tell the threads of a process.
+    Several library threads wait by computing, so with these nothing is noticed.
     """
 
     def __init__(self, library_threads: int = 1) -> None:
-        self._works = library_threads == 1
-        self._owners: dict[int, OwnerT | None] = dict.fromkeys(_thread_seconds())
-        self._before = self._elapsed = self._computed = 0.0
+        self._watches = library_threads == 1
+        self._owners: dict[str, str | None] = dict.fromkeys(_threads())
+        self._before: dict[str, float] = {}
+        self._elapsed: dict[str, float] = defaultdict(float)
+        self._computed: dict[str, float] = defaultdict(float)
 
-    def note_new_threads(self, owner: OwnerT) -> None:
-        """Hold ``owner`` responsible for the threads that have started since the last call."""
-        with suppress(psutil.Error, OSError):
-            if psutil.Process().num_threads() != len(self._owners):
-                self._owners = {thread: self._owners.get(thread, owner) for thread in _thread_seconds()}
+    def note_new_threads(self, owner: str) -> None:
+        """Hold ``owner`` responsible for the threads that have started since the last call.
+
+        If another owner has threads, one of those may have started the new ones, so they get no owner.
+        """
+        threads = _threads()
+        others = set(self._owners.values()) - {None, owner}
+        self._owners = {thread: self._owners.get(thread, None if others else owner) for thread in threads}
 
     def begin(self) -> None:
-        """Begin a time in which other threads should not compute."""
-        self._before = _background_seconds()
+        """Begin a time in which only the threads of one owner should compute."""
+        self._before = {thread: _cpu_seconds(thread) for thread, owner in self._owners.items() if owner is not None}
 
-    def end(self, running: OwnerT | None, seconds: float) -> OwnerT | None:
-        """End that time, which took ``seconds``, and return the owner of disturbing threads, None if there are none.
-
-        Threads of the owner ``running`` do not count.
-        """
-        owners = set(self._owners.values()) - {None, running}
-        if not owners or not self._works:
+    def end(self, running: str | None, seconds: float) -> str | None:
+        """End that time, which took ``seconds``; return another owner whose threads disturb, None if there is none."""
+        if not self._watches:
             return None
-        self._computed += _background_seconds() - self._before
-        self._elapsed += seconds
-        if self._computed <= max(SHARE * self._elapsed, SECONDS):
-            return None
-        self._elapsed = self._computed = 0.0
-        used = {thread: spent for thread, spent in _thread_seconds().items() if self._owners.get(thread) in owners}
-        busiest = max(used, key=used.__getitem__, default=None)
-        return None if busiest is None or used[busiest] == 0 else self._owners[busiest]
+        for thread, before in self._before.items():
+            owner = self._owners.get(thread)
+            if owner is not None and owner != running:
+                self._computed[owner] += max(0.0, _cpu_seconds(thread) - before)
+        for owner in {owner for thread in self._before if (owner := self._owners.get(thread))} - {running}:
+            self._elapsed[owner] += seconds
+            if self._computed[owner] > max(SHARE * self._elapsed[owner], SECONDS):
+                return owner
+        return None
 
 
-def _thread_seconds() -> dict[int, float]:
-    """CPU seconds of each thread of this process, by the thread's number in the system; empty if unknown."""
-    with suppress(psutil.Error, OSError):
-        return {thread.id: thread.user_time + thread.system_time for thread in psutil.Process().threads()}
-    return {}
+def _threads() -> list[str]:
+    """The numbers of the threads of this process."""
+    with suppress(OSError):
+        return [task.name for task in TASKS.iterdir()]
+    return []
+
+
+def _cpu_seconds(thread: str) -> float:
+    """CPU seconds of a thread; 0 if it has ended."""
+    with suppress(OSError):
+        return int((TASKS / thread / "schedstat").read_text().split()[0]) * 1e-9
+    return 0.0

@@ -62,7 +62,7 @@ class WorkerState:
 
     functions: FunctionWatch
     libraries: ThreadWatch = field(init=False)
-    background: BackgroundWork[str] = field(default_factory=BackgroundWork)
+    background: BackgroundWork = field(default_factory=BackgroundWork)
     calls: dict[str, TimedCall] = field(default_factory=dict)
     row: str = ""
     sample: PreparedSample | None = None

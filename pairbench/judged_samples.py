@@ -20,6 +20,8 @@ from pairbench.workload import JudgedSample, OtherObject, SamplePlan, TimedCall,
 
 JUDGED_CALLS = 4
 """Number of calls of an arm that are judged in a process."""
+STATE_READINGS = 2
+"""Times that the state is read to learn how long that takes when no work is left."""
 WARM_UP_SHARE = 10
 """Before a sample, 1/``WARM_UP_SHARE`` of its calls are made untimed, to reload caches that other arms have used."""
 MAX_STATEFUL_LOOPS = 100
@@ -28,7 +30,7 @@ PLAIN_TYPES = (type(None), bool, int, float, complex, str, bytes)
 
 
 class SampleTime(NamedTuple):
-    """``seconds`` per call, without the loop itself, and ``total_seconds`` of the sample, with the loop."""
+    """``seconds`` per call, without the loop itself, and ``total_seconds`` of the sample, with all bookkeeping."""
 
     seconds: float
     total_seconds: float
@@ -67,7 +69,8 @@ class PreparedSample:
                 array[...] = content
 
     def time(self) -> SampleTime:
-        """Time the calls. Raises WorkloadError if a call takes no longer than an empty one."""
+        """Time the calls, and making the state ready. Raises WorkloadError if they take no longer than empty calls."""
+        start = timer.seconds_now()
         total = 0.0
         for segment, is_judged in self._segments:
             seconds, last = timer.time_calls(self._call.function, segment)
@@ -75,10 +78,17 @@ class PreparedSample:
             if is_judged:
                 self._copies.append(as_plain_data(last))
                 self._originals.append(last)
+        if self._call.has_state:
+            total += self._deferred_seconds()
         seconds = total / self._plan.loops
         if seconds <= self._overhead:
             raise WorkloadError("a call takes no longer than an empty one, so it cannot be timed")
-        return SampleTime(seconds - self._overhead, total)
+        return SampleTime(seconds - self._overhead, timer.seconds_now() - start)
+
+    def _deferred_seconds(self) -> float:
+        """Seconds of the work that the calls have left to the first reading of the state."""
+        first, *others = (timer.time_calls(self._call.state, [()])[0] for _ in range(1 + STATE_READINGS))
+        return max(0.0, first - min(others))
 
     def record(self) -> JudgedSample:
         """What the judge needs.

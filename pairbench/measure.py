@@ -22,7 +22,7 @@ from pairbench.judged_samples import JUDGED_CALLS
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
 from pairbench.threads import Pool
-from pairbench.worker_processes import WorkerDied, run_job
+from pairbench.worker_processes import WorkerDied, WorkerDisturbed, run_job
 from pairbench.worker_protocol import ArmT, Done, Effort, TimedGroup, TimeJob
 from pairbench.workload import CheckedWorkload, CheckResult, Judge, find_wrong_result
 
@@ -136,10 +136,15 @@ def time_in_worker(
                     elif isinstance(answer, Done):
                         process.conditions.append(answer.conditions)
                         process.pools[:] = answer.pools
-        except WorkerDied as death:
-            measurement.failures[death.arm] = str(death)
-            groups_left = (tuple(arm for arm in group if arm != death.arm) for group in remaining)
+        except (WorkerDied, WorkerDisturbed) as end:
+            failed = [arm for group in remaining for arm in group if _is_culprit(arm, end)]
+            measurement.failures.update(dict.fromkeys(failed, str(end)))
+            groups_left = (tuple(arm for arm in group if arm not in failed) for group in remaining)
             remaining = [group for group in groups_left if group]
+
+
+def _is_culprit(arm: ArmT, end: WorkerDied | WorkerDisturbed) -> bool:
+    return bool(arm == end.at.arm) if isinstance(end, WorkerDied) else arm.backend == end.backend
 
 
 def _judge_group(

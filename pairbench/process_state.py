@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import _thread
 import builtins
+import faulthandler
 import gc
 import itertools
+import math
 import operator
 import os
 import pickle
@@ -18,6 +20,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
@@ -26,13 +29,22 @@ import numpy as np
 
 from pairbench.workload import WorkloadError
 
+try:
+    import resource
+except ModuleNotFoundError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+NUMPY_METHODS = ("_methods", "fromnumeric", "numeric", "multiarray", "umath")
+"""Modules whose functions the methods of arrays, and NumPy's own functions, call."""
 STANDARD_MODULES: tuple[ModuleType, ...] = (
-    *(builtins, gc, itertools, operator, pickle, random, time),
-    *(np, np.random),
+    *(builtins, gc, itertools, math, operator, pickle, random, time),
+    *(np, np.linalg, np.random),
+    *(sys.modules[f"numpy._core.{name}"] for name in NUMPY_METHODS if f"numpy._core.{name}" in sys.modules),
 )
-"""Modules that the harness uses for drawing, timing and sending."""
+"""Modules that the harness uses for drawing, timing and sending, and NumPy's that backends call."""
 OBJECT_SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
 """Audit events of functions that find objects of others, such as the plan of a sample."""
+ADDED_HOOK = "sys.addaudithook"
 CONSTANTS = (int, float, str, tuple, frozenset)
 
 
@@ -46,7 +58,12 @@ class ProcessSetting:
 
 
 def refuse_object_searches(event: str, arguments: tuple[Any, ...]) -> None:
-    """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects."""
+    """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects.
+
+    It also refuses further hooks, which could not be removed.
+    """
+    if event == ADDED_HOOK:
+        raise RuntimeError  # which Python does not pass on
     if event in OBJECT_SEARCHES:
         raise WorkloadError(f"calls {event}, which finds objects of the measurement")
 
@@ -75,21 +92,37 @@ def _set_collection(enabled: bool) -> None:
     (gc.enable if enabled else gc.disable)()
 
 
-def _timer_is_set() -> bool:
-    return hasattr(signal, "getitimer") and signal.getitimer(signal.ITIMER_REAL) != (0.0, 0.0)
+def _numbers(module: ModuleType | None, prefix: str) -> list[int]:
+    """The constants of a module whose names begin with ``prefix``; none if the system lacks the module."""
+    return [value for name, value in vars(module).items() if name.startswith(prefix)] if module is not None else []
 
 
-def _stop_timer(was_set: bool) -> None:
-    if not was_set:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+TIMERS, LIMITS, SIGNALS = _numbers(signal, "ITIMER_"), _numbers(resource, "RLIMIT_"), list(signal.Signals)
 
 
-def _signal_handlers() -> dict[signal.Signals, Any]:
-    return {number: signal.getsignal(number) for number in signal.Signals}
+def _running_timers() -> list[int]:
+    """The interval timers that are set; each sends a signal."""
+    return [timer for timer in TIMERS if signal.getitimer(timer) != (0.0, 0.0)]
 
 
-def _set_signal_handlers(handlers: dict[signal.Signals, Any]) -> None:
-    for number, handler in handlers.items():
+def _stop_timers(known: list[int]) -> None:
+    for timer in _running_timers():
+        if timer not in known:
+            signal.setitimer(timer, 0)
+
+
+def _set_resource_limits(limits: list[tuple[int, int]]) -> None:
+    for kind, limit in zip(LIMITS, limits, strict=True):
+        with suppress(ValueError, OSError):  # a lowered hard limit cannot be raised again
+            resource.setrlimit(kind, limit)
+
+
+def _signal_handlers() -> list[Any]:
+    return [*map(signal.getsignal, SIGNALS)]
+
+
+def _set_signal_handlers(handlers: list[Any]) -> None:
+    for number, handler in zip(SIGNALS, handlers, strict=True):
         if handler is not None and signal.getsignal(number) is not handler:  # None: not set from Python
             signal.signal(number, handler)
 
@@ -105,7 +138,9 @@ SETTINGS = (
     ProcessSetting("NumPy's error state", np.geterr, lambda value: np.seterr(**value)),
     ProcessSetting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
     ProcessSetting("the handlers of signals", _signal_handlers, _set_signal_handlers),
-    ProcessSetting("the interval timer", _timer_is_set, _stop_timer),
+    ProcessSetting("an interval timer", _running_timers, _stop_timers),
+    ProcessSetting("the limits of resources", lambda: [*map(resource.getrlimit, LIMITS)], _set_resource_limits),
+    ProcessSetting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     ProcessSetting("the state of random", random.getstate, random.setstate),
     ProcessSetting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),
     ProcessSetting("the environment", lambda: dict(os.environ), _set_environment),
@@ -122,6 +157,7 @@ class SettingsWatch:
 
     def restore(self) -> list[str]:
         """Restore the settings, and return a description of each change."""
+        faulthandler.cancel_dump_traceback_later()  # it could end the process in a sample of another arm
         changes = []
         for setting, value in zip(SETTINGS, self._values, strict=True):
             if setting.read() != value:

@@ -45,6 +45,11 @@ def time_calls(
     return (clock() - start) * 1e-9 / len(arguments), last
 
 
+def seconds_now(clock: Callable[[], int] = perf_counter_ns) -> float:
+    """Seconds by the clock that times calls, from an arbitrary start."""
+    return clock() * 1e-9
+
+
 def time_empty_calls(arguments: Sequence[Arguments]) -> float:
     """Seconds per call that the loop itself takes, measured with a function that does nothing.
 

@@ -42,7 +42,7 @@ def time_groups(job: TimeJob[Any], functions: FunctionWatch, send: Send) -> None
     """Time the groups of a job one after another, and send the result of each."""
     random = Random(job.seed)
     functions.extend(*job.guarded)
-    background: BackgroundWork[ArmLabel] = BackgroundWork(job.threads)
+    background: BackgroundWork = BackgroundWork(job.threads)
     for group in job.groups:
         send(time_group(group, job, functions, background, random, send))
 
@@ -51,7 +51,7 @@ def time_group(
     group: tuple[ArmLabel, ...],
     job: TimeJob[Any],
     functions: FunctionWatch,
-    background: BackgroundWork[ArmLabel],
+    background: BackgroundWork,
     random: Random,
     send: Send,
 ) -> TimedGroup[Any]:
@@ -84,7 +84,7 @@ def time_group(
         finally:
             functions.require_unchanged()
             functions.extend()
-            background.note_new_threads(arm)
+            background.note_new_threads(arm.backend)
             ThreadWatch(job.threads).require_unchanged()
 
     def compute(arm: ArmLabel, workload: CheckedWorkload) -> None:
@@ -131,11 +131,11 @@ def time_group(
 
 
 class Disturbed(Exception):
-    """An arm disturbs the others, and the process cannot undo it."""
+    """The code of a backend disturbs the others, and the process cannot undo it."""
 
-    def __init__(self, arm: ArmLabel):
+    def __init__(self, backend: str):
         super().__init__(background_work.REASON)
-        self.arm = arm
+        self.backend = backend
 
 
 class _SampleWatch(Observer[Any]):
@@ -153,7 +153,7 @@ class _SampleWatch(Observer[Any]):
         note: Callable[[ArmLabel, Sequence[str]], None],
         functions: FunctionWatch,
         libraries: ThreadWatch,
-        background: BackgroundWork[ArmLabel],
+        background: BackgroundWork,
     ):
         self._send, self._note = send, note
         self._functions, self._libraries, self._background = functions, libraries, background
@@ -169,8 +169,8 @@ class _SampleWatch(Observer[Any]):
 
     def finished(self, arm: ArmLabel, seconds: float) -> None:
         self._send(Finished(arm, seconds))
-        disturbing = self._background.end(arm, seconds)
-        self._background.note_new_threads(arm)
+        disturbing = self._background.end(arm.backend, seconds)
+        self._background.note_new_threads(arm.backend)
         if disturbing is not None:
             raise Disturbed(disturbing)
         self._note(arm, self._watch.restore())
@@ -195,7 +195,7 @@ def main() -> None:
             try:
                 time_groups(job, functions, send)
             except Disturbed as disturbed:
-                send(Disturbing(disturbed.arm, str(disturbed)))
+                send(Disturbing(disturbed.backend, str(disturbed)))
                 return
         case CallJob():
             if job.label is not None:

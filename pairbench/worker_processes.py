@@ -45,11 +45,19 @@ class WorkerRefused(RuntimeError):
 
 
 class WorkerDied(Exception):
-    """A worker ended, hung or gave up before its job was done, because of ``arm``; the message explains how."""
+    """A worker ended or hung before its job was done; ``at`` is the last step that the worker announced."""
 
-    def __init__(self, arm: Any, how: str):
-        super().__init__(how)
-        self.arm = arm
+    def __init__(self, at: Starting, how: str):
+        super().__init__(f"the worker process {how} while {at.step}")
+        self.at = at
+
+
+class WorkerDisturbed(Exception):
+    """A worker gave up because of what the code of a backend does to others; the message explains it in one line."""
+
+    def __init__(self, backend: str, reason: str):
+        super().__init__(reason)
+        self.backend = backend
 
 
 class WorkerGone(Exception):
@@ -150,8 +158,8 @@ def run_job(
     """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
 
     A ClockReading is yielded for each step that ends with the message ``Finished``. The worker is killed when the
-    iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, or gives up because of an arm,
-    and WorkerRefused if the worker cannot do the job.
+    iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, WorkerDisturbed if it gives up
+    because of a backend, and WorkerRefused if it cannot do the job.
     """
     with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
         sent = time.perf_counter()
@@ -163,11 +171,11 @@ def run_job(
             except WorkerGone as end:
                 if at is None:
                     raise WorkerRefused(f"a worker process {end} before its first step: {worker.last_line()}") from None
-                raise WorkerDied(at.arm, f"the worker process {end} while {at.step}") from None
+                raise WorkerDied(at, str(end)) from None
             if isinstance(message, Refused):
                 raise WorkerRefused(message.reason)
             if isinstance(message, Disturbing):
-                raise WorkerDied(message.arm, message.reason)
+                raise WorkerDisturbed(message.backend, message.reason)
             if isinstance(message, Starting):
                 at, started = message, worker.arrived
                 continue

@@ -81,9 +81,9 @@ class Finished:
 
 @dataclass(frozen=True)
 class Disturbing:
-    """The last message of a worker that gives up, because it cannot undo what this arm does to the others."""
+    """The last message of a worker that gives up, because it cannot undo what the code of a backend does to others."""
 
-    arm: Any
+    backend: str
     reason: str
 
 

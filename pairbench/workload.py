@@ -27,6 +27,10 @@ class ArmLabel(Protocol):
     def name(self) -> str:
         """The name of the arm, unique in its group."""
 
+    @property
+    def backend(self) -> str:
+        """The name of the code under test. An A/A control has that of the arm whose code it runs."""
+
 
 class CheckResult(Protocol):
     """The outcome of a check of a workload's results."""

@@ -46,9 +46,10 @@ def disturber(work, running, sleep=0.05, times=5):
 
 def test_the_owner_of_a_computing_thread_is_named_among_owners_of_idle_threads(run_thread):
     work = BackgroundWork()
-    for owner, activity in (("early", wait), ("culprit", compute), ("late", wait)):
-        run_thread(activity)
-        work.note_new_threads(owner)
+    run_thread(compute)
+    work.note_new_threads("culprit")
+    run_thread(wait)
+    work.note_new_threads("idle")
     assert disturber(work, "other") == "culprit"
 
 
@@ -80,12 +81,52 @@ def test_with_several_library_threads_nobody_is_named(run_thread):
     assert disturber(work, "other") is None
 
 
-def test_without_process_information_nobody_is_named(run_thread, monkeypatch):
-    def fail(self):
-        raise FileNotFoundError("/proc")
+def test_two_owners_whose_pools_compute_in_turn_disturb_nobody(run_thread):
+    """Each pool computes only while its owner runs."""
+    work, turns = BackgroundWork(), {}
+    for owner in ("first", "second"):
+        turns[owner] = threading.Event()
+        run_thread(lambda stop, turn=turns[owner]: compute_in_turns(stop, turn))
+        work.note_new_threads(owner)
+    # The second thread may have been started by the first owner's, so it has no owner; that is not tried here.
+    work._owners = dict(zip(work._owners, [*list(work._owners.values())[:-1], "second"], strict=True))
+    for _ in range(5):
+        for owner, turn in turns.items():
+            turn.set()
+            assert disturber(work, owner, times=1) is None
+            turn.clear()
+            time.sleep(0.01)
 
-    for name in ("threads", "num_threads"):
-        monkeypatch.setattr(f"psutil.Process.{name}", fail)
+
+def compute_in_turns(stop, turn):
+    while not stop.is_set():
+        if turn.wait(0.01):
+            sum(range(1000))
+
+
+def test_a_thread_that_may_be_of_two_owners_is_held_against_neither(run_thread):
+    work = BackgroundWork()
+    run_thread(wait)
+    work.note_new_threads("idle")
+    run_thread(compute)
+    work.note_new_threads("other")
+    assert disturber(work, "third") is None
+
+
+def test_a_thread_that_takes_the_place_of_another_is_noticed(run_thread):
+    work, end = BackgroundWork(), threading.Event()
+    first = threading.Thread(target=end.wait)
+    first.start()
+    work.note_new_threads("culprit")
+    end.set()
+    first.join()
+    run_thread(compute)
+    work.note_new_threads("culprit")
+    assert disturber(work, "other") == "culprit"
+
+
+def test_without_process_information_nobody_is_named(run_thread, monkeypatch, tmp_path):
+    monkeypatch.setattr("pairbench.background_work.TASKS", tmp_path / "missing")
     work = BackgroundWork()
     run_thread(compute)
     work.note_new_threads("culprit")

@@ -161,6 +161,7 @@ def test_a_damaged_results_file_is_refused_or_drawn(content):
 
 @damage.tried
 @given(damage.damaged_files(data_of(Latest(file="run.json"))))
+@example(b'{"schema": "mlpbench.latest/1", "file": "\\u0000"}')
 def test_a_damaged_latest_is_refused_or_names_a_file(content):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "latest.json").write_bytes(content)

@@ -135,7 +135,7 @@ def test_a_backend_that_hangs_is_named(third_party):
     job = TimeJob(((hung,),), {hung: CaseWorkload.of("hung", BATCH, expect_case(BATCH))}, {}, TINY, 1)
     with pytest.raises(WorkerDied, match=r"gave no answer for 3 s while checking") as caught:
         list(run_job(job, silence_seconds=3))
-    assert caught.value.arm.backend == "hung"
+    assert caught.value.at.arm.backend == "hung"
 
 
 WRONG = "return super()._forward_batch(X) + 1e-9"
@@ -286,6 +286,46 @@ def test_a_search_for_the_objects_of_others_is_refused(third_party, search):
     name = search.partition("(")[0]
     assert found["searching", "forward"].reason == f"calls {name}, which finds objects of the measurement"
     assert found["numpy_plain", "forward"].ok
+
+
+def test_settings_that_could_end_the_process_later_are_restored_and_said(third_party):
+    careless = third_party(
+        "careless",
+        """
+    def _forward_batch(self, X):
+        import faulthandler, resource, signal, sys
+        if not gc.isenabled():  # in a sample
+            faulthandler.dump_traceback_later(0.1, exit=True)
+            signal.setitimer(signal.ITIMER_PROF, 0.1)
+            sys.setrecursionlimit(999)
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+            sys.addaudithook(lambda event, arguments: os._exit(1))
+        return super()._forward_batch(X)
+""",
+    )
+    found, measurement = measured([BATCH], careless, impls.load("numpy_plain"))
+    assert found["careless", "forward"].ok
+    assert found["numpy_plain", "forward"].ok
+    assert {"changes an interval timer", "changes the recursion limit"} <= set(found["careless", "forward"].remarks)
+    assert len(measurement.processes) == 2
+
+
+def test_work_that_a_training_leaves_to_the_reading_of_its_parameters_is_timed(third_party):
+    body = """
+    def _train(self, X, Y, descent):
+        {now}
+        return super()._train(X, Y, descent)
+
+    def _fetch(self):
+        {later}
+        return super()._fetch()
+"""
+    later = "time.sleep(0.001 * self.__dict__.pop('pending', 0))"
+    lazy = third_party("lazy", body.format(now="self.pending = self.__dict__.get('pending', 0) + 1", later=later))
+    eager = third_party("eager", body.format(now="time.sleep(0.001)", later=""))
+    found, _ = measured([TRAIN], lazy, eager)
+    assert found["eager", "train"].seconds >= 0.001
+    assert found["lazy", "train"].seconds >= 0.001
 
 
 def test_a_thread_that_is_started_without_threading_and_a_signal_handler_are_said(third_party):

@@ -24,6 +24,7 @@ COMPLETE_VARIABLE = "_MLPBENCH_COMPLETE"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # it would read the entry points of all packages
     try:
         threads.limit_own_threads()
         if instruction := os.environ.get(COMPLETE_VARIABLE):

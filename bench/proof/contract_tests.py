@@ -208,6 +208,7 @@ def _results_are_new_arrays(subject: Subject) -> None:
         if not subject.supports(name):
             continue
         first = operation(0)
+        _require(all(array.flags.writeable for array in first), f"{name}: a result is read-only")
         kept = [array.copy() for array in first]
         operation(1)
         _require(all(map(_equal, first, kept)), f"{name}: a result is overwritten by the next call")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from bench.proof.bounds import Bounded, Pairs
 from bench.proof.oracle import Number, mp
 from impls import Network
+from pairbench.workload import OtherObject
 
 Array = NDArray[np.float64]
 
@@ -49,6 +50,9 @@ class Target:
 
     def judge(self, computed: Any) -> Evidence:
         """Compare a computed array or float with the target."""
+        if isinstance(computed, OtherObject):
+            reason = f"{self.quantity} is a {computed.type_name}, not a plain array or number"
+            return Evidence(False, np.inf, np.inf, reason)
         array = np.asarray(computed, np.float64)
         if array.shape != self.high.shape:
             return Evidence(False, np.inf, np.inf, f"{self.quantity} has shape {array.shape}, not {self.high.shape}")

@@ -152,6 +152,8 @@ def _content(path: Path) -> bytes:
         raise RecordError(f"{path} is not a regular file")
     try:
         return path.read_bytes()
+    except ValueError as error:  # a null character, which no name can have
+        raise RecordError(f"cannot read {path}: {error}") from None
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}") from None
 
