@@ -207,6 +207,20 @@ def test_a_backend_that_is_wrong_in_samples_alone_is_rejected(third_party, metho
     assert found["numpy_plain", case.operation].speedup is not None
 
 
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        ("y.view(type('Their', (type(y),), {}))", r"^(forward|output) .*is a Their, not an? (plain )?array"),
+        ("y.setflags(write=False) or y", r"^forward of a batch: a result is read-only$"),
+    ],
+    ids=["a subclass", "read-only"],
+)
+def test_a_result_that_is_no_plain_array_is_named(third_party, result, reason):
+    body = f"    def _forward_batch(self, X):\n        y = super()._forward_batch(X)\n        return {result}"
+    found, _ = measured([BATCH], third_party("theirs", body))
+    assert re.search(reason, found["theirs", "forward"].reason), found["theirs", "forward"].reason
+
+
 def test_changed_settings_are_restored_and_said(third_party):
     careless = third_party(
         "careless",

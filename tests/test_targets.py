@@ -11,6 +11,7 @@ from bench.proof.bounds import Bounded
 from bench.proof.oracle import mp
 from bench.proof.targets import Evidence, bounded_target, combined, exact_target, flat
 from impls import Network
+from pairbench.workload import OtherObject
 
 INF = np.inf
 EPSILON = 2.0**-52
@@ -52,6 +53,11 @@ def test_with_a_bound_of_zero_only_the_exact_value_passes():
     assert target.judge([1e-300, 1.0]).share == INF
     # An error of exactly 1 is rejected, too.
     assert target.judge([1.0, 1.0]).reason == "output[0] is 1, not 0 ± 0"
+
+
+def test_a_result_of_a_type_that_cannot_be_compared_is_named():
+    found = exactly([1.0], [0.5]).judge(OtherObject("memmap"))
+    assert found == Evidence(False, INF, INF, "output is a memmap, not a plain array or number")
 
 
 def test_nan_is_the_worst_error():
