@@ -13,11 +13,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-BYTES = 64
-"""Size of a vector."""
+from impls._simd.target import UNIT, multiply_add
 
-MOST = 16
-"""Largest number of vectors of sums at a time: half of the registers of a processor with AVX-512."""
+BYTES = 64
+"""Rows of weights are padded to a multiple of this size, which is that of a cache line and of the largest vector."""
+
+MOST = UNIT.registers // 2
+"""Largest number of vectors of sums at a time. The other registers hold the input and the weights."""
 
 BUSY = 8
 """Number of independent vectors of sums that hides the latency of the multiply-add instruction.
@@ -34,17 +36,11 @@ def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
 
 
-def fused_multiply_add(builder: ir.IRBuilder, vector: Any) -> Any:
-    """Return LLVM's fused multiply-add function for three vectors of this type."""
-    name = f"llvm.fma.v{vector.count}f{64 if isinstance(vector.element, ir.DoubleType) else 32}"
-    return cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-
-
 def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
     """Write a W + b into z (m,), for a (n,) with any stride; b and then W, row by row, begin at P[p].
 
-    m must fill at least one vector. Every row of W is padded to a whole number of vectors. The last vector also
-    overwrites the memory that follows z, up to the end of the vector.
+    m must fill at least BYTES. Every row of W is padded to a multiple of BYTES. The last vectors also overwrite the
+    memory that follows z, up to the next multiple of BYTES.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -52,15 +48,15 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             context.make_array(signature.args[i])(context, builder, arguments[i]) for i in (0, 2, 3)
         )
         real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
-        lanes = BYTES // context.get_abi_sizeof(real)
+        align = context.get_abi_sizeof(real)
+        lanes, padded = UNIT.bytes // align, BYTES // align
         (n,), (m,) = (cgutils.unpack_tuple(builder, array.shape) for array in (inputs, sums))
         (stride,) = cgutils.unpack_tuple(builder, inputs.strides)
         bias = builder.gep(packed.data, [arguments[1]])
-        width = builder.and_(builder.add(m, intp(lanes - 1)), intp(-lanes))
+        width = builder.and_(builder.add(m, intp(padded - 1)), intp(-padded))
         weights = builder.gep(bias, [width])
-        align = context.get_abi_sizeof(real)
         vector = ir.VectorType(real, lanes)
-        fma = fused_multiply_add(builder, vector)
+        accumulate = multiply_add(builder, vector)
 
         def at(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), vector.as_pointer())
@@ -85,7 +81,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
                 row, x = builder.gep(weights, [builder.mul(i, width)]), input_at(i)
                 for total, offset in zip(partial_sums, offsets, strict=True):
                     w = builder.load(at(row, offset), align=align)
-                    builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
+                    builder.store(builder.call(accumulate, [x, w, builder.load(total)]), total)
 
             streams = intp(len(totals))
             whole = builder.sdiv(n, streams)

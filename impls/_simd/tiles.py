@@ -14,19 +14,31 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from impls._backend import Array
-from impls._simd.affine import BYTES, fused_multiply_add, in_every_lane
+from impls._simd.affine import in_every_lane
 from impls._simd.options import jit_inner
 from impls._simd.parts import part
+from impls._simd.target import UNIT, VectorUnit, multiply_add
 
-ROWS, COLUMNS = 8, 3
-"""Samples and vectors of a tile: 24 vectors of sums, in the 32 registers of a processor with AVX-512."""
+
+def tile_shape(unit: VectorUnit) -> tuple[int, int]:
+    """The samples and the vectors of a tile, whose sums stay in registers.
+
+    The other registers hold a row of weights, an input, and a product where it is not fused with the sum.
+    """
+    columns = 3 if unit.registers >= 32 else 2
+    others = columns + (1 if unit.fused else 2)
+    return min(8, (unit.registers - others) // columns), columns
+
+
+ROWS, COLUMNS = tile_shape(UNIT)
 
 
 def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, width: Any, m: Any) -> Any:
     """Write one tile of A W + b, up to ROWS samples and COLUMNS vectors, into Z.
 
     Each array begins at the tile's first element. ``rows`` is the number of samples, ``columns`` the number of nodes of
-    the tile. The distance between rows is n in A, ``width`` in W and m in Z.
+    the tile. The distance between rows is n in A, ``width`` in W and m in Z. The last vector may be read beyond a row of
+    the parameters, where the packed array goes on; what comes of it is not stored.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -36,13 +48,11 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
         rows, columns, n, width, m = arguments[4:]
         real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
         align = context.get_abi_sizeof(real)
-        lanes = BYTES // align
+        lanes = UNIT.bytes // align
         int32 = ir.IntType(32)
         vector, mask = ir.VectorType(real, lanes), ir.VectorType(ir.IntType(1), lanes)
-        fma, name = fused_multiply_add(builder, vector), f"v{lanes}f{align * 8}.p0"
-        load_type = ir.FunctionType(vector, [vector.as_pointer(), int32, mask, vector])
+        accumulate, name = multiply_add(builder, vector), f"v{lanes}f{align * 8}.p0"
         store_type = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), int32, mask])
-        masked_load = cgutils.get_or_insert_function(builder.module, load_type, f"llvm.masked.load.{name}")
         masked_store = cgutils.get_or_insert_function(builder.module, store_type, f"llvm.masked.store.{name}")
 
         def compute(count: int) -> None:
@@ -56,10 +66,7 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
                 return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
 
             def load(pointer: Any) -> list[Any]:
-                zeros = ir.Constant(vector, None)
-                return [
-                    builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zeros]) for k in range(count)
-                ]
+                return [builder.load(at(pointer, k), align=align) for k in range(count)]
 
             last = builder.sub(rows, intp(1))  # with fewer than ROWS rows, the last row is computed several times
             row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
@@ -70,7 +77,7 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
                 for sample, sums in zip(samples, totals, strict=True):
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
-                        builder.store(builder.call(fma, [x, w, builder.load(total)]), total)
+                        builder.store(builder.call(accumulate, [x, w, builder.load(total)]), total)
             for row_index, sums in zip(row_indices, totals, strict=True):
                 pointer = builder.gep(outputs, [builder.mul(row_index, m)])
                 for k, total in enumerate(sums):
@@ -97,7 +104,7 @@ tile: Any = intrinsic(_tile)
 def affine_in_tiles(b: Array, W: Array, A: Array, Z: Array) -> None:
     """Write A W + b into Z (samples, m), for A (samples, n) and W (n, m or more)."""
     (samples, n), m = A.shape, len(b)
-    most = COLUMNS * BYTES // b.itemsize
+    most = COLUMNS * UNIT.bytes // b.itemsize
     for j in range(0, m, most):
         columns = min(most, m - j)
         for s in range(0, samples, ROWS):

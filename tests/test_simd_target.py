@@ -1,0 +1,105 @@
+"""The vector unit of the target, and kernels that are compiled for several targets: right, and without spilled sums."""
+
+import os
+
+import pytest
+
+from impls._simd.target import VectorUnit, read_vector_unit
+from impls._simd.tiles import tile_shape
+from tests.helpers import python
+
+UNITS = {
+    "\tvfmadd213pd\t%zmm2, %zmm1, %zmm0\n": VectorUnit(64, 32, True),
+    "\tvfmadd213pd\t%ymm4, %ymm2, %ymm0\n": VectorUnit(32, 16, True),
+    "\tvmulpd\t%ymm4, %ymm2, %ymm0\n\tvaddpd\t%ymm1, %ymm0, %ymm0\n": VectorUnit(32, 16, False),
+    "\tmulpd\t%xmm4, %xmm0\n\taddpd\t%xmm1, %xmm0\n": VectorUnit(16, 16, False),
+    "\tfmla\tv4.2d, v1.2d, v0.2d\n": VectorUnit(16, 32, True),
+}
+
+
+@pytest.mark.parametrize("assembly", UNITS)
+def test_the_vector_unit_is_read_from_the_code(assembly):
+    assert read_vector_unit(assembly) == UNITS[assembly]
+
+
+@pytest.mark.parametrize("unit", UNITS.values(), ids=str)
+def test_the_sums_of_a_tile_fit_the_registers(unit):
+    rows, columns = tile_shape(unit)
+    weights, inputs, products = columns, 1, 0 if unit.fused else 1
+    assert rows * columns + weights + inputs + products <= unit.registers
+    assert rows * columns > unit.registers / 2
+
+
+PROGRAM = '''
+import re
+import numpy as np
+from numba import njit, types
+from impls._simd.affine import BYTES, affine_in_registers
+from impls._simd.options import OPTIONS
+from impls._simd.target import UNIT
+from impls._simd.tiles import affine_in_tiles
+
+LABEL, MULTIPLY = re.compile(r"(\\.?L[\\w.]+):"), re.compile(r"vfmadd|vmulp|mulp|fmla")
+
+
+def inner_loops(assembly):
+    """The loops that multiply vectors and hold no other loop: from a label to a jump back to it."""
+    lines, labels = assembly.splitlines(), {}
+    for number, line in enumerate(lines):
+        if label := LABEL.match(line):
+            labels[label[1]] = number
+        jump = re.match(r"\\s+j\\w+\\s+(\\.?L[\\w.]+)", line)
+        body = lines[labels[jump[1]] + 1 : number] if jump and jump[1] in labels else []
+        if sum(map(bool, map(MULTIPLY.search, body))) >= 4 and not any(map(LABEL.match, body)):
+            yield body
+
+
+def check_code(function):
+    loops = list(inner_loops("\\n".join(function.inspect_asm().values())))
+    assert loops
+    for body in loops:
+        stack = [line for line in body if "(%rsp)" in line and "mm" in line]
+        assert stack == [], stack
+        assert not any("call" in line for line in body), body
+
+
+random = np.random.default_rng(0)
+for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
+    vector, matrix = types.Array(real, 1, "C"), types.Array(real, 2, "C")
+    tiles = njit(types.none(vector, matrix, matrix, matrix), **OPTIONS)(lambda b, W, A, Z: affine_in_tiles(b, W, A, Z))
+    one = njit(types.none(vector, types.intp, vector, vector), **OPTIONS)(
+        lambda P, p, a, z: affine_in_registers(P, p, a, z)
+    )
+    check_code(tiles)
+    check_code(one)
+    lanes = BYTES // np.dtype(dtype).itemsize
+    for samples, n, m in [(1, 1, 1), (9, 5, 3), (64, 17, lanes), (7, 3, lanes + 1), (20, 40, 5 * lanes - 3)]:
+        width = m if m < lanes else -(-m // lanes) * lanes
+        packed = random.normal(size=(n + 1) * width + lanes).astype(dtype)
+        rows = packed[: (n + 1) * width].reshape(n + 1, width)
+        A, Z = random.normal(size=(samples, n)).astype(dtype), np.full((samples, m), np.nan, dtype)
+        expected = A.astype(float) @ rows[1:, :m] + rows[0, :m]
+        allowed = 10 * n * np.finfo(dtype).eps * (np.abs(A).astype(float) @ np.abs(rows[1:, :m]) + np.abs(rows[0, :m]))
+        tiles(rows[0, :m], rows[1:], A, Z)
+        assert (np.abs(Z - expected) <= allowed).all()
+        if m >= lanes:
+            z = np.zeros(width, dtype)
+            one(packed, 0, A[-1], z[:m])
+            assert (np.abs(z[:m] - expected[-1]) <= allowed[-1]).all()
+print(*UNIT)
+'''
+TARGETS = {
+    "native": None,
+    "haswell": VectorUnit(32, 16, True),
+    "x86-64": VectorUnit(16, 16, False),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_the_kernels_are_right_and_keep_their_sums_in_registers(name):
+    target = {} if name == "native" else {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""}
+    done = python("-W", "ignore", "-c", PROGRAM, env={**os.environ, **target})
+    assert done.returncode == 0, done.stderr
+    if TARGETS[name] is not None:
+        assert done.stdout.split() == [str(value) for value in TARGETS[name]]
