@@ -1,4 +1,4 @@
-"""Matrix products that are added to the output matrix, by the BLAS that Numba's ``np.dot`` also calls."""
+"""Matrix products, by the BLAS that Numba's ``np.dot`` also calls."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ N, T = ord("n"), ord("t")
 KINDS = {types.float64: ord("d"), types.float32: ord("s")}
 
 
-def _pointer_to_one(typing: Any, array: Any) -> Any:
-    """Return a pointer to a 1 of the array's dtype: BLAS takes its scalar factors by address."""
+def _pointer_to(typing: Any, array: Any, number: Any) -> Any:
+    """Return a pointer to a number of the array's dtype: BLAS takes its scalar factors by address."""
     kind = types.CPointer(array.dtype)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return cgutils.alloca_once_value(builder, context.get_constant(array.dtype, 1))
+        return cgutils.alloca_once_value(builder, context.cast(builder, arguments[1], types.intp, array.dtype))
 
-    return kind(array), generate
-
-
-pointer_to_one: Any = intrinsic(_pointer_to_one)
+    return kind(array, types.intp), generate
 
 
-def add_product(
-    trans_a: int, trans_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int
+pointer_to: Any = intrinsic(_pointer_to)
+
+
+def product(
+    trans_a: int, trans_b: int, m: int, n: int, k: int, a: Any, lda: int, b: Any, ldb: int, c: Any, ldc: int, kept: int
 ) -> None:
-    """Add the product a b to c, for column-major matrices a (m, k), b (k, n) and c (m, n).
+    """Write the product a b into c, or add it if ``kept`` is 1, for column-major a (m, k), b (k, n) and c (m, n).
 
     ``trans_a`` and ``trans_b`` are N or T: whether a and b are stored as they are or transposed. ``lda``, ``ldb`` and
-    ``ldc`` are the lengths of the stored columns.
+    ``ldc`` are the lengths of the stored columns. If ``kept`` is 0, c is not read.
     """
     raise NotImplementedError
 
 
-@overload(add_product, jit_options=OPTIONS)
-def _add_product(
-    trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+@overload(product, jit_options=OPTIONS)
+def _product(
+    trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any, kept: Any
 ) -> Any:
     pointer, size, char = types.CPointer(c.dtype), types.intp, types.char
     # A function of Numba's helper library, declared as in numba.np.linalg. Unlike np.dot, it can add to the output.
@@ -53,9 +53,20 @@ def _add_product(
     kind = KINDS[c.dtype]
 
     def compute(
-        trans_a: Any, trans_b: Any, m: Any, n: Any, k: Any, a: Any, lda: Any, b: Any, ldb: Any, c: Any, ldc: Any
+        trans_a: Any,
+        trans_b: Any,
+        m: Any,
+        n: Any,
+        k: Any,
+        a: Any,
+        lda: Any,
+        b: Any,
+        ldb: Any,
+        c: Any,
+        ldc: Any,
+        kept: Any,
     ) -> None:
-        one = pointer_to_one(c)
-        gemm(kind, trans_a, trans_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, one, c.ctypes, ldc)
+        one, factor = pointer_to(c, 1), pointer_to(c, kept)
+        gemm(kind, trans_a, trans_b, m, n, k, one, a.ctypes, lda, b.ctypes, ldb, factor, c.ctypes, ldc)
 
     return compute

@@ -17,7 +17,7 @@ from impls._codes import (
     SOFTMAX,
 )
 from impls._simd.affine import BYTES
-from impls._simd.blas import N, T, add_product
+from impls._simd.blas import N, T, product
 from impls._simd.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
 from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
 from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
@@ -30,21 +30,22 @@ SMALL = 256
 NEAR = 2**17
 """Largest number of weights of a layer for which tiles are faster than BLAS, which copies the weights."""
 
+WIDE = 2**15
+"""Largest number of weights of a layer that BLAS copies quickly, beside the product with a block of 64 samples."""
+
 CACHED = 4096
 """Number of elements of a block, over all its layers, that stay in the cache."""
 
 
 @jit_inner
 def block_rows(P: Array) -> int:
-    """Return the samples per block: 64 for wide networks, where BLAS is fastest, and up to 512 for narrow networks."""
+    """Return the samples per block: up to 512 for narrow networks, and fewer for wide ones, down to 64.
+
+    For the widest networks it is 256, because BLAS copies the weights for each block.
+    """
+    if widest_product(P) > WIDE:
+        return 256
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
-
-
-@jit_inner
-def clear(a: Array) -> None:
-    """Fill a (n,) with zeros."""
-    for i in range(len(a)):
-        a[i] = 0
 
 
 @jit_inner
@@ -72,7 +73,7 @@ def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
         for s in range(samples):
             z[s] = start
     if n * m > SMALL:
-        add_product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples)
+        product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples, 1)
         return
     for j in range(m):
         z = row(Z, j)
@@ -109,15 +110,27 @@ def total_of(a: Array) -> float:
 
 
 @jit_inner
-def add_outer(A: Array, D: Array, dW: Array) -> None:
-    """Add A Dᵀ to dW, the flattened rows of an (n, m) matrix, for A (n, samples) and D (m, samples)."""
+def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
+    """Write A Dᵀ into dW, or add it if ``kept`` is 1, for A (n, samples) and D (m, samples).
+
+    dW is the flattened rows of an (n, m) matrix.
+    """
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
-        add_product(T, N, m, n, samples, D, samples, A, samples, dW, m)
+        product(T, N, m, n, samples, D, samples, A, samples, dW, m, kept)
         return
     for i in range(n):
         for j in range(m):
-            dW[i * m + j] += dot(row(A, i), row(D, j))
+            total = dot(row(A, i), row(D, j))
+            dW[i * m + j] = dW[i * m + j] + total if kept else total
+
+
+@jit_inner
+def bias_gradient(D: Array, db: Array, kept: int) -> None:
+    """Write the sums of the rows of D into db, or add them if ``kept`` is 1."""
+    for j in range(len(D)):
+        total = total_of(row(D, j))
+        db[j] = db[j] + total if kept else total
 
 
 @jit_inner
@@ -125,8 +138,7 @@ def propagate_back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
     if n * m > SMALL:
-        clear(part(A, 0, n * samples))
-        add_product(N, N, samples, n, m, D, samples, W, W.shape[1], A, samples)
+        product(N, N, samples, n, m, D, samples, W, W.shape[1], A, samples, 0)
         return
     for i in range(n):
         a, d, w = row(A, i), row(D, 0), W[i, 0]
@@ -208,12 +220,12 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
 
 
 @jit_inlined
-def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array) -> float:
-    """Add a block's summed gradient to G, laid out like the parameters but without padding; return its summed loss.
+def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array, kept: int) -> float:
+    """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
 
-    A0 (n_in, samples) and X (samples, n_in) both hold the inputs. For a wide first layer, BLAS is twice as fast with X,
-    but computes the transposed product. So the gradient of such a layer's weights is added to ``first_dW``, the
-    flattened rows of an (m, n_in) matrix.
+    G is laid out like the parameters but without padding. A0 (n_in, samples) and X (samples, n_in) both hold the
+    inputs. For most first layers, BLAS is twice as fast with X, but computes the transposed product. So the gradient of
+    such a layer's weights is written into ``first_dW``, the flattened rows of an (m, n_in) matrix.
     """
     layers, samples = int(P[0]), A0.shape[1]
     w = propagate(P, A0, work)
@@ -235,22 +247,26 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
         g -= (n + 1) * m
         w -= n * samples
         A = part(work, w, (n, samples))
-        add_outer(A, D, part(G, g + m, n * m))
-        for j in range(m):
-            G[g + j] += total_of(row(D, j))
+        outer(A, D, part(G, g + m, n * m), kept)
+        bias_gradient(D, part(G, g, m), kept)
         E = part(work, free, (n, samples))
         propagate_back(part(P, p + wide, (n, wide)), D, E)
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
     n, m = len(A0), len(D)
-    if n * m > SMALL:
-        add_product(N, N, n, m, samples, X, n, D, samples, first_dW, n)
+    if is_transposed(n * m):
+        product(N, N, n, m, samples, X, n, D, samples, first_dW, n, kept)
     else:
-        add_outer(A0, D, part(G, m, n * m))
-    for j in range(m):
-        G[j] += total_of(row(D, j))
+        outer(A0, D, part(G, m, n * m), kept)
+    bias_gradient(D, part(G, 0, m), kept)
     return total
+
+
+@jit_inlined
+def is_transposed(weights: int) -> bool:
+    """Return whether the gradient of such a first layer is computed transposed, which a larger one is too large for."""
+    return SMALL < weights <= NEAR
 
 
 @jit_inner
@@ -272,14 +288,12 @@ def batch_gradient(
 ) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss."""
     n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
-    clear(G)
-    clear(first_dW)
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
         A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work)
-    if n * m > SMALL:
+        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
+    if is_transposed(n * m):
         transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
     return total
 
@@ -400,7 +414,7 @@ def forward_wide(P: Array, X: Array, out: Array) -> None:
                     z = row(Z, s)
                     for j in range(m):
                         z[j] = b[j]
-                add_product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m)
+                product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m, 1)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
                     softmax_of_one(row(Z, s))

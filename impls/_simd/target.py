@@ -44,7 +44,7 @@ def read_vector_unit(assembly: str) -> VectorUnit:
     return VectorUnit(16, 32, fused)  # AArch64
 
 
-@global_compiler_lock  # type: ignore[untyped-decorator]
+@global_compiler_lock
 def _multiply_add_code() -> str:
     vector = ir.VectorType(ir.DoubleType(), PROBE_BYTES // 8)
     module = ir.Module("probe")

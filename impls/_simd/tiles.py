@@ -37,8 +37,8 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
     """Write one tile of A W + b, up to ROWS samples and COLUMNS vectors, into Z.
 
     Each array begins at the tile's first element. ``rows`` is the number of samples, ``columns`` the number of nodes of
-    the tile. The distance between rows is n in A, ``width`` in W and m in Z. The last vector may be read beyond a row of
-    the parameters, where the packed array goes on; what comes of it is not stored.
+    the tile. The distance between rows is n in A, ``width`` in W and m in Z. The last vector of the parameters may be
+    read beyond their row, where the packed array goes on; what comes of it is not stored.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
