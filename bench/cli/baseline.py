@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, baseline_option, budget_option, case_options, json_option
+from bench.cli.shared_options import backend_option, baseline_option, budget_option, gate_case_options, json_option
 
 
 @click.group(no_args_is_help=False)
@@ -20,7 +20,7 @@ def baseline() -> None:
 @baseline.command()
 @baseline_option
 @backend_option
-@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@gate_case_options
 @budget_option
 @json_option
 def record(**options: Any) -> int:
@@ -46,7 +46,7 @@ def show(**options: Any) -> int:
 @baseline.command()
 @baseline_option
 @backend_option
-@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@gate_case_options
 @budget_option
 @json_option
 def accept(**options: Any) -> int:

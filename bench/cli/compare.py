@@ -8,12 +8,12 @@ import click
 
 from bench.cli.shared_options import (
     backend_names,
-    case_options,
     function_options,
     json_option,
     one_of,
     quick_option,
     threads_option,
+    timing_case_options,
 )
 
 
@@ -21,7 +21,7 @@ from bench.cli.shared_options import (
 @click.argument("a", metavar="A", shell_complete=backend_names)
 @click.argument("b", metavar="B", shell_complete=backend_names)
 @quick_option
-@case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@timing_case_options
 @function_options
 @threads_option
 @click.option(

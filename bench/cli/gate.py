@@ -10,7 +10,7 @@ import click
 from bench.cli.shared_options import (
     backend_option,
     budget_option,
-    case_options,
+    gate_case_options,
     json_option,
     results_option,
     resume_option,
@@ -31,7 +31,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 )
 @click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
 @backend_option
-@case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
+@gate_case_options
 @click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
 @budget_option
 @resume_option

@@ -8,7 +8,6 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
-    case_options,
     function_options,
     json_option,
     one_of,
@@ -17,6 +16,7 @@ from bench.cli.shared_options import (
     results_option,
     say_former,
     threads_option,
+    timing_case_options,
 )
 
 
@@ -24,7 +24,7 @@ from bench.cli.shared_options import (
 @quick_option
 @peers_option
 @backend_option
-@case_options("3-3-1, 3-3-3-1 and 100-100-50-10")
+@timing_case_options
 @function_options
 @threads_option
 @click.option(

@@ -77,7 +77,7 @@ threads_option = click.option(
 )
 
 
-def case_options(default: str, operations: str = "all three; forward for 3-3-3-1") -> Callable[[Command], Command]:
+def case_options(default: str, operations: str) -> Callable[[Command], Command]:
     """Add the options that select the cases, other than the dtype. ``default`` and ``operations`` are the defaults."""
 
     def decorate(command: Command) -> Command:
@@ -104,6 +104,10 @@ def case_options(default: str, operations: str = "all three; forward for 3-3-3-1
         return network(operation(batch(command)))
 
     return decorate
+
+
+timing_case_options = case_options("3-3-1, 3-3-3-1 and 100-100-50-10", "all three; forward for 3-3-3-1")
+gate_case_options = case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 
 
 def function_options(command: Command) -> Command:
