@@ -45,6 +45,7 @@ STANDARD_MODULES: tuple[ModuleType, ...] = (
 OBJECT_SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
 """Audit events of functions that find objects of others, such as the plan of a sample."""
 ADDED_HOOK = "sys.addaudithook"
+"""Audit event of adding a hook."""
 CONSTANTS = (int, float, str, tuple, frozenset)
 
 
@@ -111,6 +112,10 @@ def _stop_timers(known: list[int]) -> None:
             signal.setitimer(timer, 0)
 
 
+def _resource_limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(kind) for kind in LIMITS]
+
+
 def _set_resource_limits(limits: list[tuple[int, int]]) -> None:
     for kind, limit in zip(LIMITS, limits, strict=True):
         with suppress(ValueError, OSError):  # a lowered hard limit cannot be raised again
@@ -139,7 +144,7 @@ SETTINGS = (
     ProcessSetting("the filters of warnings", lambda: list(warnings.filters), _set_filters),
     ProcessSetting("the handlers of signals", _signal_handlers, _set_signal_handlers),
     ProcessSetting("an interval timer", _running_timers, _stop_timers),
-    ProcessSetting("the limits of resources", lambda: [*map(resource.getrlimit, LIMITS)], _set_resource_limits),
+    ProcessSetting("the limits of resources", _resource_limits, _set_resource_limits),
     ProcessSetting("the recursion limit", sys.getrecursionlimit, sys.setrecursionlimit),
     ProcessSetting("the state of random", random.getstate, random.setstate),
     ProcessSetting("the state of numpy.random", _numpy_random_state, _set_numpy_random_state),

@@ -13,6 +13,7 @@ from bench.correctness import CaseWorkload
 from bench.proof.verify import expect_case
 from bench.records.timing_rows import timing_rows
 from impls import Network
+from pairbench import process_state
 from pairbench.progress import NoProgress
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
 from pairbench.worker_protocol import CallJob, TimeJob
@@ -322,6 +323,12 @@ def test_settings_that_could_end_the_process_later_are_restored_and_said(third_p
     assert found["numpy_plain", "forward"].ok
     assert {"changes an interval timer", "changes the recursion limit"} <= set(found["careless", "forward"].remarks)
     assert len(measurement.processes) == 2
+
+
+def test_a_system_without_limits_of_resources_has_no_such_setting(monkeypatch):
+    monkeypatch.setattr(process_state, "resource", None)
+    monkeypatch.setattr(process_state, "LIMITS", process_state._numbers(None, "RLIMIT_"))
+    assert process_state.SettingsWatch().restore() == []
 
 
 def test_work_that_a_training_leaves_to_the_reading_of_its_parameters_is_timed(third_party):
