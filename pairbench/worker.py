@@ -119,8 +119,9 @@ def time_group(
             plans = interleave.plan_arms({arm: calls[arm] for arm in ready}, seconds, job.effort)
             timed = interleave.time_interleaved(plans, random, observer)
             break
-        except Disturbed:
-            raise
+        except Disturbed as disturbed:  # a failure that is known already says more
+            known = (reason for arm, reason in failures.items() if arm.backend == disturbed.backend)
+            raise Disturbed(disturbed.backend, next(known, str(disturbed))) from None
         except Exception as error:  # the loop times the remaining arms again without this arm
             failures[observer.current] = failure_reason(error)
     samples = {arm: timed[arm].samples for arm in timed if arm not in failures}
@@ -133,8 +134,8 @@ def time_group(
 class Disturbed(Exception):
     """The code of a backend disturbs the others, and the process cannot undo it."""
 
-    def __init__(self, backend: str):
-        super().__init__(background_work.REASON)
+    def __init__(self, backend: str, reason: str = background_work.REASON):
+        super().__init__(reason)
         self.backend = backend
 
 

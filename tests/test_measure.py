@@ -325,6 +325,25 @@ def test_settings_that_could_end_the_process_later_are_restored_and_said(third_p
     assert len(measurement.processes) == 2
 
 
+def test_a_failed_backend_whose_threads_go_on_computing_keeps_its_first_reason(third_party):
+    failing = third_party(
+        "failing",
+        """
+    def _forward_batch(self, X):
+        import threading
+        if not gc.isenabled():  # in a sample
+            if threading.active_count() == 1:
+                threading.Thread(target=lambda: [sum(range(1000)) for _ in range(10**7)], daemon=True).start()
+            raise ValueError("no more")
+        return super()._forward_batch(X)
+""",
+    )
+    found, measurement = measured([BATCH], failing, impls.load("numpy_plain"))
+    assert found["failing", "forward"].reason.startswith("ValueError: no more")
+    assert found["numpy_plain", "forward"].ok
+    assert len(measurement.processes) == 2
+
+
 def test_a_system_without_limits_of_resources_has_no_such_setting(monkeypatch):
     monkeypatch.setattr(process_state, "resource", None)
     monkeypatch.setattr(process_state, "LIMITS", process_state._numbers(None, "RLIMIT_"))
