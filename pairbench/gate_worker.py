@@ -161,6 +161,7 @@ def main() -> None:
         try:
             reply = answer(request, state) if is_home else Failure(f"the sources in {home} were removed")
         except (Exception, SystemExit) as error:
+            state.background.note_new_threads(getattr(request, "row", state.row))
             reply = Failure(failure_reason(error))
         send([reply])
 

@@ -123,6 +123,7 @@ def time_group(
             known = (reason for arm, reason in failures.items() if arm.backend == disturbed.backend)
             raise Disturbed(disturbed.backend, next(known, str(disturbed))) from None
         except Exception as error:  # the loop times the remaining arms again without this arm
+            background.note_new_threads(observer.current.backend)
             failures[observer.current] = failure_reason(error)
     samples = {arm: timed[arm].samples for arm in timed if arm not in failures}
     records = {arm: timed[arm].records for arm in samples}
