@@ -78,6 +78,19 @@ def test_arguments_at_the_ends_of_the_range(compute, points, values, dtype, leng
         np.testing.assert_array_equal(z, np.full(length, value, dtype))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_an_exponential_that_is_a_normal_number_is_not_zero(dtype):
+    tiny = float(np.finfo(dtype).tiny)
+    lowest = float(mpmath.log(tiny))
+    x = np.linspace(lowest * (1 - 1e-6), lowest + 1, 40).astype(dtype)
+    z = x.copy()
+    call(functions.exps, z)
+    assert_allclose(z, [float(mpmath.exp(float(one))) for one in x], rtol=4 * np.finfo(dtype).eps)
+    below = np.array([lowest * (1 + 1e-6)], dtype)
+    call(functions.exps, below)
+    assert below[0] == 0
+
+
 def test_the_sigmoid_keeps_its_small_tail():
     z = np.array([-700.0])
     call(functions.sigmoids, z)

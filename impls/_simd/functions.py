@@ -24,6 +24,8 @@ from impls._simd.parts import part, row
 LOG2_E = 1.4426950408889634
 LN2_HIGH, LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 ROUNDING = 6755399441055744.0
+LOWEST, LOWEST_32 = -708.396418532264, np.float32(-87.33654)
+"""Logarithms of the smallest normal numbers."""
 
 LOG2_E_32 = np.float32(LOG2_E)
 LN2_HIGH_32, LN2_LOW_32 = np.float32(0.693359375), np.float32(-2.12194440e-4)
@@ -67,7 +69,7 @@ def parts32(x: Any) -> Any:
 
 
 def exp(x: float) -> float:
-    """The exponential of x; 0 if the exponential is smaller than every normal number."""
+    """The exponential of x; 0 where it is smaller than every normal number, infinity above e^709 (e^88 in float32)."""
     raise NotImplementedError
 
 
@@ -86,12 +88,12 @@ def _exp(x: Any) -> Any:
     def exp64(x: Any) -> Any:
         p, power = parts64(x)
         value = p * power + power if not x > 709.0 else np.inf  # ``not x > …``, so that NaN propagates
-        return 0.0 if x < -708.0 else value
+        return 0.0 if x < LOWEST else value
 
     def exp32(x: Any) -> Any:
         p, power = parts32(x)
         value = p * power + power if not x > np.float32(88.0) else np.float32(np.inf)
-        return np.float32(0) if x < np.float32(-87.0) else value
+        return np.float32(0) if x < LOWEST_32 else value
 
     return exp32 if x == types.float32 else exp64
 
