@@ -60,13 +60,6 @@ class CollectResults:
 
 
 @dataclass(frozen=True)
-class PinToCpu:
-    """Run only on this CPU from now on. Answer: None, or a Failure."""
-
-    cpu: int
-
-
-@dataclass(frozen=True)
 class CheckThreads:
     """Check that the libraries use one thread each, and all modules are the side's own. Answer: None, or a Failure."""
 

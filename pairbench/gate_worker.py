@@ -15,9 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import psutil
-
-from pairbench import background_work, cache_check, own_tree, process_state, threads, worker_processes
+from pairbench import background_work, cache_check, own_tree, process_state, threads, worker_connection
 from pairbench.background_work import BackgroundWork
 from pairbench.gate_protocol import (
     Build,
@@ -27,7 +25,6 @@ from pairbench.gate_protocol import (
     CheckThreads,
     CollectResults,
     Failure,
-    PinToCpu,
     PrepareSample,
     TimeSample,
 )
@@ -128,9 +125,6 @@ def answer(request: Any, state: WorkerState) -> Any:
             record = state.sample.record()
             state.require_unchanged(state.row)
             return record
-        case PinToCpu():
-            psutil.Process().cpu_affinity([request.cpu])
-            return None
         case CheckThreads():
             threads.check_thread_counts()
             own_tree.check_origins()
@@ -143,7 +137,7 @@ def answer(request: Any, state: WorkerState) -> Any:
 
 def main() -> None:
     """Answer requests until standard input ends."""
-    send = worker_processes.connect_to_parent()
+    send = worker_connection.connect_to_parent()
     sys.addaudithook(process_state.refuse_object_searches)
     functions = FunctionWatch("pairbench")  # before the package, whose import may replace some
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])

@@ -18,7 +18,6 @@ from pairbench.gate_protocol import (
     CheckThreads,
     CollectResults,
     Failure,
-    PinToCpu,
     PrepareSample,
     TimeSample,
 )
@@ -102,14 +101,15 @@ class RoundProcesses:
             self.send(side, request)
         return {side: self.receive(key, side, timeout) for side in requests}
 
-    def pin_to_one_cpu(self, key: str, random: Random) -> None:
-        """Pin all processes to the same CPU, drawn at random. Raises ProcessDied.
+    def pin_to_one_cpu(self, random: Random) -> None:
+        """Pin all processes to the same CPU, drawn at random.
 
         Two CPUs of a virtual machine may differ in speed by a factor of two for seconds.
         """
         if cpus := machine.affinity():
             cpu = random.choice(cpus)
-            self.ask_all(key, dict.fromkeys(self, PinToCpu(cpu)), CALL_TIMEOUT)
+            for worker in self._workers.values():
+                worker.pin(cpu)
 
     def last_line(self, side: str) -> str:
         """The last line that a process wrote to standard error."""
@@ -157,7 +157,7 @@ def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan],
     """
     with open_processes(worktrees, random) as processes:
         result = _build_rows(processes, plans)
-        processes.pin_to_one_cpu(plans[0].key, random)
+        processes.pin_to_one_cpu(random)
         return _time_and_check(processes, plans, random, result)
 
 

@@ -1,9 +1,7 @@
-"""Starts fresh worker processes, and connects parent and worker by messages."""
+"""The parent's side: starts fresh worker processes, and exchanges messages with them."""
 
 from __future__ import annotations
 
-import ctypes
-import faulthandler
 import getpass
 import os
 import pickle
@@ -12,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,15 +21,13 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import environment, own_tree, plain_pickle, threads, tracing
+from pairbench import environment, plain_pickle, threads
 from pairbench.clock_check import ClockReading
 from pairbench.visible_text import one_line
+from pairbench.worker_connection import TREES
 from pairbench.worker_protocol import Disturbing, Done, Finished, Job, Message, Refused, Starting
 
 ROOT = Path(__file__).parents[1]
-
-TREES = "PAIRBENCH_TREES"
-"""Variable that tells a worker the folders of its own sources, the first that counts first."""
 
 SILENCE_SECONDS = 300.0
 """Time without a message after which a worker counts as hung."""
@@ -135,6 +131,11 @@ class Worker:
             raise WorkerGone(f"sent a message that is not accepted: {message.reason}")
         return message
 
+    def pin(self, cpu: int) -> None:
+        """Let the process run on this CPU alone. Nothing happens if it has ended."""
+        with suppress(psutil.NoSuchProcess):
+            psutil.Process(self._process.pid).cpu_affinity([cpu])
+
     def last_line(self) -> str:
         """The last line that the worker wrote to standard error."""
         self._stderr.seek(0)
@@ -196,34 +197,6 @@ def _cache_folders() -> dict[str, str]:
     except (KeyError, OSError):  # in a container a user may have no name; PyTorch then has no such folder
         return {}
     return {"TORCHINDUCTOR_CACHE_DIR": os.path.join(tempfile.gettempdir(), f"torchinductor_{user}")}
-
-
-def connect_to_parent() -> Callable[[object], None]:
-    """Prepare this process to be a worker, and return the function that sends a message to the parent.
-
-    Its packages are imported from its own trees alone. Messages use the original standard output. Standard output is
-    then redirected to standard error, so that code under test that prints cannot corrupt the messages.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
-    _end_with_parent()
-    faulthandler.enable()
-    tracing.lift()
-    own_tree.guard([Path(tree) for tree in os.environ[TREES].split(os.pathsep)])
-    messages = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-
-    def send(message: object) -> None:
-        pickle.dump(message, messages)
-        messages.flush()
-
-    return send
-
-
-def _end_with_parent() -> None:
-    """On Linux, have the kernel kill this process when its parent dies."""
-    with suppress(OSError, AttributeError):
-        set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _end(process: Popen[bytes]) -> None:

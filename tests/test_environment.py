@@ -6,7 +6,7 @@ from bench.gate import baseline
 from bench.records.gate_schema import Baseline, Bucket
 from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord
-from pairbench import cgroup, environment, machine, threads, worker_processes
+from pairbench import cgroup, environment, machine, threads, worker_connection, worker_processes
 from pairbench.worker_protocol import CallJob, CallResult
 from tests.helpers import python
 
@@ -51,7 +51,7 @@ def test_a_worker_has_the_inherited_environment_and_no_other(monkeypatch):
         *threads.VARIABLES,
         "PYTHONPATH",
         "LC_CTYPE",
-        worker_processes.TREES,
+        worker_connection.TREES,
         *(
             "TMPDIR",
             "TEMP",

@@ -46,7 +46,7 @@ def test_a_round_stays_on_one_cpu_and_rounds_use_all():
     usable, used = set(psutil.Process().cpu_affinity()), set()
     for seed in range(4):
         with rounds.open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
-            sides.pin_to_one_cpu("", Random(seed))
+            sides.pin_to_one_cpu(Random(seed))
             pinned = {
                 tuple(child.cpu_affinity()) for child in psutil.Process().children() if rounds.MODULE in child.cmdline()
             }

@@ -1,4 +1,4 @@
-"""What a worker leaves behind."""
+"""What a worker imports, and what it leaves behind."""
 
 import io
 import os
@@ -14,6 +14,7 @@ import pytest
 from pairbench import plain_pickle, worker_processes
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import CallJob, CallResult
+from tests.helpers import python
 
 
 def leave_files(how):
@@ -74,3 +75,11 @@ def test_a_message_of_arrays_and_objects_of_a_named_package_is_read():
     assert others == sent[1:]
     with pytest.raises(pickle.UnpicklingError, match=r"^it names pairbench\.worker_protocol\.CallResult$"):
         plain_pickle.load(io.BytesIO(content), set())
+
+
+def test_a_gate_worker_imports_nothing_that_only_its_parent_needs():
+    """Every round waits for the imports of three processes."""
+    loaded = "import sys, pairbench.gate_worker; print(*sys.modules)"
+    modules = python("-c", loaded).stdout.split()
+    assert "pairbench.judged_samples" in modules
+    assert {"psutil", "subprocess", "pairbench.machine", "pairbench.worker_processes"}.isdisjoint(modules)

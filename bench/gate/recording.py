@@ -205,7 +205,7 @@ def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[in
         for length in times:
             build = Build(str(length), request.workload, length)
             _ask(processes, "head", build.row, build, rounds.BUILD_TIMEOUT)
-        processes.pin_to_one_cpu(str(NO_DELAY), random)
+        processes.pin_to_one_cpu(random)
         for _ in range(PROBE_SAMPLES):
             for length, samples in times.items():
                 sample = SamplePlan(random.getrandbits(63), PROBE_LOOPS)
@@ -237,7 +237,7 @@ def _record_round(
             processes.send(side_of[arm], Build(arm, request.workload, steps[arm]))
         for arm in build_order:
             _require_success(processes.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
-        processes.pin_to_one_cpu(ARMS[0], random)
+        processes.pin_to_one_cpu(random)
         for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
             for index in order:
                 arm = ARMS[index]
