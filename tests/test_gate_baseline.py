@@ -34,7 +34,7 @@ from pairbench.worktrees import Revision
 from tests import gates
 from tests.gates import git, plant
 
-FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "4")
+FEW = ("--backend", "numpy_plain", "--network", "3-3-1", "--budget", "2")
 KEY = "numpy_plain: forward 3-3-1, 1 sample, float64"
 
 pytestmark = pytest.mark.slow
@@ -50,6 +50,7 @@ def recorded(tmp_path_factory):
     root = tmp_path_factory.mktemp("recorded")
     gates.lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
+        gates.reduce_blocks(patch)
         patch.chdir(root)
         patch.setattr(lock.tempfile, "gettempdir", lambda: str(root.parent))
         assert run("baseline", "record", "--baseline", "baseline.json") == 0

@@ -36,8 +36,8 @@ common = settings(
 
 @st.composite
 def networks(draw):
-    """Networks of up to four layers, because numba_plain compiles anew for each number of layers."""
-    sizes = draw(st.lists(st.one_of(st.integers(1, 8), st.integers(1, 70)), min_size=2, max_size=5))
+    """Networks of up to three layers, because numba_plain compiles anew for each number of layers."""
+    sizes = draw(st.lists(st.one_of(st.integers(1, 8), st.integers(1, 70)), min_size=2, max_size=4))
     output, loss = draw(st.sampled_from(PAIRS))
     if output == "softmax":
         sizes[-1] = max(2, sizes[-1])

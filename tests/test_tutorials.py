@@ -35,9 +35,9 @@ SEEDS = reproduce._seeds
 
 
 def fewer_seeds(program, backend):
-    """The seeds of a program; NumPy trains the digits only with those of the printed curves, for it takes long."""
+    """The seeds of a program; NumPy trains the digits only with two of the printed curves, for it takes long."""
     if (program.name, backend.name) == (feedforward.TRAINING, "numpy_vectorized"):
-        return list(feedforward.CURVES)
+        return list(feedforward.CURVES)[:2]
     return SEEDS(program, backend)
 
 
@@ -78,7 +78,7 @@ def test_every_figure_has_rows_of_the_expected_backends(results):
             assert backends == set(BACKENDS)
         elif "node" in part or part == quartic.COMPUTATION.name or part.startswith("(x + y)"):
             assert backends == {"graph"}
-        elif name == "accuracy, %: below all seeds":
+        elif name == "accuracy, %: below all seeds" or re.match(r"seed [234]: ", name):
             assert backends == {"numba_simd"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
