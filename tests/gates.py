@@ -52,7 +52,7 @@ def lay_out(root):
 
 PLANT = """
 
-import os, signal, time
+import os, signal, sys, time
 _Model, calls = Model, 0
 
 
@@ -64,7 +64,7 @@ class Model(_Model):
         def sample(x, out):
             global calls
             calls += 1
-            late = calls > 400
+            late = calls > 200 and 'pairbench.gate_worker' in sys.orig_argv
             work(x, out)
             {fault}
 
@@ -73,7 +73,7 @@ class Model(_Model):
 
 
 def plant(root, backend, fault):
-    """Plant a fault in a backend's forward pass of one sample. In ``fault``, ``late`` is true once timing has begun."""
+    """Plant a fault in a backend's forward pass of one sample. In ``fault``, ``late`` is true in rounds."""
     path = root / "impls" / f"{backend}.py"
     path.write_text(path.read_text() + PLANT.format(fault=fault))
 
