@@ -42,7 +42,7 @@ def test_faults_during_timing_are_reported(repository, monkeypatch):
 
 def test_a_function_that_is_replaced_during_timing_is_named(repository):
     plant(repository, "numpy_plain", "calls > 300 and setattr(time, 'perf_counter', time.monotonic)")
-    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "6")
+    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "3")
     assert rows["numpy_plain"].reason == "the head fails: replaces time.perf_counter"
     assert rows["numpy_vectorized"].verdict != "FAIL"
 
@@ -52,7 +52,7 @@ def test_processes_that_a_backend_starts_are_ended(repository, child):
     path = repository / "impls" / "numpy_plain.py"
     path.write_text(f"{path.read_text()}\nimport os, subprocess, time\n{child}\n")
     begun = time.monotonic()
-    status, _, _ = gate("--backend", "numpy_plain", "--budget", "2")
+    status, _, _ = gate("--backend", "numpy_plain", "--budget", "1")
     assert status in (0, 3)
     assert time.monotonic() - begun < 90
     assert left_behind() == []
@@ -61,7 +61,7 @@ def test_processes_that_a_backend_starts_are_ended(repository, child):
 def test_a_thread_that_computes_while_other_processes_are_timed_is_named(repository):
     compute = "lambda: [sum(range(1000)) for _ in range(10**7)]"
     plant(repository, "numpy_plain", f"calls == 300 and __import__('_thread').start_new_thread({compute}, ())")
-    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "6")
+    _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "3")
     assert rows["numpy_plain"].reason == "the head fails: leaves threads that compute while others are timed"
     assert rows["numpy_vectorized"].verdict != "FAIL"
 
@@ -94,7 +94,7 @@ def test_standard_error_that_cannot_be_written_changes_no_status(repository):
 
 
 def test_a_killed_worker_costs_at_most_one_round(repository):
-    process = start("--backend", "numpy_plain", "--budget", "5", "--json", "gate.json")
+    process = start("--backend", "numpy_plain", "--budget", "3", "--json", "gate.json")
     while not Path("results", "gate.partial.json").exists():
         time.sleep(0.02)
         assert process.poll() is None, process.communicate()
@@ -118,7 +118,7 @@ def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch
         return verify_side(*arguments)
 
     monkeypatch.setattr(preparation, "verify_side", verify_and_lose_the_folder)
-    _, rows, _ = gate("--backend", "numpy_plain", "--budget", "2")
+    _, rows, _ = gate("--backend", "numpy_plain", "--budget", "1")
     _, err = capsys.readouterr()
     assert rows["numpy_plain"].rounds >= 1
     assert "the gate continues, but cannot be resumed" in err
