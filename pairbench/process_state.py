@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from types import FunctionType, ModuleType
@@ -177,18 +177,17 @@ class SettingsWatch:
 class _Watched(NamedTuple):
     """A function or constant in the namespace of a module or class, and a function's code and defaults."""
 
-    namespace: Mapping[str, Any]
+    owner: Any
     attribute: str
     value: Any
     code: Any
     defaults: Any
-    owner: Any
 
     @classmethod
     def of(cls, owner: Any, attribute: str, value: Any) -> _Watched:
         is_function = isinstance(value, FunctionType)
         code, defaults = (value.__code__, value.__defaults__) if is_function else (None, None)
-        return cls(vars(owner), attribute, value, code, defaults, owner)
+        return cls(owner, attribute, value, code, defaults)
 
     def restore(self) -> None:
         setattr(self.owner, self.attribute, self.value)
@@ -202,6 +201,9 @@ class FunctionWatch:
     def __init__(self, *packages: str):
         self._packages: set[str] = set()
         self._watched: dict[str, _Watched] = {}
+        # What is compared after every sample, in the shape that is read fastest.
+        self._values: list[tuple[str, Callable[[str], Any], str, Any]] = []
+        self._codes: list[tuple[str, Any, Any, Any]] = []
         self._modules: set[str] = set()
         self._extend(STANDARD_MODULES)
         self.extend(*packages)
@@ -215,24 +217,27 @@ class FunctionWatch:
 
     def _extend(self, modules: Iterable[ModuleType]) -> None:
         for module in modules:
-            for name, watched in _functions(module):
-                self._watched.setdefault(f"{module.__name__}.{name}", watched)
+            for attribute, watched in _functions(module):
+                name = f"{module.__name__}.{attribute}"
+                if name in self._watched:
+                    continue
+                self._watched[name] = watched
+                self._values.append((name, vars(watched.owner).get, watched.attribute, watched.value))
+                if watched.code is not None:
+                    self._codes.append((name, watched.value, watched.code, watched.defaults))
 
     def require_unchanged(self) -> None:
         """Put back what was replaced. Raises WorkloadError, which names the first, if something was."""
-        replaced = [
+        replaced = [name for name, get, attribute, value in self._values if get(attribute) is not value]
+        replaced += [
             name
-            for name, (namespace, attribute, value, code, defaults, _) in self._watched.items()
-            if namespace.get(attribute) is not value or (code is not None and _is_changed(value, code, defaults))
+            for name, function, code, defaults in self._codes
+            if function.__code__ is not code or function.__defaults__ is not defaults
         ]
         for name in replaced:
             self._watched[name].restore()
         if replaced:
             raise WorkloadError(f"replaces {replaced[0]}")
-
-
-def _is_changed(function: Any, code: Any, defaults: Any) -> bool:
-    return function.__code__ is not code or function.__defaults__ is not defaults
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, _Watched]]:
