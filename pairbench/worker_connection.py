@@ -1,4 +1,7 @@
-"""The worker's side: prepares the process, and sends messages to the parent. It imports little, as each round waits."""
+"""The worker's side: prepares the process, and sends messages to the parent.
+
+It imports little, because each round of the gate waits until its workers have started.
+"""
 
 from __future__ import annotations
 
