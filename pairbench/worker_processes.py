@@ -21,7 +21,7 @@ from typing import IO, Any
 
 import psutil
 
-from pairbench import environment, plain_pickle, threads
+from pairbench import environment, machine, plain_pickle, threads
 from pairbench.clock_check import ClockReading
 from pairbench.visible_text import one_line
 from pairbench.worker_connection import TREES
@@ -132,8 +132,8 @@ class Worker:
         return message
 
     def pin(self, cpu: int) -> None:
-        """Let the process run on this CPU alone. Nothing happens if it has ended."""
-        with suppress(psutil.NoSuchProcess):
+        """Let the process run on this CPU alone. Nothing happens if it has ended, or if the system refuses."""
+        with suppress(*machine.UNKNOWN):
             psutil.Process(self._process.pid).cpu_affinity([cpu])
 
     def last_line(self) -> str:

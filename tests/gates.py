@@ -18,13 +18,13 @@ from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "20", "--threshold", "30%")
-BLOCKS = 8
+BLOCKS = 12
 
 
 def reduce_blocks(patch):
     """Let the rounds of gates in this process have fewer blocks, so that they take less time."""
-    patch.setattr(measurement_loop, "MAX_BLOCKS", 12)
-    patch.setattr(measurement_loop, "MIN_BLOCKS", 12)
+    patch.setattr(measurement_loop, "MAX_BLOCKS", BLOCKS)
+    patch.setattr(measurement_loop, "MIN_BLOCKS", BLOCKS)
 
 
 def git(*arguments, cwd):
