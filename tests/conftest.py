@@ -89,7 +89,7 @@ def repository(tmp_path, monkeypatch):
     """Change into a git repository that the gate can measure."""
     root = tmp_path / "repository"
     gates.lay_out(root)
-    gates.reduce_blocks(monkeypatch)
+    gates.reduce_effort(monkeypatch)
     monkeypatch.chdir(root)
     # A lock of its own, so that the test does not wait for a gate outside the tests.
     monkeypatch.setattr(lock.tempfile, "gettempdir", lambda: str(tmp_path))

@@ -11,18 +11,21 @@ from pathlib import Path
 import psutil
 
 from bench.cli.main import main
-from bench.gate import measurement_loop
+from bench.gate import measurement_loop, session
 from bench.records import files
 from bench.records.gate_schema import Gate
+from pairbench import sequential_test
 from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "20", "--threshold", "30%")
-BLOCKS = 12
+ROUNDS, BLOCKS = 3, 6
 
 
-def reduce_blocks(patch):
-    """Let the rounds of gates in this process have fewer blocks, so that they take less time."""
+def reduce_effort(patch):
+    """Let gates in this process decide after fewer rounds, with fewer blocks each, so that they take less time."""
+    patch.setattr(sequential_test, "MIN_ROUNDS", ROUNDS)
+    patch.setattr(session, "PROCESSES", ROUNDS)
     patch.setattr(measurement_loop, "MAX_BLOCKS", BLOCKS)
     patch.setattr(measurement_loop, "MIN_BLOCKS", BLOCKS)
 

@@ -112,7 +112,7 @@ def test_without_the_option_there_is_no_roofline(capsys):
 
 
 def test_the_table_lists_the_backends_in_order(capsys):
-    assert main(["run", "--quick", "--network", "3-3-3-1"]) == 0
+    assert main(["run", *FEW, "--batch", "1"]) == 0
     out = capsys.readouterr().out
     names = re.findall(r"^(\w+|A/A) +[\d.]+ [nµm]?s", out, re.MULTILINE)
     assert tuple(names[: len(selection.TABLE_ORDER)]) == selection.TABLE_ORDER

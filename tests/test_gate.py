@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gates import BACKENDS, gate, git, left_behind, plant
+from tests.gates import BACKENDS, ROUNDS, gate, git, left_behind, plant
 from tests.helpers import ROOT, environment_without_xdist
 
 pytestmark = pytest.mark.slow
@@ -26,7 +26,7 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert status == {"PASS": 0, "INCONCLUSIVE": 3}[document.verdict]
     assert list(rows) == list(BACKENDS[3:] + BACKENDS[:3])
     assert document.head.digest == document.base.digest
-    assert all(row.rounds >= 6 or row.verdict == "INCONCLUSIVE" for row in rows.values())
+    assert all(row.rounds >= ROUNDS or row.verdict == "INCONCLUSIVE" for row in rows.values())
     notes = " ".join(out.split())
     assert "Head and base have the same sources" in notes
     assert re.search(r"from the folder of its side alone.* head \S+/h, base \S+/a, control \S+/b\.", notes)
@@ -57,11 +57,11 @@ def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
     slow = rows["numpy_plain"]
     assert slow.verdict == "FAIL"
     assert slow.change.low > 1.5
-    assert slow.confirming_rounds >= 6
+    assert slow.confirming_rounds >= ROUNDS
     assert slow.changed_times[0] == "backend"
     assert slow.speedup_change.high < 0.7
     assert slow.head_seconds > 1.5 * slow.base_seconds
-    assert "confirmed in 6 later rounds" in slow.reason
+    assert f"confirmed in {ROUNDS} later rounds" in slow.reason
     wrong = rows["numpy_vectorized"]
     assert (wrong.verdict, wrong.head_seconds, wrong.change) == ("FAIL", None, None)
     assert wrong.reason.startswith("the head fails: output")
@@ -69,7 +69,7 @@ def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
     assert crashed.verdict == "FAIL"
     assert "died of SIGSEGV" in crashed.reason
     assert rows["python_loops"].verdict != "FAIL"
-    assert rows["python_loops"].rounds >= 6
+    assert rows["python_loops"].rounds >= ROUNDS
     assert "fresh is not compared: only the head has it." in out
     assert "fresh" not in rows
     assert document.head.title == "the working tree"
@@ -97,7 +97,7 @@ def test_backends_that_cannot_be_imported_fail_and_others_are_judged(repository)
         assert rows[name].reason.startswith("the head fails: ")
         assert reason in rows[name].reason
     assert rows["python_loops"].verdict != "FAIL"
-    assert rows["python_loops"].rounds >= 6
+    assert rows["python_loops"].rounds >= ROUNDS
 
 
 def test_a_head_whose_backends_are_all_wrong_fails(repository):
@@ -146,12 +146,27 @@ def test_an_improvement_passes_and_is_reported(repository, capsys):
 def test_a_budget_too_small_for_a_verdict_is_inconclusive(repository):
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "0.1")
     assert status == 3
-    assert rows["numpy_plain"].reason == "the budget ended after 0 of the 6 rounds that a verdict needs"
+    assert rows["numpy_plain"].reason == f"the budget ended after 0 of the {ROUNDS} rounds that a verdict needs"
+
+
+LESS_EFFORT = f"""
+import sys
+
+import pytest
+
+sys.path.insert(0, {str(ROOT)!r})  # the current folder has an impls, too
+
+from tests import gates
+
+gates.reduce_effort(pytest.MonkeyPatch())
+"""
 
 
 def test_in_pytest_a_verdict_decides_its_test(repository):
     plant(repository, "numpy_plain", "[None for _ in range(3000)]")
-    options = ("-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin", "--rootdir", ".", "-rs", "--benchmark")
+    Path("less_effort.py").write_text(LESS_EFFORT)
+    plugins = ("-p", "no:cacheprovider", "-p", "less_effort", "-p", "bench.plugin")
+    options = ("-c", os.devnull, *plugins, "--rootdir", ".", "-rs", "--benchmark")
     cases = ("-k", "forward-3-3-1-1 and (numpy_plain or numpy_vectorized)", "--benchmark-max-time=0.01")
     gate_options = ("--benchmark-gate-against=HEAD", "--benchmark-gate-budget=40", "--benchmark-gate-threshold=30%")
     done = subprocess.run(
@@ -166,7 +181,11 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
             "--junitxml=junit.xml",
             ROOT / "tests/test_benchmarks.py",
         ],
-        env={**environment_without_xdist(), "PYTHONPATH": str(ROOT), "TMPDIR": str(repository.parent)},
+        env={
+            **environment_without_xdist(),
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(repository)]),
+            "TMPDIR": str(repository.parent),
+        },
         capture_output=True,
         text=True,
         check=False,

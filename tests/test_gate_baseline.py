@@ -50,7 +50,7 @@ def recorded(tmp_path_factory):
     root = tmp_path_factory.mktemp("recorded")
     gates.lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
-        gates.reduce_blocks(patch)
+        gates.reduce_effort(patch)
         patch.chdir(root)
         patch.setattr(lock.tempfile, "gettempdir", lambda: str(root.parent))
         assert run("baseline", "record", "--baseline", "baseline.json") == 0

@@ -103,7 +103,7 @@ def test_a_killed_run_resumes_from_its_checkpoint():
     finished = []
     for tries in range(20):
         process = start("--resume", "--json", "-")
-        deadline = time.monotonic() + chance.uniform(0.5, 2 + tries)
+        deadline = time.monotonic() + chance.uniform(0.5, 2 + 3 * tries)
         while process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.kill()

@@ -24,14 +24,14 @@ def findings_on(count, work, *digests):
 @pytest.mark.slow
 def test_numba_simd_on_two_and_three_threads():
     """In one test, so that two processes do not compile the same code at the same time."""
-    check_threads(2, 0)
-    check_threads(3, 1)  # only with three shares does the order of summation matter
+    check_threads(findings_on(2, "0"))
+    first = findings_on(3, "1")  # only with three shares does the order of summation matter
+    check_threads(first)
+    assert first["digests"] == findings_on(3, "1", "digests")
 
 
-def check_threads(count, work):
-    first = findings_on(count, work)
+def check_threads(first):
     assert first["failures"] == []
-    assert first["digests"] == findings_on(count, work, "digests")
     assert first["repeatable"]
     assert first["repeatable in concurrent calls"]
     assert first["repeatable on one thread of Numba"]  # the shares depend on the environment variable alone

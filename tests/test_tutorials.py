@@ -25,22 +25,22 @@ FIGURES = [
 ]
 
 
-def with_short_budget(tutorial, seconds=2.0):
+def with_short_budget(tutorial, seconds=1.0):
     """The tutorial with less time for slow backends."""
     parts = [replace(part, seconds=seconds) if getattr(part, "seconds", None) else part for part in tutorial.parts]
     return replace(tutorial, parts=parts)
 
 
 SEEDS = reproduce._seeds
-NUMPY_SEEDS = list(feedforward.CURVES)[:2]
+NUMPY_SEEDS = list(feedforward.CURVES)[:1]
 SIMD_SEEDS = tuple(f"seed {seed}: " for seed in feedforward.CURVES if seed not in NUMPY_SEEDS)
 
 
 def fewer_seeds(program, backend):
-    """The seeds of a program; NumPy trains the digits only with two of the printed curves, for it takes long."""
-    if (program.name, backend.name) == (feedforward.TRAINING, "numpy_vectorized"):
-        return NUMPY_SEEDS
-    return SEEDS(program, backend)
+    """The seeds of a program. NumPy takes long, so it trains few of them, and only one of the printed curves."""
+    if backend.name != "numpy_vectorized":
+        return SEEDS(program, backend)
+    return NUMPY_SEEDS if program.name == feedforward.TRAINING else program.few
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_every_figure_has_rows_of_the_expected_backends(results):
             assert backends == set(BACKENDS)
         elif "node" in part or part == quartic.COMPUTATION.name or part.startswith("(x + y)"):
             assert backends == {"graph"}
-        elif name == "accuracy, %: below all seeds" or name.startswith(SIMD_SEEDS):
+        elif name == "accuracy, %: below all seeds" or name.startswith(SIMD_SEEDS) or "of 0 to 59" in name:
             assert backends == {"numba_simd"}
         elif "training" in part or part == feedforward.TRAINING:
             assert backends >= {"numpy_vectorized", "numba_simd"}
@@ -97,8 +97,8 @@ def test_the_backends_agree_with_the_comparison_backend(results):
     }
     assert all(row.ok and row.value < 1e-10 for row in rows)
     compared = {row.backend: row.note for row in rows if row.document == "xor"}
-    assert compared["numpy_vectorized"] == "52 seeds, 1000 epochs"
-    assert compared["python_loops"] == compared["graph"] == "10 seeds, 1000 epochs"
+    assert compared["numba_simd"] == "52 seeds, 1000 epochs"
+    assert compared["numpy_vectorized"] == compared["python_loops"] == compared["graph"] == "10 seeds, 1000 epochs"
 
 
 @pytest.mark.slow

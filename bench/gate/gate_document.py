@@ -19,9 +19,9 @@ from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
 from bench.selection import REFERENCE
 from bench.wording import in_percent
-from pairbench import statistics
+from pairbench import sequential_test, statistics
 from pairbench.machine import Conditions, signs_of_load
-from pairbench.sequential_test import MIN_ROUNDS, Judgement, RoundChange, Verdict
+from pairbench.sequential_test import Judgement, RoundChange, Verdict
 from pairbench.worktrees import Revision
 
 NOISY_OFFSET = 0.02
@@ -136,11 +136,10 @@ def _reason(judgement: Judgement, task: GateTask, end_reason: str) -> str:
             f"faster by more than {in_percent(task.threshold, 1)}" if is_faster and (judgement.high or 0.0) < 0 else ""
         )
     if judgement.confirming_rounds is not None:
-        return (
-            f"a regression is suspected; {end_reason} before {MIN_ROUNDS} or more later rounds confirmed or refuted it"
-        )
-    if judgement.rounds < MIN_ROUNDS:
-        return f"{end_reason} after {judgement.rounds} of the {MIN_ROUNDS} rounds that a verdict needs"
+        later = f"{sequential_test.MIN_ROUNDS} or more later rounds"
+        return f"a regression is suspected; {end_reason} before {later} confirmed or refuted it"
+    if judgement.rounds < sequential_test.MIN_ROUNDS:
+        return f"{end_reason} after {judgement.rounds} of the {sequential_test.MIN_ROUNDS} rounds that a verdict needs"
     return f"{end_reason}; the interval contains {in_percent(task.threshold, 1)}, or the slowdown is not significant"
 
 

@@ -15,10 +15,9 @@ from bench.gate.measurement_loop import GateTask, plan_effort
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
-from pairbench import machine
+from pairbench import machine, sequential_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
-from pairbench.sequential_test import MIN_ROUNDS
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 
@@ -80,8 +79,8 @@ def judge_revision(
     checkpoint.state = state
     if (needed := measurement_loop.min_seconds(prepared.task)) > request.budget:
         say(
-            f"the {MIN_ROUNDS} rounds that a verdict needs take about {needed:.0f} s, but the budget is "
-            f"{request.budget:g} s; raise the budget, or choose fewer rows"
+            f"the {sequential_test.MIN_ROUNDS} rounds that a verdict needs take about {needed:.0f} s, "
+            f"but the budget is {request.budget:g} s; raise the budget, or choose fewer rows"
         )
     interrupted = False
     try:
