@@ -69,7 +69,7 @@ def test_the_seeds_whose_result_depends_on_rounding():
 
 @pytest.mark.slow
 def test_exact_arithmetic_finds_49_seeds_that_learn():
-    backend = impls.load("numpy_vectorized")
+    backend = impls.load("numba_simd")
     robust = [seed for seed in xor.SEEDS if seed not in xor.SENSITIVE]
     errors = {seed: xor.error(carry_out(xor.xor_setting(seed), backend)) for seed in robust}
     for seed in (xor.SEED, xor.STUCK):
