@@ -8,8 +8,9 @@ from pairbench import timer
 from pairbench.workload import TimedCall, WorkloadError
 
 SAMPLE_SECONDS, FEWEST_LOOPS, MOST_LOOPS = 0.0002, 2, 200
-PAIRS = 12
-"""Number of pairs of samples, new and repeated inputs, that must all show the cache."""
+FEWEST_PAIRS, MOST_PAIRS = 4, 24
+"""Number of pairs of samples, one with new and one with equal inputs. From the fewest on, the check ends when the
+shortest times so far show no cache. If they show one after the most, it is reported."""
 FACTOR = 2.0
 """How much longer a call with a new input must take. Cached memory and predicted branches make far less difference."""
 SLOWEST_SECONDS = 0.05
@@ -34,22 +35,21 @@ def require_no_cache(call: TimedCall, seconds: float, random: Random) -> None:
     if call.has_state:
         return
     loops = min(MOST_LOOPS, max(FEWEST_LOOPS, round(SAMPLE_SECONDS / seconds)))
-    factors = [_factor(call, loops, random)]
-    while factors[-1] >= FACTOR and len(factors) < PAIRS:
-        factors.append(_factor(call, loops, random))
-    if min(factors) >= FACTOR:
-        raise WorkloadError(f"answers repeated inputs from a cache: new inputs take {min(factors):.1f} times as long")
-
-
-def _factor(call: TimedCall, loops: int, random: Random) -> float:
-    """Time of calls with new inputs ÷ time of calls with equal inputs; the shorter of two samples counts."""
     new: list[float] = []
     equal: list[float] = []
-    for _ in range(2):
-        seed = random.getrandbits(63)
-        samples = [(equal, [call.draw(seed, 1)[0] for _ in range(loops)]), (new, call.draw(seed + 1, loops))]
-        call.function(*call.draw(seed, 1)[0])
-        # In random order: if one kind always came second, the end of the process's time slice would often meet it.
-        for seconds, arguments in random.sample(samples, 2):
-            seconds.append(timer.time_calls(call.function, arguments)[0])
-    return min(new) / min(equal)
+    for pair in range(1, MOST_PAIRS + 1):
+        _time_pair(call, loops, random, new, equal)
+        factor = min(new) / min(equal)
+        if pair >= FEWEST_PAIRS and factor < FACTOR:
+            return
+    raise WorkloadError(f"answers repeated inputs from a cache: new inputs take {factor:.1f} times as long")
+
+
+def _time_pair(call: TimedCall, loops: int, random: Random, new: list[float], equal: list[float]) -> None:
+    """Append the seconds of calls with new inputs, and of calls with equal inputs."""
+    seed = random.getrandbits(63)
+    samples = [(equal, [call.draw(seed, 1)[0] for _ in range(loops)]), (new, call.draw(seed + 1, loops))]
+    call.function(*call.draw(seed, 1)[0])
+    # In random order: if one kind always came second, the end of the process's time slice would often meet it.
+    for seconds, arguments in random.sample(samples, 2):
+        seconds.append(timer.time_calls(call.function, arguments)[0])

@@ -91,6 +91,12 @@ def test_an_estimate_ignores_the_first_call():
     assert timer.estimate_seconds(lambda: time.sleep(next(waits, 0.002)), lambda count: [()] * count) < 0.5
 
 
+def test_an_interruption_of_the_timed_call_does_not_count():
+    waits = iter([0, 0.01])  # the untimed call, and the first timed one
+    estimate = timer.estimate_seconds(lambda: time.sleep(next(waits, 1e-5)), lambda count: [()] * count)
+    assert estimate < 0.005
+
+
 def test_a_clock_that_stands_still_ends_the_estimate(monkeypatch):
     monkeypatch.setattr(timer, "time_calls", lambda function, arguments: (0.0, None))
     with pytest.raises(RuntimeError, match="the clock does not advance"):
