@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from bench.cli.main import main
@@ -13,6 +14,7 @@ from pairbench.worker_protocol import Effort
 ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 """An effort so small that a command ends at once. The times mean nothing."""
+ONE_PROCESS = replace(TINY, processes=1)
 
 
 class CountedProgress:

@@ -25,7 +25,7 @@ from bench.report import tables
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
-from tests.helpers import ROOT, TINY, one_line_error
+from tests.helpers import ONE_PROCESS, ROOT, TINY, one_line_error
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
@@ -47,9 +47,16 @@ FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 @pytest.fixture(autouse=True)
 def quick(empty_folder, monkeypatch):
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", ONE_PROCESS)
+
+
+@pytest.fixture
+def two_processes(quick, monkeypatch):
+    """Let ``--quick`` time in two processes, so that there are intervals."""
     monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
 
 
+@pytest.mark.usefixtures("two_processes")
 def test_run_prints_a_table_and_stores_the_results(capsys):
     assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
     out, err = capsys.readouterr()
@@ -161,6 +168,7 @@ def test_a_backend_that_fails_is_not_timed_and_gives_status_1(capsys, third_part
     assert by_arm["python_loops", 64].ok
 
 
+@pytest.mark.usefixtures("two_processes")
 def test_compare_prints_the_ratio_and_its_meaning(capsys):
     assert main(["compare", "numpy_plain", "python_loops", *FEW, "--json", "both.json"]) == 0
     out = capsys.readouterr().out
@@ -350,6 +358,7 @@ def test_the_activations_and_the_loss_are_those_of_the_options(capsys):
     assert {(row.hidden, row.output, row.loss) for row in document.rows} == {tuple(chosen.values())}
 
 
+@pytest.mark.usefixtures("two_processes")
 def test_a_backend_whose_name_is_refused_is_named_and_the_others_run(capsys, monkeypatch):
     reason = "backend 'z\\n' of 'mlpbench' is refused: its name must be a Python identifier"
     monkeypatch.setattr(impls, "misnamed", lambda: {"z\n": ("added", reason)})

@@ -10,7 +10,7 @@ from bench.commands import run as run_command
 from bench.proof import verify
 from impls import Network, UnsupportedOperation
 from tests import test_benchmarks
-from tests.helpers import TINY
+from tests.helpers import ONE_PROCESS
 
 AHEAD = """
 import impls
@@ -105,7 +105,7 @@ def test_a_run_shows_a_dash_and_the_reason(ahead, empty_folder, monkeypatch, cap
     monkeypatch.setenv(
         "PYTHONPATH", f"{empty_folder.parent / 'packages'}:{run_command.__file__.rsplit('/bench/', 1)[0]}"
     )
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", ONE_PROCESS)
     few = ("run", "--quick", "--network", "3-3-1", "--batch", "4", "--backend", "ahead")
     assert main([*few, "--operation", "forward"]) == 0
     out = capsys.readouterr().out

@@ -1,7 +1,6 @@
 """Measuring in worker processes: the results, and the treatment of misbehaving backends."""
 
 import re
-from dataclasses import replace
 
 import psutil
 import pytest
@@ -18,7 +17,7 @@ from pairbench import process_state
 from pairbench.progress import NoProgress
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
 from pairbench.worker_protocol import CallJob, TimeJob
-from tests.helpers import TINY, CountedProgress
+from tests.helpers import ONE_PROCESS, TINY, CountedProgress
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
@@ -27,9 +26,6 @@ SMALL = Network((3, 3, 1))
 FORWARD = Case(SMALL, "forward", 1)
 BATCH = Case(SMALL, "forward", 64)
 TRAIN = Case(SMALL, "train", 64)
-
-
-ONE_PROCESS = replace(TINY, processes=1)
 
 
 def measured(cases, *backends, effort=ONE_PROCESS):
