@@ -64,9 +64,13 @@ class ModelWorkload:
         )
 
     def build(self) -> TimedCall:
-        """Load the backend of the imported revision, and build its timed call."""
+        """Load the backend of the imported revision, and build its timed call; a first call compiles the code."""
         network = impls.Network(self.layer_sizes, hidden=self.hidden, output=self.output, loss=self.loss)
-        return self.timed_call(impls.load(self.backend).build(network, self.parameters, dtype=self.dtype))
+        backend = impls.load(self.backend)
+        call = self.timed_call(backend.build(network, self.parameters, dtype=self.dtype))
+        if backend.compiles:
+            call.function(*call.draw(0, 1)[0])
+        return call
 
     def timed_call(self, model: Any) -> TimedCall:
         """The timed call of a model.

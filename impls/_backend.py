@@ -17,7 +17,7 @@ memory with an array that the model keeps, except in ``_fetch``, whose results t
 A backend may set three class attributes:
 
 - ``dtypes``: names of the supported dtypes; the default is ("float64",).
-- ``compiles``: True if building the first model compiles code.
+- ``compiles``: True if building the first model, or the first call of an operation, compiles code.
 - ``compiles_shapes``: True if every new network or batch size compiles code again.
 
 A backend that does not support an operation on a network names the operation in the class method ``lacks``. Operations

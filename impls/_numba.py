@@ -5,6 +5,7 @@ The cache keeps the code of each combination of Numba's settings apart.
 
 import hashlib
 import pickle
+from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -25,14 +26,24 @@ def require_compiler() -> None:
         raise BackendUnavailable("Numba does not compile while NUMBA_DISABLE_JIT is set; unset it")
 
 
-def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
-    """Compile a jitted function for the signature, or load it from the cache. Returns the compiled overload."""
-    if signature in dispatcher.overloads:
-        return dispatcher.overloads[signature]
+def enable_cache(dispatcher: Any) -> None:
+    """Let a jitted function load compiled code from the cache, and store new code there."""
     with suppress(RuntimeError):  # no writable cache folder: compile without a cache
         dispatcher._cache = _ForgivingCache(dispatcher.py_func)
-    dispatcher.compile(signature)
+
+
+def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:
+    """Compile a jitted function for the signature, or load it from the cache. Returns the compiled overload."""
+    if signature not in dispatcher.overloads:
+        enable_cache(dispatcher)
+        dispatcher.compile(signature)
     return dispatcher.overloads[signature]
+
+
+def entry_point(dispatcher: Any, *signature: Any) -> Callable[..., Any]:
+    """A jitted function compiled for the signature, called without Numba's dispatcher, which checks every argument."""
+    compiled: Callable[..., Any] = compile_cached(dispatcher, signature).entry_point
+    return compiled
 
 
 @cache

@@ -86,7 +86,7 @@ class Backend:
 
     @property
     def compiles(self) -> bool:
-        """Whether building the backend's first model compiles code."""
+        """Whether building the first model, or the first call of an operation, compiles code."""
         return self.model.compiles
 
     @property

@@ -9,18 +9,18 @@ all ones, for the biases. Each optimization and its speedup, in float64 on one t
 - All updates of a training in one call: 2.7 for single samples of 2-3-1. No dispatcher: 1.2 for a sample of 3-3-1.
 """
 
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from numba import from_dtype, njit, types
+from numba import boolean, float64, from_dtype, int64, njit
 from numpy import dot, empty, empty_like, log1p
 
 from impls import _backend, _codes
 from impls._backend import Array, Descent, Gradient
 from impls._exp import exp, tanh
 from impls._network import Parameters
-from impls._numba import compile_cached, require_compiler
+from impls._numba import entry_point, require_compiler
 
 require_compiler()
 # error_model: x / 0 is infinity, because a check of every division would prevent vectorization. fastmath stays off: NaN
@@ -181,12 +181,12 @@ class Model(_backend.Model):
         self._first = np.cumsum([0, *(size + 1 for size in network.layer_sizes)])
         hidden, output = _codes.ACTIVATIONS[network.hidden], _codes.ACTIVATIONS[network.output]
         self._leading = self._weights, self._first, np.array([hidden, output, _codes.LOSSES[network.loss]])
-        vector, int64, floats, boolean = real[::1], types.int64, types.float64[::1], types.boolean
-        leading, batch = (vector, int64[::1], int64[::1]), (real[:, ::1], real[:, ::1])
-        self._batch = compile_cached(forward, (*leading, *batch)).entry_point
-        self._backpropagate = compile_cached(backpropagate, (*leading, *batch, vector, vector, boolean)).entry_point
-        self._descend = compile_cached(descend, (*leading, *batch, int64, floats, boolean, floats)).entry_point
-        self._forward_sample = partial(compile_cached(forward, (*leading, real[:], vector)).entry_point, *self._leading)
+        self._types = real[::1], int64[::1], int64[::1], real[:, ::1], real[:, ::1]
+        self._forward_sample = partial(entry_point(forward, *self._types[:3], real[:], real[::1]), *self._leading)
+
+    _batch = cached_property(lambda m: entry_point(forward, *m._types))  # compiled when first used, like the next two
+    _backpropagate = cached_property(lambda m: entry_point(backpropagate, *m._types, *m._types[:1] * 2, boolean))
+    _descend = cached_property(lambda m: entry_point(descend, *m._types, int64, float64[::1], boolean, float64[::1]))
 
     def _unpacked(self, flat: Array) -> Gradient:
         pairs, p = [], 0

@@ -30,9 +30,9 @@ NUMBA_NUM_THREADS sets the number of threads. If the variable is not set, there 
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import from_dtype, types
@@ -40,8 +40,8 @@ from numba import from_dtype, types
 from impls import _backend
 from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import ACTIVATIONS, LOSSES
-from impls._network import Parameters
-from impls._numba import compile_cached, require_compiler
+from impls._network import Network, Parameters
+from impls._numba import entry_point, require_compiler
 from impls._simd import parallel
 from impls._simd.affine import BYTES
 from impls._simd.blocks import forward_batch, total_loss, train
@@ -51,21 +51,7 @@ require_compiler()
 
 MOST_EXACT = {"float64": 2**53, "float32": 2**24}
 """The largest layer size that the header can store: up to it, every integer is exact in the model's dtype."""
-
-
-class Kernels(NamedTuple):
-    """The compiled functions, called without Numba's dispatchers, which would check the argument types again."""
-
-    forward: Callable[..., Any]
-    forward_batch: Callable[..., Any]
-    total_loss: Callable[..., Any]
-    train: Callable[..., Any]
-    train_singly: Callable[..., Any]
-
-
-def _entry(function: Any, *signature: Any) -> Callable[..., Any]:
-    entry: Callable[..., Any] = compile_cached(function, signature).entry_point
-    return entry
+RATES = types.float64, types.float64
 
 
 def _aligned(values: Array, index: int) -> Array:
@@ -76,6 +62,58 @@ def _aligned(values: Array, index: int) -> Array:
     copy = buffer[start : start + len(values)]
     copy[:] = values
     return copy
+
+
+class Kernels:
+    """The compiled functions, each compiled when it is first used.
+
+    They are called without Numba's dispatchers, which would check the argument types again. With several threads, a
+    batch that is large enough is divided among them.
+    """
+
+    def __init__(self, network: Network, dtype: np.dtype[Any]):
+        real = from_dtype(dtype)
+        self._network = network
+        self._vector, self._strided = types.Array(real, 1, "C"), types.Array(real, 1, "A", readonly=True)
+        self._matrix, self._losses = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
+
+    @cached_property
+    def forward(self) -> Callable[..., Any]:
+        """The outputs of one sample."""
+        return entry_point(forward, self._vector, self._strided, self._vector)
+
+    @cached_property
+    def forward_batch(self) -> Callable[..., Any]:
+        """The outputs of a batch."""
+        signature, least = (self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
+        return self._divided(forward_batch, parallel.forward_batch_shared, signature, parallel.samples, least)
+
+    @cached_property
+    def total_loss(self) -> Callable[..., Any]:
+        """The loss of a batch."""
+        signature, least = (self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
+        return self._divided(total_loss, parallel.total_loss_shared, signature, parallel.samples, least)
+
+    @cached_property
+    def train(self) -> Callable[..., Any]:
+        """Training in batches, and the gradient of one batch."""
+        scalars, least = (types.int64, *RATES, types.boolean), parallel.least_gradient(self._network)
+        signature = self._vector, self._matrix, self._matrix, self._vector, *scalars, self._losses
+        return self._divided(train, parallel.train_shared, signature, parallel.samples_of_step, least)
+
+    @cached_property
+    def train_singly(self) -> Callable[..., Any]:
+        """Training by single samples."""
+        return entry_point(train_singly, self._vector, self._matrix, self._matrix, *RATES, self._losses)
+
+    def _divided(
+        self, function: Any, shared: Any, signature: tuple[Any, ...], samples: Callable[..., int], least: int
+    ) -> Callable[..., Any]:
+        """The function on one thread, or on several for ``least`` samples and more."""
+        alone = entry_point(function, *signature)
+        if parallel.threads() == 1:
+            return alone
+        return parallel.divided(alone, entry_point(shared, *signature, types.int64), samples, least, self._network)
 
 
 class Model(_backend.Model):
@@ -99,34 +137,8 @@ class Model(_backend.Model):
         self._gradients = np.zeros(sum((n + 1) * m for n, m in network.shapes), self.dtype)
         self._first = len(header)
 
-        real = from_dtype(self.dtype)
-        strided = types.Array(real, 1, "A", readonly=True)
-        vector, matrix = types.Array(real, 1, "C"), types.Array(real, 2, "C")
-        losses = types.Array(types.float64, 1, "C")
-        scalars = types.int64, types.float64, types.float64, types.boolean
-        self._kernels = Kernels(
-            forward=_entry(forward, vector, strided, vector),
-            forward_batch=_entry(forward_batch, vector, matrix, matrix),
-            total_loss=_entry(total_loss, vector, matrix, matrix),
-            train=_entry(train, vector, matrix, matrix, vector, *scalars, losses),
-            train_singly=_entry(train_singly, vector, matrix, matrix, types.float64, types.float64, losses),
-        )
-        if parallel.threads() > 1:
-            self._kernels = self._multithreaded(self._kernels, vector, matrix, scalars, losses)
+        self._kernels = Kernels(network, self.dtype)
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
-
-    def _multithreaded(self, single: Kernels, vector: Any, matrix: Any, scalars: Any, losses: Any) -> Kernels:
-        """Replace the kernels for batches by kernels that divide large batches among threads."""
-        divided, shares = partial(parallel.divided, network=self.network), types.int64
-        least_forward, least_gradient = parallel.least_forward(self.network), parallel.least_gradient(self.network)
-        shared_forward = _entry(parallel.forward_batch_shared, vector, matrix, matrix, shares)
-        shared_loss = _entry(parallel.total_loss_shared, vector, matrix, matrix, shares)
-        shared_train = _entry(parallel.train_shared, vector, matrix, matrix, vector, *scalars, losses, shares)
-        return single._replace(
-            forward_batch=divided(single.forward_batch, shared_forward, parallel.samples, least_forward),
-            total_loss=divided(single.total_loss, shared_loss, parallel.samples, least_forward),
-            train=divided(single.train, shared_train, parallel.samples_of_step, least_gradient),
-        )
 
     def _padded_width(self, m: int) -> int:
         """Number of elements that a row of m weights or biases takes in the packed array, padding included."""

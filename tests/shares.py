@@ -44,7 +44,7 @@ def blas_thread_counts() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
 
-def instrumented(function, signature, entry=numba_simd._entry):
+def instrumented(function, signature, entry=numba_simd.entry_point):
     """Compile a function. For one that divides a batch, count its calls and record the number of BLAS threads."""
     compiled, name = entry(function, *signature), function.__name__
     if not name.endswith("_shared"):
@@ -110,7 +110,7 @@ def nan_rows():
 def main() -> None:
     if int(sys.argv[1]):
         parallel.WORK, parallel.WEIGHT = int(sys.argv[1]), 0
-    numba_simd._entry = lambda function, *signature: instrumented(function, signature)
+    numba_simd.entry_point = lambda function, *signature: instrumented(function, signature)
     networks, blas_before = (*NETWORKS, WIDE), blas_thread_counts()
     first = [results(network) for network in networks]
     digests = [hashlib.sha256(result).hexdigest() for result in first]

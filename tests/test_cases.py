@@ -169,6 +169,23 @@ def test_a_training_case_runs_its_epochs_and_batches():
     np.testing.assert_allclose(flat(timed.parameters()), flat(by_hand.parameters()), rtol=1e-14, atol=1e-16)
 
 
+@pytest.mark.parametrize(("compiles", "calls"), [(True, 1), (False, 0)])
+def test_the_first_call_of_a_backend_that_compiles_is_made_before_the_call_is_timed(third_party, compiles, calls):
+    backend = third_party(
+        "counted",
+        f"""
+    compiles = {compiles}
+    calls = 0
+
+    def _gradient(self, X, Y):
+        type(self).calls += 1
+        return super()._gradient(X, Y)
+""",
+    )
+    ModelWorkload.of("counted", Case(SMALL, "gradient", 64), draw_problem(SMALL, 64)).build()
+    assert backend.model.calls == calls
+
+
 def test_threads_are_part_of_a_case():
     cases = select_cases(threads=2)
     assert {case.threads for case in cases} == {2}

@@ -19,7 +19,7 @@ from bench.records.files import RecordError
 from bench.report import speed_page
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits, call_kind, lower_bound
-from bench.speed import c_comparison, goal_rows, goals, speed_run
+from bench.speed import c_comparison, goal_rows, goals, speed_run, start_times
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
 from impls import Network
 from pairbench.measure import AA_CONTROL
@@ -149,11 +149,21 @@ def test_the_lower_bound_of_an_epoch_is_that_counted_by_hand():
 def test_start_times_are_medians_with_a_goal():
     starts = [
         speed_schema.StartRecord(dtype="float64", cold_seconds=11.0, warm_seconds=[0.5, 0.9, 0.55]),
-        speed_schema.StartRecord(dtype="float32", cold_seconds=13.0, warm_seconds=[0.7, 0.7, 0.7]),
+        speed_schema.StartRecord(
+            dtype="float32", cold_seconds=13.0, cold_forward_seconds=3.9, warm_seconds=[0.7, 0.7, 0.7]
+        ),
     ]
     rows = [row for row in goals_of(state({SIMD: TIMES[SIMD]}, starts=starts)) if row.unit == "s"]
-    assert [row.reached for row in rows] == [True, False, True, False]
-    assert (rows[2].measured.low, rows[2].measured.estimate, rows[2].measured.high) == (0.5, 0.55, 0.9)
+    assert [row.reached for row in rows] == [True, False, True, True, False]
+    assert (rows[3].measured.low, rows[3].measured.estimate, rows[3].measured.high) == (0.5, 0.55, 0.9)
+
+
+@pytest.mark.slow
+def test_the_first_results_of_one_sample_come_before_those_of_all_operations(monkeypatch):
+    monkeypatch.setattr(start_times, "PROGRAM", start_times.PROGRAM.replace(SIMD, "numpy_plain"))
+    start = start_times.measure_start("float32", 2)
+    assert 0 < start.cold_forward_seconds < start.cold_seconds
+    assert len(start.warm_seconds) == 2
 
 
 def test_every_goal_has_its_group():

@@ -50,10 +50,15 @@ class CComparisonRecord(Record):
 
 
 class StartRecord(Record):
-    """Wall seconds of a process with an empty cache for a dtype, and of later processes with a filled cache."""
+    """Wall seconds of a process with an empty cache for a dtype, and of later processes with a filled cache.
+
+    ``cold_seconds`` end with the first results of all operations, the others with the outputs of one sample.
+    ``cold_forward_seconds`` is None in documents of mlpbench 0.1, which compiled all operations together.
+    """
 
     dtype: str
     cold_seconds: Finite
+    cold_forward_seconds: Finite | None = None
     warm_seconds: list[Finite]
 
 

@@ -22,7 +22,7 @@ from bench.cases import Case
 from bench.roofline import probe_kernels
 from bench.roofline.lower_bound import MachineLimits, call_kind
 from impls import Array
-from impls._numba import compile_cached
+from impls._numba import entry_point
 from pairbench import machine, timer
 from pairbench.progress import Progress
 from pairbench.worker_processes import run_job
@@ -104,8 +104,7 @@ def _rate(call: Call, argument: Any, amount: float) -> float:
 
 def _compiled(kernel: Any, *arguments: Any) -> Callable[..., Any]:
     """The compiled kernel for these arguments, called without Numba's dispatcher, as ``numba_simd`` calls its own."""
-    entry: Callable[..., Any] = compile_cached(kernel, tuple(map(typeof, arguments))).entry_point
-    return entry
+    return entry_point(kernel, *map(typeof, arguments))
 
 
 def _case_products_rate(case: Case) -> float:

@@ -10,7 +10,7 @@ from bench.cases import Case
 from bench.records.sample_table import SampleTable
 from bench.records.schema import Ratio, TimingRow
 from bench.records.speed_schema import CComparisonRecord, GoalRow, SpeedState, StartRecord
-from bench.speed.goals import COLD_SECONDS, PEER, RATIOS, ROOFLINE_SHARE, WARM_SECONDS, C, Goal
+from bench.speed.goals import COLD_FORWARD_SECONDS, COLD_SECONDS, PEER, RATIOS, ROOFLINE_SHARE, WARM_SECONDS, C, Goal
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
 
@@ -82,8 +82,13 @@ def _share_row(goal: Goal, group: Sequence[TimingRow]) -> GoalRow:
 
 def _start_rows(starts: Sequence[StartRecord]) -> Iterator[GoalRow]:
     for start in starts:
-        cold = Ratio(estimate=start.cold_seconds, low=None, high=None)
-        yield _seconds_row(f"compiling all kernels, {start.dtype}", cold, COLD_SECONDS, "")
+        for what, until, goal in (
+            ("all operations", start.cold_seconds, COLD_SECONDS),
+            ("one sample", start.cold_forward_seconds, COLD_FORWARD_SECONDS),
+        ):
+            if until is not None:
+                cold = Ratio(estimate=until, low=None, high=None)
+                yield _seconds_row(f"import, compiling and first results of {what}, {start.dtype}", cold, goal, "")
     for start in starts:
         seconds = start.warm_seconds
         warm = Ratio(estimate=median(seconds), low=min(seconds), high=max(seconds))
