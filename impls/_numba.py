@@ -20,6 +20,10 @@ CODE_UNCHANGED = {"CACHE_DIR", "NUMBA_NUM_THREADS", "NUMBA_DEFAULT_NUM_THREADS"}
 """Numba's settings that do not change the code. Any other may, so it belongs to the key of the cache."""
 
 
+cache_folders: set[str] = set()
+"""The folders from which this process loads compiled code, and in which it stores new code."""
+
+
 def require_compiler() -> None:
     """Raise BackendUnavailable if Numba is set to compile nothing."""
     if vars(config)["DISABLE_JIT"]:
@@ -30,6 +34,7 @@ def enable_cache(dispatcher: Any) -> None:
     """Let a jitted function load compiled code from the cache, and store new code there."""
     with suppress(RuntimeError):  # no writable cache folder: compile without a cache
         dispatcher._cache = _ForgivingCache(dispatcher.py_func)
+        cache_folders.add(dispatcher._cache.cache_path)
 
 
 def compile_cached(dispatcher: Any, signature: tuple[Any, ...]) -> Any:

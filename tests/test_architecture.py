@@ -17,7 +17,7 @@ LAYERS = (
     ("bench.cases", "bench.selection", "bench.wording"),
     ("bench.proof",),
     ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement"),
-    ("bench.forecast", "bench.timing_proof"),
+    ("bench.forecast", "bench.timing_proof", "bench.warm"),
     ("bench.roofline",),
     ("bench.records",),
     ("bench.backend_listing", "bench.checkpoint", "bench.suite"),

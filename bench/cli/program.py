@@ -18,6 +18,7 @@ from bench.cli.scale import scale
 from bench.cli.speed import speed
 from bench.cli.tutorials import documents, tutorials
 from bench.cli.verify import verify
+from bench.cli.warm import warm
 
 PROGRAM = "mlpbench"
 
@@ -32,5 +33,5 @@ def cli() -> None:
     """
 
 
-for command in (run, compare, verify, tutorials, documents, scale, gate, baseline, error_rates, speed, backends):
+for command in (run, compare, verify, tutorials, documents, scale, gate, baseline, error_rates, speed, warm, backends):
     cli.add_command(command)

@@ -19,6 +19,7 @@ from bench.report import terminal
 from bench.report.layout import Paragraph
 from impls import BackendError
 from impls._registry import install_command
+from pairbench import machine
 from pairbench.worker_processes import WorkerRefused
 
 STANDARD_OUTPUT = "-"
@@ -46,6 +47,13 @@ def check_json_path(json_path: str | None, kind: type[schema.Record]) -> None:
     """Raise RecordError if ``--json`` cannot write a document of this kind to the path."""
     if json_path is not None and json_path != STANDARD_OUTPUT:
         files.check_destination(Path(json_path), kind)
+
+
+def check_threads(threads: int) -> None:
+    """Raise ValueError unless there is a usable CPU for every thread."""
+    most = machine.cpus_usable()
+    if not 1 <= threads <= most:
+        raise ValueError(f"--threads must be from 1 to {most}, the number of usable CPUs; got {threads}")
 
 
 def picture_module(name: str) -> ModuleType:

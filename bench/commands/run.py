@@ -18,7 +18,6 @@ from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import roofline_tables, tables, terminal, time_axis
 from bench.report.noise import noise_paragraphs
-from pairbench import machine
 
 
 def run(
@@ -43,7 +42,7 @@ def run(
     # Some peers are made for float32, so a comparison with peers covers both dtypes.
     more_dtypes = cases.DTYPES if peers and dtype is None else ()
     with output.caller_input():
-        _check_threads(threads)
+        output.check_threads(threads)
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
         if roofline:
@@ -135,7 +134,7 @@ def compare(
     with output.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
-        _check_threads(threads)
+        output.check_threads(threads)
         chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
         first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
         output.check_json_path(json_path, schema.Comparison)
@@ -158,10 +157,3 @@ def compare(
     notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
     output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
     return output.status(rows)
-
-
-def _check_threads(threads: int) -> None:
-    """Raise ValueError unless there is a usable CPU for every thread."""
-    most = machine.cpus_usable()
-    if not 1 <= threads <= most:
-        raise ValueError(f"--threads must be from 1 to {most}, the number of usable CPUs; got {threads}")
