@@ -65,13 +65,26 @@ def transpose(X: Array, A: Array) -> None:
 
 
 @jit_inner
+def fill_rows(b: Array, Z: Array) -> None:
+    """Fill each row of Z (m, samples) with its element of b."""
+    for j in range(len(Z)):
+        z, start = row(Z, j), b[j]
+        for s in range(len(z)):
+            z[s] = start
+
+
+@jit_inner
+def affine_of_samples(W: Array, b: Array, X: Array, Z: Array) -> None:
+    """Write Wᵀ Xᵀ + b into Z (m, samples), for W (n, m or more) and X (samples, n)."""
+    fill_rows(b, Z)
+    product(T, T, len(X), len(Z), X.shape[1], X, X.shape[1], W, W.shape[1], Z, len(X), 1)
+
+
+@jit_inner
 def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
     """Write Wᵀ A + b into Z (m, samples), for W (n, m or more) and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
-    for j in range(m):
-        z, start = row(Z, j), b[j]
-        for s in range(samples):
-            z[s] = start
+    fill_rows(b, Z)
     if n * m > SMALL:
         product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples, 1)
         return
@@ -151,13 +164,20 @@ def propagate_back(W: Array, D: Array, A: Array) -> None:
 
 
 @jit_inner
-def propagate(P: Array, A: Array, work: Array) -> int:
-    """Write the activations of the hidden layers and the logits into work; return the index after the logits."""
+def propagate(P: Array, X: Array, A: Array, work: Array) -> int:
+    """Write the activations of the hidden layers and the logits into work; return the index after the logits.
+
+    X (samples, n_in) and A (n_in, samples) both hold the inputs. A is not read if ``reads_samples``.
+    """
     layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
         Z, wide = part(work, w, (m, samples)), width(P, m)
-        affine(part(P, p + wide, (n, wide)), part(P, p, m), A, Z)
+        W, b = part(P, p + wide, (n, wide)), part(P, p, m)
+        if layer == 0 and reads_samples(n * m):
+            affine_of_samples(W, b, X, Z)
+        else:
+            affine(W, b, A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
         p += (n + 1) * wide
@@ -224,11 +244,12 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
     """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
 
     G is laid out like the parameters but without padding. A0 (n_in, samples) and X (samples, n_in) both hold the
-    inputs. For most first layers, BLAS is twice as fast with X, but computes the transposed product. So the gradient of
-    such a layer's weights is written into ``first_dW``, the flattened rows of an (m, n_in) matrix.
+    inputs; A0 is not read if ``reads_samples``. For such a first layer BLAS is twice as fast with X, but computes the
+    transposed product. So the gradient of the layer's weights is written into ``first_dW``, the flattened rows of an
+    (m, n_in) matrix.
     """
     layers, samples = int(P[0]), A0.shape[1]
-    w = propagate(P, A0, work)
+    w = propagate(P, X, A0, work)
     w -= Y.size
     Z = part(work, w, Y.shape)
     free = w + Y.size
@@ -255,7 +276,7 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
         free += n * samples
         D = E
     n, m = len(A0), len(D)
-    if is_transposed(n * m):
+    if reads_samples(n * m):
         product(N, N, n, m, samples, X, n, D, samples, first_dW, n, kept)
     else:
         outer(A0, D, part(G, m, n * m), kept)
@@ -264,8 +285,11 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
 
 
 @jit_inlined
-def is_transposed(weights: int) -> bool:
-    """Return whether the gradient of such a first layer is computed transposed, which a larger one is too large for."""
+def reads_samples(weights: int) -> bool:
+    """Return whether BLAS reads the inputs of a first layer with so many weights as (samples, n), without a copy.
+
+    The gradient of such a layer is computed transposed, which a larger one is too large for.
+    """
     return SMALL < weights <= NEAR
 
 
@@ -293,7 +317,7 @@ def batch_gradient(
         samples = min(rows, stop - begin)
         A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
         total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
-    if is_transposed(n * m):
+    if reads_samples(n * m):
         transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
     return total
 
@@ -324,7 +348,9 @@ def train(
     """
     rows = min(block_rows(P), batch)
     first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
-    At, Yt = transpose_in_blocks(X, rows, batch), transpose_in_blocks(Y, rows, batch)
+    is_read = not reads_samples(size(P, 0) * size(P, 1))
+    At = transpose_in_blocks(X, rows, batch) if is_read else np.empty(0, X.dtype)
+    Yt = transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
@@ -369,9 +395,11 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
         A, T, D = part(inputs, 0, (n, samples)), part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
-        transpose(part(X, begin * n, (samples, n)), A)
+        x = part(X, begin * n, (samples, n))
+        if not reads_samples(n * size(P, 1)):
+            transpose(x, A)
         transpose(part(Y, begin * k, (samples, k)), T)
-        w = propagate(P, A, work)
+        w = propagate(P, x, A, work)
         total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)
     return total
 
@@ -384,8 +412,9 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
         A = part(transposed, 0, (n, samples))
-        transpose(part(X, begin * n, (samples, n)), A)
-        w = propagate(P, A, work)
+        x = part(X, begin * n, (samples, n))
+        transpose(x, A)
+        w = propagate(P, x, A, work)
         Z = part(work, w - k * samples, (k, samples))
         activate(int(P[OUTPUT]), Z)
         transpose(Z, part(out, begin * k, (samples, k)))

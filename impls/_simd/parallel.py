@@ -23,6 +23,7 @@ from impls._simd.blocks import (
     block_rows,
     descend,
     forward_batch,
+    reads_samples,
     total_loss,
     transpose,
     workspace,
@@ -163,18 +164,20 @@ def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Arra
 
 
 @jit_parallel
-def transpose_in_blocks(X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """Transpose X and Y in blocks, each on its own.
+def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
+    """Transpose Y, and X if the first layer reads it transposed, in blocks, each on its own.
 
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    At, Yt = np.empty(X.size, X.dtype), np.empty(Y.size, Y.dtype)
+    is_read = not reads_samples(size(P, 0) * size(P, 1))
+    At, Yt = np.empty(X.size if is_read else 0, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-            transpose_share(X, first, last, rows, At)
+            if is_read:
+                transpose_share(X, first, last, rows, At)
             transpose_share(Y, first, last, rows, Yt)
     return At, Yt
 
@@ -234,7 +237,7 @@ def train_shared(
 ) -> None:
     """``blocks.train``, with every batch divided into shares."""
     rows = block_rows(P)
-    At, Yt = transpose_in_blocks(X, Y, batch, rows, shares)
+    At, Yt = transpose_in_blocks(P, X, Y, batch, rows, shares)
     Gs, first_dWs, works = workspaces(P, rows, G, shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
