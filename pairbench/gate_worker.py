@@ -135,6 +135,15 @@ def answer(request: Any, state: WorkerState) -> Any:
     raise TypeError(f"unknown request: {request!r}")
 
 
+def reply_to(request: Any, state: WorkerState) -> Any:
+    """The answer to a request, or a Failure. Threads that a failing row has started are noted as its own."""
+    try:
+        return answer(request, state)
+    except (Exception, SystemExit) as error:
+        state.background.note_new_threads(getattr(request, "row", state.row))
+        return Failure(failure_reason(error))
+
+
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_connection.connect_to_parent()
@@ -152,12 +161,7 @@ def main() -> None:
             request = state.wait(partial(pickle.load, sys.stdin.buffer))
         except EOFError:
             return
-        try:
-            reply = answer(request, state) if is_home else Failure(f"the sources in {home} were removed")
-        except (Exception, SystemExit) as error:
-            state.background.note_new_threads(getattr(request, "row", state.row))
-            reply = Failure(failure_reason(error))
-        send([reply])
+        send([reply_to(request, state) if is_home else Failure(f"the sources in {home} were removed")])
 
 
 if __name__ == "__main__":

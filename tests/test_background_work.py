@@ -6,6 +6,9 @@ import time
 import pytest
 
 from pairbench.background_work import BackgroundWork
+from pairbench.gate_protocol import Build
+from pairbench.gate_worker import WorkerState, reply_to
+from pairbench.process_state import FunctionWatch
 
 
 @pytest.fixture
@@ -131,3 +134,17 @@ def test_without_process_information_nobody_is_named(run_thread, monkeypatch, tm
     run_thread(compute)
     work.note_new_threads("culprit")
     assert disturber(work, "other") is None
+
+
+def test_in_the_gate_the_threads_of_a_row_that_raises_are_its_own(run_thread):
+    class Raising:
+        def build(self):
+            run_thread(compute)
+            raise ValueError("no")
+
+    state = WorkerState(FunctionWatch("pairbench"))
+    assert reply_to(Build("culprit", Raising()), state).reason.startswith("ValueError: no")
+    state.background.note_new_threads("other")
+    for _ in range(5):
+        state.wait(lambda: time.sleep(0.05))
+    assert state.disturbing == {"culprit"}
