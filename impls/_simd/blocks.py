@@ -348,8 +348,8 @@ def train(
     """
     rows = min(block_rows(P), batch)
     first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
-    is_read = not reads_samples(size(P, 0) * size(P, 1))
-    At = transpose_in_blocks(X, rows, batch) if is_read else np.empty(0, X.dtype)
+    needs_copy = not reads_samples(size(P, 0) * size(P, 1))
+    At = transpose_in_blocks(X, rows, batch) if needs_copy else np.empty(0, X.dtype)
     Yt = transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0

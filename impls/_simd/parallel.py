@@ -170,13 +170,13 @@ def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, sha
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    is_read = not reads_samples(size(P, 0) * size(P, 1))
-    At, Yt = np.empty(X.size if is_read else 0, X.dtype), np.empty(Y.size, Y.dtype)
+    needs_copy = not reads_samples(size(P, 0) * size(P, 1))
+    At, Yt = np.empty(X.size if needs_copy else 0, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-            if is_read:
+            if needs_copy:
                 transpose_share(X, first, last, rows, At)
             transpose_share(Y, first, last, rows, Yt)
     return At, Yt
