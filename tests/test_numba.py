@@ -120,6 +120,15 @@ def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache):
     assert run(folder, cache, NUMBA_NUM_THREADS="1") == "loaded"  # changes no code
 
 
+def test_code_for_one_processor_is_not_loaded_for_another(filled_cache):
+    folder, cache = filled_cache
+    run(folder, cache)
+    other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    assert run(folder, cache, **other) == "compiled"
+    assert run(folder, cache, **other) == "loaded"
+    assert run(folder, cache) == "loaded"
+
+
 def test_every_setting_of_numba_belongs_to_the_key(monkeypatch):
     before = _numba._settings()
     for name in ("SLP_VECTORIZE", "ENABLE_AVX", "LLVM_REFPRUNE_PASS", "ERROR_MODEL_OF_A_LATER_NUMBA"):
