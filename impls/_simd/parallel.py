@@ -108,13 +108,21 @@ def divided(
             counts = [library.get_num_threads() for library in libraries]
             try:
                 for library in libraries:
-                    library.set_num_threads(1)
+                    _set_threads(library, 1)
                 return alone(*arguments) if n < least else shared(*arguments, shares)
             finally:
                 for library, count in zip(libraries, counts, strict=True):
-                    library.set_num_threads(count)
+                    _set_threads(library, count)
 
     return kernel
+
+
+def _set_threads(library: Any, count: int) -> None:
+    """Set the number of threads of a BLAS library, also in a thread other than the first that has set it.
+
+    There, recent versions of threadpoolctl ignore ``set_num_threads``, lest threads compete; here a lock prevents that.
+    """
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(count)
 
 
 @cache
