@@ -167,14 +167,14 @@ def propagate_back(W: Array, D: Array, A: Array) -> None:
 def propagate(P: Array, X: Array, A: Array, work: Array) -> int:
     """Write the activations of the hidden layers and the logits into work; return the index after the logits.
 
-    X (samples, n_in) and A (n_in, samples) both hold the inputs. A is not read if ``reads_samples``.
+    X (samples, n_in) and A (n_in, samples) both hold the inputs. A may be empty, as ``reads_samples`` states.
     """
-    layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
+    layers, samples, p, w = int(P[0]), len(X), first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
         Z, wide = part(work, w, (m, samples)), width(P, m)
         W, b = part(P, p + wide, (n, wide)), part(P, p, m)
-        if layer == 0 and reads_samples(n * m):
+        if A.size == 0:
             affine_of_samples(W, b, X, Z)
         else:
             affine(W, b, A, Z)
@@ -244,11 +244,10 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
     """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
 
     G is laid out like the parameters but without padding. A0 (n_in, samples) and X (samples, n_in) both hold the
-    inputs; A0 is not read if ``reads_samples``. For such a first layer BLAS is twice as fast with X, but computes the
-    transposed product. So the gradient of the layer's weights is written into ``first_dW``, the flattened rows of an
-    (m, n_in) matrix.
+    inputs. If A0 is empty, BLAS reads X, which is faster, but computes the transposed product. So the gradient of the
+    first layer's weights is then written into ``first_dW``, the flattened rows of an (m, n_in) matrix.
     """
-    layers, samples = int(P[0]), A0.shape[1]
+    layers, samples = int(P[0]), len(X)
     w = propagate(P, X, A0, work)
     w -= Y.size
     Z = part(work, w, Y.shape)
@@ -260,7 +259,7 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
         multiply_derivative(int(P[OUTPUT]), Z, D)
         if int(P[LOSS]) == MEAN_SQUARED_ERROR:
             scale(part(D, 0, D.size), P.dtype.type(2 / len(D)))
-    p, g = len(P) - len(A0) - nodes(P) - BYTES // P.itemsize, len(G)
+    p, g = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G)
     for layer in range(layers - 1, 0, -1):
         n, m = size(P, layer), len(D)
         wide = width(P, m)
@@ -275,8 +274,8 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
         multiply_derivative(int(P[HIDDEN]), A, E)
         free += n * samples
         D = E
-    n, m = len(A0), len(D)
-    if reads_samples(n * m):
+    n, m = X.shape[1], len(D)
+    if A0.size == 0:
         product(N, N, n, m, samples, X, n, D, samples, first_dW, n, kept)
     else:
         outer(A0, D, part(G, m, n * m), kept)
@@ -285,12 +284,13 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
 
 
 @jit_inlined
-def reads_samples(weights: int) -> bool:
-    """Return whether BLAS reads the inputs of a first layer with so many weights as (samples, n), without a copy.
+def reads_samples(P: Array, rows: int) -> bool:
+    """Return whether BLAS reads the inputs of the first layer as (samples, n_in), without a transposed copy.
 
-    The gradient of such a layer is computed transposed, which a larger one is too large for.
+    BLAS is faster so, but the gradient of the layer's weights (n_in, m) comes out transposed. To transpose it takes
+    longer than is saved for fewer than m samples in a block, for which ``rows`` stands, and for the largest layers.
     """
-    return SMALL < weights <= NEAR
+    return SMALL < size(P, 0) * size(P, 1) <= NEAR and rows >= size(P, 1)
 
 
 @jit_inner
@@ -315,9 +315,9 @@ def batch_gradient(
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
-        A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
+        A, Y = part(At, begin * n, (n, samples if len(At) > 0 else 0)), part(Yt, begin * k, (k, samples))
         total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
-    if reads_samples(n * m):
+    if len(At) == 0:
         transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
     return total
 
@@ -348,8 +348,7 @@ def train(
     """
     rows = min(block_rows(P), batch)
     first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
-    needs_copy = not reads_samples(size(P, 0) * size(P, 1))
-    At = transpose_in_blocks(X, rows, batch) if needs_copy else np.empty(0, X.dtype)
+    At = np.empty(0, X.dtype) if reads_samples(P, rows) else transpose_in_blocks(X, rows, batch)
     Yt = transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
@@ -390,14 +389,14 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
     rows = min(block_rows(P), len(X))
     work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
+    copied = 0 if reads_samples(P, rows) else rows
     inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
     total = 0.0
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        A, T, D = part(inputs, 0, (n, samples)), part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
-        x = part(X, begin * n, (samples, n))
-        if not reads_samples(n * size(P, 1)):
-            transpose(x, A)
+        x, A = part(X, begin * n, (samples, n)), part(inputs, 0, (n, min(copied, samples)))
+        T, D = part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
+        transpose(x, A)
         transpose(part(Y, begin * k, (samples, k)), T)
         w = propagate(P, x, A, work)
         total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)

@@ -178,7 +178,7 @@ def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, sha
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    needs_copy = not reads_samples(size(P, 0) * size(P, 1))
+    needs_copy = not reads_samples(P, rows)
     At, Yt = np.empty(X.size if needs_copy else 0, X.dtype), np.empty(Y.size, Y.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
