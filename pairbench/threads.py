@@ -79,7 +79,16 @@ def _loaded_libraries() -> list[_Library]:
     pools = ThreadpoolController().lib_controllers
     modules = [sys.modules[name] for name in ("numba", "torch") if name in sys.modules]
     return [
-        *(_Library(pool.prefix, pool.version, pool.get_num_threads, pool.set_num_threads) for pool in pools),
+        # In all but one Python thread, recent versions of threadpoolctl ignore ``set_num_threads``.
+        *(
+            _Library(
+                pool.prefix,
+                pool.version,
+                pool.get_num_threads,
+                getattr(pool, "_real_set_num_threads", pool.set_num_threads),
+            )
+            for pool in pools
+        ),
         *(_Library(one.__name__, str(one.__version__), one.get_num_threads, one.set_num_threads) for one in modules),
     ]
 

@@ -2,13 +2,17 @@
 
 import threading
 import time
+from contextlib import suppress
 
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from pairbench.background_work import BackgroundWork
 from pairbench.gate_protocol import Build
 from pairbench.gate_worker import WorkerState, reply_to
 from pairbench.process_state import FunctionWatch
+from pairbench.threads import ThreadWatch
+from pairbench.workload import WorkloadError
 
 
 @pytest.fixture
@@ -148,3 +152,21 @@ def test_in_the_gate_the_threads_of_a_row_that_raises_are_its_own(run_thread):
     for _ in range(5):
         state.wait(lambda: time.sleep(0.05))
     assert state.disturbing == {"culprit"}
+
+
+def test_a_thread_count_that_another_live_thread_has_set_is_put_back(run_thread):
+    libraries = ThreadpoolController().select(user_api="blas").lib_controllers
+    before, is_set = [library.get_num_threads() for library in libraries], threading.Event()
+    watch = ThreadWatch(before[0])
+
+    def disturb(stop):
+        for library in libraries:
+            library.set_num_threads(before[0] + 1)
+        is_set.set()
+        stop.wait()
+
+    run_thread(disturb)
+    is_set.wait()
+    with suppress(WorkloadError):
+        watch.require_unchanged()
+    assert [library.get_num_threads() for library in libraries] == before
