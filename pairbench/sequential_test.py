@@ -139,7 +139,9 @@ def _judgement(
 def _mean(changes: Sequence[RoundChange]) -> tuple[float, float]:
     """Mean change and its standard error."""
     values = [change.change for change in changes]
-    return fmean(values), stdev(values) / math.sqrt(len(values))
+    mean, count = fmean(values), len(values)
+    # statistics.stdev computes with fractions, which takes much longer.
+    return mean, math.dist(values, [mean] * count) / math.sqrt(count * (count - 1))
 
 
 def _quantile(count: int, alpha: float) -> float:

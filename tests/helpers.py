@@ -15,6 +15,8 @@ ROOT = Path(__file__).parents[1]
 TINY = Effort(processes=2, seconds_per_arm=0.004, max_blocks=2, slow_call_seconds=1, slow_processes=1, compile=False)
 """An effort so small that a command ends at once. The times mean nothing."""
 ONE_PROCESS = replace(TINY, processes=1)
+FEWER_PLUGINS = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
+"""Options for child processes with pytest. Hypothesis would be imported, which takes longer than such a test."""
 
 
 class CountedProgress:

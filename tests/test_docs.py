@@ -114,7 +114,7 @@ def quick_commands():
             if words[0] == "mlpbench" and known and ("--help" in words or words[1:] == ["backends"]):
                 lines_to_run[line] = None
             elif words[:2] == ["mlpbench", "compare"] and known and "--quick" in words and "--network" not in words:
-                lines_to_run[f"{line} --network 3-3-1"] = None
+                lines_to_run[f"{line} --network 3-3-1 --operation forward"] = None
     return list(lines_to_run)
 
 

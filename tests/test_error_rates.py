@@ -159,6 +159,7 @@ def test_the_command_scores_the_recordings(tmp_path, capsys):
 @pytest.mark.slow
 def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # numpy_plain is not compiled
+    monkeypatch.setattr(recording, "PROBE_SAMPLES", 4)
     probed = []
 
     def probe(*arguments):

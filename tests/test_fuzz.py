@@ -226,6 +226,7 @@ MEASURING = (
     "bench.commands.gate.judge_against_baseline",
     "bench.commands.baseline.prepare_head",
     "bench.commands.error_rates._record",
+    "bench.commands.warm.compile_ahead",
 )
 
 

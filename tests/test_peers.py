@@ -16,10 +16,10 @@ from bench.commands import run as run_command
 from bench.commands import tutorials as tutorials_command
 from bench.proof import verify
 from bench.records import files, schema, tutorial_schema
-from bench.tutorials import circles, feedforward, registry
+from bench.tutorials import feedforward, registry
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
 from pairbench import threads
-from tests.helpers import TINY, python
+from tests.helpers import ONE_PROCESS, TINY, python
 
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
 
@@ -208,13 +208,13 @@ def test_verify_shows_a_dash_and_says_why(capsys, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypatch):
-    monkeypatch.setattr(tutorials_command, "QUICK_EFFORT", TINY)
+    monkeypatch.setattr(tutorials_command, "QUICK_EFFORT", ONE_PROCESS)
     # The classifier of digits from one seed instead of eleven: the figures of the core backends are tested elsewhere.
     *parts, digits = feedforward.TUTORIAL.parts
     digits = replace(digits, seeds=digits.few, remark=None)
     shorter = replace(feedforward.TUTORIAL, parts=[*parts, digits])
-    monkeypatch.setattr(registry, "select_tutorials", lambda *_: [circles.TUTORIAL, shorter])
-    arguments = ["tutorials", "circles", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
+    monkeypatch.setattr(registry, "select_tutorials", lambda *_: [shorter])
+    arguments = ["tutorials", "feedforward", "--backend", "sklearn_mlp", "--json", "all.json"]
     assert main(arguments) == 0
     rows = files.read(Path("all.json"), tutorial_schema.Tutorials).rows
     assert {row.part for row in rows if row.backend == "sklearn_mlp"}

@@ -9,12 +9,12 @@ from importlib.util import find_spec
 import pytest
 
 from pairbench import threads
-from tests.helpers import ROOT, environment_without_xdist, python
+from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist, python
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
 
-OPTIONS = ("-v", "-c", os.devnull, "-p", "no:cacheprovider", "-p", "bench.plugin")
+OPTIONS = ("-v", "-c", os.devnull, *FEWER_PLUGINS, "-p", "bench.plugin")
 QUICKLY = ("--benchmark-max-time=0.001", "--benchmark-min-rounds=1")
 
 SAMPLE = """

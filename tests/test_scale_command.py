@@ -18,13 +18,13 @@ from bench import checkpoint
 from bench.cli.main import main
 from bench.records import files, scale_schema
 from bench.scale import growth, points
-from tests.helpers import TINY, one_line_error
+from tests.helpers import ONE_PROCESS, one_line_error
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
 
-COMPILING = replace(TINY, compile=True)
+COMPILING = replace(ONE_PROCESS, compile=True)
 FEW = (
     points.Dimension("width", (1, 4, 32), 2),
     points.Dimension("depth", (1, 2), 1),

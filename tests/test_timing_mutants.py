@@ -7,7 +7,7 @@ import pytest
 from bench import timing_proof
 from bench.proof.timing_mutants import TIMING_MUTANTS
 from tests.gates import gate, git
-from tests.helpers import ROOT, environment_without_xdist, python
+from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist, python
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +110,7 @@ def test_backend(name, benchmark, record_property, gate_rows):
 
 def test_pytest_gives_no_timing_mutant_a_speedup(tmp_path):
     (tmp_path / "test_mutants.py").write_text(BENCHMARKS)
-    options = ("-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, "-p", "no:cacheprovider", "-rA", "--tb=line")
+    options = ("-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, *FEWER_PLUGINS, "-rA", "--tb=line")
     done = python(
         *("-m", "pytest", "--benchmark", "--benchmark-max-time=0.01", *options, tmp_path),
         env={**environment_without_xdist(), "COLUMNS": "300"},

@@ -14,14 +14,14 @@ from bench.commands import tutorials as command
 from bench.records import files, tutorial_schema
 from bench.tutorials import circles, datasets, miniflow, registry, reproduce
 from bench.tutorials.programs import Figure
-from tests.helpers import TINY, one_line_error, python
+from tests.helpers import ONE_PROCESS, one_line_error, python
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(command, "QUICK_EFFORT", TINY)
+    monkeypatch.setattr(command, "QUICK_EFFORT", ONE_PROCESS)
 
 
 @pytest.mark.usefixtures("quick")
