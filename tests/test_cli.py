@@ -477,7 +477,7 @@ def test_a_closed_output_pipe_is_no_error():
 
 def test_a_terminal_encoding_without_greek_still_gets_the_table():
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW],
+        [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW, "--batch", "1"],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         capture_output=True,
         check=False,
@@ -525,7 +525,7 @@ def test_the_points_show_the_one_sample_case(capsys):
 
 
 def test_results_are_stored_though_they_cannot_be_shown():
-    arguments = [sys.executable, "-m", "bench", "run", *FEW, "--backend", "numpy_plain"]
+    arguments = [sys.executable, "-m", "bench", "run", *FEW, "--batch", "1", "--backend", "numpy_plain"]
     with Path("/dev/full").open("w") as full:
         subprocess.run(arguments, stdout=full, stderr=subprocess.DEVNULL, check=False)
     assert len(list(Path("results").glob("run-*.json"))) == 1

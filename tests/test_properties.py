@@ -27,7 +27,7 @@ PAIRS = [(output, loss) for loss, outputs in OUTPUTS.items() for output in outpu
 # No deadline, because a busy machine is slow. No shrinking, because it would compute hundreds of exact results.
 common = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=40,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -107,7 +107,7 @@ def test_every_backend_is_within_its_bound_of_the_exact_result(operation):
 
 
 @pytest.mark.slow
-@settings(common, max_examples=40)
+@common
 @given(problems())
 def test_a_batch_is_the_sum_of_its_samples_and_the_same_from_every_backend(problem):
     X, Y, n = problem.X, problem.Y, len(problem.X)
