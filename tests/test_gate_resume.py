@@ -44,7 +44,7 @@ KILLS = int(os.environ.get("MLPBENCH_KILLS", "1"))
 def test_a_killed_gate_leaves_nothing_and_can_be_resumed(repository):
     """The gate is killed at random times, MLPBENCH_KILLS times."""
     chance = random.Random(os.getpid())
-    arguments = ("--backend", "numpy_plain", "--budget", "2", "--json", "gate.json", "--markdown", "gate.md")
+    arguments = ("--backend", "numpy_plain", "--budget", "10", "--json", "gate.json", "--markdown", "gate.md")
     begun = time.monotonic()
     start(*arguments).communicate()
     duration = time.monotonic() - begun
