@@ -185,7 +185,7 @@ class ThreadThatGoesOn(Cheat):
         result[:32] = self._right(X[:32])
 
         def finish() -> None:
-            time.sleep(0.001)
+            time.sleep(0.005)  # on a busy machine, the caller may be late by more than a millisecond
             result[32:] = self._right(X[32:])
 
         threading.Thread(target=finish).start()
