@@ -39,8 +39,8 @@ def warm(*, backend: Sequence[str], network: Sequence[str], dtype: str | None, t
     notes = [*failures, *chosen.notes()]
     if forgotten:
         notes.append(
-            f"the code of {', '.join(forgotten)} is not kept, because no cache folder can be written; "
-            "set NUMBA_CACHE_DIR to one that can"
+            f"no kept code of {', '.join(forgotten)} was found: the backend keeps none, has a cache of its own, or "
+            "cannot write its cache folder; set NUMBA_CACHE_DIR to one that it can write"
         )
     if folders:
         notes.append(f"the compiled code is in {' and '.join(folders)}")
