@@ -26,7 +26,7 @@ NETWORKS = (
     Network((20, 30, 4), "tanh", "softmax", "categorical_cross_entropy"),  # BLAS and loops
 )
 WIDE = Network((100, 100, 50, 10))
-SIZES = (1, 3, 65, 1079)
+SIZES = (1, 2, 3, 65, 1024, 1079)
 ROWS = np.random.default_rng(0).integers(1079, size=(3, 700))
 STEPS = {
     "batches of 500": (500, [slice(0, 500), slice(500, 1000), slice(1000, 1079)]),

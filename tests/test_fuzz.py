@@ -270,6 +270,8 @@ def test_a_random_command_line_gets_an_answer(words):
     with ExitStack() as stack:
         for name in MEASURING:
             stack.enter_context(mock.patch(name, reached))
+        no_worker = AssertionError("MEASURING lacks a function")
+        stack.enter_context(mock.patch("pairbench.worker_processes.Popen", side_effect=no_worker))
         stack.enter_context(chdir(stack.enter_context(tempfile.TemporaryDirectory())))
         with suppress(Reached):
             answer(*words)

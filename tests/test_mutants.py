@@ -107,6 +107,10 @@ def test_a_mutant_fails_the_contract_test_for_its_fault(name, monkeypatch):
     assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
 
 
+def test_the_original_of_the_mutants_passes():
+    assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
+
+
 def test_a_mutant_of_an_older_contract_does_not_match_the_stated_reasons():
     """The proof rejects it with a TypeError, which matches none of the stated reasons."""
 
