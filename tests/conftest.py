@@ -13,7 +13,9 @@ from tests import gates
 from tests.helpers import ROOT
 from tests.third_party import install, path_with
 
-os.environ.pop("COLUMNS", None)  # output to a file has no width, unless a test sets it
+# Output to a file has no width and is buffered, and child processes cache bytecode, unless a test sets a variable.
+for variable in ("COLUMNS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(variable, None)
 
 # A shell's background job ignores SIGINT, and its children inherit that; the tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -21,6 +23,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 CORE = [name for name, origin in impls.origins().items() if origin == "core"]
 
 
+@pytest.hookimpl(trylast=True)  # after the plugin has left out the benchmarks, so that the halves are equal
 def pytest_collection_modifyitems(items):
     """Order the tests so that two worker processes, each of which begins with one half, share little work.
 

@@ -527,7 +527,9 @@ def test_the_points_show_the_one_sample_case(capsys):
 def test_results_are_stored_though_they_cannot_be_shown():
     arguments = [sys.executable, "-m", "bench", "run", *FEW, "--batch", "1", "--backend", "numpy_plain"]
     with Path("/dev/full").open("w") as full:
-        subprocess.run(arguments, stdout=full, stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert done.returncode == 2
+    assert done.stderr.endswith(b"mlpbench: the system: No space left on device\n")
     assert len(list(Path("results").glob("run-*.json"))) == 1
 
 

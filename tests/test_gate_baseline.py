@@ -221,7 +221,7 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
 
 def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, stored, capsys):
     path = stored.rename("baseline.json")
-    with_history(path, 12, factor=2)
+    with_history(path, 12, factor=4)
     git("add", "baseline.json", cwd=repository)
     git("commit", "--quiet", "--message", "baseline", cwd=repository)
     with_history(path, 12, factor=0.5)  # an edit under which every head would pass

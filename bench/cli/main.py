@@ -51,7 +51,19 @@ def console() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # an encoding without µ must not lose the table
     own_tree.guard([Path(__file__).parents[2]])
-    sys.exit(main())
+    status = main()
+    _drop_unwritten_text()
+    sys.exit(status)
+
+
+def _drop_unwritten_text() -> None:
+    """Drop the text that a stream has not accepted: Python would write it again at exit, and change the exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _fail(text: str, status: int) -> int:

@@ -90,8 +90,6 @@ def write(text: str) -> None:
     """Write to standard output. A reader that closes the pipe early, such as ``head``, is not an error."""
     if sys.stdout is None:  # closed by the caller
         return
-    try:
+    with suppress(BrokenPipeError):
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:  # without this, the flush at interpreter exit would fail, too
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
