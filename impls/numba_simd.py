@@ -45,6 +45,7 @@ from impls._numba import entry_point, require_compiler
 from impls._simd import parallel
 from impls._simd.affine import BYTES
 from impls._simd.blocks import forward_batch, total_loss, train
+from impls._simd.packed import PAGE
 from impls._simd.samples import forward, train_singly
 
 require_compiler()
@@ -143,7 +144,10 @@ class Model(_backend.Model):
     def _padded_width(self, m: int) -> int:
         """Number of elements that a row of m weights or biases takes in the packed array, padding included."""
         lanes = BYTES // self.dtype.itemsize
-        return m if m < lanes else -(-m // lanes) * lanes
+        padded = -(-m // lanes) * lanes
+        if m < lanes:
+            return m
+        return padded + lanes if padded * self.dtype.itemsize % PAGE == 0 else padded
 
     def _padded(self, rows: Array) -> Array:
         """Flatten the rows of weights or biases, each padded with zeros."""

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 import impls
 from impls import Network
-from impls._simd import blocks, functions
+from impls._simd import blocks, functions, packed, samples, tiles
 from impls._simd.options import OPTIONS
 
 RANDOM = np.random.default_rng(0)
@@ -141,18 +141,29 @@ def test_batches_of_any_number_of_blocks_match_the_matrix_form(network, dtype, b
         assert_allclose(one[1], other[1], **near)
 
 
-@pytest.mark.parametrize("sizes", [*((300, m) for m in (1, 7, 8, 9, 16, 23, 24, 25, 49)), (400, 400, 2)])
+VAST = (1500, 1450)
+
+
+@pytest.mark.parametrize(
+    "sizes", [*((300, m) for m in (1, 7, 8, 9, 16, 23, 24, 25, 49)), (400, 400, 2), (5, 1024), VAST]
+)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
     network = Network(sizes, "tanh", "identity")
     parameters = network.random_parameters()
     model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_simd", "numpy_plain"))
     near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
-    for batch in (1, 7, 8, 9, 65):
+    for batch in (1, 4, 5, 8, 9, 65):
         X = RANDOM.normal(size=(batch, network.n_in)).astype(dtype)
         assert_allclose(model.forward(X), matrix.forward(X), **near)
+        assert_allclose(model.forward(X[0]), matrix.forward(X[0]), **near)
 
 
 def test_the_networks_above_cover_every_kernel():
     products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
     assert products[1] <= blocks.SMALL < products[0] < blocks.NEAR < 400 * 400
+    vast = VAST[0] * VAST[1]
+    assert vast > blocks.LARGE
+    assert samples.CACHED < tiles.REACH < 4 * vast
+    assert 9 < tiles.FEW < 65
+    assert 4 * 1024 % packed.PAGE == 0

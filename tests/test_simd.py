@@ -70,14 +70,15 @@ random = np.random.default_rng(0)
 for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
     vector, matrix = types.Array(real, 1, "C"), types.Array(real, 2, "C")
     tiles = njit(types.none(vector, matrix, matrix, matrix), **OPTIONS)(lambda b, W, A, Z: affine_in_tiles(b, W, A, Z))
-    one = njit(types.none(vector, types.intp, vector, vector), **OPTIONS)(
-        lambda P, p, a, z: affine_in_registers(P, p, a, z)
+    one = njit(types.none(vector, types.intp, vector, vector, types.intp), **OPTIONS)(
+        lambda P, p, a, z, width: affine_in_registers(P, p, a, z, width)
     )
     check_code(tiles)
     check_code(one)
     lanes = BYTES // np.dtype(dtype).itemsize
-    for samples, n, m in [(1, 1, 1), (9, 5, 3), (64, 17, lanes), (7, 3, lanes + 1), (20, 40, 5 * lanes - 3)]:
-        width = m if m < lanes else -(-m // lanes) * lanes
+    shapes = [(1, 1, 1), (9, 5, 3), (64, 17, lanes), (7, 3, lanes + 1), (20, 40, 5 * lanes - 3), (4, 800, 30)]
+    for samples, n, m in shapes:
+        width = m if m < lanes else (-(-m // lanes) + 1) * lanes
         packed = random.normal(size=(n + 1) * width + lanes).astype(dtype)
         rows = packed[: (n + 1) * width].reshape(n + 1, width)
         A, Z = random.normal(size=(samples, n)).astype(dtype), np.full((samples, m), np.nan, dtype)
@@ -87,7 +88,7 @@ for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
         assert (np.abs(Z - expected) <= allowed).all()
         if m >= lanes:
             z = np.zeros(width, dtype)
-            one(packed, 0, A[-1], z[:m])
+            one(packed, 0, A[-1], z[:m], width)
             assert (np.abs(z[:m] - expected[-1]) <= allowed[-1]).all()
 print(*UNIT)
 '''

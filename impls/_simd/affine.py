@@ -36,11 +36,11 @@ def in_every_lane(builder: ir.IRBuilder, value: Any, lanes: int) -> Any:
     return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), lanes), None))
 
 
-def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
+def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any, width: Any) -> Any:
     """Write a W + b into z (m,), for a (n,) with any stride; b and then W, row by row, begin at P[p].
 
-    m must fill at least BYTES. Every row of W is padded to a multiple of BYTES. The last vectors also overwrite the
-    memory that follows z, up to the next multiple of BYTES.
+    m must fill at least BYTES. Every row takes ``width`` elements, padded to a multiple of BYTES or more. The last
+    vectors also overwrite the memory that follows z, up to the next multiple of BYTES.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
@@ -53,7 +53,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
         (n,), (m,) = (cgutils.unpack_tuple(builder, array.shape) for array in (inputs, sums))
         (stride,) = cgutils.unpack_tuple(builder, inputs.strides)
         bias = builder.gep(packed.data, [arguments[1]])
-        width = builder.and_(builder.add(m, intp(padded - 1)), intp(-padded))
+        width, filled = arguments[4], builder.and_(builder.add(m, intp(padded - 1)), intp(-padded))
         weights = builder.gep(bias, [width])
         vector = ir.VectorType(real, lanes)
         accumulate = multiply_add(builder, vector)
@@ -100,10 +100,10 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
             return [builder.add(j, intp(k * lanes)) for k in range(vectors)]
 
         group = intp(MOST * lanes)
-        with cgutils.for_range(builder, builder.sdiv(width, group)) as loop:
+        with cgutils.for_range(builder, builder.sdiv(filled, group)) as loop:
             columns(vector_offsets(builder.mul(loop.index, group), MOST))
-        rest = builder.srem(width, group)
-        begin = builder.sub(width, rest)
+        rest = builder.srem(filled, group)
+        begin = builder.sub(filled, rest)
         end = builder.append_basic_block("end")
         switch = builder.switch(builder.sdiv(rest, intp(lanes)), end)
         for count in range(1, MOST):
@@ -115,7 +115,7 @@ def _affine_in_registers(typing: Any, P: Any, p: Any, a: Any, z: Any) -> Any:
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.none(P, p, a, z), generate
+    return types.none(P, p, a, z, types.intp), generate
 
 
 affine_in_registers: Any = intrinsic(_affine_in_registers)

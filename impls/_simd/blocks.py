@@ -22,13 +22,16 @@ from impls._simd.functions import activate, activate_one, exp, log1p, multiply_d
 from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
 from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
 from impls._simd.parts import part, row
-from impls._simd.tiles import affine_in_tiles
+from impls._simd.tiles import FEW, affine_in_tiles
 
 SMALL = 256
 """Largest number of weights of a layer for which loops are faster than a BLAS call."""
 
 NEAR = 2**17
-"""Largest number of weights of a layer for which tiles are faster than BLAS, which copies the weights."""
+"""Largest number of weights of a first layer whose inputs BLAS reads as they are; see ``reads_samples``."""
+
+LARGE = 2**19
+"""Largest number of weights of a layer for which tiles are faster than BLAS in float64."""
 
 WIDE = 2**15
 """Largest number of weights of a layer that BLAS copies quickly, beside the product with a block of 64 samples."""
@@ -419,13 +422,19 @@ def forward_narrow(P: Array, X: Array, out: Array) -> None:
         transpose(Z, part(out, begin * k, (samples, k)))
 
 
+@jit_inner
+def is_large(P: Array, weights: int) -> bool:
+    """Return whether BLAS computes a layer of so many weights faster than tiles, which it does in float64 alone."""
+    return P.itemsize == 8 and weights > LARGE
+
+
 @jit_inlined
 def forward_wide(P: Array, X: Array, out: Array) -> None:
     """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (samples, nodes).
 
     Wide layers are as fast in this layout, and it saves the transpositions.
     """
-    layers, rows = int(P[0]), min(64, len(X))
+    layers, rows = int(P[0]), min(256 if is_large(P, widest_product(P)) else 64, len(X))
     work = np.empty(nodes(P) * rows, P.dtype)
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
@@ -435,14 +444,14 @@ def forward_wide(P: Array, X: Array, out: Array) -> None:
             last = layer == layers - 1
             Z = part(out, begin * m, (samples, m)) if last else part(work, w, (samples, m))
             b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
-            if n * m <= NEAR:
-                affine_in_tiles(b, W, A, Z)
-            else:
+            if samples > FEW and is_large(P, n * m):
                 for s in range(samples):
                     z = row(Z, s)
                     for j in range(m):
                         z[j] = b[j]
                 product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m, 1)
+            else:
+                affine_in_tiles(b, W, A, Z)
             if last and int(P[OUTPUT]) == SOFTMAX:
                 for s in range(samples):
                     softmax_of_one(row(Z, s))

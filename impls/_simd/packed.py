@@ -4,7 +4,8 @@ P consists of three parts:
 
 - The header: the number of layers, the codes of the activations and the loss, and the layer sizes.
 - The parameters: for each layer b (m,) and then W (n, m), row by row. A row that fills at least one vector is padded
-  with zeros, so that every row starts at a vector boundary in memory.
+  with zeros, so that every row starts at a vector boundary in memory. A row that would fill whole pages gets one more
+  vector: the rows would otherwise compete for the same places in the L1 cache.
 - The workspace for one sample: the inputs, the nodes of all layers, and one vector of padding.
 """
 
@@ -16,6 +17,9 @@ from impls._simd.options import jit_inner
 
 HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
 """Indices in the header; index 0 is the number of layers."""
+
+PAGE = 4096
+"""Distance in bytes of addresses that compete for the same place in the L1 cache."""
 
 
 @jit_inner
@@ -34,7 +38,10 @@ def size(P: Array, layer: int) -> int:
 def width(P: Array, m: int) -> int:
     """Return the number of elements that a row of m weights or biases takes, padding included."""
     lanes = BYTES // P.itemsize
-    return m if m < lanes else (m + lanes - 1) // lanes * lanes
+    padded = (m + lanes - 1) // lanes * lanes
+    if m < lanes:
+        return m
+    return padded + lanes if padded * P.itemsize % PAGE == 0 else padded
 
 
 @jit_inner

@@ -1,11 +1,12 @@
 """One layer for a block of samples, A W + b, in tiles whose sums stay in registers.
 
-BLAS copies its operands in every call, into the order in which BLAS reads them. For a block of 64 samples, the copies
-take too long, and the weights of one layer stay in the cache without being copied.
+BLAS copies its operands in every call, into the order in which BLAS reads them. Here, a few rows of weights stay in the
+L1 cache while all samples of a block are computed, so nothing is copied.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -32,31 +33,56 @@ def tile_shape(unit: VectorUnit) -> tuple[int, int]:
 
 ROWS, COLUMNS = tile_shape(UNIT)
 
+DEPTH = 24 * 1024 // (COLUMNS * UNIT.bytes)
+"""Rows of weights that a tile reads: so many stay in the L1 cache while all samples of a block are computed."""
 
-def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, n: Any, width: Any, m: Any) -> Any:
-    """Write one tile of A W + b, up to ROWS samples and COLUMNS vectors, into Z.
+FEW, REACH, STREAMS = 16, 2**23, 16
+"""A layer of more than REACH bytes reads STREAMS rows of weights at a time for up to FEW samples.
+
+Its weights come from memory, which is read fastest row by row, and their addresses do not fit the cache of addresses.
+"""
+
+
+def _tile(
+    typing: Any,
+    start: Any,
+    W: Any,
+    A: Any,
+    Z: Any,
+    rows: Any,
+    columns: Any,
+    depth: Any,
+    step: Any,
+    n: Any,
+    width: Any,
+    m: Any,
+) -> Any:
+    """Write the sum of ``start`` and one tile of A W, up to ROWS samples and COLUMNS vectors, into Z.
 
     Each array begins at the tile's first element. ``rows`` is the number of samples, ``columns`` the number of nodes of
-    the tile. The distance between rows is n in A, ``width`` in W and m in Z. The last vector of the parameters may be
-    read beyond their row, where the packed array goes on; what comes of it is not stored.
+    the tile, ``depth`` the number of rows of W. The distance between rows is ``step`` in ``start``, n in A, ``width``
+    in W and m in Z. The last vector of the weights may be read beyond their row, where the packed array goes on; what
+    comes of it is not stored.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
-        bias, weights, inputs, outputs = (
+        starts, weights, inputs, outputs = (
             context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in range(4)
         )
-        rows, columns, n, width, m = arguments[4:]
+        rows, columns, depth, step, n, width, m = arguments[4:]
         real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
         align = context.get_abi_sizeof(real)
         lanes = UNIT.bytes // align
         int32 = ir.IntType(32)
         vector, mask = ir.VectorType(real, lanes), ir.VectorType(ir.IntType(1), lanes)
         accumulate, name = multiply_add(builder, vector), f"v{lanes}f{align * 8}.p0"
+        load_type = ir.FunctionType(vector, [vector.as_pointer(), int32, mask, vector])
+        masked_load = cgutils.get_or_insert_function(builder.module, load_type, f"llvm.masked.load.{name}")
         store_type = ir.FunctionType(ir.VoidType(), [vector, vector.as_pointer(), int32, mask])
         masked_store = cgutils.get_or_insert_function(builder.module, store_type, f"llvm.masked.store.{name}")
 
-        def compute(count: int) -> None:
-            """Compute the tile for ``count`` vectors per sample; the last vector may be partly filled."""
+        def compute(most: int, count: int) -> None:
+            """Compute the tile for up to ``most`` samples and ``count`` vectors; the last may be partly filled."""
             lanes_of_last = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
             numbers = ir.Constant(ir.VectorType(int32, lanes), list(range(lanes)))
             last_mask = builder.icmp_signed("<", numbers, in_every_lane(builder, lanes_of_last, lanes))
@@ -65,15 +91,20 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
             def at(pointer: Any, k: int) -> Any:
                 return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
 
-            def load(pointer: Any) -> list[Any]:
-                return [builder.load(at(pointer, k), align=align) for k in range(count)]
+            def load_sums(pointer: Any) -> list[Any]:
+                zero = ir.Constant(vector, [0.0] * lanes)
+                return [builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zero]) for k in range(count)]
 
-            last = builder.sub(rows, intp(1))  # with fewer than ROWS rows, the last row is computed several times
-            row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(ROWS)]
+            last = builder.sub(rows, intp(1))  # with fewer samples, the last one is computed several times
+            row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(most)]
             samples = [builder.gep(inputs, [builder.mul(row_index, n)]) for row_index in row_indices]
-            totals = [[cgutils.alloca_once_value(builder, start) for start in load(bias)] for _ in row_indices]
-            with cgutils.for_range(builder, n) as loop:
-                row = load(builder.gep(weights, [builder.mul(loop.index, width)]))
+            totals = [
+                [cgutils.alloca_once_value(builder, total) for total in load_sums(builder.gep(starts, [offset]))]
+                for offset in (builder.mul(row_index, step) for row_index in row_indices)
+            ]
+            with cgutils.for_range(builder, depth) as loop:
+                first = builder.gep(weights, [builder.mul(loop.index, width)])
+                row = [builder.load(at(first, k), align=align) for k in range(count)]
                 for sample, sums in zip(samples, totals, strict=True):
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
@@ -84,17 +115,19 @@ def _tile(typing: Any, b: Any, W: Any, A: Any, Z: Any, rows: Any, columns: Any, 
                     builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
 
         end = builder.append_basic_block("end")
-        switch = builder.switch(builder.sdiv(builder.add(columns, intp(lanes - 1)), intp(lanes)), end)
-        for count in range(1, COLUMNS + 1):
+        vectors = builder.sdiv(builder.add(columns, intp(lanes - 1)), intp(lanes))
+        is_half = builder.zext(builder.icmp_signed("<=", rows, intp(ROWS // 2)), intp)
+        switch = builder.switch(builder.add(vectors, builder.mul(is_half, intp(COLUMNS))), end)
+        for half, count in product(range(2), range(1, COLUMNS + 1)):
             block = builder.append_basic_block(f"vectors.{count}")
-            switch.add_case(intp(count), block)
+            switch.add_case(intp(half * COLUMNS + count), block)
             builder.position_at_end(block)
-            compute(count)
+            compute(ROWS // (half + 1), count)
             builder.branch(end)
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.none(b, W, A, Z, *[types.intp] * 5), generate
+    return types.none(start, W, A, Z, *[types.intp] * 7), generate
 
 
 tile: Any = intrinsic(_tile)
@@ -103,10 +136,14 @@ tile: Any = intrinsic(_tile)
 @jit_inner
 def affine_in_tiles(b: Array, W: Array, A: Array, Z: Array) -> None:
     """Write A W + b into Z (samples, m), for A (samples, n) and W (n, m or more)."""
-    (samples, n), m = A.shape, len(b)
+    (samples, n), m, width = A.shape, len(b), W.shape[1]
     most = COLUMNS * UNIT.bytes // b.itemsize
-    for j in range(0, m, most):
-        columns = min(most, m - j)
-        for s in range(0, samples, ROWS):
-            rows, a, z = min(ROWS, samples - s), part(A, s * n, n), part(Z, s * m + j, m)
-            tile(part(b, j, columns), part(W, j, columns), a, z, rows, columns, n, W.shape[1], m)
+    deepest = STREAMS if W.size * W.itemsize > REACH and samples <= FEW else DEPTH
+    for i in range(0, n, deepest):
+        depth = min(deepest, n - i)
+        for j in range(0, m, most):
+            columns = min(most, m - j)
+            for s in range(0, samples, ROWS):
+                rows, a, z = min(ROWS, samples - s), part(A, s * n + i, depth), part(Z, s * m + j, columns)
+                start, step = (part(b, j, columns), 0) if i == 0 else (z, m)
+                tile(start, part(W, i * width + j, columns), a, z, rows, columns, depth, step, n, width, m)
