@@ -44,7 +44,7 @@ from impls._network import Network, Parameters
 from impls._numba import entry_point, require_compiler
 from impls._simd import parallel
 from impls._simd.affine import BYTES
-from impls._simd.blocks import forward_batch, total_loss, train
+from impls._simd.batches import forward_batch, total_loss, train
 from impls._simd.packed import PAGE
 from impls._simd.samples import forward, train_singly
 

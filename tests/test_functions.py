@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 import impls
 from impls import Network
-from impls._simd import blocks, functions, packed, samples, tiles
+from impls._simd import batches, blocks, functions, packed, sample_blocks, samples, tiles
 from impls._simd.options import OPTIONS
 
 RANDOM = np.random.default_rng(0)
@@ -161,9 +161,9 @@ def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
 
 def test_the_networks_above_cover_every_kernel():
     products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
-    assert products[1] <= blocks.SMALL < products[0] < blocks.NEAR < 400 * 400
+    assert products[1] <= blocks.SMALL < products[0] < batches.WIDE < 400 * 400
     vast = VAST[0] * VAST[1]
-    assert vast > blocks.LARGE
+    assert vast > sample_blocks.LARGE
     assert samples.CACHED < tiles.REACH < 4 * vast
     assert 9 < tiles.FEW < 65
     assert 4 * 1024 % packed.PAGE == 0

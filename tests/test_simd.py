@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import impls
+from impls._simd import batches
 from impls._simd.target import VectorUnit, read_vector_unit
 from impls._simd.tiles import tile_shape
 from tests.helpers import python
@@ -109,22 +110,28 @@ def test_the_kernels_are_right_and_keep_their_sums_in_registers(name):
         assert done.stdout.split() == [str(value) for value in TARGETS[name]]
 
 
-@pytest.mark.parametrize(
-    ("sizes", "batch"),
-    [((300, 500, 4), 300), ((200, 200, 4), 300), ((400, 3), 100), ((3, 400, 3), 100)],
-    ids=["too large to transpose, two blocks", "transposed, two blocks", "narrow output", "narrow input"],
-)
-def test_numba_simd_agrees_with_numpy_on_wide_networks(sizes, batch):
-    """The sizes lie on both sides of the limits in ``impls._simd.blocks``."""
+WIDE_SIZES = {
+    "two blocks": ((300, 500, 4), 400),
+    "two samples": ((90, 110, 4), 2),
+    "narrow output": ((400, 30), 100),
+    "narrow input": ((3, 400, 40), 100),
+}
+
+
+@pytest.mark.parametrize("outputs", [("sigmoid", "mean_squared_error"), ("softmax", "categorical_cross_entropy")])
+@pytest.mark.parametrize(("sizes", "batch"), WIDE_SIZES.values(), ids=WIDE_SIZES)
+def test_numba_simd_agrees_with_numpy_on_wide_networks(sizes, batch, outputs):
+    assert max(n * m for n, m in pairwise(sizes)) > batches.WIDE
     random = np.random.default_rng(0)
     parameters = [(random.normal(size=(n, m)) / n, random.normal(size=m)) for n, m in pairwise(sizes)]
-    X, Y = random.normal(size=(batch, sizes[0])), random.uniform(size=(batch, sizes[-1]))
+    X, Y = random.normal(size=(batch, sizes[0])), random.dirichlet(np.ones(sizes[-1]), size=batch)
+    network = impls.Network(sizes, "tanh", *outputs)
     results = []
     for name in ("numba_simd", "numpy_plain"):
-        model = impls.load(name).build(impls.Network(sizes), parameters)
+        model = impls.load(name).build(network, parameters)
         loss, gradient = model.gradient(X, Y)
         losses = model.train(X, Y, epochs=2, learning_rate=0.1)
         pairs = [*gradient, *model.parameters(), (model.forward(X), losses)]
-        results.append([loss, *(array for pair in pairs for array in pair)])
+        results.append([loss, model.loss(X, Y), *(array for pair in pairs for array in pair)])
     for computed, expected in zip(*results, strict=True):
         np.testing.assert_allclose(computed, expected, rtol=1e-10, atol=1e-14)

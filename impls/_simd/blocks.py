@@ -1,7 +1,7 @@
-"""Batches in blocks of samples, small enough to stay in the L1 and L2 caches from the first layer to the gradient.
+"""Batches of narrow layers, in blocks that stay in the L1 and L2 caches from the first layer to the gradient.
 
 A block is an array (nodes, samples). Every innermost loop runs over the samples of a block, so it is long enough to be
-vectorized however narrow the layers are. BLAS computes the products of wide layers.
+vectorized however narrow the layers are. BLAS computes the products of wider layers.
 """
 
 from __future__ import annotations
@@ -14,27 +14,16 @@ from impls._codes import (
     CATEGORICAL_CROSS_ENTROPY,
     HALF_SQUARED_ERROR,
     MEAN_SQUARED_ERROR,
-    SOFTMAX,
 )
 from impls._simd.affine import BYTES
 from impls._simd.blas import N, T, product
-from impls._simd.functions import activate, activate_one, exp, log1p, multiply_derivative, softmax_of_one
-from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._simd.functions import activate, exp, log1p, multiply_derivative
+from impls._simd.options import jit_inlined, jit_inner, jit_reordered, wide_vectors
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
 from impls._simd.parts import part, row
-from impls._simd.tiles import FEW, affine_in_tiles
 
 SMALL = 256
 """Largest number of weights of a layer for which loops are faster than a BLAS call."""
-
-NEAR = 2**17
-"""Largest number of weights of a first layer whose inputs BLAS reads as they are; see ``reads_samples``."""
-
-LARGE = 2**19
-"""Largest number of weights of a layer for which tiles are faster than BLAS in float64."""
-
-WIDE = 2**15
-"""Largest number of weights of a layer that BLAS copies quickly, beside the product with a block of 64 samples."""
 
 CACHED = 4096
 """Number of elements of a block, over all its layers, that stay in the cache."""
@@ -42,12 +31,7 @@ CACHED = 4096
 
 @jit_inner
 def block_rows(P: Array) -> int:
-    """Return the samples per block: up to 512 for narrow networks, and fewer for wide ones, down to 64.
-
-    For the widest networks it is 256, because BLAS copies the weights for each block.
-    """
-    if widest_product(P) > WIDE:
-        return 256
+    """Return the samples per block: up to 512, and fewer for wider networks, down to 64."""
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
@@ -242,6 +226,20 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     return total
 
 
+@jit_inner
+def loss_and_delta(P: Array, Z: Array, Y: Array, D: Array) -> float:
+    """Return a block's summed loss; write the derivatives with respect to its logits Z into D, and its outputs into Z.
+
+    All arrays are (n, samples).
+    """
+    total = loss_and_error(P, Z, Y, D)
+    if int(P[LOSS]) < BINARY_CROSS_ENTROPY:
+        multiply_derivative(int(P[OUTPUT]), Z, D)
+        if int(P[LOSS]) == MEAN_SQUARED_ERROR:
+            scale(part(D, 0, D.size), P.dtype.type(2 / len(D)))
+    return total
+
+
 @jit_inlined
 def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array, kept: int) -> float:
     """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
@@ -257,11 +255,7 @@ def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: A
     free = w + Y.size
     D = part(work, free, Y.shape)
     free += Y.size
-    total = loss_and_error(P, Z, Y, D)
-    if int(P[LOSS]) < BINARY_CROSS_ENTROPY:
-        multiply_derivative(int(P[OUTPUT]), Z, D)
-        if int(P[LOSS]) == MEAN_SQUARED_ERROR:
-            scale(part(D, 0, D.size), P.dtype.type(2 / len(D)))
+    total = loss_and_delta(P, Z, Y, D)
     p, g = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G)
     for layer in range(layers - 1, 0, -1):
         n, m = size(P, layer), len(D)
@@ -291,181 +285,6 @@ def reads_samples(P: Array, rows: int) -> bool:
     """Return whether BLAS reads the inputs of the first layer as (samples, n_in), without a transposed copy.
 
     BLAS is faster so, but the gradient of the layer's weights (n_in, m) comes out transposed. To transpose it takes
-    longer than is saved for fewer than m samples in a block, for which ``rows`` stands, and for the largest layers.
+    longer than is saved for fewer than m samples in a block, for which ``rows`` stands.
     """
-    return SMALL < size(P, 0) * size(P, 1) <= NEAR and rows >= size(P, 1)
-
-
-@jit_inner
-def transpose_in_blocks(X: Array, rows: int, size: int) -> Array:
-    """Transpose X (samples, n) block by block, for batches of ``size`` samples in blocks of ``rows`` samples."""
-    n = X.shape[1]
-    transposed = np.empty(X.size, X.dtype)
-    for start in range(0, len(X), size):
-        stop = min(start + size, len(X))
-        for first in range(start, stop, rows):
-            last = min(first + rows, stop)
-            transpose(part(X, first * n, (last - first, n)), part(transposed, first * n, (n, last - first)))
-    return transposed
-
-
-@jit_inner
-def batch_gradient(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first_dW: Array, work: Array
-) -> float:
-    """Write the summed gradient of the samples start to stop into G; return their summed loss."""
-    n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
-    total = 0.0
-    for begin in range(start, stop, rows):
-        samples = min(rows, stop - begin)
-        A, Y = part(At, begin * n, (n, samples if len(At) > 0 else 0)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
-    if len(At) == 0:
-        transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
-    return total
-
-
-@jit_inner
-def workspace(P: Array, rows: int) -> Array:
-    """Allocate the workspace for a block: the values of its layers, and their derivatives."""
-    return np.empty(2 * nodes(P) * rows, P.dtype)
-
-
-@jit
-def train(
-    P: Array,
-    X: Array,
-    Y: Array,
-    G: Array,
-    batch: int,
-    learning_rate: float,
-    bias_learning_rate: float,
-    mean: bool,
-    losses: Array,
-) -> None:
-    """Train by gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
-
-    G, laid out like the parameters but without padding, receives the summed gradient of the last batch. The backend
-    computes a gradient by calling this function with rates of 0, which change no parameter, because a separate kernel
-    would take as long to compile as this function.
-    """
-    rows = min(block_rows(P), batch)
-    first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
-    At = np.empty(0, X.dtype) if reads_samples(P, rows) else transpose_in_blocks(X, rows, batch)
-    Yt = transpose_in_blocks(Y, rows, batch)
-    for epoch in range(len(losses)):
-        losses[epoch] = 0
-        for start in range(0, len(X), batch):
-            stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first_dW, work)
-            if learning_rate > 0 or bias_learning_rate > 0:  # at rates of 0, an infinite gradient would give NaN
-                share = 1 / (stop - start) if mean else 1.0
-                descend(P, G, P.dtype.type(learning_rate * share), P.dtype.type(bias_learning_rate * share))
-
-
-@jit_inner
-def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
-    """Subtract the gradient, multiplied by the rates, from the parameters."""
-    p, g = first_layer(P), 0
-    for layer in range(int(P[0])):
-        n, m = size(P, layer), size(P, layer + 1)
-        wide = width(P, m)
-        subtract_scaled(part(P, p, m), part(G, g, m), bias_rate)
-        p += wide
-        g += m
-        rows, columns = (1, n * m) if wide == m else (n, m)
-        for i in range(rows):
-            subtract_scaled(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
-        p += n * wide
-        g += n * m
-
-
-@jit_inner
-def subtract_scaled(a: Array, b: Array, rate: float) -> None:
-    """Subtract rate * b from a."""
-    for i in range(len(a)):
-        a[i] -= rate * b[i]
-
-
-@jit
-def total_loss(P: Array, X: Array, Y: Array) -> float:
-    """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
-    rows = min(block_rows(P), len(X))
-    work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
-    copied = 0 if reads_samples(P, rows) else rows
-    inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
-    total = 0.0
-    for begin in range(0, len(X), rows):
-        samples = min(rows, len(X) - begin)
-        x, A = part(X, begin * n, (samples, n)), part(inputs, 0, (n, min(copied, samples)))
-        T, D = part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
-        transpose(x, A)
-        transpose(part(Y, begin * k, (samples, k)), T)
-        w = propagate(P, x, A, work)
-        total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)
-    return total
-
-
-@jit_inlined
-def forward_narrow(P: Array, X: Array, out: Array) -> None:
-    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (nodes, samples)."""
-    n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
-    work, transposed = workspace(P, rows), np.empty(n * rows, X.dtype)
-    for begin in range(0, len(X), rows):
-        samples = min(rows, len(X) - begin)
-        A = part(transposed, 0, (n, samples))
-        x = part(X, begin * n, (samples, n))
-        transpose(x, A)
-        w = propagate(P, x, A, work)
-        Z = part(work, w - k * samples, (k, samples))
-        activate(int(P[OUTPUT]), Z)
-        transpose(Z, part(out, begin * k, (samples, k)))
-
-
-@jit_inner
-def is_large(P: Array, weights: int) -> bool:
-    """Return whether BLAS computes a layer of so many weights faster than tiles, which it does in float64 alone."""
-    return P.itemsize == 8 and weights > LARGE
-
-
-@jit_inlined
-def forward_wide(P: Array, X: Array, out: Array) -> None:
-    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out), with blocks (samples, nodes).
-
-    Wide layers are as fast in this layout, and it saves the transpositions.
-    """
-    layers, rows = int(P[0]), min(256 if is_large(P, widest_product(P)) else 64, len(X))
-    work = np.empty(nodes(P) * rows, P.dtype)
-    for begin in range(0, len(X), rows):
-        samples = min(rows, len(X) - begin)
-        A, p, w = part(X, begin * X.shape[1], (samples, X.shape[1])), first_layer(P), 0
-        for layer in range(layers):
-            n, m = size(P, layer), size(P, layer + 1)
-            last = layer == layers - 1
-            Z = part(out, begin * m, (samples, m)) if last else part(work, w, (samples, m))
-            b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
-            if samples > FEW and is_large(P, n * m):
-                for s in range(samples):
-                    z = row(Z, s)
-                    for j in range(m):
-                        z[j] = b[j]
-                product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m, 1)
-            else:
-                affine_in_tiles(b, W, A, Z)
-            if last and int(P[OUTPUT]) == SOFTMAX:
-                for s in range(samples):
-                    softmax_of_one(row(Z, s))
-            else:
-                activate_one(int(P[OUTPUT]) if last else int(P[HIDDEN]), part(Z, 0, Z.size))
-            p += (n + 1) * width(P, m)
-            w += m * samples
-            A = Z
-
-
-@jit
-def forward_batch(P: Array, X: Array, out: Array) -> None:
-    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out)."""
-    if widest_product(P) > SMALL:
-        forward_wide(P, X, out)
-    else:
-        forward_narrow(P, X, out)
+    return size(P, 0) * size(P, 1) > SMALL and rows >= size(P, 1)

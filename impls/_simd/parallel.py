@@ -17,17 +17,17 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._network import Network
-from impls._simd.blocks import (
-    SMALL,
+from impls._simd.batches import (
     batch_gradient,
-    block_rows,
     descend,
     forward_batch,
-    reads_samples,
+    gradient_rows,
+    needs_transposed,
+    needs_transposed_targets,
     total_loss,
-    transpose,
     workspace,
 )
+from impls._simd.blocks import SMALL, transpose
 from impls._simd.options import OPTIONS, jit, jit_inner
 from impls._simd.packed import size
 
@@ -143,7 +143,7 @@ def bound(start: int, stop: int, share: int, shares: int) -> int:
 
 @jit_parallel
 def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
-    """``blocks.forward_batch``, divided into shares."""
+    """``batches.forward_batch``, divided into shares."""
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
         forward_batch(P, X[first:last], out[first:last])
@@ -151,7 +151,7 @@ def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
 
 @jit_parallel
 def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
-    """``blocks.total_loss``, divided into shares."""
+    """``batches.total_loss``, divided into shares."""
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
@@ -173,20 +173,23 @@ def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Arra
 
 @jit_parallel
 def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """Transpose Y, and X if the first layer reads it transposed, in blocks, each on its own.
+    """Copy Y and X in blocks, each transposed on its own, as far as the gradient reads them so.
 
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    needs_copy = not reads_samples(P, rows)
+    needs_copy, needs_targets = needs_transposed(P, rows), needs_transposed_targets(P)
     At, Yt = np.empty(X.size if needs_copy else 0, X.dtype), np.empty(Y.size, Y.dtype)
+    if not needs_targets:
+        Yt[:] = Y.reshape(Y.size)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
             if needs_copy:
                 transpose_share(X, first, last, rows, At)
-            transpose_share(Y, first, last, rows, Yt)
+            if needs_targets:
+                transpose_share(Y, first, last, rows, Yt)
     return At, Yt
 
 
@@ -203,7 +206,7 @@ def batch_gradients(
     first_dWs: Array,
     works: Array,
 ) -> Array:
-    """``blocks.batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
+    """``batches.batch_gradient``, divided into shares, each with its own gradient and workspace; return the losses."""
     shares = len(Gs)
     losses = np.empty(shares)
     for share in prange(shares):
@@ -243,8 +246,8 @@ def train_shared(
     losses: Array,
     shares: int,
 ) -> None:
-    """``blocks.train``, with every batch divided into shares."""
-    rows = block_rows(P)
+    """``batches.train``, with every batch divided into shares."""
+    rows = gradient_rows(P, -(-batch // shares))
     At, Yt = transpose_in_blocks(P, X, Y, batch, rows, shares)
     Gs, first_dWs, works = workspaces(P, rows, G, shares)
     for epoch in range(len(losses)):

@@ -1,0 +1,166 @@
+"""Batches of wide layers, in blocks (samples, nodes).
+
+Tiles compute the products of the forward pass, and BLAS those of the gradient. Only the outputs of softmax are
+transposed.
+"""
+
+from __future__ import annotations
+
+from impls._backend import Array
+from impls._codes import SOFTMAX
+from impls._simd import blocks
+from impls._simd.affine import BYTES
+from impls._simd.blas import N, T, product
+from impls._simd.blocks import dot, transpose
+from impls._simd.functions import activate_one, multiply_derivative
+from impls._simd.options import jit_inlined, jit_inner
+from impls._simd.packed import HIDDEN, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._simd.parts import part, row
+from impls._simd.target import UNIT
+from impls._simd.tiles import FEW, affine_in_tiles
+
+LARGE = 2**19
+"""Largest number of weights of a layer for which tiles are faster than BLAS; in float32, tiles of the largest vectors
+are faster for any number."""
+
+PAIR = 2
+"""Largest number of samples for which dot products are faster than BLAS."""
+
+
+@jit_inner
+def is_large(P: Array, weights: int) -> bool:
+    """Return whether BLAS computes a layer of so many weights faster than tiles."""
+    return weights > LARGE and (P.itemsize == 8 or UNIT.bytes < 64)
+
+
+@jit_inner
+def block_rows(P: Array) -> int:
+    """Return the samples per block of a forward pass: more if BLAS copies the weights for each block."""
+    return 256 if is_large(P, widest_product(P)) else 64
+
+
+@jit_inner
+def gradient_rows(batch: int) -> int:
+    """Return the samples per block of a gradient: about 256, and equally many in each block of the batch."""
+    return -(-batch // max(1, (batch + 128) // 256))
+
+
+@jit_inner
+def affine(P: Array, p: int, A: Array, Z: Array) -> None:
+    """Write A W + b into Z (samples, m), for A (samples, n) and the layer whose parameters begin at P[p]."""
+    (samples, n), m = A.shape, Z.shape[1]
+    b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
+    if samples > FEW and is_large(P, n * m):
+        for s in range(samples):
+            z = row(Z, s)
+            for j in range(m):
+                z[j] = b[j]
+        product(N, N, m, samples, n, W, W.shape[1], A, n, Z, m, 1)
+    else:
+        affine_in_tiles(b, W, A, Z)
+
+
+@jit_inner
+def propagate(P: Array, X: Array, work: Array, Z: Array) -> None:
+    """Write the logits into Z (samples, n_out), and the activations of the hidden layers, one by one, into work.
+
+    X is (samples, n_in).
+    """
+    layers, samples, p, w = int(P[0]), len(X), first_layer(P), 0
+    A = X
+    for layer in range(layers - 1):
+        m = size(P, layer + 1)
+        hidden = part(work, w, (samples, m))
+        affine(P, p, A, hidden)
+        activate_one(int(P[HIDDEN]), part(hidden, 0, hidden.size))
+        p += (A.shape[1] + 1) * width(P, m)
+        w += m * samples
+        A = hidden
+    affine(P, p, A, Z)
+
+
+@jit_inlined
+def transposes_outputs(P: Array) -> bool:
+    """Return whether the loss needs the outputs as (n_out, samples); the other losses are computed by element."""
+    return int(P[OUTPUT]) == SOFTMAX
+
+
+@jit_inner
+def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
+    """Return a block's summed loss; write the activations, and the derivatives with respect to the logits, into work.
+
+    X is (samples, n_in). Y is (n_out, samples), or holds the elements of (samples, n_out) in their order unless
+    ``transposes_outputs``. The activations are those of ``propagate``; the derivatives (samples, n_out) begin at
+    work[-3 * Y.size].
+    """
+    samples, k, start = len(X), len(Y), len(work) - 3 * Y.size
+    Z, D = part(work, start + Y.size, Y.shape), part(work, start, Y.shape)
+    if not transposes_outputs(P):
+        propagate(P, X, work, part(work, start + Y.size, (samples, k)))
+        return blocks.loss_and_delta(P, Z, Y, D)
+    logits, errors = part(work, start, (samples, k)), part(work, start + 2 * Y.size, Y.shape)
+    propagate(P, X, work, logits)
+    transpose(logits, Z)
+    total = blocks.loss_and_delta(P, Z, Y, errors)
+    transpose(errors, logits)
+    return total
+
+
+@jit_inner
+def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
+    """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
+
+    dW is the flattened rows of an (n, m) matrix.
+    """
+    (samples, n), m = A.shape, D.shape[1]
+    product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
+
+
+@jit_inner
+def bias_gradient(D: Array, db: Array, kept: int) -> None:
+    """Write the sum of the rows of D (samples, m) into db, or add it if ``kept`` is 1."""
+    for s in range(len(D)):
+        d = row(D, s)
+        for j in range(len(d)):
+            db[j] = db[j] + d[j] if kept or s > 0 else d[j]
+
+
+@jit_inner
+def propagate_back(W: Array, D: Array, E: Array) -> None:
+    """Write D Wᵀ into E (samples, n), for W (n, m or more) and D (samples, m)."""
+    (samples, n), m = E.shape, D.shape[1]
+    if samples > PAIR:
+        product(T, N, n, samples, m, W, W.shape[1], D, m, E, n, 0)
+        return
+    for i in range(n):
+        w = part(W, i * W.shape[1], m)
+        for s in range(samples):
+            E[s, i] = dot(w, row(D, s))
+
+
+@jit_inlined
+def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int) -> float:
+    """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
+
+    X and Y are those of ``loss_and_delta``. G is laid out like the parameters but without padding.
+    """
+    layers, samples = int(P[0]), len(X)
+    total, w = loss_and_delta(P, X, Y, work), (nodes(P) - len(Y)) * samples
+    D = part(work, len(work) - 3 * Y.size, (samples, len(Y)))
+    p, g, free = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G), w
+    for layer in range(layers - 1, -1, -1):
+        n, m = size(P, layer), size(P, layer + 1)
+        wide = width(P, m)
+        p -= (n + 1) * wide
+        g -= (n + 1) * m
+        w -= n * samples
+        A = part(work, w, (samples, n)) if layer > 0 else X
+        outer(A, D, part(G, g + m, n * m), kept)
+        bias_gradient(D, part(G, g, m), kept)
+        if layer > 0:
+            E = part(work, free, (samples, n))
+            propagate_back(part(P, p + wide, (n, wide)), D, E)
+            multiply_derivative(int(P[HIDDEN]), A, E)
+            free += n * samples
+            D = E
+    return total
