@@ -1,7 +1,8 @@
 """Batches of narrow layers, in blocks that stay in the L1 and L2 caches from the first layer to the gradient.
 
-A block is an array (nodes, samples). Every innermost loop runs over the samples of a block, so it is long enough to be
-vectorized however narrow the layers are. BLAS computes the products of wider layers.
+A block is an array (nodes, samples); ``sample_blocks.py`` has the other layout, for wide layers. Every innermost loop
+runs over the samples of a block, so it is long enough to be vectorized however narrow the layers are. BLAS computes the
+products of wider layers.
 """
 
 from __future__ import annotations
@@ -17,13 +18,20 @@ from impls._codes import (
 )
 from impls._simd.affine import BYTES
 from impls._simd.blas import N, T, product
+from impls._simd.descent import transpose, transpose_in_blocks, update
 from impls._simd.functions import activate, exp, log1p, multiply_derivative
-from impls._simd.options import jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
+from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
 from impls._simd.parts import part, row
 
 SMALL = 256
 """Largest number of weights of a layer for which loops are faster than a BLAS call."""
+
+NEAR = 2**17
+"""Largest number of weights of a first layer whose gradient is transposed quickly."""
+
+WIDE = 2**15
+"""Largest number of weights of a layer that BLAS copies quickly, beside the product with a block of 64 samples."""
 
 CACHED = 4096
 """Number of elements of a block, over all its layers, that stay in the cache."""
@@ -31,7 +39,12 @@ CACHED = 4096
 
 @jit_inner
 def block_rows(P: Array) -> int:
-    """Return the samples per block: up to 512, and fewer for wider networks, down to 64."""
+    """Return the samples per block: up to 512 for narrow networks, and fewer for wide ones, down to 64.
+
+    For the widest networks it is 256, because BLAS copies the weights for each block.
+    """
+    if widest_product(P) > WIDE:
+        return 256
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
@@ -40,15 +53,6 @@ def scale(a: Array, factor: float) -> None:
     """Multiply a (n,) by the factor."""
     for i in range(len(a)):
         a[i] *= factor
-
-
-@jit_inner
-def transpose(X: Array, A: Array) -> None:
-    """Write X (samples, n) into A (n, samples)."""
-    for i in range(len(A)):
-        a = row(A, i)
-        for s in range(len(a)):
-            a[s] = X[s, i]
 
 
 @jit_inner
@@ -285,6 +289,96 @@ def reads_samples(P: Array, rows: int) -> bool:
     """Return whether BLAS reads the inputs of the first layer as (samples, n_in), without a transposed copy.
 
     BLAS is faster so, but the gradient of the layer's weights (n_in, m) comes out transposed. To transpose it takes
-    longer than is saved for fewer than m samples in a block, for which ``rows`` stands.
+    longer than is saved for fewer than m samples in a block, for which ``rows`` stands, and for the largest layers.
     """
-    return size(P, 0) * size(P, 1) > SMALL and rows >= size(P, 1)
+    return SMALL < size(P, 0) * size(P, 1) <= NEAR and rows >= size(P, 1)
+
+
+@jit_inner
+def workspace(P: Array, rows: int) -> Array:
+    """Allocate the workspace for a block: the values of its layers, and their derivatives."""
+    return np.empty(2 * nodes(P) * rows, P.dtype)
+
+
+@jit_inner
+def batch_gradient(
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first_dW: Array, work: Array
+) -> float:
+    """Write the summed gradient of the samples start to stop into G; return their summed loss.
+
+    At and Yt are X and Y, transposed in blocks of up to ``rows`` samples; At is empty if ``reads_samples``.
+    """
+    n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
+    total = 0.0
+    for begin in range(start, stop, rows):
+        samples = min(rows, stop - begin)
+        A, Y = part(At, begin * n, (n, samples if len(At) > 0 else 0)), part(Yt, begin * k, (k, samples))
+        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
+    if len(At) == 0:
+        transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
+    return total
+
+
+@jit
+def train(
+    P: Array,
+    X: Array,
+    Y: Array,
+    G: Array,
+    batch: int,
+    learning_rate: float,
+    bias_learning_rate: float,
+    mean: bool,
+    losses: Array,
+) -> None:
+    """Train by gradient descent in batches of ``batch`` samples; write the summed loss of each epoch into losses.
+
+    G, laid out like the parameters but without padding, receives the summed gradient of the last batch. The backend
+    computes a gradient by calling this function with rates of 0, which change no parameter, because a separate kernel
+    would take as long to compile as this function.
+    """
+    rows = min(block_rows(P), batch)
+    first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
+    At = np.empty(0, X.dtype) if reads_samples(P, rows) else transpose_in_blocks(X, rows, batch)
+    Yt = transpose_in_blocks(Y, rows, batch)
+    for epoch in range(len(losses)):
+        losses[epoch] = 0
+        for start in range(0, len(X), batch):
+            stop = min(start + batch, len(X))
+            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first_dW, work)
+            update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
+
+
+@jit
+def total_loss(P: Array, X: Array, Y: Array) -> float:
+    """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
+    rows = min(block_rows(P), len(X))
+    work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
+    copied = 0 if reads_samples(P, rows) else rows
+    inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
+    total = 0.0
+    for begin in range(0, len(X), rows):
+        samples = min(rows, len(X) - begin)
+        x, A = part(X, begin * n, (samples, n)), part(inputs, 0, (n, min(copied, samples)))
+        T, D = part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
+        transpose(x, A)
+        transpose(part(Y, begin * k, (samples, k)), T)
+        w = propagate(P, x, A, work)
+        total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)
+    return total
+
+
+@jit
+def forward(P: Array, X: Array, out: Array) -> None:
+    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out)."""
+    n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
+    work, transposed = workspace(P, rows), np.empty(n * rows, X.dtype)
+    for begin in range(0, len(X), rows):
+        samples = min(rows, len(X) - begin)
+        A = part(transposed, 0, (n, samples))
+        x = part(X, begin * n, (samples, n))
+        transpose(x, A)
+        w = propagate(P, x, A, work)
+        Z = part(work, w - k * samples, (k, samples))
+        activate(int(P[OUTPUT]), Z)
+        transpose(Z, part(out, begin * k, (samples, k)))

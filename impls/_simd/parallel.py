@@ -17,19 +17,11 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._network import Network
-from impls._simd.batches import (
-    batch_gradient,
-    descend,
-    forward_batch,
-    gradient_rows,
-    needs_transposed,
-    needs_transposed_targets,
-    total_loss,
-    workspace,
-)
-from impls._simd.blocks import SMALL, transpose
+from impls._simd import blocks, sample_blocks
+from impls._simd.blocks import SMALL, batch_gradient, block_rows, reads_samples, total_loss, workspace
+from impls._simd.descent import transpose, update
 from impls._simd.options import OPTIONS, jit, jit_inner
-from impls._simd.packed import size
+from impls._simd.packed import size, widest_product
 
 WORK = 2**20
 """Multiplications in a batch's forward pass from which on two threads are faster than one."""
@@ -143,15 +135,18 @@ def bound(start: int, stop: int, share: int, shares: int) -> int:
 
 @jit_parallel
 def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
-    """``batches.forward_batch``, divided into shares."""
+    """``forward`` of a batch, divided into shares."""
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
-        forward_batch(P, X[first:last], out[first:last])
+        if widest_product(P) > SMALL:
+            sample_blocks.forward(P, X[first:last], out[first:last])
+        else:
+            blocks.forward(P, X[first:last], out[first:last])
 
 
 @jit_parallel
 def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
-    """``batches.total_loss``, divided into shares."""
+    """``blocks.total_loss``, divided into shares."""
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
@@ -173,23 +168,20 @@ def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Arra
 
 @jit_parallel
 def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """Copy Y and X in blocks, each transposed on its own, as far as the gradient reads them so.
+    """Transpose Y, and X if the first layer reads it transposed, in blocks, each on its own.
 
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    needs_copy, needs_targets = needs_transposed(P, rows), needs_transposed_targets(P)
+    needs_copy = not reads_samples(P, rows)
     At, Yt = np.empty(X.size if needs_copy else 0, X.dtype), np.empty(Y.size, Y.dtype)
-    if not needs_targets:
-        Yt[:] = Y.reshape(Y.size)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
             if needs_copy:
                 transpose_share(X, first, last, rows, At)
-            if needs_targets:
-                transpose_share(Y, first, last, rows, Yt)
+            transpose_share(Y, first, last, rows, Yt)
     return At, Yt
 
 
@@ -206,7 +198,7 @@ def batch_gradients(
     first_dWs: Array,
     works: Array,
 ) -> Array:
-    """``batches.batch_gradient``, divided into shares, each with its own gradient and workspace; return the losses."""
+    """``blocks.batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
     shares = len(Gs)
     losses = np.empty(shares)
     for share in prange(shares):
@@ -246,8 +238,8 @@ def train_shared(
     losses: Array,
     shares: int,
 ) -> None:
-    """``batches.train``, with every batch divided into shares."""
-    rows = gradient_rows(P, -(-batch // shares))
+    """``blocks.train``, with every batch divided into shares."""
+    rows = block_rows(P)
     At, Yt = transpose_in_blocks(P, X, Y, batch, rows, shares)
     Gs, first_dWs, works = workspaces(P, rows, G, shares)
     for epoch in range(len(losses)):
@@ -255,6 +247,4 @@ def train_shared(
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, first_dWs, works), G)
-            if learning_rate > 0 or bias_learning_rate > 0:
-                scale = 1 / (stop - start) if mean else 1.0
-                descend(P, G, P.dtype.type(learning_rate * scale), P.dtype.type(bias_learning_rate * scale))
+            update(P, G, stop - start, learning_rate, bias_learning_rate, mean)

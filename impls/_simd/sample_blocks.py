@@ -6,18 +6,24 @@ transposed.
 
 from __future__ import annotations
 
+import numpy as np
+
 from impls._backend import Array
 from impls._codes import SOFTMAX
 from impls._simd import blocks
 from impls._simd.affine import BYTES
 from impls._simd.blas import N, T, product
-from impls._simd.blocks import dot, transpose
-from impls._simd.functions import activate_one, multiply_derivative
-from impls._simd.options import jit_inlined, jit_inner
+from impls._simd.blocks import dot
+from impls._simd.descent import transpose, transpose_in_blocks, update
+from impls._simd.functions import activate_one, multiply_derivative, softmax_of_one
+from impls._simd.options import jit, jit_inlined, jit_inner
 from impls._simd.packed import HIDDEN, OUTPUT, first_layer, nodes, size, widest_product, width
 from impls._simd.parts import part, row
 from impls._simd.target import UNIT
 from impls._simd.tiles import FEW, affine_in_tiles
+
+WIDE = 2**13
+"""Largest number of weights of a layer for which a gradient is faster in blocks (nodes, samples)."""
 
 LARGE = 2**19
 """Largest number of weights of a layer for which tiles are faster than BLAS; in float32, tiles of the largest vectors
@@ -93,16 +99,15 @@ def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
     ``transposes_outputs``. The activations are those of ``propagate``; the derivatives (samples, n_out) begin at
     work[-3 * Y.size].
     """
-    samples, k, start = len(X), len(Y), len(work) - 3 * Y.size
-    Z, D = part(work, start + Y.size, Y.shape), part(work, start, Y.shape)
-    if not transposes_outputs(P):
-        propagate(P, X, work, part(work, start + Y.size, (samples, k)))
-        return blocks.loss_and_delta(P, Z, Y, D)
-    logits, errors = part(work, start, (samples, k)), part(work, start + 2 * Y.size, Y.shape)
+    start, transposed = len(work) - 3 * Y.size, transposes_outputs(P)
+    logits = part(work, start if transposed else start + Y.size, (len(X), len(Y)))
+    Z, D = part(work, start + Y.size, Y.shape), part(work, start + 2 * Y.size if transposed else start, Y.shape)
     propagate(P, X, work, logits)
-    transpose(logits, Z)
-    total = blocks.loss_and_delta(P, Z, Y, errors)
-    transpose(errors, logits)
+    if transposed:
+        transpose(logits, Z)
+    total = blocks.loss_and_delta(P, Z, Y, D)
+    if transposed:
+        transpose(D, logits)
     return total
 
 
@@ -164,3 +169,81 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
             free += n * samples
             D = E
     return total
+
+
+@jit_inner
+def workspace(P: Array, rows: int) -> Array:
+    """Allocate the workspace for a block: the values of its layers, their derivatives, and copies of the outputs."""
+    return np.empty((2 * nodes(P) + 3 * size(P, int(P[0]))) * rows, P.dtype)
+
+
+@jit_inner
+def in_order_of_loss(P: Array, Y: Array, rows: int, batch: int) -> Array:
+    """Return Y (samples, n_out) as ``loss_and_delta`` reads it, in batches, each in blocks of ``rows`` samples."""
+    return transpose_in_blocks(Y, rows, batch) if transposes_outputs(P) else part(Y, 0, Y.size)
+
+
+@jit_inner
+def batch_gradient(P: Array, X: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
+    """Write the summed gradient of the samples start to stop into G; return their summed loss.
+
+    Yt is what ``in_order_of_loss`` returns.
+    """
+    n, k = X.shape[1], size(P, int(P[0]))
+    total = 0.0
+    for begin in range(start, stop, rows):
+        samples = min(rows, stop - begin)
+        x, Y = part(X, begin * n, (samples, n)), part(Yt, begin * k, (k, samples))
+        total += backpropagate(P, x, Y, G, work, int(begin > start))
+    return total
+
+
+@jit
+def train(
+    P: Array,
+    X: Array,
+    Y: Array,
+    G: Array,
+    batch: int,
+    learning_rate: float,
+    bias_learning_rate: float,
+    mean: bool,
+    losses: Array,
+) -> None:
+    """``blocks.train`` for wide layers."""
+    rows = gradient_rows(batch)
+    work, Yt = workspace(P, rows), in_order_of_loss(P, Y, rows, batch)
+    for epoch in range(len(losses)):
+        losses[epoch] = 0
+        for start in range(0, len(X), batch):
+            stop = min(start + batch, len(X))
+            losses[epoch] += batch_gradient(P, X, Yt, start, stop, rows, G, work)
+            update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
+
+
+@jit
+def total_loss(P: Array, X: Array, Y: Array) -> float:
+    """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
+    n, k, rows = X.shape[1], Y.shape[1], min(block_rows(P), len(X))
+    work, Yt = workspace(P, rows), in_order_of_loss(P, Y, rows, len(X))
+    total = 0.0
+    for begin in range(0, len(X), rows):
+        samples = min(rows, len(X) - begin)
+        total += loss_and_delta(P, part(X, begin * n, (samples, n)), part(Yt, begin * k, (k, samples)), work)
+    return total
+
+
+@jit
+def forward(P: Array, X: Array, out: Array) -> None:
+    """Write the outputs of a batch, X (samples, n_in), into out (samples, n_out)."""
+    n, k, rows = X.shape[1], out.shape[1], min(block_rows(P), len(X))
+    work = np.empty(nodes(P) * rows, P.dtype)
+    for begin in range(0, len(X), rows):
+        samples = min(rows, len(X) - begin)
+        Z = part(out, begin * k, (samples, k))
+        propagate(P, part(X, begin * n, (samples, n)), work, Z)
+        if int(P[OUTPUT]) == SOFTMAX:
+            for s in range(samples):
+                softmax_of_one(row(Z, s))
+        else:
+            activate_one(int(P[OUTPUT]), part(Z, 0, Z.size))
