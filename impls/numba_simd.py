@@ -18,8 +18,8 @@ saves, in float64 on one thread of a processor with AVX-512.
 - ``sample_blocks.py``: The other layout of a block, (samples, nodes), for wide layers, which fill vectors as they are:
   the gradient of 64 samples of 1024-1024-10 takes 7.3 ms instead of 9.6, an update by 32 samples of 784-128-10 0.32 ms
   instead of 0.38.
-- ``tiles.py``: In a forward pass through wide layers, the sums stay in registers, the weights stay in the L1 cache for a
-  whole block, and the operands are not copied, as they are in BLAS: 256 samples of a layer of 784 × 128 take 0.93 ms
+- ``tiles.py``: In a forward pass through wide layers, the sums stay in registers, the weights stay in the L1 cache for
+  a whole block, and the operands are not copied, as they are in BLAS: 256 samples of a layer of 784 × 128 take 0.93 ms
   instead of 1.05, 570 samples of 1778 × 155 take 6.2 ms instead of 7.9.
 - ``samples.py``: For updates by single samples, the forward pass, the backward pass and the update are inlined and
   create no array: an epoch of four updates of 2-3-1 takes 0.4 µs instead of 4.2.
