@@ -15,8 +15,8 @@ from pairbench.error_text import describe_error
 @pytest.mark.slow
 def test_every_check_of_a_core_backend_passes(backend, monkeypatch):
     networks = (*NETWORKS, LARGE)
-    if backend.name == "numba_plain":  # it has the code of python_loops, and compiles it anew for each depth
-        networks = tuple(network for network in networks if len(network.layer_sizes) <= 4)
+    if backend.name in ("numba_plain", "python_loops_ndarray"):  # they have the code of python_loops, but take longer
+        networks = tuple(one for one in NETWORKS if len(one.layer_sizes) <= 4)
         monkeypatch.setattr(verify, "_NETWORKS", networks)
     rows = list(verify.verify_backend(backend))
     assert len(rows) == verify.count_checks(backend)
