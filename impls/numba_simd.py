@@ -12,12 +12,9 @@ saves, in float64 on one thread of a processor with AVX-512.
 - ``target.py``: The size of vectors and of tiles follows from the processor that Numba compiles for.
 - ``functions.py``: Polynomials compute eight exponentials at a time: a sigmoid takes 0.7 ns; ``math.exp`` takes 4.7.
 - ``blocks.py``: A batch goes through all layers in blocks that fit the cache. The loops run over the samples, so that
-  even layers of two nodes fill vectors: an epoch of 1000 samples of 2-4-3-1 takes 11 µs instead of 134. BLAS computes
-  the products of wider layers, with the operands in its faster orientation: the gradient of a 64 × 30 layer takes
-  3.0 µs per block instead of 6.5.
-- ``sample_blocks.py``: The other layout of a block, (samples, nodes), for wide layers, which fill vectors as they are:
-  the gradient of 64 samples of 1024-1024-10 takes 7.3 ms instead of 9.6, an update by 32 samples of 784-128-10 0.32 ms
-  instead of 0.38.
+  even layers of two nodes fill vectors: an epoch of 1000 samples of 2-4-3-1 takes 11 µs instead of 134.
+- ``sample_blocks.py``: The other layout of a block, (samples, nodes), for wider layers, which fill vectors as they are.
+  Tiles compute the products of the forward pass, and BLAS those of the gradient.
 - ``tiles.py``: In a forward pass through wide layers, the sums stay in registers, the weights stay in the L1 cache for
   a whole block, and the operands are not copied, as they are in BLAS: 256 samples of a layer of 784 × 128 take 0.93 ms
   instead of 1.05, 570 samples of 1778 × 155 take 6.2 ms instead of 7.9.
@@ -80,8 +77,7 @@ class Kernels:
         self._vector, self._strided = types.Array(real, 1, "C"), types.Array(real, 1, "A", readonly=True)
         self._matrix, self._losses = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
         widest = max(n * m for n, m in network.shapes)
-        self._forward_layout = sample_blocks if widest > blocks.SMALL else blocks
-        self._layout = sample_blocks if widest > sample_blocks.WIDE else blocks
+        self._layout = sample_blocks if widest > blocks.SMALL else blocks
 
     @cached_property
     def forward(self) -> Callable[..., Any]:
@@ -92,9 +88,7 @@ class Kernels:
     def forward_batch(self) -> Callable[..., Any]:
         """The outputs of a batch."""
         signature, least = (self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
-        return self._divided(
-            self._forward_layout.forward, parallel.forward_batch_shared, signature, parallel.samples, least
-        )
+        return self._divided(self._layout.forward, parallel.forward_batch_shared, signature, parallel.samples, least)
 
     @cached_property
     def total_loss(self) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import impls
-from impls._simd import sample_blocks
+from impls._simd import blocks
 from impls._simd.target import VectorUnit, read_vector_unit
 from impls._simd.tiles import tile_shape
 from tests.helpers import python
@@ -121,7 +121,7 @@ WIDE_SIZES = {
 @pytest.mark.parametrize("outputs", [("sigmoid", "mean_squared_error"), ("softmax", "categorical_cross_entropy")])
 @pytest.mark.parametrize(("sizes", "batch"), WIDE_SIZES.values(), ids=WIDE_SIZES)
 def test_numba_simd_agrees_with_numpy_on_wide_networks(sizes, batch, outputs):
-    assert max(n * m for n, m in pairwise(sizes)) > sample_blocks.WIDE
+    assert max(n * m for n, m in pairwise(sizes)) > blocks.SMALL
     random = np.random.default_rng(0)
     parameters = [(random.normal(size=(n, m)) / n, random.normal(size=m)) for n, m in pairwise(sizes)]
     X, Y = random.normal(size=(batch, sizes[0])), random.dirichlet(np.ones(sizes[-1]), size=batch)

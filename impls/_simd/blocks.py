@@ -1,8 +1,7 @@
 """Batches of narrow layers, in blocks that stay in the L1 and L2 caches from the first layer to the gradient.
 
-A block is an array (nodes, samples); ``sample_blocks.py`` has the other layout, for wide layers. Every innermost loop
-runs over the samples of a block, so it is long enough to be vectorized however narrow the layers are. BLAS computes the
-products of wider layers.
+A block is an array (nodes, samples). Every innermost loop runs over the samples of a block, so it is long enough to be
+vectorized however narrow the layers are. ``sample_blocks.py`` has the other layout, for wider layers.
 """
 
 from __future__ import annotations
@@ -17,21 +16,14 @@ from impls._codes import (
     MEAN_SQUARED_ERROR,
 )
 from impls._simd.affine import BYTES
-from impls._simd.blas import N, T, product
 from impls._simd.descent import transpose, transpose_in_blocks, update
 from impls._simd.functions import activate, exp, log1p, multiply_derivative
 from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
 from impls._simd.parts import part, row
 
 SMALL = 256
-"""Largest number of weights of a layer for which loops are faster than a BLAS call."""
-
-NEAR = 2**17
-"""Largest number of weights of a first layer whose gradient is transposed quickly."""
-
-WIDE = 2**15
-"""Largest number of weights of a layer that BLAS copies quickly, beside the product with a block of 64 samples."""
+"""Largest number of weights of a layer in this layout of blocks."""
 
 CACHED = 4096
 """Number of elements of a block, over all its layers, that stay in the cache."""
@@ -39,12 +31,7 @@ CACHED = 4096
 
 @jit_inner
 def block_rows(P: Array) -> int:
-    """Return the samples per block: up to 512 for narrow networks, and fewer for wide ones, down to 64.
-
-    For the widest networks it is 256, because BLAS copies the weights for each block.
-    """
-    if widest_product(P) > WIDE:
-        return 256
+    """Return the samples per block: up to 512, and fewer for wider networks, down to 64."""
     return min(512, max(64, CACHED // nodes(P) // 64 * 64))
 
 
@@ -56,32 +43,13 @@ def scale(a: Array, factor: float) -> None:
 
 
 @jit_inner
-def fill_rows(b: Array, Z: Array) -> None:
-    """Fill each row of Z (m, samples) with its element of b."""
-    for j in range(len(Z)):
-        z, start = row(Z, j), b[j]
-        for s in range(len(z)):
-            z[s] = start
-
-
-@jit_inner
-def affine_of_samples(W: Array, b: Array, X: Array, Z: Array) -> None:
-    """Write Wᵀ Xᵀ + b into Z (m, samples), for W (n, m or more) and X (samples, n)."""
-    fill_rows(b, Z)
-    product(T, T, len(X), len(Z), X.shape[1], X, X.shape[1], W, W.shape[1], Z, len(X), 1)
-
-
-@jit_inner
 def affine(W: Array, b: Array, A: Array, Z: Array) -> None:
     """Write Wᵀ A + b into Z (m, samples), for W (n, m or more) and A (n, samples)."""
     n, samples, m = len(A), A.shape[1], len(Z)
-    fill_rows(b, Z)
-    if n * m > SMALL:
-        product(N, T, samples, m, n, A, samples, W, W.shape[1], Z, samples, 1)
-        return
     for j in range(m):
-        z = row(Z, j)
-        i = 0
+        z, start, i = row(Z, j), b[j], 0
+        for s in range(samples):
+            z[s] = start
         while i + 4 <= n:
             a0, a1, a2, a3 = row(A, i), row(A, i + 1), row(A, i + 2), row(A, i + 3)
             w0, w1, w2, w3 = W[i, j], W[i + 1, j], W[i + 2, j], W[i + 3, j]
@@ -119,10 +87,7 @@ def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
 
     dW is the flattened rows of an (n, m) matrix.
     """
-    n, samples, m = len(A), A.shape[1], len(D)
-    if n * m > SMALL:
-        product(T, N, m, n, samples, D, samples, A, samples, dW, m, kept)
-        return
+    n, m = len(A), len(D)
     for i in range(n):
         for j in range(m):
             total = dot(row(A, i), row(D, j))
@@ -141,9 +106,6 @@ def bias_gradient(D: Array, db: Array, kept: int) -> None:
 def propagate_back(W: Array, D: Array, A: Array) -> None:
     """Write W D into A (n, samples), for W (n, m or more) and D (m, samples)."""
     n, samples, m = len(A), A.shape[1], len(D)
-    if n * m > SMALL:
-        product(N, N, samples, n, m, D, samples, W, W.shape[1], A, samples, 0)
-        return
     for i in range(n):
         a, d, w = row(A, i), row(D, 0), W[i, 0]
         for s in range(samples):
@@ -155,20 +117,16 @@ def propagate_back(W: Array, D: Array, A: Array) -> None:
 
 
 @jit_inner
-def propagate(P: Array, X: Array, A: Array, work: Array) -> int:
+def propagate(P: Array, A: Array, work: Array) -> int:
     """Write the activations of the hidden layers and the logits into work; return the index after the logits.
 
-    X (samples, n_in) and A (n_in, samples) both hold the inputs. A may be empty, as ``reads_samples`` states.
+    A (n_in, samples) holds the inputs.
     """
-    layers, samples, p, w = int(P[0]), len(X), first_layer(P), 0
+    layers, samples, p, w = int(P[0]), A.shape[1], first_layer(P), 0
     for layer in range(layers):
         n, m = len(A), size(P, layer + 1)
         Z, wide = part(work, w, (m, samples)), width(P, m)
-        W, b = part(P, p + wide, (n, wide)), part(P, p, m)
-        if A.size == 0:
-            affine_of_samples(W, b, X, Z)
-        else:
-            affine(W, b, A, Z)
+        affine(part(P, p + wide, (n, wide)), part(P, p, m), A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
         p += (n + 1) * wide
@@ -245,53 +203,36 @@ def loss_and_delta(P: Array, Z: Array, Y: Array, D: Array) -> float:
 
 
 @jit_inlined
-def backpropagate(P: Array, A0: Array, X: Array, Y: Array, G: Array, first_dW: Array, work: Array, kept: int) -> float:
+def backpropagate(P: Array, A: Array, Y: Array, G: Array, work: Array, kept: int) -> float:
     """Write a block's summed gradient into G, or add it if ``kept`` is 1; return the block's summed loss.
 
-    G is laid out like the parameters but without padding. A0 (n_in, samples) and X (samples, n_in) both hold the
-    inputs. If A0 is empty, BLAS reads X, which is faster, but computes the transposed product. So the gradient of the
-    first layer's weights is then written into ``first_dW``, the flattened rows of an (m, n_in) matrix.
+    A (n_in, samples) holds the inputs. G is laid out like the parameters but without padding.
     """
-    layers, samples = int(P[0]), len(X)
-    w = propagate(P, X, A0, work)
+    layers, (n_in, samples) = int(P[0]), A.shape
+    w = propagate(P, A, work)
     w -= Y.size
     Z = part(work, w, Y.shape)
     free = w + Y.size
     D = part(work, free, Y.shape)
     free += Y.size
     total = loss_and_delta(P, Z, Y, D)
-    p, g = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G)
-    for layer in range(layers - 1, 0, -1):
+    p, g = len(P) - n_in - nodes(P) - BYTES // P.itemsize, len(G)
+    for layer in range(layers - 1, -1, -1):
         n, m = size(P, layer), len(D)
         wide = width(P, m)
         p -= (n + 1) * wide
         g -= (n + 1) * m
         w -= n * samples
-        A = part(work, w, (n, samples))
-        outer(A, D, part(G, g + m, n * m), kept)
+        inputs = part(work, w, (n, samples)) if layer > 0 else A
+        outer(inputs, D, part(G, g + m, n * m), kept)
         bias_gradient(D, part(G, g, m), kept)
-        E = part(work, free, (n, samples))
-        propagate_back(part(P, p + wide, (n, wide)), D, E)
-        multiply_derivative(int(P[HIDDEN]), A, E)
-        free += n * samples
-        D = E
-    n, m = X.shape[1], len(D)
-    if A0.size == 0:
-        product(N, N, n, m, samples, X, n, D, samples, first_dW, n, kept)
-    else:
-        outer(A0, D, part(G, m, n * m), kept)
-    bias_gradient(D, part(G, 0, m), kept)
+        if layer > 0:
+            E = part(work, free, (n, samples))
+            propagate_back(part(P, p + wide, (n, wide)), D, E)
+            multiply_derivative(int(P[HIDDEN]), inputs, E)
+            free += n * samples
+            D = E
     return total
-
-
-@jit_inlined
-def reads_samples(P: Array, rows: int) -> bool:
-    """Return whether BLAS reads the inputs of the first layer as (samples, n_in), without a transposed copy.
-
-    BLAS is faster so, but the gradient of the layer's weights (n_in, m) comes out transposed. To transpose it takes
-    longer than is saved for fewer than m samples in a block, for which ``rows`` stands, and for the largest layers.
-    """
-    return SMALL < size(P, 0) * size(P, 1) <= NEAR and rows >= size(P, 1)
 
 
 @jit_inner
@@ -301,21 +242,17 @@ def workspace(P: Array, rows: int) -> Array:
 
 
 @jit_inner
-def batch_gradient(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, first_dW: Array, work: Array
-) -> float:
+def batch_gradient(P: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss.
 
-    At and Yt are X and Y, transposed in blocks of up to ``rows`` samples; At is empty if ``reads_samples``.
+    At and Yt are the inputs and the targets, transposed in blocks of up to ``rows`` samples.
     """
-    n, m, k = X.shape[1], size(P, 1), size(P, int(P[0]))
+    n, k = size(P, 0), size(P, int(P[0]))
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
-        A, Y = part(At, begin * n, (n, samples if len(At) > 0 else 0)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, A, part(X, begin * n, (samples, n)), Y, G, first_dW, work, int(begin > start))
-    if len(At) == 0:
-        transpose(part(first_dW, 0, (m, n)), part(G, m, (n, m)))
+        A, Y = part(At, begin * n, (n, samples)), part(Yt, begin * k, (k, samples))
+        total += backpropagate(P, A, Y, G, work, int(begin > start))
     return total
 
 
@@ -338,14 +275,13 @@ def train(
     would take as long to compile as this function.
     """
     rows = min(block_rows(P), batch)
-    first_dW, work = np.empty(size(P, 0) * size(P, 1), P.dtype), workspace(P, rows)
-    At = np.empty(0, X.dtype) if reads_samples(P, rows) else transpose_in_blocks(X, rows, batch)
-    Yt = transpose_in_blocks(Y, rows, batch)
+    work = workspace(P, rows)
+    At, Yt = transpose_in_blocks(X, rows, batch), transpose_in_blocks(Y, rows, batch)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, At, Yt, start, stop, rows, G, first_dW, work)
+            losses[epoch] += batch_gradient(P, At, Yt, start, stop, rows, G, work)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
 
 
@@ -354,16 +290,14 @@ def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
     rows = min(block_rows(P), len(X))
     work, n, k = workspace(P, rows), X.shape[1], Y.shape[1]
-    copied = 0 if reads_samples(P, rows) else rows
     inputs, targets, errors = np.empty(n * rows, X.dtype), np.empty(k * rows, X.dtype), np.empty(k * rows, X.dtype)
     total = 0.0
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        x, A = part(X, begin * n, (samples, n)), part(inputs, 0, (n, min(copied, samples)))
-        T, D = part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
-        transpose(x, A)
+        A, T, D = part(inputs, 0, (n, samples)), part(targets, 0, (k, samples)), part(errors, 0, (k, samples))
+        transpose(part(X, begin * n, (samples, n)), A)
         transpose(part(Y, begin * k, (samples, k)), T)
-        w = propagate(P, x, A, work)
+        w = propagate(P, A, work)
         total += loss_and_error(P, part(work, w - T.size, T.shape), T, D)
     return total
 
@@ -376,9 +310,8 @@ def forward(P: Array, X: Array, out: Array) -> None:
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
         A = part(transposed, 0, (n, samples))
-        x = part(X, begin * n, (samples, n))
-        transpose(x, A)
-        w = propagate(P, x, A, work)
+        transpose(part(X, begin * n, (samples, n)), A)
+        w = propagate(P, A, work)
         Z = part(work, w - k * samples, (k, samples))
         activate(int(P[OUTPUT]), Z)
         transpose(Z, part(out, begin * k, (samples, k)))

@@ -18,10 +18,10 @@ from numba import njit, prange
 from impls._backend import Array
 from impls._network import Network
 from impls._simd import blocks, sample_blocks
-from impls._simd.blocks import SMALL, batch_gradient, block_rows, reads_samples, total_loss, workspace
+from impls._simd.blocks import SMALL
 from impls._simd.descent import transpose, update
 from impls._simd.options import OPTIONS, jit, jit_inner
-from impls._simd.packed import size, widest_product
+from impls._simd.packed import widest_product
 
 WORK = 2**20
 """Multiplications in a batch's forward pass from which on two threads are faster than one."""
@@ -146,11 +146,14 @@ def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
 
 @jit_parallel
 def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
-    """``blocks.total_loss``, divided into shares."""
+    """``total_loss``, divided into shares."""
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
-        losses[share] = total_loss(P, X[first:last], Y[first:last])
+        if widest_product(P) > SMALL:
+            losses[share] = sample_blocks.total_loss(P, X[first:last], Y[first:last])
+        else:
+            losses[share] = blocks.total_loss(P, X[first:last], Y[first:last])
     total = 0.0
     for share in range(shares):
         total += losses[share]
@@ -167,43 +170,36 @@ def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Arra
 
 
 @jit_parallel
-def transpose_in_blocks(P: Array, X: Array, Y: Array, batch: int, rows: int, shares: int) -> tuple[Array, Array]:
-    """Transpose Y, and X if the first layer reads it transposed, in blocks, each on its own.
+def transpose_in_blocks(X: Array, batch: int, rows: int, shares: int) -> Array:
+    """Transpose X (samples, n) in blocks.
 
     The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
     into blocks of up to ``rows`` samples.
     """
-    needs_copy = not reads_samples(P, rows)
-    At, Yt = np.empty(X.size if needs_copy else 0, X.dtype), np.empty(Y.size, Y.dtype)
+    transposed = np.empty(X.size, X.dtype)
     for share in prange(shares):
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-            if needs_copy:
-                transpose_share(X, first, last, rows, At)
-            transpose_share(Y, first, last, rows, Yt)
-    return At, Yt
+            transpose_share(
+                X, bound(start, stop, share, shares), bound(start, stop, share + 1, shares), rows, transposed
+            )
+    return transposed
 
 
 @jit_parallel
 def batch_gradients(
-    P: Array,
-    X: Array,
-    At: Array,
-    Yt: Array,
-    start: int,
-    stop: int,
-    rows: int,
-    Gs: Array,
-    first_dWs: Array,
-    works: Array,
+    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, works: Array
 ) -> Array:
-    """``blocks.batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
-    shares = len(Gs)
+    """``batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
+    shares, is_narrow = len(Gs), widest_product(P) <= SMALL
     losses = np.empty(shares)
     for share in prange(shares):
         first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-        losses[share] = batch_gradient(P, X, At, Yt, first, last, rows, Gs[share], first_dWs[share], works[share])
+        G, work = Gs[share], works[share]
+        if is_narrow:
+            losses[share] = blocks.batch_gradient(P, At, Yt, first, last, rows, G, work)
+        else:
+            losses[share] = sample_blocks.batch_gradient(P, X, Yt, first, last, rows, G, work)
     return losses
 
 
@@ -216,13 +212,6 @@ def add_shares(Gs: Array, losses: Array, G: Array) -> float:
         total += losses[share]
         G += Gs[share]
     return total
-
-
-@jit_inner
-def workspaces(P: Array, rows: int, G: Array, shares: int) -> tuple[Array, Array, Array]:
-    """Allocate, for each share, a gradient, a transposed gradient of the first layer's weights, and a workspace."""
-    weights, work = size(P, 0) * size(P, 1), len(workspace(P, rows))
-    return np.empty((shares, len(G)), P.dtype), np.empty((shares, weights), P.dtype), np.empty((shares, work), P.dtype)
 
 
 @jit
@@ -238,13 +227,19 @@ def train_shared(
     losses: Array,
     shares: int,
 ) -> None:
-    """``blocks.train``, with every batch divided into shares."""
-    rows = block_rows(P)
-    At, Yt = transpose_in_blocks(P, X, Y, batch, rows, shares)
-    Gs, first_dWs, works = workspaces(P, rows, G, shares)
+    """``train``, with every batch divided into shares."""
+    is_narrow = widest_product(P) <= SMALL
+    rows = blocks.block_rows(P) if is_narrow else sample_blocks.gradient_rows(-(-batch // shares))
+    length = len(blocks.workspace(P, rows) if is_narrow else sample_blocks.workspace(P, rows))
+    Gs, works = np.empty((shares, len(G)), P.dtype), np.empty((shares, length), P.dtype)
+    At, Yt = np.empty(0, X.dtype), Y.reshape(Y.size)
+    if is_narrow:
+        At = transpose_in_blocks(X, batch, rows, shares)
+    if is_narrow or sample_blocks.transposes_outputs(P):
+        Yt = transpose_in_blocks(Y, batch, rows, shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, first_dWs, works), G)
+            losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, works), G)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)

@@ -1,4 +1,4 @@
-"""Batches of wide layers, in blocks (samples, nodes).
+"""Batches of layers of more than a few nodes, in blocks (samples, nodes).
 
 Tiles compute the products of the forward pass, and BLAS those of the gradient. Only the outputs of softmax are
 transposed.
@@ -21,9 +21,6 @@ from impls._simd.packed import HIDDEN, OUTPUT, first_layer, nodes, size, widest_
 from impls._simd.parts import part, row
 from impls._simd.target import UNIT
 from impls._simd.tiles import FEW, affine_in_tiles
-
-WIDE = 2**13
-"""Largest number of weights of a layer for which a gradient is faster in blocks (nodes, samples)."""
 
 LARGE = 2**19
 """Largest number of weights of a layer for which tiles are faster than BLAS; in float32, tiles of the largest vectors
@@ -123,11 +120,21 @@ def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
 
 @jit_inner
 def bias_gradient(D: Array, db: Array, kept: int) -> None:
-    """Write the sum of the rows of D (samples, m) into db, or add it if ``kept`` is 1."""
-    for s in range(len(D)):
-        d = row(D, s)
-        for j in range(len(d)):
-            db[j] = db[j] + d[j] if kept or s > 0 else d[j]
+    """Write the sum of the rows of D (samples, m) into db, or add it if ``kept`` is 1.
+
+    Four rows at a time, because a row may be too short for a loop of its own.
+    """
+    samples, m = D.shape
+    if not kept:
+        for j in range(m):
+            db[j] = 0
+    whole = samples // 4 * 4
+    for s in range(0, whole, 4):
+        for j in range(m):
+            db[j] += (D[s, j] + D[s + 1, j]) + (D[s + 2, j] + D[s + 3, j])
+    for s in range(whole, samples):
+        for j in range(m):
+            db[j] += D[s, j]
 
 
 @jit_inner
