@@ -135,3 +135,19 @@ def test_numba_simd_agrees_with_numpy_on_wide_networks(sizes, batch, outputs):
         results.append([loss, model.loss(X, Y), *(array for pair in pairs for array in pair)])
     for computed, expected in zip(*results, strict=True):
         np.testing.assert_allclose(computed, expected, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("outputs", [("sigmoid", "mean_squared_error"), ("softmax", "categorical_cross_entropy")])
+def test_nan_and_extreme_logits_in_wide_networks(outputs):
+    network = impls.Network((30, 40, 12), "relu", *outputs)
+    X, Y = np.random.default_rng(0).normal(size=(9, 30)), np.eye(12)[np.arange(9)]
+    X[2, 3], X[5] = np.nan, 1e4 * X[5]
+    simd, numpy = (
+        impls.load(name).build(network, network.random_parameters()) for name in ("numba_simd", "numpy_plain")
+    )
+    assert np.isnan(simd.forward(X)).any(axis=1).tolist() == [row == 2 for row in range(9)]
+    kept = np.delete(np.arange(9), 2)
+    np.testing.assert_allclose(simd.forward(X[kept]), numpy.forward(X[kept]), rtol=1e-9, atol=1e-300)
+    for computed, expected in zip(simd.gradient(X[kept], Y[kept])[1], numpy.gradient(X[kept], Y[kept])[1], strict=True):
+        np.testing.assert_allclose(computed[0], expected[0], rtol=1e-9, atol=1e-12)
+    assert simd.loss(X[kept], Y[kept]) == pytest.approx(numpy.loss(X[kept], Y[kept]), rel=1e-10)

@@ -18,7 +18,7 @@ from numba import njit, prange
 from impls._backend import Array
 from impls._network import Network
 from impls._simd import blocks, sample_blocks
-from impls._simd.blocks import SMALL
+from impls._simd.blocks import SMALL, workspace
 from impls._simd.descent import transpose, update
 from impls._simd.options import OPTIONS, jit, jit_inner
 from impls._simd.packed import widest_product
@@ -188,7 +188,7 @@ def transpose_in_blocks(X: Array, batch: int, rows: int, shares: int) -> Array:
 
 @jit_parallel
 def batch_gradients(
-    P: Array, X: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, works: Array
+    P: Array, X: Array, Y: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, works: Array
 ) -> Array:
     """``batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
     shares, is_narrow = len(Gs), widest_product(P) <= SMALL
@@ -199,7 +199,7 @@ def batch_gradients(
         if is_narrow:
             losses[share] = blocks.batch_gradient(P, At, Yt, first, last, rows, G, work)
         else:
-            losses[share] = sample_blocks.batch_gradient(P, X, Yt, first, last, rows, G, work)
+            losses[share] = sample_blocks.batch_gradient(P, X, Y, first, last, rows, G, work)
     return losses
 
 
@@ -230,16 +230,13 @@ def train_shared(
     """``train``, with every batch divided into shares."""
     is_narrow = widest_product(P) <= SMALL
     rows = blocks.block_rows(P) if is_narrow else sample_blocks.gradient_rows(-(-batch // shares))
-    length = len(blocks.workspace(P, rows) if is_narrow else sample_blocks.workspace(P, rows))
-    Gs, works = np.empty((shares, len(G)), P.dtype), np.empty((shares, length), P.dtype)
-    At, Yt = np.empty(0, X.dtype), Y.reshape(Y.size)
+    Gs, works = np.empty((shares, len(G)), P.dtype), np.empty((shares, len(workspace(P, rows))), P.dtype)
+    At, Yt = np.empty(0, X.dtype), np.empty(0, Y.dtype)
     if is_narrow:
-        At = transpose_in_blocks(X, batch, rows, shares)
-    if is_narrow or sample_blocks.transposes_outputs(P):
-        Yt = transpose_in_blocks(Y, batch, rows, shares)
+        At, Yt = transpose_in_blocks(X, batch, rows, shares), transpose_in_blocks(Y, batch, rows, shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += add_shares(Gs, batch_gradients(P, X, At, Yt, start, stop, rows, Gs, works), G)
+            losses[epoch] += add_shares(Gs, batch_gradients(P, X, Y, At, Yt, start, stop, rows, Gs, works), G)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)

@@ -1,7 +1,6 @@
 """Batches of layers of more than a few nodes, in blocks (samples, nodes).
 
-Tiles compute the products of the forward pass, and BLAS those of the gradient. Only the outputs of softmax are
-transposed.
+Tiles compute the products of the forward pass, and BLAS those of the gradient.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from impls._codes import SOFTMAX
 from impls._simd import blocks
 from impls._simd.affine import BYTES
 from impls._simd.blas import N, T, product
-from impls._simd.blocks import dot
-from impls._simd.descent import transpose, transpose_in_blocks, update
-from impls._simd.functions import activate_one, multiply_derivative, softmax_of_one
+from impls._simd.blocks import dot, total_of, workspace
+from impls._simd.descent import update
+from impls._simd.functions import activate_one, exps, multiply_derivative, softmax_of_one
 from impls._simd.options import jit, jit_inlined, jit_inner
 from impls._simd.packed import HIDDEN, OUTPUT, first_layer, nodes, size, widest_product, width
 from impls._simd.parts import part, row
@@ -82,29 +81,44 @@ def propagate(P: Array, X: Array, work: Array, Z: Array) -> None:
     affine(P, p, A, Z)
 
 
-@jit_inlined
-def transposes_outputs(P: Array) -> bool:
-    """Return whether the loss needs the outputs as (n_out, samples); the other losses are computed by element."""
-    return int(P[OUTPUT]) == SOFTMAX
+@jit_inner
+def softmax_loss_and_delta(z: Array, y: Array, d: Array) -> float:
+    """Return the cross-entropy of one sample, from its logits z and targets y; write outputs minus targets into d.
+
+    All arrays are (n,). The exponentials are computed once. z is overwritten.
+    """
+    top, one = 0, z.dtype.type(1)
+    for j in range(1, len(z)):
+        top = j if z[j] > z[top] else top
+    largest = z[top]
+    for j in range(len(z)):
+        z[j] -= largest
+        d[j] = z[j]
+    exps(d)
+    others = total_of(part(d, 0, top)) + total_of(part(d, top + 1, len(d) - top - 1))
+    total, log_total = one + others, np.log1p(others)
+    for j in range(len(z)):
+        z[j] = log_total - z[j]
+        d[j] = d[j] / total - y[j]
+    return float(dot(y, z))
 
 
 @jit_inner
 def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
     """Return a block's summed loss; write the activations, and the derivatives with respect to the logits, into work.
 
-    X is (samples, n_in). Y is (n_out, samples), or holds the elements of (samples, n_out) in their order unless
-    ``transposes_outputs``. The activations are those of ``propagate``; the derivatives (samples, n_out) begin at
-    work[-3 * Y.size].
+    X is (samples, n_in), and Y (samples, n_out). The activations are those of ``propagate``; the derivatives
+    (samples, n_out) begin at work[-Y.size].
     """
-    start, transposed = len(work) - 3 * Y.size, transposes_outputs(P)
-    logits = part(work, start if transposed else start + Y.size, (len(X), len(Y)))
-    Z, D = part(work, start + Y.size, Y.shape), part(work, start + 2 * Y.size if transposed else start, Y.shape)
-    propagate(P, X, work, logits)
-    if transposed:
-        transpose(logits, Z)
-    total = blocks.loss_and_delta(P, Z, Y, D)
-    if transposed:
-        transpose(D, logits)
+    (samples, k), end = Y.shape, len(work)
+    Z, D = part(work, end - 2 * Y.size, Y.shape), part(work, end - Y.size, Y.shape)
+    propagate(P, X, work, Z)
+    if int(P[OUTPUT]) != SOFTMAX:  # the others are computed by element, so that the order does not matter
+        shape = k, samples
+        return blocks.loss_and_delta(P, part(Z, 0, shape), part(Y, 0, shape), part(D, 0, shape))
+    total = 0.0
+    for s in range(samples):
+        total += softmax_loss_and_delta(row(Z, s), row(Y, s), row(D, s))
     return total
 
 
@@ -157,8 +171,8 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
     X and Y are those of ``loss_and_delta``. G is laid out like the parameters but without padding.
     """
     layers, samples = int(P[0]), len(X)
-    total, w = loss_and_delta(P, X, Y, work), (nodes(P) - len(Y)) * samples
-    D = part(work, len(work) - 3 * Y.size, (samples, len(Y)))
+    total, w = loss_and_delta(P, X, Y, work), (nodes(P) - Y.shape[1]) * samples
+    D = part(work, len(work) - Y.size, Y.shape)
     p, g, free = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G), w
     for layer in range(layers - 1, -1, -1):
         n, m = size(P, layer), size(P, layer + 1)
@@ -179,29 +193,17 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
 
 
 @jit_inner
-def workspace(P: Array, rows: int) -> Array:
-    """Allocate the workspace for a block: the values of its layers, their derivatives, and copies of the outputs."""
-    return np.empty((2 * nodes(P) + 3 * size(P, int(P[0]))) * rows, P.dtype)
-
-
-@jit_inner
-def in_order_of_loss(P: Array, Y: Array, rows: int, batch: int) -> Array:
-    """Return Y (samples, n_out) as ``loss_and_delta`` reads it, in batches, each in blocks of ``rows`` samples."""
-    return transpose_in_blocks(Y, rows, batch) if transposes_outputs(P) else part(Y, 0, Y.size)
-
-
-@jit_inner
-def batch_gradient(P: Array, X: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
+def batch_gradient(P: Array, X: Array, Y: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss.
 
-    Yt is what ``in_order_of_loss`` returns.
+    X is (all samples, n_in), and Y (all samples, n_out).
     """
-    n, k = X.shape[1], size(P, int(P[0]))
+    n, k = X.shape[1], Y.shape[1]
     total = 0.0
     for begin in range(start, stop, rows):
         samples = min(rows, stop - begin)
-        x, Y = part(X, begin * n, (samples, n)), part(Yt, begin * k, (k, samples))
-        total += backpropagate(P, x, Y, G, work, int(begin > start))
+        x, y = part(X, begin * n, (samples, n)), part(Y, begin * k, (samples, k))
+        total += backpropagate(P, x, y, G, work, int(begin > start))
     return total
 
 
@@ -219,12 +221,12 @@ def train(
 ) -> None:
     """``blocks.train`` for wide layers."""
     rows = gradient_rows(batch)
-    work, Yt = workspace(P, rows), in_order_of_loss(P, Y, rows, batch)
+    work = workspace(P, rows)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += batch_gradient(P, X, Yt, start, stop, rows, G, work)
+            losses[epoch] += batch_gradient(P, X, Y, start, stop, rows, G, work)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
 
 
@@ -232,11 +234,11 @@ def train(
 def total_loss(P: Array, X: Array, Y: Array) -> float:
     """Return the summed loss of a batch, X (samples, n_in) and Y (samples, n_out)."""
     n, k, rows = X.shape[1], Y.shape[1], min(block_rows(P), len(X))
-    work, Yt = workspace(P, rows), in_order_of_loss(P, Y, rows, len(X))
+    work = workspace(P, rows)
     total = 0.0
     for begin in range(0, len(X), rows):
         samples = min(rows, len(X) - begin)
-        total += loss_and_delta(P, part(X, begin * n, (samples, n)), part(Yt, begin * k, (k, samples)), work)
+        total += loss_and_delta(P, part(X, begin * n, (samples, n)), part(Y, begin * k, (samples, k)), work)
     return total
 
 
