@@ -129,7 +129,14 @@ def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     dW is the flattened rows of an (n, m) matrix.
     """
     (samples, n), m = A.shape, D.shape[1]
-    product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
+    if samples > 1:
+        product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
+        return
+    d = row(D, 0)
+    for i in range(n):
+        g, a = part(dW, i * m, m), A[0, i]
+        for j in range(m):
+            g[j] = g[j] + a * d[j] if kept else a * d[j]
 
 
 @jit_inner
