@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers fuzz mutation gate pictures lint clean
+.PHONY: install bench test test-fast test-peers fuzz mutation gate pictures random-networks lint clean
 
 install: $(VENV)/test
 
@@ -41,6 +41,10 @@ gate: $(VENV)/test
 
 pictures: $(VENV)/test
 	$(BIN)/python -m bench.report.speedup_picture $(or $(RUN),results/latest.json) results
+
+# Times numba_simd beside NumPy on COUNT random networks; SEED chooses them.
+random-networks: $(VENV)/test
+	$(BIN)/python -m bench.report.random_networks_picture $(or $(SEED),1) $(or $(COUNT),200) results
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .

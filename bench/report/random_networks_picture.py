@@ -26,8 +26,9 @@ from pairbench.visible_text import visible
 
 MARKERS = {"forward": "o", "gradient": "s", "train": "^"}
 NAME = "random_networks"
-RANGE = 0.5, 8.0
-"""Ratios at the ends of the colours; those beyond have the colour of the end."""
+RATIOS = 0.25, 0.5, 1, 2, 4
+"""Marks of the colours, from end to end; ratios beyond have the colour of the end."""
+POWERS = 1, 10, 100, 1000
 
 
 def describe(row: RandomCase) -> str:
@@ -40,7 +41,10 @@ def describe(row: RandomCase) -> str:
 
 
 def draw_ratios(rows: Sequence[RandomCase], folder: Path) -> Path:
-    """Draw the ratios into the folder, one panel for each dtype, and return the path of the picture."""
+    """Draw the ratios into the folder, one panel for each dtype, and return the path of the picture.
+
+    A case that is slower, beyond its interval, has a black edge.
+    """
     with pyplot.rc_context(drawing.STYLE):
         figure, panels = pyplot.subplots(1, 2, figsize=(8, 3.4), sharey=True)
         points: Any = None
@@ -52,16 +56,21 @@ def draw_ratios(rows: Sequence[RandomCase], folder: Path) -> Path:
                     [row.case.batch for row in chosen],
                     c=[row.ratio.estimate for row in chosen],
                     marker=marker,
-                    norm=LogNorm(*RANGE),
-                    cmap="RdYlBu",
-                    edgecolors=["black" if row.is_slower else "none" for row in chosen],
+                    norm=LogNorm(RATIOS[0], RATIOS[-1]),
+                    cmap="RdBu",
+                    edgecolors=["black" if row.is_slower else drawing.INK for row in chosen],
+                    linewidths=[1.5 if row.is_slower else 0.3 for row in chosen],
                     label=operation,
                 )
             axes.set(xscale="log", yscale="log", title=dtype, xlabel="nodes of the widest layer")
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_ticks(POWERS, labels=map(str, POWERS))
+            axes.minorticks_off()
         panels[0].set_ylabel("samples in the batch")
-        panels[0].legend()
-        bar = figure.colorbar(points, ax=panels, label=" ÷ ".join(f"time of {name}" for name in BACKENDS))
-        bar.set_ticks([0.5, 1, 2, 4, 8], labels=["0.5", "1", "2", "4", "8"])
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MARKERS))
+        bar = figure.colorbar(points, ax=panels)
+        bar.set_label(" ÷ ".join(f"time of {name}" for name in BACKENDS), size=8)
+        bar.set_ticks(RATIOS, labels=map(str, RATIOS))
         bar.minorticks_off()
         return drawing.save_figure(figure, folder, NAME)
 
