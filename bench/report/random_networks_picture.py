@@ -70,7 +70,7 @@ def draw_ratios(rows: Sequence[RandomCase], folder: Path) -> Path:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(MARKERS))
         bar = figure.colorbar(points, ax=panels)
         bar.set_label(" ÷ ".join(f"time of {name}" for name in BACKENDS), size=8)
-        bar.set_ticks(RATIOS, labels=map(str, RATIOS))
+        bar.set_ticks(RATIOS, labels=[*map(str, RATIOS)])
         bar.minorticks_off()
         return drawing.save_figure(figure, folder, NAME)
 
