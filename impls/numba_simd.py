@@ -41,10 +41,10 @@ from impls import _backend
 from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import ACTIVATIONS, LOSSES
 from impls._network import Network, Parameters
-from impls._numba import entry_point, require_compiler
+from impls._numba import Address, entry_point, require_compiler
 from impls._simd import blocks, parallel, sample_blocks
 from impls._simd.affine import BYTES
-from impls._simd.packed import PAGE
+from impls._simd.packed import padded_width
 from impls._simd.samples import forward, train_singly
 
 require_compiler()
@@ -87,21 +87,22 @@ class Kernels:
     @cached_property
     def forward_batch(self) -> Callable[..., Any]:
         """The outputs of a batch."""
-        signature, least = (self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
-        return self._divided(self._layout.forward, parallel.forward_batch_shared, signature, parallel.samples, least)
+        type_, least = types.void(self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
+        return self._divided(self._layout.forward, parallel.forward_shared, type_, parallel.samples, least)
 
     @cached_property
     def total_loss(self) -> Callable[..., Any]:
         """The loss of a batch."""
-        signature, least = (self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
-        return self._divided(self._layout.total_loss, parallel.total_loss_shared, signature, parallel.samples, least)
+        type_ = types.float64(self._vector, self._matrix, self._matrix)
+        least = parallel.least_forward(self._network)
+        return self._divided(self._layout.total_loss, parallel.total_loss_shared, type_, parallel.samples, least)
 
     @cached_property
     def train(self) -> Callable[..., Any]:
         """Training in batches, and the gradient of one batch."""
         scalars, least = (types.int64, *RATES, types.boolean), parallel.least_gradient(self._network)
-        signature = self._vector, self._matrix, self._matrix, self._vector, *scalars, self._losses
-        return self._divided(self._layout.train, parallel.train_shared, signature, parallel.samples_of_step, least)
+        type_ = types.void(self._vector, self._matrix, self._matrix, self._vector, *scalars, self._losses)
+        return self._divided(self._layout.train, parallel.train_shared, type_, parallel.samples_of_step, least)
 
     @cached_property
     def train_singly(self) -> Callable[..., Any]:
@@ -109,13 +110,14 @@ class Kernels:
         return entry_point(train_singly, self._vector, self._matrix, self._matrix, *RATES, self._losses)
 
     def _divided(
-        self, function: Any, shared: Any, signature: tuple[Any, ...], samples: Callable[..., int], least: int
+        self, function: Any, shared: Any, type_: Any, samples: Callable[..., int], least: int
     ) -> Callable[..., Any]:
-        """The function on one thread, or on several for ``least`` samples and more."""
-        alone = entry_point(function, *signature)
+        """The function of a type on one thread, or on several for ``least`` samples and more."""
+        alone = entry_point(function, *type_.args)
         if parallel.threads() == 1:
             return alone
-        return parallel.divided(alone, entry_point(shared, *signature, types.int64), samples, least, self._network)
+        together = entry_point(shared, *type_.args, types.FunctionType(type_), types.int64)
+        return parallel.divided(alone, together, Address(function, type_.args), samples, least, self._network)
 
 
 class Model(_backend.Model):
@@ -143,12 +145,7 @@ class Model(_backend.Model):
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
     def _padded_width(self, m: int) -> int:
-        """Number of elements that a row of m weights or biases takes in the packed array, padding included."""
-        lanes = BYTES // self.dtype.itemsize
-        padded = -(-m // lanes) * lanes
-        if m < lanes:
-            return m
-        return padded + lanes if padded * self.dtype.itemsize % PAGE == 0 else padded
+        return padded_width(m, self.dtype.itemsize)
 
     def _padded(self, rows: Array) -> Array:
         """Flatten the rows of weights or biases, each padded with zeros."""

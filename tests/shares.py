@@ -29,7 +29,7 @@ WIDE = Network((100, 100, 50, 10))
 SIZES = (1, 2, 3, 65, 1024, 1079)
 ROWS = np.random.default_rng(0).integers(1079, size=(3, 700))
 STEPS = {
-    "batches of 500": (500, [slice(0, 500), slice(500, 1000), slice(1000, 1079)]),
+    "a last batch of 1": (539, [slice(0, 539), slice(539, 1078), slice(1078, 1079)]),  # fewer samples than threads
     "batches of 1": (1, [slice(s, s + 1) for s in range(1079)]),
     "batches of rows": (ROWS, list(ROWS)),
 }

@@ -38,7 +38,7 @@ def check_threads(first):
     assert first["rows with NaN"] == [0, 700]
     assert first["BLAS threads during calls"] == [1]
     assert first["BLAS threads restored"]
-    kernels = {"forward_batch_shared", "total_loss_shared", "train_shared"}
+    kernels = {"forward_shared", "total_loss_shared", "train_shared"}
     assert first["calls of dividing kernels"].keys() == kernels
     assert min(first["calls of dividing kernels"].values()) > 10
 
@@ -56,23 +56,24 @@ def test_small_batches_stay_whole(monkeypatch):
     calls = []
     kernel = parallel.divided(
         lambda P, X: calls.append(("alone", len(X))),
-        lambda P, X, shares: calls.append((shares, len(X))),
+        lambda P, X, address, shares: calls.append((address, shares, len(X))),
+        "address",
         parallel.samples,
         5,
         network,
     )
     for size in (1, 4, 5, 6):
         kernel(None, [0] * size)
-    assert calls == [("alone", 1), ("alone", 4), (2, 5), (2, 6)]
+    assert calls == [("alone", 1), ("alone", 4), ("address", 2, 5), ("address", 2, 6)]
 
 
 def test_every_share_has_a_sample(monkeypatch):
     monkeypatch.setenv("NUMBA_NUM_THREADS", "8")
     network = Network((3, 3, 1))
-    kernel = parallel.divided(lambda P, X: "alone", lambda P, X, shares: "shared", parallel.samples, 1, network)
+    kernel = parallel.divided(lambda P, X: "alone", lambda *arguments: "shared", None, parallel.samples, 1, network)
     assert [kernel(None, [0] * size) for size in (1, 7, 8)] == ["alone", "alone", "shared"]
     for samples in range(8, 100):
-        bounds = [parallel.bound.py_func(0, samples, share, 8) for share in range(9)]
+        bounds = [parallel.bound.py_func(samples, share, 8) for share in range(9)]
         assert bounds[0] == 0
         assert bounds[-1] == samples
         assert all(first < last for first, last in pairwise(bounds))
@@ -114,7 +115,7 @@ def test_blas_is_on_one_thread_during_overlapping_calls_and_set_back_after(libra
         during.append(library.count)
 
     during = []
-    kernel = parallel.divided(sleep, sleep, parallel.samples, 1, Network((1024, 1024)))
+    kernel = parallel.divided(sleep, sleep, None, parallel.samples, 1, Network((1024, 1024)))
     with ThreadPoolExecutor(2) as pool:
         pool.submit(kernel, None, [0] * 2000)
         time.sleep(0.05)  # the second call begins during the first and ends after it
@@ -129,7 +130,7 @@ def test_blas_is_set_back_though_a_kernel_fails(library):
         raise KeyboardInterrupt
 
     during = []
-    kernel = parallel.divided(fail, fail, parallel.samples, 100, Network((1024, 1024)))
+    kernel = parallel.divided(fail, fail, None, parallel.samples, 100, Network((1024, 1024)))
     for size in (99, 100):  # 99 samples are not divided, but BLAS could use several threads for them
         with pytest.raises(KeyboardInterrupt):
             kernel(None, [0] * size)

@@ -11,6 +11,8 @@ P consists of three parts:
 
 from __future__ import annotations
 
+from numba.extending import register_jitable
+
 from impls._backend import Array
 from impls._simd.affine import BYTES
 from impls._simd.options import jit_inner
@@ -34,14 +36,20 @@ def size(P: Array, layer: int) -> int:
     return int(P[SIZES + layer])
 
 
-@jit_inner
-def width(P: Array, m: int) -> int:
+@register_jitable
+def padded_width(m: int, itemsize: int) -> int:
     """Return the number of elements that a row of m weights or biases takes, padding included."""
-    lanes = BYTES // P.itemsize
-    padded = (m + lanes - 1) // lanes * lanes
+    lanes = BYTES // itemsize
     if m < lanes:
         return m
-    return padded + lanes if padded * P.itemsize % PAGE == 0 else padded
+    padded = (m + lanes - 1) // lanes * lanes
+    return padded + lanes if padded * itemsize % PAGE == 0 else padded
+
+
+@jit_inner
+def width(P: Array, m: int) -> int:
+    """Return the number of elements that a row of m weights or biases takes in P, padding included."""
+    return padded_width(m, P.itemsize)
 
 
 @jit_inner

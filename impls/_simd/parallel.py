@@ -2,6 +2,9 @@
 
 The bounds of the shares depend only on the number of shares, and the results of the shares are added in a fixed order.
 So the same number of threads always gives the same bits. Handing a share to a thread takes 2 µs.
+
+The last but one argument of each function here is the kernel that computes a share. Numba passes its address: if it
+were called by name, LLVM would compile all of its code again for every function here.
 """
 
 from __future__ import annotations
@@ -17,11 +20,10 @@ from numba import njit, prange
 
 from impls._backend import Array
 from impls._network import Network
-from impls._simd import blocks, sample_blocks
-from impls._simd.blocks import SMALL, workspace
-from impls._simd.descent import transpose, update
+from impls._numba import Address
+from impls._simd.blocks import SMALL
+from impls._simd.descent import update
 from impls._simd.options import OPTIONS, jit, jit_inner
-from impls._simd.packed import widest_product
 
 WORK = 2**20
 """Multiplications in a batch's forward pass from which on two threads are faster than one."""
@@ -78,14 +80,21 @@ def samples_of_step(P: Array, X: Array, Y: Array, G: Array, batch: int, *others:
 
 
 def divided(
-    alone: Callable[..., Any], shared: Callable[..., Any], samples: Callable[..., int], least: int, network: Network
+    alone: Callable[..., Any],
+    shared: Callable[..., Any],
+    address: Address,
+    samples: Callable[..., int],
+    least: int,
+    network: Network,
 ) -> Callable[..., Any]:
     """Return a kernel that calls ``shared`` for ``least`` samples or more, and ``alone`` for fewer samples.
 
-    The last argument of ``shared`` is the number of shares. BLAS runs on one thread during the call: otherwise each of
-    Numba's threads would in turn occupy all of BLAS's threads, and if the threads of BLAS and of Numba wait for the
-    same processor, each turn takes milliseconds. A lock protects BLAS's thread count. The lock also serializes the use
-    of Numba's thread pool, which is not thread-safe without OpenMP.
+    ``shared`` also gets the address of ``alone`` and the number of shares.
+
+    BLAS runs on one thread during the call: otherwise each of Numba's threads would in turn occupy all of BLAS's
+    threads, and if the threads of BLAS and of Numba wait for the same processor, each turn takes milliseconds. A lock
+    protects BLAS's thread count. The lock also serializes the use of Numba's thread pool, which is not thread-safe
+    without OpenMP.
     """
     shares = threads()
     least, widest = max(least, shares), max(_weights(network))
@@ -101,7 +110,7 @@ def divided(
             try:
                 for library in libraries:
                     _set_threads(library, 1)
-                return alone(*arguments) if n < least else shared(*arguments, shares)
+                return alone(*arguments) if n < least else shared(*arguments, address, shares)
             finally:
                 for library, count in zip(libraries, counts, strict=True):
                     _set_threads(library, count)
@@ -128,79 +137,40 @@ def _blas() -> Sequence[Any]:
 
 
 @jit_inner
-def bound(start: int, stop: int, share: int, shares: int) -> int:
-    """Return the index at which a share of the samples start to stop begins, and the previous share ends."""
-    return start + (stop - start) * share // shares
+def bound(samples: int, share: int, shares: int) -> int:
+    """Return the index at which a share of the samples begins, and the previous share ends."""
+    return samples * share // shares
 
 
 @jit_parallel
-def forward_batch_shared(P: Array, X: Array, out: Array, shares: int) -> None:
+def forward_shared(P: Array, X: Array, out: Array, forward: Any, shares: int) -> None:
     """``forward`` of a batch, divided into shares."""
     for share in prange(shares):
-        first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
-        if widest_product(P) > SMALL:
-            sample_blocks.forward(P, X[first:last], out[first:last])
-        else:
-            blocks.forward(P, X[first:last], out[first:last])
+        first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
+        forward(P, X[first:last], out[first:last])
 
 
 @jit_parallel
-def total_loss_shared(P: Array, X: Array, Y: Array, shares: int) -> float:
+def total_loss_shared(P: Array, X: Array, Y: Array, total_loss: Any, shares: int) -> float:
     """``total_loss``, divided into shares."""
     losses = np.empty(shares)
     for share in prange(shares):
-        first, last = bound(0, len(X), share, shares), bound(0, len(X), share + 1, shares)
-        if widest_product(P) > SMALL:
-            losses[share] = sample_blocks.total_loss(P, X[first:last], Y[first:last])
-        else:
-            losses[share] = blocks.total_loss(P, X[first:last], Y[first:last])
+        first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
+        losses[share] = total_loss(P, X[first:last], Y[first:last])
     total = 0.0
     for share in range(shares):
         total += losses[share]
     return total
 
 
-@jit_inner
-def transpose_share(X: Array, first: int, last: int, rows: int, transposed: Array) -> None:
-    """Transpose the samples first to last of X (samples, n), in blocks of ``rows`` samples, into ``transposed``."""
-    n = X.shape[1]
-    for begin in range(first, last, rows):
-        end = min(begin + rows, last)
-        transpose(X[begin:end], transposed[begin * n : end * n].reshape(n, end - begin))
-
-
 @jit_parallel
-def transpose_in_blocks(X: Array, batch: int, rows: int, shares: int) -> Array:
-    """Transpose X (samples, n) in blocks.
-
-    The samples are split into batches of ``batch``, each batch into ``shares`` shares, one per thread, and each share
-    into blocks of up to ``rows`` samples.
-    """
-    transposed = np.empty(X.size, X.dtype)
+def batch_gradients(P: Array, X: Array, Y: Array, Gs: Array, losses: Array, train: Any) -> None:
+    """Write the gradient and the loss of each share of a batch into Gs (shares, weights) and losses (shares,)."""
+    shares = len(Gs)
     for share in prange(shares):
-        for start in range(0, len(X), batch):
-            stop = min(start + batch, len(X))
-            transpose_share(
-                X, bound(start, stop, share, shares), bound(start, stop, share + 1, shares), rows, transposed
-            )
-    return transposed
-
-
-@jit_parallel
-def batch_gradients(
-    P: Array, X: Array, Y: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, Gs: Array, works: Array
-) -> Array:
-    """``batch_gradient``, divided into shares, each with its own gradient and workspace; return their losses."""
-    shares, is_narrow = len(Gs), widest_product(P) <= SMALL
-    losses = np.empty(shares)
-    for share in prange(shares):
-        first, last = bound(start, stop, share, shares), bound(start, stop, share + 1, shares)
-        G, work = Gs[share], works[share]
-        if is_narrow:
-            losses[share] = blocks.batch_gradient(P, At, Yt, first, last, rows, G, work)
-        else:
-            losses[share] = sample_blocks.batch_gradient(P, X, Y, first, last, rows, G, work)
-    return losses
+        first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
+        loss = losses[share : share + 1]
+        train(P, X[first:last], Y[first:last], Gs[share], last - first, 0.0, 0.0, False, loss)
 
 
 @jit_inner
@@ -225,18 +195,16 @@ def train_shared(
     bias_learning_rate: float,
     mean: bool,
     losses: Array,
+    train: Any,
     shares: int,
 ) -> None:
-    """``train``, with every batch divided into shares."""
-    is_narrow = widest_product(P) <= SMALL
-    rows = blocks.block_rows(P) if is_narrow else sample_blocks.gradient_rows(-(-batch // shares))
-    Gs, works = np.empty((shares, len(G)), P.dtype), np.empty((shares, len(workspace(P, rows))), P.dtype)
-    At, Yt = np.empty(0, X.dtype), np.empty(0, Y.dtype)
-    if is_narrow:
-        At, Yt = transpose_in_blocks(X, batch, rows, shares), transpose_in_blocks(Y, batch, rows, shares)
+    """``train``, with every batch divided into shares; the gradient of a share is a training at rates of 0."""
+    Gs, losses_of_shares = np.empty((shares, len(G)), P.dtype), np.empty(shares)
     for epoch in range(len(losses)):
         losses[epoch] = 0
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
-            losses[epoch] += add_shares(Gs, batch_gradients(P, X, Y, At, Yt, start, stop, rows, Gs, works), G)
+            used = min(shares, stop - start)  # the last batch may have fewer samples than there are shares
+            batch_gradients(P, X[start:stop], Y[start:stop], Gs[:used], losses_of_shares, train)
+            losses[epoch] += add_shares(Gs[:used], losses_of_shares, G)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
