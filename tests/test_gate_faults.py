@@ -41,7 +41,7 @@ def test_faults_during_timing_are_reported(repository, monkeypatch):
 
 
 def test_a_function_that_is_replaced_during_timing_is_named(repository):
-    plant(repository, "numpy_plain", "calls > 300 and setattr(time, 'perf_counter', time.monotonic)")
+    plant(repository, "numpy_plain", "late and setattr(time, 'perf_counter', time.monotonic)")
     _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized", "--budget", "3")
     assert rows["numpy_plain"].reason == "the head fails: replaces time.perf_counter"
     assert rows["numpy_vectorized"].verdict != "FAIL"
@@ -120,7 +120,7 @@ def test_results_that_cannot_be_stored_are_shown(repository, capsys, monkeypatch
         return verify_side(*arguments)
 
     monkeypatch.setattr(preparation, "verify_side", verify_and_lose_the_folder)
-    _, rows, _ = gate("--backend", "numpy_plain", "--budget", "1")
+    _, rows, _ = gate("--backend", "numpy_plain")
     _, err = capsys.readouterr()
     assert rows["numpy_plain"].rounds >= 1
     assert "the gate continues, but cannot be resumed" in err
