@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers fuzz mutation gate pictures random-networks lint clean
+.PHONY: install bench test test-fast test-peers matrix fuzz mutation gate pictures random-networks lint clean
 
 install: $(VENV)/test
 
@@ -24,6 +24,10 @@ test-fast: $(VENV)/test
 # Installs torch, jax and onnxruntime first.
 test-peers: $(VENV)/peers
 	$(BIN)/python -m pytest $(PARALLEL) tests/test_peers.py tests/test_speed.py
+
+# The tests on every supported Python that is installed: with the oldest dependencies, and with the newest ones.
+matrix: $(VENV)/matrix
+	$(BIN)/nox
 
 # Tries random inputs for FUZZ_SECONDS.
 FUZZ_SECONDS := 3600
@@ -67,6 +71,10 @@ $(VENV)/peers: $(VENV)/test
 
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/matrix: $(VENV)/test
+	$(INSTALL) --editable '.[test,matrix]'
 	@touch $@
 
 $(VENV)/mutation: $(VENV)/test

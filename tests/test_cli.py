@@ -306,7 +306,7 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         ((), f"commands: {COMMANDS}"),
         (("baseline",), "Missing command; commands: accept, record, show"),
         (("walk",), f"No such command 'walk'; commands: {COMMANDS}"),
-        (("run", "--zzz"), "No such option '--zzz'; see mlpbench run --help"),
+        (("run", "--zzz"), "No such option"),
         (("run", "3-3-1"), "see mlpbench run --help"),
         (("run", "--network"), "'--network' requires an argument"),
         (("run", "--network", "3"), "such as 3-3-1"),
