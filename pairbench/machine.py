@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,6 +21,7 @@ LIBRARIES = (
     *("mlpbench", "numpy", "scipy", "numba", "llvmlite", "threadpoolctl", "psutil"),
     *("scikit-learn", "torch", "jax", "jaxlib", "onnxruntime"),
 )
+CPU_INFO = Path("/proc/cpuinfo")
 BUSY_KINDS = ("user", "nice", "system", "irq", "softirq")
 BUCKET_KEYS = ("cpu", "instruction_set", "python", "blas")
 NOISY_STEAL, NOISY_OTHERS = 0.02, 0.1
@@ -183,12 +185,22 @@ def library_version(distribution: str) -> str | None:
 
 
 def _cpu_model() -> str:
+    """Name of the processor, as its maker calls it where the system tells."""
     try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        lines = CPU_INFO.read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor() or platform.machine()
+    return (models[0] if models else _cpu_model_of_macos()) or platform.processor() or platform.machine()
+
+
+def _cpu_model_of_macos() -> str:
+    """Name of the processor on macOS, where ``platform.processor`` is the same for all of Apple's; empty elsewhere."""
+    command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def _steal_seconds() -> float | None:

@@ -10,6 +10,7 @@ import faulthandler
 import os
 import pickle
 import signal
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -43,6 +44,7 @@ def connect_to_parent() -> Callable[[object], None]:
 
 def _end_with_parent() -> None:
     """On Linux, have the kernel kill this process when its parent dies."""
-    with suppress(OSError, AttributeError):
+    if sys.platform == "linux":
         set_parent_death_signal = 1
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

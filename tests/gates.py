@@ -20,7 +20,7 @@ from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "20", "--threshold", "100%")
-ROUNDS, BLOCKS = 2, 3
+ROUNDS, BLOCKS = 3, 3
 
 
 def reduce_effort(patch):

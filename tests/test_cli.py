@@ -40,7 +40,7 @@ FAST = MachineLimits(
 )
 """Peak rates of a fast machine on which an empty call with one sample takes a second."""
 
-USABLE = len(os.sched_getaffinity(0))
+USABLE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 WRONG = ("0", "-1", str(USABLE + 1), "1000")
 FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 

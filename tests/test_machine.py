@@ -24,7 +24,7 @@ def test_the_machine_is_described_in_json():
     assert described["cpu"]
     assert described["libraries"]["numpy"]
     assert described["cpus"] == os.cpu_count()
-    assert described["cpus_usable"] == len(os.sched_getaffinity(0))
+    assert described["cpus_usable"] == machine.cpus_usable()
     assert described["blas"]
 
 
@@ -123,7 +123,7 @@ def test_thread_variables_that_are_already_right_are_not_too_late():
 
 
 def test_numba_with_more_threads_is_noticed():
-    if len(os.sched_getaffinity(0)) < 2:
+    if machine.cpus_usable() < 2:
         pytest.skip("needs two CPUs")
     done = with_threads(
         "import numba; from pairbench import threads; threads.check_thread_counts()",
@@ -138,6 +138,7 @@ def test_a_library_with_fewer_threads_is_noticed():
     assert "uses 1 thread instead of 2" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system binds no process to CPUs")
 def test_usable_cpus_are_those_of_the_affinity():
     assert machine.cpus_usable() == len(os.sched_getaffinity(0))
 
@@ -146,6 +147,23 @@ def test_cpus_are_counted_if_the_affinity_is_unknown(monkeypatch):
     monkeypatch.delattr("psutil.Process.cpu_affinity")
     monkeypatch.setattr("psutil.cpu_count", lambda: 6)
     assert machine.cpus_usable() == 6
+
+
+def test_processors_of_macos_have_different_names(tmp_path, monkeypatch):
+    sysctl = tmp_path / "sysctl"
+    sysctl.write_text('#!/bin/sh\n[ "$*" = "-n machdep.cpu.brand_string" ] && echo Apple M9\n')
+    sysctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "absent")
+    assert machine.describe()["cpu"] == "Apple M9"
+
+
+def test_a_processor_without_a_name_has_its_architecture(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(machine, "CPU_INFO", tmp_path / "absent")
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert machine._cpu_model() == "riscv64"
 
 
 def test_a_childs_environment_has_the_thread_count_and_short_spinning():

@@ -208,6 +208,21 @@ def test_loading_c_does_not_flush_denormals(tmp_path, no_cc):
     subprocess.run([sys.executable, "-c", code, str(c_comparison.compile_library(tmp_path)), "2.3e-308"], check=True)
 
 
+@needs_c
+def test_a_compiler_without_march_native_gets_mcpu_native(tmp_path, monkeypatch):
+    script = tmp_path / "clang"
+    script.write_text(
+        '#!/bin/sh\nfor word; do case $word in -march=native) echo unsupported >&2; exit 1;; esac; done\n'
+        f'echo "$@" >> {tmp_path}/calls; exec cc $(echo "$@" | sed s/-mcpu=native//)\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+    assert c_comparison.compile_library(tmp_path).exists()
+    compiling, linking = (tmp_path / "calls").read_text().splitlines()
+    assert "-mcpu=native" in compiling
+    assert "-shared" in linking
+
+
 @pytest.mark.parametrize(
     ("command", "text"),
     [("a-compiler-that-is-not-there", "no C compiler found as a-compiler"), ("false", "false cannot compile")],

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pairbench import plain_pickle, worker_processes
+from pairbench import plain_pickle, worker_connection, worker_processes
 from pairbench.worker_processes import WorkerDied, run_job
 from pairbench.worker_protocol import CallJob, CallResult
 from tests.helpers import python
@@ -83,3 +83,12 @@ def test_a_gate_worker_imports_nothing_that_only_its_parent_needs():
     modules = python("-c", loaded).stdout.split()
     assert "pairbench.judged_samples" in modules
     assert {"psutil", "subprocess", "pairbench.machine", "pairbench.worker_processes"}.isdisjoint(modules)
+
+
+def test_a_worker_starts_on_systems_without_a_parent_death_signal(monkeypatch):
+    def refuse(name):
+        raise TypeError("bad argument type for built-in operation")  # as on Windows
+
+    monkeypatch.setattr(worker_connection.sys, "platform", "win32")
+    monkeypatch.setattr(worker_connection.ctypes, "CDLL", refuse)
+    worker_connection._end_with_parent()
