@@ -212,7 +212,7 @@ def test_loading_c_does_not_flush_denormals(tmp_path, no_cc):
 def test_a_compiler_without_march_native_gets_mcpu_native(tmp_path, monkeypatch):
     script = tmp_path / "clang"
     script.write_text(
-        '#!/bin/sh\nfor word; do case $word in -march=native) echo unsupported >&2; exit 1;; esac; done\n'
+        "#!/bin/sh\nfor word; do case $word in -march=native) echo unsupported >&2; exit 1;; esac; done\n"
         f'echo "$@" >> {tmp_path}/calls; exec cc $(echo "$@" | sed s/-mcpu=native//)\n'
     )
     script.chmod(0o755)
