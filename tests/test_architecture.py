@@ -25,7 +25,8 @@ LAYERS = (
     ("bench.gate",),
     ("bench.report",),
     ("bench.commands",),
-    ("bench.cli", "bench.plugin", "bench.__main__"),
+    ("bench.cli", "bench.plugin"),
+    ("bench.pytest_cases", "bench.__main__"),
 )
 
 

@@ -179,7 +179,7 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
             *gate_options,
             "--benchmark-json=pytest.json",
             "--junitxml=junit.xml",
-            ROOT / "tests/test_benchmarks.py",
+            ROOT / "bench/pytest_cases.py",
         ],
         env={
             **environment_without_xdist(),

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 import impls
+from bench import pytest_cases
 from bench.cases import Case
 from bench.cli.main import main
 from bench.commands import run as run_command
 from bench.proof import verify
 from impls import Network, UnsupportedOperation
-from tests import test_benchmarks
 from tests.helpers import ONE_PROCESS
 
 AHEAD = """
@@ -97,7 +97,7 @@ def test_a_backend_without_sigmoid_keeps_the_contract(third_party):
 )
 def test_pytest_skips_by_name_what_a_backend_lacks(ahead, case, text):
     with pytest.raises(pytest.skip.Exception, match=f"^{text}$"):
-        test_benchmarks.skip_unsupported(ahead, case)
+        pytest_cases.skip_unsupported(ahead, case)
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_the_plugin_sets_the_threads_and_imports_nothing_heavy():
 
 def test_the_cases_of_the_suite_are_checked_and_carry_their_speedup(tmp_path):
     done = pytest_run(
-        ROOT / "tests" / "test_benchmarks.py",
+        ROOT / "bench" / "pytest_cases.py",
         *("--benchmark", *QUICKLY, "-k", "3-3-1-64 and numpy_plain", f"--benchmark-json={tmp_path / 'out.json'}"),
         cwd=tmp_path,
     )

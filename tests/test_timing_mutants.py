@@ -98,13 +98,13 @@ load = impls.load
 BACKENDS = {**TIMING_MUTANTS, "ComputingThread": impls.Backend("ComputingThread", "mutant", ComputingThread)}
 impls.load = correctness.load = lambda name: BACKENDS.get(name) or load(name)
 
-from tests import test_benchmarks  # which watches the functions as they are now
+from bench import pytest_cases  # which watches the functions as they are now
 
 
 @pytest.mark.mlpbench_case
 @pytest.mark.parametrize("name", [*TIMING_MUTANTS, "numpy_plain", "ComputingThread", "numpy_vectorized"])
 def test_backend(name, benchmark, record_property, gate_rows):
-    test_benchmarks.test_backend(CASE, name, benchmark, record_property, gate_rows)
+    pytest_cases.test_backend(CASE, name, benchmark, record_property, gate_rows)
 """
 
 

@@ -7,12 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 import impls
-from bench import plugin
+from bench import plugin, pytest_cases
 from bench.cases import Case
 from impls import Network
 from pairbench import interleave, tracing, worker_processes
 from pairbench.worker_protocol import CallJob
-from tests import test_benchmarks
 
 
 def nothing(*event):
@@ -48,10 +47,10 @@ def test_the_speedups_in_pytest_are_timed_without_them(traced, monkeypatch):
         raise Stop
 
     monkeypatch.setattr(interleave, "time_interleaved", time_interleaved)
-    monkeypatch.setattr(test_benchmarks.FUNCTIONS, "require_unchanged", lambda: None)  # it would notice the line above
+    monkeypatch.setattr(pytest_cases.FUNCTIONS, "require_unchanged", lambda: None)  # it would notice the line above
     case = Case(Network((3, 3, 1)), "forward", 1)
     with pytest.raises(Stop):
-        test_benchmarks.paired_speedup(case, "python_loops", test_benchmarks.reference_call(case), 1.0)
+        pytest_cases.paired_speedup(case, "python_loops", pytest_cases.reference_call(case), 1.0)
     assert found == [(None, None)]
 
 

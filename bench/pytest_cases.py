@@ -1,4 +1,6 @@
-"""The benchmark cases for pytest-benchmark: ``pytest --benchmark``.
+"""The benchmark cases for pytest-benchmark: ``pytest --benchmark`` in a checkout of the project.
+
+Where the package is installed, ``pytest -p bench.plugin --benchmark --pyargs bench.pytest_cases`` runs them.
 
 There is a test for each case and core backend. Only the call is timed: the model is built, compiled and checked before
 pytest-benchmark calibrates. The speedup does not come from the rounds of pytest-benchmark: a few blocks time the
@@ -6,28 +8,36 @@ reference and the backend in turn, and calls of these blocks are judged. A backe
 its rounds gets no time.
 """
 
+from __future__ import annotations
+
+import math
 import time
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
 from itertools import cycle, starmap
 from random import Random
+from statistics import median
+from typing import Any
 
 import pytest
 
 import impls
 from bench import selection
 from bench.arms import Arm
-from bench.cases import select_cases
+from bench.cases import Case, select_cases
 from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
+from bench.records.gate_schema import GateRow
 from bench.selection import GUARDED
-from pairbench import background_work, cache_check, interleave, statistics, timer, tracing
+from pairbench import background_work, cache_check, interleave, timer, tracing
 from pairbench.background_work import BackgroundWork
 from pairbench.process_state import FunctionWatch
+from pairbench.statistics import log_ratios
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
-from pairbench.workload import WorkloadError, require
+from pairbench.workload import TimedCall, WorkloadError, require
 
 PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
 POOL = 64
@@ -42,19 +52,28 @@ CORE = selection.in_order(name for name, origin in impls.origins().items() if or
 
 
 @cache
-def judge(case):
+def judge(case: Case) -> CaseJudge:
+    """Return the judge of a case, with its exact results."""
     return CaseJudge(case, expect_case(case))
 
 
 @cache
-def reference_call(case):
+def reference_call(case: Case) -> TimedCall:
+    """Return the reference's call of a case."""
     return CaseWorkload.of(selection.REFERENCE, case, judge(case).expectation).build_and_compute()[0]
 
 
 @pytest.mark.mlpbench_case
 @pytest.mark.parametrize("name", CORE)
 @pytest.mark.parametrize("case", select_cases(), ids=lambda case: f"{case.operation}-{case.network}-{case.batch}")
-def test_backend(case, name, benchmark, record_property, gate_rows):
+def test_backend(
+    case: Case,
+    name: str,
+    benchmark: Any,
+    record_property: Callable[[str, object], None],
+    gate_rows: Mapping[tuple[str, Any], GateRow],
+) -> None:
+    """Check a backend on a case, let pytest-benchmark time it, and measure its speedup."""
     try:
         backend = impls.load(name)
     except impls.BackendUnavailable as error:
@@ -83,7 +102,7 @@ def test_backend(case, name, benchmark, record_property, gate_rows):
     apply_verdict(gate_rows.get((name, case)), benchmark.extra_info, record_property)
 
 
-def skip_unsupported(backend, case):
+def skip_unsupported(backend: impls.Backend, case: Case) -> None:
     """Skip a case that the backend lacks, and say what it lacks."""
     if case.dtype not in backend.dtypes:
         pytest.skip(f"{backend.name} does not support {case.dtype}, only {', '.join(backend.dtypes)}")
@@ -92,7 +111,7 @@ def skip_unsupported(backend, case):
 
 
 @contextmanager
-def no_time_if_wrong(benchmark):
+def no_time_if_wrong(benchmark: Any) -> Generator[None, None, None]:
     """Remove the times of pytest-benchmark's rounds if a WorkloadError is raised."""
     try:
         yield
@@ -101,7 +120,7 @@ def no_time_if_wrong(benchmark):
         raise
 
 
-def require_idle_threads(name):
+def require_idle_threads(name: str) -> None:
     """Raise WorkloadError if threads of this backend, or of an earlier one, compute while nothing is called."""
     BACKGROUND.note_new_threads(name)
     BACKGROUND.begin()
@@ -111,7 +130,7 @@ def require_idle_threads(name):
         raise WorkloadError(background_work.REASON if owner == name else f"{owner} {background_work.REASON}")
 
 
-def paired_speedup(case, name, timed, median_of_rounds):
+def paired_speedup(case: Case, name: str, timed: TimedCall, median_of_rounds: float) -> float:
     """Time of the reference ÷ time of the backend, paired within blocks.
 
     Raises WorkloadError if the backend replaces functions, if threads compute, or if the judged calls are wrong or take
@@ -133,4 +152,4 @@ def paired_speedup(case, name, timed, median_of_rounds):
         factor = shortest / median_of_rounds
         raise WorkloadError(f"judged calls take {factor:.1f} times as long as those of pytest-benchmark's rounds")
     seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]
-    return statistics.ratio_interval([statistics.log_ratios(*seconds)]).estimate
+    return math.exp(median(log_ratios(*seconds)))
