@@ -175,12 +175,12 @@ def pytest_options() -> set[str]:
 
 
 def check_pytest(words: list[str]) -> str | None:
-    """Options and files must exist."""
+    """Options, files and modules must exist."""
     for word in words:
         if word.startswith("-"):
             if word.partition("=")[0] not in pytest_options():
                 return f"pytest has no option {word.partition('=')[0]}"
-        elif not (ROOT / word).exists():
+        elif not (ROOT / word).exists() and not (ROOT / word.replace(".", "/")).with_suffix(".py").exists():
             return f"there is no {word}"
     return None
 

@@ -153,6 +153,7 @@ def page_with(*lines):
         ("mlpbench run --network three", "three is no network"),
         ("pytest --benchmark-gate-beside=main", "no option --benchmark-gate-beside"),
         ("pytest tests/test_nothing.py", "there is no tests/test_nothing.py"),
+        ("pytest -p bench.nothing", "there is no bench.nothing"),
         ("make coffee", "no target coffee"),
         ("make gate BESIDE=main", "no variable BESIDE"),
         ("pip install -e '.[everything]'", "no extra everything"),
