@@ -29,7 +29,7 @@ saves, in float64 on one thread of a processor with AVX-512.
 NUMBA_NUM_THREADS sets the number of threads. If the variable is not set, there is one thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from types import MethodType
 from typing import Any
@@ -44,7 +44,7 @@ from impls._network import Network, Parameters
 from impls._numba import Address, entry_point, require_compiler
 from impls._simd import blocks, parallel, sample_blocks
 from impls._simd.affine import BYTES
-from impls._simd.packed import padded_width
+from impls._simd.packed import padded_size, padded_width
 from impls._simd.samples import forward, train_singly
 
 require_compiler()
@@ -134,34 +134,35 @@ class Model(_backend.Model):
             )
         codes = ACTIVATIONS[network.hidden], ACTIVATIONS[network.output], LOSSES[network.loss]
         header = [len(network.shapes), *codes, *network.layer_sizes]
-        padded = [self._padded(part) for W, b in parameters for part in (b, W)]
+        padded = [self._padded(W, b) for W, b in parameters]
         room = np.zeros(sum(network.layer_sizes) + BYTES // self.dtype.itemsize)
         packed = np.concatenate([header, *padded, room]).astype(self.dtype)
-        self._packed = _aligned(packed, len(header) + len(padded[0]))
+        self._packed = _aligned(packed, len(header))
         self._gradients = np.zeros(sum((n + 1) * m for n, m in network.shapes), self.dtype)
         self._first = len(header)
 
         self._kernels = Kernels(network, self.dtype)
         self._forward_sample = MethodType(self._kernels.forward, self._packed)
 
-    def _padded_width(self, m: int) -> int:
-        return padded_width(m, self.dtype.itemsize)
+    def _padded(self, W: Array, b: Array) -> Array:
+        """Flatten b and W, with the rows and the layer padded with zeros."""
+        (n, m), itemsize = W.shape, self.dtype.itemsize
+        rows = np.pad(np.vstack([b, W]), [(0, 0), (0, padded_width(m, itemsize) - m)]).reshape(-1)
+        return np.pad(rows, (0, padded_size(n, m, itemsize) - len(rows)))
 
-    def _padded(self, rows: Array) -> Array:
-        """Flatten the rows of weights or biases, each padded with zeros."""
-        m = rows.shape[-1]
-        return np.pad(rows.reshape(-1, m), [(0, 0), (0, self._padded_width(m) - m)]).reshape(-1)
-
-    def _unpacked(self, flat: Array, width: Callable[[int], int]) -> Gradient:
+    def _unpacked(self, flat: Array, sizes: Iterable[tuple[int, int]]) -> Gradient:
+        """Views of weights and biases. ``sizes``: for each layer, the elements that a row and that the layer take."""
         pairs, p = [], 0
-        for n, m in self.network.shapes:
-            rows = flat[p : p + (n + 1) * width(m)].reshape(n + 1, width(m))
+        for (n, m), (width, size) in zip(self.network.shapes, sizes, strict=True):
+            rows = flat[p : p + (n + 1) * width].reshape(n + 1, width)
             pairs.append((rows[1:, :m], rows[0, :m]))
-            p += rows.size
+            p += size
         return pairs
 
     def _fetch(self) -> LayerArrays:
-        return self._unpacked(self._packed[self._first :], self._padded_width)
+        shapes, itemsize = self.network.shapes, self.dtype.itemsize
+        sizes = [(padded_width(m, itemsize), padded_size(n, m, itemsize)) for n, m in shapes]
+        return self._unpacked(self._packed[self._first :], sizes)
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)
@@ -174,7 +175,7 @@ class Model(_backend.Model):
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         gradients, losses = np.empty_like(self._gradients), np.empty(1)
         self._kernels.train(self._packed, X, Y, gradients, len(X), 0.0, 0.0, False, losses)
-        return losses[0], self._unpacked(gradients, int)
+        return losses[0], self._unpacked(gradients, [(m, (n + 1) * m) for n, m in self.network.shapes])
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses = np.empty(descent.epochs)

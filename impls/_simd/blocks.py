@@ -19,7 +19,7 @@ from impls._simd.affine import BYTES
 from impls._simd.descent import transpose, transpose_in_blocks, update
 from impls._simd.functions import activate, exp, log1p, multiply_derivative
 from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide_vectors
-from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, layer_size, nodes, size, width
 from impls._simd.parts import part, row
 
 SMALL = 256
@@ -129,7 +129,7 @@ def propagate(P: Array, A: Array, work: Array) -> int:
         affine(part(P, p + wide, (n, wide)), part(P, p, m), A, Z)
         if layer < layers - 1:
             activate(int(P[HIDDEN]), Z)
-        p += (n + 1) * wide
+        p += layer_size(P, n, m)
         w += m * samples
         A = Z
     return w
@@ -220,7 +220,7 @@ def backpropagate(P: Array, A: Array, Y: Array, G: Array, work: Array, kept: int
     for layer in range(layers - 1, -1, -1):
         n, m = size(P, layer), len(D)
         wide = width(P, m)
-        p -= (n + 1) * wide
+        p -= layer_size(P, n, m)
         g -= (n + 1) * m
         w -= n * samples
         inputs = part(work, w, (n, samples)) if layer > 0 else A

@@ -6,7 +6,7 @@ import numpy as np
 
 from impls._backend import Array
 from impls._simd.options import jit_inner
-from impls._simd.packed import first_layer, size, width
+from impls._simd.packed import first_layer, layer_size, size, width
 from impls._simd.parts import part, row
 
 
@@ -48,12 +48,11 @@ def descend(P: Array, G: Array, rate: float, bias_rate: float) -> None:
         n, m = size(P, layer), size(P, layer + 1)
         wide = width(P, m)
         subtract_scaled(part(P, p, m), part(G, g, m), bias_rate)
-        p += wide
         g += m
         rows, columns = (1, n * m) if wide == m else (n, m)
         for i in range(rows):
-            subtract_scaled(part(P, p + i * wide, columns), part(G, g + i * m, columns), rate)
-        p += n * wide
+            subtract_scaled(part(P, p + (i + 1) * wide, columns), part(G, g + i * m, columns), rate)
+        p += layer_size(P, n, m)
         g += n * m
 
 

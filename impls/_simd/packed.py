@@ -4,8 +4,8 @@ P consists of three parts:
 
 - The header: the number of layers, the codes of the activations and the loss, and the layer sizes.
 - The parameters: for each layer b (m,) and then W (n, m), row by row. A row that fills at least one vector is padded
-  with zeros, so that every row starts at a vector boundary in memory. A row that would fill whole pages gets one more
-  vector: the rows would otherwise compete for the same places in the L1 cache.
+  with zeros, and so is a layer, so that every such row starts at a vector boundary in memory. A row that would fill
+  whole pages gets one more vector: the rows would otherwise compete for the same places in the L1 cache.
 - The workspace for one sample: the inputs, the nodes of all layers, and one vector of padding.
 """
 
@@ -46,10 +46,23 @@ def padded_width(m: int, itemsize: int) -> int:
     return padded + lanes if padded * itemsize % PAGE == 0 else padded
 
 
+@register_jitable
+def padded_size(n: int, m: int, itemsize: int) -> int:
+    """Return the number of elements that the parameters of a layer (n, m) take, padding included."""
+    lanes = BYTES // itemsize
+    return ((n + 1) * padded_width(m, itemsize) + lanes - 1) // lanes * lanes
+
+
 @jit_inner
 def width(P: Array, m: int) -> int:
     """Return the number of elements that a row of m weights or biases takes in P, padding included."""
     return padded_width(m, P.itemsize)
+
+
+@jit_inner
+def layer_size(P: Array, n: int, m: int) -> int:
+    """Return the number of elements that the parameters of a layer (n, m) take in P, padding included."""
+    return padded_size(n, m, P.itemsize)
 
 
 @jit_inner

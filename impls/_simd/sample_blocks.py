@@ -16,7 +16,7 @@ from impls._simd.blocks import dot, total_of, workspace
 from impls._simd.descent import update
 from impls._simd.functions import activate_one, exps, multiply_derivative, softmax_of_one
 from impls._simd.options import jit, jit_inlined, jit_inner
-from impls._simd.packed import HIDDEN, OUTPUT, first_layer, nodes, size, widest_product, width
+from impls._simd.packed import HIDDEN, OUTPUT, first_layer, layer_size, nodes, size, widest_product, width
 from impls._simd.parts import part, row
 from impls._simd.target import UNIT
 from impls._simd.tiles import FEW, affine_in_tiles
@@ -75,7 +75,7 @@ def propagate(P: Array, X: Array, work: Array, Z: Array) -> None:
         hidden = part(work, w, (samples, m))
         affine(P, p, A, hidden)
         activate_one(int(P[HIDDEN]), part(hidden, 0, hidden.size))
-        p += (A.shape[1] + 1) * width(P, m)
+        p += layer_size(P, A.shape[1], m)
         w += m * samples
         A = hidden
     affine(P, p, A, Z)
@@ -184,7 +184,7 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
     for layer in range(layers - 1, -1, -1):
         n, m = size(P, layer), size(P, layer + 1)
         wide = width(P, m)
-        p -= (n + 1) * wide
+        p -= layer_size(P, n, m)
         g -= (n + 1) * m
         w -= n * samples
         A = part(work, w, (samples, n)) if layer > 0 else X

@@ -18,7 +18,7 @@ from impls._simd.affine import BYTES, affine_in_registers
 from impls._simd.blocks import binary_cross_entropy, categorical_cross_entropy, dot
 from impls._simd.functions import activate_one, derivative, exp, tanh
 from impls._simd.options import jit, jit_inlined, jit_inner
-from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, nodes, size, width
+from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, layer_size, nodes, size, width
 from impls._simd.parts import part
 
 CACHED = 2**20
@@ -102,7 +102,7 @@ def forward(P: Array, x: Array, out: Array) -> None:
     for layer in range(layers):
         m = size(P, layer + 1)
         compute_layer(P, p, P, w, n, m, output if layer == layers - 1 else hidden)
-        p += (n + 1) * width(P, m)
+        p += layer_size(P, n, m)
         w += n
         n = m
     for j in range(n):
@@ -196,12 +196,12 @@ def train_singly(P: Array, X: Array, Y: Array, learning_rate: float, bias_learni
             for layer in range(layers):
                 n, m = sizes[layer], sizes[layer + 1]
                 compute_layer(P, p, values, w, n, m, hidden if layer < layers - 1 else IDENTITY)
-                p += (n + 1) * width(P, m)
+                p += layer_size(P, n, m)
                 w += n
             total += loss_and_delta(P, part(values, w, n_out), part(Y, s * n_out, n_out), part(deltas, w, n_out))
             for layer in range(layers - 1, -1, -1):
                 n, m = sizes[layer], sizes[layer + 1]
-                p -= (n + 1) * width(P, m)
+                p -= layer_size(P, n, m)
                 update_layer(
                     P,
                     p,
