@@ -25,8 +25,14 @@ LARGE = 2**19
 """Largest number of weights of a layer for which tiles are faster than BLAS; in float32, tiles of the largest vectors
 are faster for any number."""
 
+MANY = 128
+"""Largest number of samples for which tiles are as fast as BLAS in float32, however large the layer."""
+
 PAIR = 2
 """Largest number of samples for which dot products are faster than BLAS."""
+
+FEW_BYTES = 32
+"""Bytes of the inputs of a sample up to which loops compute the gradient of the weights faster than BLAS."""
 
 
 @jit_inner
@@ -52,7 +58,7 @@ def affine(P: Array, p: int, A: Array, Z: Array) -> None:
     """Write A W + b into Z (samples, m), for A (samples, n) and the layer whose parameters begin at P[p]."""
     (samples, n), m = A.shape, Z.shape[1]
     b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
-    if samples > FEW and is_large(P, n * m):
+    if samples > (FEW if P.itemsize == 8 else MANY) and is_large(P, n * m):
         for s in range(samples):
             z = row(Z, s)
             for j in range(m):
@@ -126,17 +132,27 @@ def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
 def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
 
-    dW is the flattened rows of an (n, m) matrix.
+    dW is the flattened rows of an (n, m) matrix. BLAS is slow for few inputs n. The loops take four samples at a time,
+    to read and write dW less often.
     """
     (samples, n), m = A.shape, D.shape[1]
-    if samples > 1:
+    if samples > 1 and n * A.itemsize > FEW_BYTES:
         product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
         return
-    d = row(D, 0)
-    for i in range(n):
-        g, a = part(dW, i * m, m), A[0, i]
-        for j in range(m):
-            g[j] = g[j] + a * d[j] if kept else a * d[j]
+    if not kept:
+        for j in range(n * m):
+            dW[j] = 0
+    whole = samples // 4 * 4
+    for s in range(0, whole, 4):
+        for i in range(n):
+            g, a0, a1, a2, a3 = part(dW, i * m, m), A[s, i], A[s + 1, i], A[s + 2, i], A[s + 3, i]
+            for j in range(m):
+                g[j] += (a0 * D[s, j] + a1 * D[s + 1, j]) + (a2 * D[s + 2, j] + a3 * D[s + 3, j])
+    for s in range(whole, samples):
+        for i in range(n):
+            g, a = part(dW, i * m, m), A[s, i]
+            for j in range(m):
+                g[j] += a * D[s, j]
 
 
 @jit_inner
@@ -162,7 +178,7 @@ def bias_gradient(D: Array, db: Array, kept: int) -> None:
 def propagate_back(W: Array, D: Array, E: Array) -> None:
     """Write D Wᵀ into E (samples, n), for W (n, m or more) and D (samples, m)."""
     (samples, n), m = E.shape, D.shape[1]
-    if samples > PAIR:
+    if samples > PAIR and n * D.itemsize > FEW_BYTES // 2:
         product(T, N, n, samples, m, W, W.shape[1], D, m, E, n, 0)
         return
     for i in range(n):
