@@ -58,7 +58,11 @@ def affine(P: Array, p: int, A: Array, Z: Array) -> None:
     """Write A W + b into Z (samples, m), for A (samples, n) and the layer whose parameters begin at P[p]."""
     (samples, n), m = A.shape, Z.shape[1]
     b, W = part(P, p, m), part(P, p + width(P, m), (n, width(P, m)))
-    if samples > (FEW if P.itemsize == 8 else MANY) and is_large(P, n * m):
+    if m == 1:
+        w = part(W, 0, n)
+        for s in range(samples):
+            Z[s, 0] = b[0] + dot(row(A, s), w)
+    elif samples > (FEW if P.itemsize == 8 else MANY) and is_large(P, n * m):
         for s in range(samples):
             z = row(Z, s)
             for j in range(m):
@@ -132,13 +136,21 @@ def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
 def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
 
-    dW is the flattened rows of an (n, m) matrix. BLAS is slow for few inputs n. The loops take four samples at a time,
-    to read and write dW less often.
+    dW is the flattened rows of an (n, m) matrix.
     """
     (samples, n), m = A.shape, D.shape[1]
-    if samples > 1 and n * A.itemsize > FEW_BYTES:
+    if m == 1:
+        outer_by_rows(D, A, dW, kept)  # the same sums, in a row of n instead of n rows of one
+    elif samples > 1 and n * A.itemsize > FEW_BYTES:
         product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
-        return
+    else:
+        outer_by_rows(A, D, dW, kept)
+
+
+@jit_inner
+def outer_by_rows(A: Array, D: Array, dW: Array, kept: int) -> None:
+    """``outer`` for few rows. It takes four samples at a time, to read and write dW less often."""
+    (samples, n), m = A.shape, D.shape[1]
     if not kept:
         for j in range(n * m):
             dW[j] = 0
@@ -178,6 +190,13 @@ def bias_gradient(D: Array, db: Array, kept: int) -> None:
 def propagate_back(W: Array, D: Array, E: Array) -> None:
     """Write D Wᵀ into E (samples, n), for W (n, m or more) and D (samples, m)."""
     (samples, n), m = E.shape, D.shape[1]
+    if m == 1:
+        w = part(W, 0, n)
+        for s in range(samples):
+            e, d = row(E, s), D[s, 0]
+            for i in range(n):
+                e[i] = d * w[i]
+        return
     if samples > PAIR and n * D.itemsize > FEW_BYTES // 2:
         product(T, N, n, samples, m, W, W.shape[1], D, m, E, n, 0)
         return
