@@ -32,7 +32,8 @@ PAIR = 2
 """Largest number of samples for which dot products are faster than BLAS."""
 
 FEW_BYTES = 32
-"""Bytes of the inputs of a sample up to which loops compute the gradient of the weights faster than BLAS."""
+"""Bytes of a layer's inputs for one sample up to which loops compute the gradient of the weights faster than BLAS; half
+as many of its outputs, and for the gradient of the inputs."""
 
 
 @jit_inner
@@ -141,6 +142,8 @@ def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     (samples, n), m = A.shape, D.shape[1]
     if m == 1:
         outer_by_rows(D, A, dW, kept)  # the same sums, in a row of n instead of n rows of one
+    elif samples > 1 and m * A.itemsize <= FEW_BYTES // 2:
+        outer_by_columns(A, D, dW, kept)
     elif samples > 1 and n * A.itemsize > FEW_BYTES:
         product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
     else:
@@ -165,6 +168,18 @@ def outer_by_rows(A: Array, D: Array, dW: Array, kept: int) -> None:
             g, a = part(dW, i * m, m), A[s, i]
             for j in range(m):
                 g[j] += a * D[s, j]
+
+
+@jit_inner
+def outer_by_columns(A: Array, D: Array, dW: Array, kept: int) -> None:
+    """``outer`` for few columns."""
+    n, m = A.shape[1], D.shape[1]
+    columns = np.empty(m * n, A.dtype)
+    outer_by_rows(D, A, columns, 0)
+    for i in range(n):
+        for j in range(m):
+            g = columns[j * n + i]
+            dW[i * m + j] = dW[i * m + j] + g if kept else g
 
 
 @jit_inner
