@@ -76,8 +76,7 @@ class Kernels:
         self._network = network
         self._vector, self._strided = types.Array(real, 1, "C"), types.Array(real, 1, "A", readonly=True)
         self._matrix, self._losses = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
-        widest = max(n * m for n, m in network.shapes)
-        self._layout = sample_blocks if widest > blocks.SMALL else blocks
+        self._layout = blocks if blocks.is_narrow(network) else sample_blocks
 
     @cached_property
     def forward(self) -> Callable[..., Any]:

@@ -15,6 +15,7 @@ from impls._codes import (
     HALF_SQUARED_ERROR,
     MEAN_SQUARED_ERROR,
 )
+from impls._network import Network
 from impls._simd.affine import BYTES
 from impls._simd.descent import transpose, transpose_in_blocks, update
 from impls._simd.functions import activate, exp, log1p, multiply_derivative
@@ -22,11 +23,17 @@ from impls._simd.options import jit, jit_inlined, jit_inner, jit_reordered, wide
 from impls._simd.packed import HIDDEN, LOSS, OUTPUT, first_layer, layer_size, nodes, size, width
 from impls._simd.parts import part, row
 
-SMALL = 256
-"""Largest number of weights of a layer in this layout of blocks."""
+WEIGHTS, INPUTS = 256, 24
+"""Largest number of weights of a layer, and of inputs of a network, in this layout of blocks. Transposing more inputs
+takes longer than the loops over samples save."""
 
 CACHED = 4096
 """Number of elements of a block, over all its layers, that stay in the cache."""
+
+
+def is_narrow(network: Network) -> bool:
+    """Return whether this layout is faster than that of ``sample_blocks.py`` for a network."""
+    return network.n_in <= INPUTS and max(n * m for n, m in network.shapes) <= WEIGHTS
 
 
 @jit_inner

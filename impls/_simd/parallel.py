@@ -21,7 +21,7 @@ from numba import njit, prange
 from impls._backend import Array
 from impls._network import Network
 from impls._numba import Address
-from impls._simd.blocks import SMALL
+from impls._simd.blocks import is_narrow
 from impls._simd.descent import update
 from impls._simd.options import OPTIONS, jit, jit_inner
 
@@ -97,9 +97,9 @@ def divided(
     without OpenMP.
     """
     shares = threads()
-    least, widest = max(least, shares), max(_weights(network))
-    libraries = _blas() if widest > SMALL else ()
-    small = min(least, -(-PRODUCT // widest)) if libraries else least
+    least = max(least, shares)
+    libraries = () if is_narrow(network) else _blas()
+    small = min(least, -(-PRODUCT // max(_weights(network)))) if libraries else least
 
     def kernel(*arguments: Any) -> Any:
         n = samples(*arguments)
