@@ -14,12 +14,18 @@ C = "C"
 SMALL, CLASSIFIER, DIGITS = Network((3, 3, 1)), Network((100, 100, 50, 10)), Network((64, 30, 10))
 CIRCLES = Network((2, 4, 3, 1), "relu", "sigmoid", "binary_cross_entropy")
 XOR = Network((2, 3, 1), "tanh", "tanh", "mean_squared_error")
+WIDE = Network((784, 512, 10), "relu", "softmax", "categorical_cross_entropy")
+DEEP = Network((32, *[64] * 6, 10), "tanh")
 
 SAMPLE_SMALL, SAMPLE = Case(SMALL, "forward", 1), Case(CLASSIFIER, "forward", 1)
 BATCH_SMALL, BATCH = Case(SMALL, "forward", 1024), Case(CLASSIFIER, "forward", 1024)
 DIGITS_TRAINING = Case(DIGITS, "train", 1078, epochs=20)
 CIRCLES_TRAINING = Case(CIRCLES, "train", 1000, epochs=20)
 XOR_TRAINING = Case(XOR, "train", 4, epochs=100, batches=1)
+WIDE_BATCH, FLOAT32_TRAINING = Case(WIDE, "forward", 256), Case(CLASSIFIER, "train", 64, "float32", epochs=5)
+DEEP_BATCH, DEEP_GRADIENT = Case(DEEP, "forward", 256), Case(DEEP, "gradient", 256)
+SHORT_BATCH = Case(CLASSIFIER, "forward", 16)
+DIGITS_BY_SAMPLE = Case(DIGITS, "train", 64, epochs=5, batches=1)
 
 
 def in_float32(case: Case) -> Case:
@@ -38,6 +44,12 @@ GROUPS: dict[Case, tuple[str, ...]] = {
     in_float32(DIGITS_TRAINING): ("float32",),
     CIRCLES_TRAINING: DTYPES,
     XOR_TRAINING: DTYPES,
+    WIDE_BATCH: ("float64",),
+    FLOAT32_TRAINING: ("float32",),
+    DEEP_BATCH: ("float64",),
+    DEEP_GRADIENT: ("float64",),
+    SHORT_BATCH: ("float64",),
+    DIGITS_BY_SAMPLE: ("float64",),
 }
 """Arms that are timed against each other: numba_simd at a case, and the other backends in the listed dtypes."""
 
@@ -88,6 +100,10 @@ RATIOS = (
     Goal("jax_jit", SIMD, in_float32(DIGITS_TRAINING), 2.3),
     Goal(PEER, SIMD, CIRCLES_TRAINING, 2.8),
     Goal(PEER, SIMD, XOR_TRAINING, 1.4),
+    *(
+        Goal(PEER, SIMD, case, 1.0)
+        for case in (WIDE_BATCH, FLOAT32_TRAINING, DEEP_BATCH, DEEP_GRADIENT, SHORT_BATCH, DIGITS_BY_SAMPLE)
+    ),
     Goal(PLAIN, VECTORIZED, SAMPLE_SMALL, 1.4),
     Goal(PLAIN, VECTORIZED, SAMPLE, 1.6),
     Goal(PLAIN, VECTORIZED, DIGITS_TRAINING, 1.2),
