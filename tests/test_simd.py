@@ -115,7 +115,7 @@ WIDE_SIZES = {
     "two samples": ((90, 110, 4), 2),
     "narrow output": ((400, 30), 100),
     "narrow input": ((3, 400, 40), 100),
-    "one node": ((40, 1, 300, 3), 51),
+    "one node": ((40, 30, 1, 300, 3), 51),
     "two nodes": ((300, 2, 150, 2), 102),
     "few weights": ((60, 2), 33),
 }
