@@ -14,7 +14,8 @@ saves, in float64 on one thread of a processor with AVX-512.
 - ``blocks.py``: A batch goes through all layers in blocks that fit the cache. The loops run over the samples, so that
   even layers of two nodes fill vectors: an epoch of 1000 samples of 2-4-3-1 takes 11 µs instead of 134.
 - ``sample_blocks.py``: The other layout of a block, (samples, nodes), for wider layers, which fill vectors as they are.
-  Tiles compute the products of the forward pass, and BLAS those of the gradient.
+  Tiles compute the products of the forward pass, and BLAS those of the gradient, except where a layer has few inputs or
+  outputs: with loops, the gradient of 1463-2 for 989 samples in float32 takes 0.55 times as long on AVX2.
 - ``tiles.py``: In a forward pass through wide layers, the sums stay in registers, the weights stay in the L1 cache for
   a whole block, and the operands are not copied, as they are in BLAS: 256 samples of a layer of 784 × 128 take 0.93 ms
   instead of 1.05, 570 samples of 1778 × 155 take 6.2 ms instead of 7.9.
