@@ -58,8 +58,11 @@ def compile_library(folder: Path) -> Path:
     compile_source = [*command, *FLAGS, "-fPIC", "-c", str(SOURCE), "-o", str(compiled)]
     try:
         _run([*compile_source, NATIVE[0]])
-    except NoCompiler:
-        _run([*compile_source, NATIVE[1]])
+    except NoCompiler as error:
+        try:
+            _run([*compile_source, NATIVE[1]])
+        except NoCompiler:
+            raise error from None
     # Link without -ffast-math, which would make the process flush subnormal numbers to zero on loading the library.
     _run([*command, "-shared", str(compiled), "-lm", "-o", str(library)])
     return library
