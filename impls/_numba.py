@@ -51,19 +51,11 @@ def entry_point(dispatcher: Any, *signature: Any) -> Callable[..., Any]:
     return compiled
 
 
-class Address:
-    """The address of a compiled function, for an argument of type ``numba.types.FunctionType``.
-
-    Numba also accepts the jitted function itself, but then looks up the address in each call, which takes 40 µs.
-    """
-
-    def __init__(self, dispatcher: Any, signature: tuple[Any, ...]):
-        compiled = compile_cached(dispatcher, signature)
-        self._address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_cfunc_wrapper_name)
-        self._compiled = compiled  # the address is valid as long as the compiled code exists
-
-    def __wrapper_address__(self) -> int:
-        return self._address
+def address_of(dispatcher: Any, signature: tuple[Any, ...]) -> int:
+    """Address of a jitted function compiled for the signature, by which compiled code can call it."""
+    compiled = compile_cached(dispatcher, signature)
+    address: int = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    return address
 
 
 @cache

@@ -42,7 +42,7 @@ from impls import _backend
 from impls._backend import Array, Descent, Gradient, LayerArrays
 from impls._codes import ACTIVATIONS, LOSSES
 from impls._network import Network, Parameters
-from impls._numba import Address, entry_point, require_compiler
+from impls._numba import address_of, entry_point, require_compiler
 from impls._simd import blocks, parallel, sample_blocks
 from impls._simd.affine import BYTES
 from impls._simd.packed import padded_size, padded_width
@@ -116,8 +116,8 @@ class Kernels:
         alone = entry_point(function, *type_.args)
         if parallel.threads() == 1:
             return alone
-        together = entry_point(shared, *type_.args, types.FunctionType(type_), types.int64)
-        return parallel.divided(alone, together, Address(function, type_.args), samples, least, self._network)
+        together = entry_point(shared, *type_.args, types.int64, types.int64)
+        return parallel.divided(alone, together, address_of(function, type_.args), samples, least, self._network)
 
 
 class Model(_backend.Model):

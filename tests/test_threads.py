@@ -43,6 +43,40 @@ def check_threads(first):
     assert min(first["calls of dividing kernels"].values()) > 10
 
 
+ERRORS = """
+import numpy as np
+from numba import njit, types
+from impls._numba import address_of
+from impls._simd import parallel
+
+vector, matrix = types.float64[::1], types.float64[:, ::1]
+
+@njit
+def forward(P, X, out):
+    if X[0, 0] > 0:
+        raise MemoryError
+    out[:] = X + 1
+
+address = address_of(forward, (vector, matrix, matrix))
+for failing in ([], [0], [5], [0, 5]):
+    X, out = np.zeros((10, 3)), np.zeros((10, 3))
+    X[failing] = 1
+    try:
+        parallel.forward_shared(np.zeros(1), X, out, address, 2)
+    except (MemoryError, SystemError):
+        print("error", end=" ")
+    else:
+        print(out.sum(), end=" ")
+"""
+"""Divides 10 rows into two shares, of which none, the first, the second, or both fail."""
+
+
+@pytest.mark.slow
+def test_an_error_in_any_thread_is_raised():
+    done = python("-c", ERRORS, env=threads.thread_environment(os.environ, 2))
+    assert done.stdout.split() == ["30.0", "error", "error", "error"], done.stderr
+
+
 def test_the_default_is_one_thread(monkeypatch):
     monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
     assert parallel.threads() == 1

@@ -3,8 +3,8 @@
 The bounds of the shares depend only on the number of shares, and the results of the shares are added in a fixed order.
 So the same number of threads always gives the same bits. Handing a share to a thread takes 2 µs.
 
-The last but one argument of each function here is the kernel that computes a share. Numba passes its address: if it
-were called by name, LLVM would compile all of its code again for every function here.
+The kernel that computes a share is called by its address. If it were called by name, LLVM would compile all of its code
+again for every function here.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit, prange, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from impls._backend import Array
 from impls._network import Network
-from impls._numba import Address
 from impls._simd.blocks import is_narrow
 from impls._simd.descent import update
 from impls._simd.options import OPTIONS, jit, jit_inner
@@ -82,7 +83,7 @@ def samples_of_step(P: Array, X: Array, Y: Array, G: Array, batch: int, *others:
 def divided(
     alone: Callable[..., Any],
     shared: Callable[..., Any],
-    address: Address,
+    address: int,
     samples: Callable[..., int],
     least: int,
     network: Network,
@@ -142,21 +143,60 @@ def bound(samples: int, share: int, shares: int) -> int:
     return samples * share // shares
 
 
+def _function_at(type_of: Callable[..., Any]) -> Any:
+    """Return an intrinsic that makes an address a function; ``type_of`` gives its type from those of three arrays.
+
+    An error in the function is raised, as in a call by name.
+    """
+
+    def function_at(typing: Any, address: Any, P: Any, X: Any, other: Any) -> Any:
+        kind = types.FunctionType(type_of(P, X, other))
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            function = cgutils.create_struct_proxy(kind)(context, builder)
+            function.jit_addr = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
+            return function._getvalue()
+
+        return kind(address, P, X, other), generate
+
+    return intrinsic(function_at)
+
+
+forward_at = _function_at(lambda P, X, out: types.void(P, X, out))
+total_loss_at = _function_at(lambda P, X, Y: types.float64(P, X, Y))
+train_at = _function_at(
+    lambda P, X, losses: types.void(P, X, X, P, types.int64, *[types.float64] * 2, types.boolean, losses)
+)
+
+
+@jit_inner
+def require_all(done: Array) -> None:
+    """Raise MemoryError if a share is not done: Numba forgets the errors of all threads but the first."""
+    for share in range(len(done)):
+        if not done[share]:
+            raise MemoryError("a thread found no memory for its workspace")
+
+
 @jit_parallel
-def forward_shared(P: Array, X: Array, out: Array, forward: Any, shares: int) -> None:
+def forward_shared(P: Array, X: Array, out: Array, address: int, shares: int) -> None:
     """``forward`` of a batch, divided into shares."""
+    forward, done = forward_at(address, P, X, out), np.zeros(shares, np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         forward(P, X[first:last], out[first:last])
+        done[share] = True
+    require_all(done)
 
 
 @jit_parallel
-def total_loss_shared(P: Array, X: Array, Y: Array, total_loss: Any, shares: int) -> float:
+def total_loss_shared(P: Array, X: Array, Y: Array, address: int, shares: int) -> float:
     """``total_loss``, divided into shares."""
-    losses = np.empty(shares)
+    total_loss, losses, done = total_loss_at(address, P, X, Y), np.empty(shares), np.zeros(shares, np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         losses[share] = total_loss(P, X[first:last], Y[first:last])
+        done[share] = True
+    require_all(done)
     total = 0.0
     for share in range(shares):
         total += losses[share]
@@ -164,13 +204,15 @@ def total_loss_shared(P: Array, X: Array, Y: Array, total_loss: Any, shares: int
 
 
 @jit_parallel
-def batch_gradients(P: Array, X: Array, Y: Array, Gs: Array, losses: Array, train: Any) -> None:
+def batch_gradients(P: Array, X: Array, Y: Array, Gs: Array, losses: Array, address: int) -> None:
     """Write the gradient and the loss of each share of a batch into Gs (shares, weights) and losses (shares,)."""
-    shares = len(Gs)
+    shares, train, done = len(Gs), train_at(address, P, X, losses), np.zeros(len(Gs), np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         loss = losses[share : share + 1]
         train(P, X[first:last], Y[first:last], Gs[share], last - first, 0.0, 0.0, False, loss)
+        done[share] = True
+    require_all(done)
 
 
 @jit_inner
@@ -195,7 +237,7 @@ def train_shared(
     bias_learning_rate: float,
     mean: bool,
     losses: Array,
-    train: Any,
+    address: int,
     shares: int,
 ) -> None:
     """``train``, with every batch divided into shares; the gradient of a share is a training at rates of 0."""
@@ -205,6 +247,6 @@ def train_shared(
         for start in range(0, len(X), batch):
             stop = min(start + batch, len(X))
             used = min(shares, stop - start)  # the last batch may have fewer samples than there are shares
-            batch_gradients(P, X[start:stop], Y[start:stop], Gs[:used], losses_of_shares, train)
+            batch_gradients(P, X[start:stop], Y[start:stop], Gs[:used], losses_of_shares, address)
             losses[epoch] += add_shares(Gs[:used], losses_of_shares, G)
             update(P, G, stop - start, learning_rate, bias_learning_rate, mean)
