@@ -153,17 +153,17 @@ def test_layers_at_the_edges_of_a_tile_and_beyond_them(sizes, dtype):
     parameters = network.random_parameters()
     model, matrix = (impls.load(name).build(network, parameters, dtype) for name in ("numba_simd", "numpy_plain"))
     near = {"rtol": 1e-12, "atol": 1e-13} if dtype == np.float64 else {"rtol": 1e-4, "atol": 1e-5}
-    for batch in (1, 4, 5, 8, 9, 65):
+    for batch in (1, 4, 5, 8, 9, 65, 130):
         X = RANDOM.normal(size=(batch, network.n_in)).astype(dtype)
         assert_allclose(model.forward(X), matrix.forward(X), **near)
         assert_allclose(model.forward(X[0]), matrix.forward(X[0]), **near)
 
 
 def test_the_networks_above_cover_every_kernel():
-    products = [max(n * m for n, m in network.shapes) for network in (WIDE, NARROW)]
-    assert products[1] <= blocks.SMALL < products[0] < 400 * 400
+    assert blocks.is_narrow(NARROW)
+    assert not blocks.is_narrow(WIDE)
     vast = VAST[0] * VAST[1]
     assert vast > sample_blocks.LARGE
     assert samples.CACHED < tiles.REACH < 4 * vast
-    assert 9 < tiles.FEW < 65
+    assert 9 < tiles.FEW < 65 <= sample_blocks.MANY < 130
     assert 4 * 1024 % packed.PAGE == 0
