@@ -153,12 +153,15 @@ def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
 @jit_inner
 def outer_by_rows(A: Array, D: Array, dW: Array, kept: int) -> None:
     """``outer`` for few rows. It takes four samples at a time, to read and write dW less often."""
-    (samples, n), m = A.shape, D.shape[1]
+    (samples, n), m, first = A.shape, D.shape[1], 0
     if not kept:
-        for j in range(n * m):
-            dW[j] = 0
-    whole = samples // 4 * 4
-    for s in range(0, whole, 4):
+        first = 1
+        for i in range(n):
+            g, a = part(dW, i * m, m), A[0, i]
+            for j in range(m):
+                g[j] = a * D[0, j]
+    whole = samples - (samples - first) % 4
+    for s in range(first, whole, 4):
         for i in range(n):
             g, a0, a1, a2, a3 = part(dW, i * m, m), A[s, i], A[s + 1, i], A[s + 2, i], A[s + 3, i]
             for j in range(m):
