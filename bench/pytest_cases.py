@@ -18,7 +18,7 @@ from functools import cache, partial
 from itertools import cycle, starmap
 from random import Random
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -29,7 +29,6 @@ from bench.cases import Case, select_cases
 from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
-from bench.records.gate_schema import GateRow
 from bench.selection import GUARDED
 from pairbench import background_work, cache_check, interleave, timer, tracing
 from pairbench.background_work import BackgroundWork
@@ -38,6 +37,9 @@ from pairbench.statistics import log_ratios
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort
 from pairbench.workload import TimedCall, WorkloadError, require
+
+if TYPE_CHECKING:
+    from bench.records.gate_schema import GateRow
 
 PAIRED = Effort(processes=1, seconds_per_arm=0.1, max_blocks=10, slow_call_seconds=0, slow_processes=1, compile=False)
 POOL = 64
