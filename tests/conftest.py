@@ -5,6 +5,7 @@ from itertools import filterfalse
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import impls
 from impls import Backend, Network
@@ -16,6 +17,10 @@ from tests.third_party import install, path_with
 # Output to a file has no width and is buffered, and child processes cache bytecode, unless a test sets a variable.
 for variable in ("COLUMNS", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(variable, None)
+
+# No deadlines, because a busy machine is slow.
+settings.register_profile("mlpbench", deadline=None)
+settings.load_profile("mlpbench")
 
 # A shell's background job ignores SIGINT, and its children inherit that; the tests interrupt theirs.
 signal.signal(signal.SIGINT, signal.default_int_handler)

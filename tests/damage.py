@@ -15,7 +15,6 @@ EXAMPLES = os.environ.get("MLPBENCH_FUZZ")
 """Number of random inputs of each test; without it there are few, and always the same."""
 
 tried = settings(
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     max_examples=int(EXAMPLES or 10),
     derandomize=EXAMPLES is None,

@@ -208,7 +208,7 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     assert (status, row.verdict, row.reason) == (3, "INCONCLUSIVE", "only 1 of the 10 sessions that a verdict needs")
     same_rows = f"--baseline {path} --backend numpy_plain --network 3-3-1"
     assert any(note.endswith(f"mlpbench baseline record {same_rows}") for note in document.notes)
-    with_history(path, 12, factor=0.5)
+    with_history(path, 12, factor=0.1)  # far more than what a busy machine does to a session
     _, _, document = gate_row(path)
     assert any(note.endswith(f"mlpbench baseline accept {same_rows}") for note in document.notes)
     assert run("baseline", "accept", "--baseline", str(path), "--json", "accepted.json") == 0
@@ -216,7 +216,8 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     assert gain.backend == "numpy_plain"
     (move,) = files.read(path, Baseline).buckets[0].moves
     assert (move.row, move.sessions) == (KEY, 12)
-    assert move.factor == pytest.approx(2, rel=0.3)
+    assert move.factor == gain.factor
+    assert 3 < move.factor < 30
 
 
 def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, stored, capsys):

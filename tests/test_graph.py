@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -188,7 +188,6 @@ def graphs(draw_one):
 
 
 @given(graphs())
-@settings(deadline=None)
 def test_the_order_and_the_derivatives_are_those_of_networkx(nodes):
     networkx = pytest.importorskip("networkx")
     result = Add(*nodes[1:], name="result")

@@ -24,9 +24,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 BACKENDS = [impls.load(name) for name in CORE]
 PAIRS = [(output, loss) for loss, outputs in OUTPUTS.items() for output in outputs]
 
-# No deadline, because a busy machine is slow. No shrinking, because it would compute hundreds of exact results.
+# No shrinking, because it would compute hundreds of exact results.
 common = settings(
-    deadline=None,
     max_examples=40,
     derandomize=True,
     phases=(Phase.explicit, Phase.generate),
