@@ -10,6 +10,7 @@ import impls
 from impls._simd import blocks
 from impls._simd.target import VectorUnit, read_vector_unit
 from impls._simd.tiles import tile_shape
+from tests import assembly
 from tests.helpers import python
 
 UNITS = {
@@ -34,48 +35,33 @@ def test_the_sums_of_a_tile_fit_the_registers(unit):
     assert rows * columns > unit.registers / 2
 
 
-PROGRAM = '''
-import re
+KERNELS = """
 import numpy as np
 from numba import njit, types
 from impls._simd.affine import BYTES, affine_in_registers
 from impls._simd.options import OPTIONS
 from impls._simd.target import UNIT
 from impls._simd.tiles import affine_in_tiles
-
-LABEL, MULTIPLY = re.compile(r"(\\.?L[\\w.]+):"), re.compile(r"vfmadd|vmulp|mulp|fmla")
-
-
-def inner_loops(assembly):
-    """The loops that multiply vectors and hold no other loop: from a label to a jump back to it."""
-    lines, labels = assembly.splitlines(), {}
-    for number, line in enumerate(lines):
-        if label := LABEL.match(line):
-            labels[label[1]] = number
-        jump = re.match(r"\\s+j\\w+\\s+(\\.?L[\\w.]+)", line)
-        body = lines[labels[jump[1]] + 1 : number] if jump and jump[1] in labels else []
-        if sum(map(bool, map(MULTIPLY.search, body))) >= 4 and not any(map(LABEL.match, body)):
-            yield body
+from tests.assembly import aarch64, faults
 
 
-def check_code(function):
-    loops = list(inner_loops("\\n".join(function.inspect_asm().values())))
-    assert loops
-    for body in loops:
-        stack = [line for line in body if "(%rsp)" in line and "mm" in line]
-        assert stack == [], stack
-        assert not any("call" in line for line in body), body
-
-
-random = np.random.default_rng(0)
-for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
+def compiled_kernels(real):
     vector, matrix = types.Array(real, 1, "C"), types.Array(real, 2, "C")
     tiles = njit(types.none(vector, matrix, matrix, matrix), **OPTIONS)(lambda b, W, A, Z: affine_in_tiles(b, W, A, Z))
     one = njit(types.none(vector, types.intp, vector, vector, types.intp), **OPTIONS)(
         lambda P, p, a, z, width: affine_in_registers(P, p, a, z, width)
     )
-    check_code(tiles)
-    check_code(one)
+    return tiles, one
+
+
+"""
+PROGRAM = """
+random = np.random.default_rng(0)
+for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
+    tiles, one = compiled_kernels(real)
+    for kernel in (tiles, one):
+        (assembly,) = kernel.inspect_asm().values()
+        assert faults(assembly) == [], faults(assembly)
     lanes = BYTES // np.dtype(dtype).itemsize
     shapes = [(1, 1, 1), (9, 5, 3), (64, 17, lanes), (7, 3, lanes + 1), (20, 40, 5 * lanes - 3), (4, 800, 30)]
     for samples, n, m in shapes:
@@ -92,7 +78,20 @@ for real, dtype in ((types.float64, "float64"), (types.float32, "float32")):
             one(packed, 0, A[-1], z[:m], width)
             assert (np.abs(z[:m] - expected[-1]) <= allowed[-1]).all()
 print(*UNIT)
-'''
+"""
+# The unit is set before the kernels read it. The code is not run: this machine need not be an AArch64.
+FOR_AARCH64 = """
+from impls._simd import target
+from tests.assembly import aarch64
+target.UNIT = target.read_vector_unit(aarch64(str(target.probe_module())))
+assert target.UNIT == (16, 32, True), target.UNIT
+"""
+INSPECTION = """
+for real in (types.float64, types.float32):
+    for kernel in compiled_kernels(real):
+        (code,) = kernel.inspect_llvm().values()
+        print(faults(aarch64(code)))
+"""
 TARGETS = {
     "native": None,
     "haswell": VectorUnit(32, 16, True),
@@ -104,10 +103,55 @@ TARGETS = {
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_kernels_are_right_and_keep_their_sums_in_registers(name):
     target = {} if name == "native" else {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": ""}
-    done = python("-W", "ignore", "-c", PROGRAM, env={**os.environ, **target})
+    done = python("-W", "ignore", "-c", KERNELS + PROGRAM, env={**os.environ, **target})
     assert done.returncode == 0, done.stderr
     if TARGETS[name] is not None:
         assert done.stdout.split() == [str(value) for value in TARGETS[name]]
+
+
+@pytest.mark.slow
+def test_the_kernels_keep_their_sums_in_registers_on_aarch64():
+    settings = {"NUMBA_OPT": "0", "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    done = python("-W", "ignore", "-c", FOR_AARCH64 + KERNELS + INSPECTION, env={**os.environ, **settings})
+    assert (done.returncode, done.stdout.split()) == (0, ["[]"] * 4), done.stderr
+
+
+LOOPS = {
+    "x86": """
+.LBB0_1:
+{}
+\tvfmadd231pd\t(%rax), %ymm1, %ymm2
+\tvfmadd231pd\t(%rbx), %ymm1, %ymm3
+\tvfmadd231pd\t(%rcx), %ymm1, %ymm4
+\tvfmadd231pd\t(%rdx), %ymm1, %ymm5
+\tjne\t.LBB0_1
+""",
+    "aarch64": """
+.LBB0_1:
+{}
+\tfmla\tv0.2d, v25.2d, v24.2d
+\tfmla\tv1.2d, v25.2d, v24.2d
+\tfmla\tv2.2d, v25.2d, v24.2d
+\tfmla\tv3.2d, v25.2d, v24.2d
+\tcbnz\tx8, .LBB0_1
+""",
+}
+FAULTS = {
+    "x86": ["vmovupd\t%ymm5, 32(%rsp)", "vaddpd\t32(%rsp), %ymm1, %ymm1", "callq\t*%rax"],
+    "aarch64": ["str\tq7, [sp, #16]", "ldp\tq0, q1, [sp, #32]", "bl\tfma"],
+}
+
+
+@pytest.mark.parametrize(("machine", "line"), [(name, line) for name, lines in FAULTS.items() for line in lines])
+def test_a_spilled_vector_and_a_call_in_a_loop_are_found(machine, line):
+    assert assembly.faults(LOOPS[machine].format(f"\t{line}")) == [line]
+    assert assembly.faults(LOOPS[machine].format("")) == []
+    assert assembly.faults(f"\t{line}" + LOOPS[machine].format("")) == []
+
+
+def test_code_without_a_loop_is_not_taken_for_code_without_spills():
+    with pytest.raises(ValueError, match="no loop"):
+        assembly.faults("\tvfmadd231pd\t(%rax), %ymm1, %ymm2\n" * 4)
 
 
 WIDE_SIZES = {

@@ -44,18 +44,23 @@ def read_vector_unit(assembly: str) -> VectorUnit:
     return VectorUnit(16, 32, fused)  # AArch64
 
 
-@global_compiler_lock
-def _multiply_add_code() -> str:
+def probe_module() -> ir.Module:
+    """A function that computes a multiply-add of ``PROBE_BYTES``."""
     vector = ir.VectorType(ir.DoubleType(), PROBE_BYTES // 8)
     module = ir.Module("probe")
     function = ir.Function(module, ir.FunctionType(vector, [vector] * 3), "probe")
     builder = ir.IRBuilder(function.append_basic_block())
     builder.ret(builder.call(multiply_add(builder, vector), function.args))
+    return module
+
+
+@global_compiler_lock
+def _probe_assembly() -> str:
     library = cpu_target.target_context.codegen().create_library("probe")
-    library.add_ir_module(module)
+    library.add_ir_module(probe_module())
     library.finalize()
     return str(library.get_asm_str())
 
 
-UNIT = read_vector_unit(_multiply_add_code())
+UNIT = read_vector_unit(_probe_assembly())
 """The vector unit of Numba's target."""
