@@ -34,7 +34,8 @@ def run_tests(session: nox.Session, *options: str) -> None:
 @nox.session(python=PYTHONS[0])
 def oldest(session: nox.Session) -> None:
     """Test with the lower bound of every dependency, on the oldest Python."""
-    constraints = Path(session.create_tmp(), "constraints.txt")
+    # Not in ``create_tmp``, which makes its folder the tests' TMPDIR: some tests need one outside of a checkout.
+    constraints = Path(session.virtualenv.location, "constraints.txt")
     constraints.write_text("\n".join(lower_bounds()))
     session.install("--constraint", str(constraints), "--editable", ".[test]")
     run_tests(session, "-W", "default")  # old releases use what newer releases of their own dependencies deprecate

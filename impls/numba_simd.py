@@ -52,7 +52,6 @@ require_compiler()
 
 MOST_EXACT = {"float64": 2**53, "float32": 2**24}
 """The largest layer size that the header can store: up to it, every integer is exact in the model's dtype."""
-RATES = types.float64, types.float64
 
 
 def _aligned(values: Array, index: int) -> Array:
@@ -76,7 +75,7 @@ class Kernels:
         real = from_dtype(dtype)
         self._network = network
         self._vector, self._strided = types.Array(real, 1, "C"), types.Array(real, 1, "A", readonly=True)
-        self._matrix, self._losses = types.Array(real, 2, "C"), types.Array(types.float64, 1, "C")
+        self._matrix = types.Array(real, 2, "C")
         self._layout = blocks if blocks.is_narrow(network) else sample_blocks
 
     @cached_property
@@ -87,27 +86,26 @@ class Kernels:
     @cached_property
     def forward_batch(self) -> Callable[..., Any]:
         """The outputs of a batch."""
-        type_, least = types.void(self._vector, self._matrix, self._matrix), parallel.least_forward(self._network)
+        type_, least = parallel.forward_type(self._vector, self._matrix), parallel.least_forward(self._network)
         return self._divided(self._layout.forward, parallel.forward_shared, type_, parallel.samples, least)
 
     @cached_property
     def total_loss(self) -> Callable[..., Any]:
         """The loss of a batch."""
-        type_ = types.float64(self._vector, self._matrix, self._matrix)
-        least = parallel.least_forward(self._network)
+        type_, least = parallel.total_loss_type(self._vector, self._matrix), parallel.least_forward(self._network)
         return self._divided(self._layout.total_loss, parallel.total_loss_shared, type_, parallel.samples, least)
 
     @cached_property
     def train(self) -> Callable[..., Any]:
         """Training in batches, and the gradient of one batch."""
-        scalars, least = (types.int64, *RATES, types.boolean), parallel.least_gradient(self._network)
-        type_ = types.void(self._vector, self._matrix, self._matrix, self._vector, *scalars, self._losses)
+        type_, least = parallel.train_type(self._vector, self._matrix), parallel.least_gradient(self._network)
         return self._divided(self._layout.train, parallel.train_shared, type_, parallel.samples_of_step, least)
 
     @cached_property
     def train_singly(self) -> Callable[..., Any]:
         """Training by single samples."""
-        return entry_point(train_singly, self._vector, self._matrix, self._matrix, *RATES, self._losses)
+        rate, losses = types.float64, types.Array(types.float64, 1, "C")
+        return entry_point(train_singly, self._vector, self._matrix, self._matrix, rate, rate, losses)
 
     def _divided(
         self, function: Any, shared: Any, type_: Any, samples: Callable[..., int], least: int

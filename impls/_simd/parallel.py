@@ -143,30 +143,42 @@ def bound(samples: int, share: int, shares: int) -> int:
     return samples * share // shares
 
 
+def forward_type(vector: Any, matrix: Any) -> Any:
+    """Type of the kernel ``forward`` of a batch, from the types of a vector and of a matrix in the model's dtype."""
+    return types.void(vector, matrix, matrix)
+
+
+def total_loss_type(vector: Any, matrix: Any) -> Any:
+    """Type of the kernel ``total_loss``."""
+    return types.float64(vector, matrix, matrix)
+
+
+def train_type(vector: Any, matrix: Any) -> Any:
+    """Type of the kernel ``train``: the model, X, Y, the gradient, batch, two rates, mean, and the losses."""
+    settings = types.int64, types.float64, types.float64, types.boolean
+    return types.void(vector, matrix, matrix, vector, *settings, types.Array(types.float64, 1, "C"))
+
+
 def _function_at(type_of: Callable[..., Any]) -> Any:
-    """Return an intrinsic that makes an address a function; ``type_of`` gives its type from those of three arrays.
+    """Return an intrinsic that makes an address a function of the type ``type_of(P, X)``.
 
     An error in the function is raised, as in a call by name.
     """
 
-    def function_at(typing: Any, address: Any, P: Any, X: Any, other: Any) -> Any:
-        kind = types.FunctionType(type_of(P, X, other))
+    def function_at(typing: Any, address: Any, P: Any, X: Any) -> Any:
+        kind = types.FunctionType(type_of(P, X))
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             function = cgutils.create_struct_proxy(kind)(context, builder)
             function.jit_addr = builder.inttoptr(arguments[0], context.get_value_type(types.voidptr))
             return function._getvalue()
 
-        return kind(address, P, X, other), generate
+        return kind(address, P, X), generate
 
     return intrinsic(function_at)
 
 
-forward_at = _function_at(lambda P, X, out: types.void(P, X, out))
-total_loss_at = _function_at(lambda P, X, Y: types.float64(P, X, Y))
-train_at = _function_at(
-    lambda P, X, losses: types.void(P, X, X, P, types.int64, *[types.float64] * 2, types.boolean, losses)
-)
+forward_at, total_loss_at, train_at = map(_function_at, (forward_type, total_loss_type, train_type))
 
 
 @jit_inner
@@ -180,7 +192,7 @@ def require_all(done: Array) -> None:
 @jit_parallel
 def forward_shared(P: Array, X: Array, out: Array, address: int, shares: int) -> None:
     """``forward`` of a batch, divided into shares."""
-    forward, done = forward_at(address, P, X, out), np.zeros(shares, np.bool_)
+    forward, done = forward_at(address, P, X), np.zeros(shares, np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         forward(P, X[first:last], out[first:last])
@@ -191,7 +203,7 @@ def forward_shared(P: Array, X: Array, out: Array, address: int, shares: int) ->
 @jit_parallel
 def total_loss_shared(P: Array, X: Array, Y: Array, address: int, shares: int) -> float:
     """``total_loss``, divided into shares."""
-    total_loss, losses, done = total_loss_at(address, P, X, Y), np.empty(shares), np.zeros(shares, np.bool_)
+    total_loss, losses, done = total_loss_at(address, P, X), np.empty(shares), np.zeros(shares, np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         losses[share] = total_loss(P, X[first:last], Y[first:last])
@@ -206,7 +218,7 @@ def total_loss_shared(P: Array, X: Array, Y: Array, address: int, shares: int) -
 @jit_parallel
 def batch_gradients(P: Array, X: Array, Y: Array, Gs: Array, losses: Array, address: int) -> None:
     """Write the gradient and the loss of each share of a batch into Gs (shares, weights) and losses (shares,)."""
-    shares, train, done = len(Gs), train_at(address, P, X, losses), np.zeros(len(Gs), np.bool_)
+    shares, train, done = len(Gs), train_at(address, P, X), np.zeros(len(Gs), np.bool_)
     for share in prange(shares):
         first, last = bound(len(X), share, shares), bound(len(X), share + 1, shares)
         loss = losses[share : share + 1]
