@@ -244,8 +244,8 @@ def backpropagate(P: Array, A: Array, Y: Array, G: Array, work: Array, kept: int
 
 @jit_inner
 def workspace(P: Array, rows: int) -> Array:
-    """Allocate the workspace for a block: the values of its layers, and their derivatives."""
-    return np.empty(2 * nodes(P) * rows, P.dtype)
+    """Allocate the workspace for a block: the values of its layers, their derivatives, and a vector that tiles read."""
+    return np.empty(2 * nodes(P) * rows + BYTES // P.itemsize, P.dtype)
 
 
 @jit_inner

@@ -1,6 +1,6 @@
 """Batches of layers of more than a few nodes, in blocks (samples, nodes).
 
-Tiles compute the products of the forward pass, and BLAS those of the gradient.
+Tiles compute the products of the forward pass and the gradients of small layers, and BLAS the other gradients.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from impls._simd.options import jit, jit_inlined, jit_inner
 from impls._simd.packed import HIDDEN, OUTPUT, first_layer, layer_size, nodes, size, widest_product, width
 from impls._simd.parts import part, row
 from impls._simd.target import UNIT
-from impls._simd.tiles import FEW, affine_in_tiles
+from impls._simd.tiles import FEW, affine_in_tiles, outer_in_tiles
 
 LARGE = 2**19
 """Largest number of weights of a layer for which tiles are faster than BLAS; in float32, tiles of the largest vectors
@@ -27,6 +27,12 @@ are faster for any number."""
 
 MANY = 128
 """Largest number of samples for which tiles are as fast as BLAS in float32, however large the layer."""
+
+SMALL = 2**11
+"""Largest number of weights for which tiles compute the gradient faster than BLAS, whose set-up and edges take longer.
+
+Tiles do not copy their operands, so those of a larger layer are read from slower caches.
+"""
 
 PAIR = 2
 """Largest number of samples for which dot products are faster than BLAS."""
@@ -114,15 +120,22 @@ def softmax_loss_and_delta(z: Array, y: Array, d: Array) -> float:
     return float(dot(y, z))
 
 
+@jit_inlined
+def delta(P: Array, Y: Array, work: Array) -> Array:
+    """Return the place in the workspace of the derivatives (samples, n_out) with respect to the logits."""
+    samples, k = Y.shape
+    return part(work, (2 * nodes(P) - k) * samples, Y.shape)
+
+
 @jit_inner
 def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
     """Return a block's summed loss; write the activations, and the derivatives with respect to the logits, into work.
 
-    X is (samples, n_in), and Y (samples, n_out). The activations are those of ``propagate``; the derivatives
-    (samples, n_out) begin at work[-Y.size].
+    X is (samples, n_in), and Y (samples, n_out). The activations are those of ``propagate``; ``delta`` returns the
+    derivatives.
     """
-    (samples, k), end = Y.shape, len(work)
-    Z, D = part(work, end - 2 * Y.size, Y.shape), part(work, end - Y.size, Y.shape)
+    samples, k = Y.shape
+    Z, D = part(work, 2 * (nodes(P) - k) * samples, Y.shape), delta(P, Y, work)
     propagate(P, X, work, Z)
     if int(P[OUTPUT]) != SOFTMAX:  # the others are computed by element, so that the order does not matter
         shape = k, samples
@@ -137,17 +150,19 @@ def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
 def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
 
-    dW is the flattened rows of an (n, m) matrix.
+    dW is the flattened rows of an (n, m) matrix. A vector may be read beyond the end of D.
     """
     (samples, n), m = A.shape, D.shape[1]
     if m == 1:
         outer_by_rows(D, A, dW, kept)  # the same sums, in a row of n instead of n rows of one
     elif samples > 1 and m * A.itemsize <= FEW_BYTES // 2:
         outer_by_columns(A, D, dW, kept)
-    elif samples > 1 and n * A.itemsize > FEW_BYTES:
-        product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
-    else:
+    elif samples == 1 or n * A.itemsize <= FEW_BYTES:
         outer_by_rows(A, D, dW, kept)
+    elif n * m <= SMALL:
+        outer_in_tiles(A, D, dW, kept)
+    else:
+        product(N, T, m, n, samples, D, m, A, n, dW, m, kept)
 
 
 @jit_inner
@@ -232,7 +247,7 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
     """
     layers, samples = int(P[0]), len(X)
     total, w = loss_and_delta(P, X, Y, work), (nodes(P) - Y.shape[1]) * samples
-    D = part(work, len(work) - Y.size, Y.shape)
+    D = delta(P, Y, work)
     p, g, free = len(P) - X.shape[1] - nodes(P) - BYTES // P.itemsize, len(G), w
     for layer in range(layers - 1, -1, -1):
         n, m = size(P, layer), size(P, layer + 1)

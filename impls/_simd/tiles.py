@@ -54,6 +54,7 @@ def _tile(
     depth: Any,
     step: Any,
     n: Any,
+    stride: Any,
     width: Any,
     m: Any,
 ) -> Any:
@@ -61,15 +62,15 @@ def _tile(
 
     Each array begins at the tile's first element. ``rows`` is the number of samples, ``columns`` the number of nodes of
     the tile, ``depth`` the number of rows of W. The distance between rows is ``step`` in ``start``, n in A, ``width``
-    in W and m in Z. The last vector of the weights may be read beyond their row, where the packed array goes on; what
-    comes of it is not stored.
+    in W and m in Z; the elements of a row of A are ``stride`` apart. The last vector of W may be read beyond the row,
+    so memory must follow W; what comes of it is not stored.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, arguments: Any) -> Any:
         starts, weights, inputs, outputs = (
             context.make_array(signature.args[i])(context, builder, arguments[i]).data for i in range(4)
         )
-        rows, columns, depth, step, n, width, m = arguments[4:]
+        rows, columns, depth, step, n, stride, width, m = arguments[4:]
         real, intp = context.get_value_type(signature.args[0].dtype), context.get_value_type(types.intp)
         align = context.get_abi_sizeof(real)
         lanes = UNIT.bytes // align
@@ -105,8 +106,9 @@ def _tile(
             with cgutils.for_range(builder, depth) as loop:
                 first = builder.gep(weights, [builder.mul(loop.index, width)])
                 row = [builder.load(at(first, k), align=align) for k in range(count)]
+                element = builder.mul(loop.index, stride)
                 for sample, sums in zip(samples, totals, strict=True):
-                    x = in_every_lane(builder, builder.load(builder.gep(sample, [loop.index]), align=align), lanes)
+                    x = in_every_lane(builder, builder.load(builder.gep(sample, [element]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
                         builder.store(builder.call(accumulate, [x, w, builder.load(total)]), total)
             for row_index, sums in zip(row_indices, totals, strict=True):
@@ -127,7 +129,7 @@ def _tile(
         builder.position_at_end(end)
         return context.get_dummy_value()
 
-    return types.none(start, W, A, Z, *[types.intp] * 7), generate
+    return types.none(start, W, A, Z, *[types.intp] * 8), generate
 
 
 tile: Any = intrinsic(_tile)
@@ -146,4 +148,24 @@ def affine_in_tiles(b: Array, W: Array, A: Array, Z: Array) -> None:
             for s in range(0, samples, ROWS):
                 rows, a, z = min(ROWS, samples - s), part(A, s * n + i, depth), part(Z, s * m + j, columns)
                 start, step = (part(b, j, columns), 0) if i == 0 else (z, m)
-                tile(start, part(W, i * width + j, columns), a, z, rows, columns, depth, step, n, width, m)
+                tile(start, part(W, i * width + j, columns), a, z, rows, columns, depth, step, n, 1, width, m)
+
+
+@jit_inner
+def outer_in_tiles(A: Array, D: Array, dW: Array, kept: int) -> None:
+    """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
+
+    dW is the flattened rows of an (n, m) matrix. A vector may be read beyond the end of D.
+    """
+    (samples, n), m = A.shape, D.shape[1]
+    most = COLUMNS * UNIT.bytes // D.itemsize
+    if not kept:
+        for i in range(n * m):
+            dW[i] = 0
+    for s in range(0, samples, DEPTH):
+        depth = min(DEPTH, samples - s)
+        for j in range(0, m, most):
+            columns = min(most, m - j)
+            for i in range(0, n, ROWS):
+                rows, a, sums = min(ROWS, n - i), part(A, s * n + i, depth), part(dW, i * m + j, columns)
+                tile(sums, part(D, s * m + j, columns), a, sums, rows, columns, depth, m, 1, n, m, m)
