@@ -166,4 +166,4 @@ def test_the_networks_above_cover_every_kernel():
     assert vast > sample_blocks.LARGE
     assert samples.CACHED < tiles.REACH < 4 * vast
     assert 9 < tiles.FEW < 65 <= sample_blocks.MANY < 130
-    assert 4 * 1024 % packed.PAGE == 0
+    assert 4 * 1024 % packed.CROWDED == 0

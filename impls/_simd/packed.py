@@ -4,8 +4,8 @@ P consists of three parts:
 
 - The header: the number of layers, the codes of the activations and the loss, and the layer sizes.
 - The parameters: for each layer b (m,) and then W (n, m), row by row. A row that fills at least one vector is padded
-  with zeros, and so is a layer, so that every such row starts at a vector boundary in memory. A row that would fill
-  whole pages gets one more vector: the rows would otherwise compete for the same places in the L1 cache.
+  with zeros, and so is a layer, so that every such row starts at a vector boundary in memory. A row of a
+  multiple of CROWDED bytes gets one more vector: the rows would otherwise compete for few places in the L1 cache.
 - The workspace for one sample: the inputs, the nodes of all layers, and one vector of padding.
 """
 
@@ -20,8 +20,8 @@ from impls._simd.options import jit_inner
 HIDDEN, OUTPUT, LOSS, SIZES = 1, 2, 3, 4
 """Indices in the header; index 0 is the number of layers."""
 
-PAGE = 4096
-"""Distance in bytes of addresses that compete for the same place in the L1 cache."""
+CROWDED = 512
+"""Rows so many bytes apart use an eighth of the L1 cache: it finds an address by its remainder modulo 4096."""
 
 
 @jit_inner
@@ -43,7 +43,7 @@ def padded_width(m: int, itemsize: int) -> int:
     if m < lanes:
         return m
     padded = (m + lanes - 1) // lanes * lanes
-    return padded + lanes if padded * itemsize % PAGE == 0 else padded
+    return padded + lanes if padded * itemsize % CROWDED == 0 else padded
 
 
 @register_jitable
