@@ -158,9 +158,10 @@ class Model(ABC):
             total, sums = self._quietly(self._gradient, X, Y)
             gradient = [(np.asarray(dW, self.dtype), np.asarray(db, self.dtype)) for dW, db in sums]
             if mean:
+                count = np.array(len(X), self.dtype)  # dividing a small array by an int takes five times as long
                 for dW, db in gradient:
-                    dW /= len(X)
-                    db /= len(X)
+                    np.divide(dW, count, out=dW)
+                    np.divide(db, count, out=db)
             return float(total) / len(X) if mean else float(total), gradient
         finally:
             self._end()

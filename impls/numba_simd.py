@@ -30,8 +30,9 @@ saves, in float64 on one thread of a processor with AVX-512.
 NUMBA_NUM_THREADS sets the number of threads. If the variable is not set, there is one thread.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
+from itertools import accumulate
 from types import MethodType
 from typing import Any
 
@@ -136,7 +137,12 @@ class Model(_backend.Model):
         room = np.zeros(sum(network.layer_sizes) + BYTES // self.dtype.itemsize)
         packed = np.concatenate([header, *padded, room]).astype(self.dtype)
         self._packed = _aligned(packed, len(header))
-        self._gradients = np.zeros(sum((n + 1) * m for n, m in network.shapes), self.dtype)
+        ends = list(accumulate((n + 1) * m for n, m in network.shapes))
+        self._gradients = np.zeros(ends[-1], self.dtype)
+        # For each layer: where its biases begin, its weights begin and end in a gradient, and its shape.
+        self._places = [
+            (end - (n + 1) * m, end - n * m, end, n, m) for end, (n, m) in zip(ends, network.shapes, strict=True)
+        ]
         self._first = len(header)
 
         self._kernels = Kernels(network, self.dtype)
@@ -148,19 +154,14 @@ class Model(_backend.Model):
         rows = np.pad(np.vstack([b, W]), [(0, 0), (0, padded_width(m, itemsize) - m)]).reshape(-1)
         return np.pad(rows, (0, padded_size(n, m, itemsize) - len(rows)))
 
-    def _unpacked(self, flat: Array, sizes: Iterable[tuple[int, int]]) -> Gradient:
-        """Views of weights and biases. ``sizes``: for each layer, the elements that a row and that the layer take."""
-        pairs, p = [], 0
-        for (n, m), (width, size) in zip(self.network.shapes, sizes, strict=True):
-            rows = flat[p : p + (n + 1) * width].reshape(n + 1, width)
-            pairs.append((rows[1:, :m], rows[0, :m]))
-            p += size
-        return pairs
-
     def _fetch(self) -> LayerArrays:
-        shapes, itemsize = self.network.shapes, self.dtype.itemsize
-        sizes = [(padded_width(m, itemsize), padded_size(n, m, itemsize)) for n, m in shapes]
-        return self._unpacked(self._packed[self._first :], sizes)
+        pairs, p, itemsize = [], self._first, self.dtype.itemsize
+        for n, m in self.network.shapes:
+            width = padded_width(m, itemsize)
+            rows = self._packed[p : p + (n + 1) * width].reshape(n + 1, width)
+            pairs.append((rows[1:, :m], rows[0, :m]))
+            p += padded_size(n, m, itemsize)
+        return pairs
 
     def _forward_batch(self, X: Array) -> Array:
         out = np.empty((len(X), self.network.n_out), self.dtype)
@@ -173,7 +174,7 @@ class Model(_backend.Model):
     def _gradient(self, X: Array, Y: Array) -> tuple[float, Gradient]:
         gradients, losses = np.empty_like(self._gradients), np.empty(1)
         self._kernels.train(self._packed, X, Y, gradients, len(X), 0.0, 0.0, False, losses)
-        return losses[0], self._unpacked(gradients, [(m, (n + 1) * m) for n, m in self.network.shapes])
+        return losses[0], [(gradients[w:end].reshape(n, m), gradients[b:w]) for b, w, end, n, m in self._places]
 
     def _train(self, X: Array, Y: Array, descent: Descent) -> Any:
         losses = np.empty(descent.epochs)
