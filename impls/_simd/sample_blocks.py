@@ -193,7 +193,7 @@ def outer_by_columns(A: Array, D: Array, dW: Array, kept: int) -> None:
     """``outer`` for few columns."""
     n, m = A.shape[1], D.shape[1]
     columns = np.empty(m * n, A.dtype)
-    outer_by_rows(D, A, columns, 0)
+    outer_by_rows(D, A, columns, np.int64(0))  # for a literal, Numba would compile the function again
     for i in range(n):
         for j in range(m):
             g = columns[j * n + i]

@@ -6,6 +6,7 @@ L1 cache while all samples of a block are computed, so nothing is copied.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import product
 from typing import Any
 
@@ -87,22 +88,39 @@ def _tile(
             lanes_of_last = builder.trunc(builder.sub(columns, intp((count - 1) * lanes)), int32)
             numbers = ir.Constant(ir.VectorType(int32, lanes), list(range(lanes)))
             last_mask = builder.icmp_signed("<", numbers, in_every_lane(builder, lanes_of_last, lanes))
-            masks = [*[ir.Constant(mask, [1] * lanes)] * (count - 1), last_mask]
+            is_filled = builder.icmp_signed("==", lanes_of_last, int32(lanes))
 
             def at(pointer: Any, k: int) -> Any:
                 return builder.bitcast(builder.gep(pointer, [intp(k * lanes)]), vector.as_pointer())
 
-            def load_sums(pointer: Any) -> list[Any]:
-                zero = ir.Constant(vector, [0.0] * lanes)
-                return [builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zero]) for k in range(count)]
+            def with_masks(transfer: Callable[[list[Any]], None]) -> None:
+                """Generate ``transfer`` with masks, which are slow, only for a last vector that is not filled."""
+                whole = [ir.Constant(mask, [1] * lanes)] * count
+                with builder.if_else(is_filled) as (filled, otherwise):
+                    with filled:
+                        transfer(whole)
+                    with otherwise:
+                        transfer([*whole[1:], last_mask])
 
             last = builder.sub(rows, intp(1))  # with fewer samples, the last one is computed several times
             row_indices = [builder.select(builder.icmp_signed("<", intp(r), last), intp(r), last) for r in range(most)]
             samples = [builder.gep(inputs, [builder.mul(row_index, n)]) for row_index in row_indices]
-            totals = [
-                [cgutils.alloca_once_value(builder, total) for total in load_sums(builder.gep(starts, [offset]))]
-                for offset in (builder.mul(row_index, step) for row_index in row_indices)
-            ]
+            totals = [[cgutils.alloca_once(builder, vector) for _ in range(count)] for _ in range(most)]
+
+            def load_sums(masks: list[Any]) -> None:
+                zero = ir.Constant(vector, [0.0] * lanes)
+                for row_index, sums in zip(row_indices, totals, strict=True):
+                    pointer = builder.gep(starts, [builder.mul(row_index, step)])
+                    for k, total in enumerate(sums):
+                        builder.store(builder.call(masked_load, [at(pointer, k), int32(align), masks[k], zero]), total)
+
+            def store_sums(masks: list[Any]) -> None:
+                for row_index, sums in zip(row_indices, totals, strict=True):
+                    pointer = builder.gep(outputs, [builder.mul(row_index, m)])
+                    for k, total in enumerate(sums):
+                        builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
+
+            with_masks(load_sums)
             with cgutils.for_range(builder, depth) as loop:
                 first = builder.gep(weights, [builder.mul(loop.index, width)])
                 row = [builder.load(at(first, k), align=align) for k in range(count)]
@@ -111,10 +129,7 @@ def _tile(
                     x = in_every_lane(builder, builder.load(builder.gep(sample, [element]), align=align), lanes)
                     for w, total in zip(row, sums, strict=True):
                         builder.store(builder.call(accumulate, [x, w, builder.load(total)]), total)
-            for row_index, sums in zip(row_indices, totals, strict=True):
-                pointer = builder.gep(outputs, [builder.mul(row_index, m)])
-                for k, total in enumerate(sums):
-                    builder.call(masked_store, [builder.load(total), at(pointer, k), int32(align), masks[k]])
+            with_masks(store_sums)
 
         end = builder.append_basic_block("end")
         vectors = builder.sdiv(builder.add(columns, intp(lanes - 1)), intp(lanes))
