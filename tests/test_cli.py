@@ -315,11 +315,11 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("run", "--dtype", "int8"), "choose from float64, float32"),
         (("run", "--hidden", "softmax"), "hidden must be one of sigmoid, tanh, relu, got 'softmax'"),
         (
-            ("compare", "numpy_plain", "graph", "--output", "step"),
+            ("compare", "numpy_plain", "graph", "--output-activation", "step"),
             "output must be one of identity, relu, sigmoid, soft",
         ),
         (("run", "--loss", "hinge"), "loss must be one of half_squared_error, mean_squared_error, binary_cross_ent"),
-        (("run", "--output", "relu", "--loss", "binary_cross_entropy"), "goes with output sigmoid, not with relu"),
+        (("run", "--output-activation", "relu", "--loss", "binary_cross_entropy"), "goes with output sigmoid, not with relu"),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),
@@ -343,7 +343,7 @@ def test_wrong_usage_is_one_line_and_status_2(capsys, arguments, text):
 
 
 def test_the_activations_and_the_loss_are_those_of_the_options(capsys):
-    functions = ("--hidden", "tanh", "--output", "softmax", "--loss", "categorical_cross_entropy")
+    functions = ("--hidden", "tanh", "--output-activation", "softmax", "--loss", "categorical_cross_entropy")
     few = ("--quick", "--network", "4-3-2", "--operation", "gradient", "--json", "run.json")
     assert main(["run", *few, *functions, "--backend", "numpy_plain"]) == 0
     out = capsys.readouterr().out

@@ -25,7 +25,7 @@ def complete(words, monkeypatch, capsys):
         ("baseline ", {"accept", "record", "show"}),
         ("run --hid", {"--hidden"}),
         ("run --hidden ", set(_network.HIDDEN)),
-        ("run --output ", {output for outputs in _network.OUTPUTS.values() for output in outputs}),
+        ("run --output-activation ", {output for outputs in _network.OUTPUTS.values() for output in outputs}),
         ("compare a b --loss ", set(_network.OUTPUTS)),
         ("compare a b --dtype ", set(cases.DTYPES)),
         ("run --operation ", set(cases.OPERATIONS)),

@@ -120,8 +120,7 @@ def function_options(command: Command) -> Command:
         help="Activation of the hidden layers: sigmoid (the default), tanh or relu.",
     )
     output = click.option(
-        "--output",
-        "output_activation",
+        "--output-activation",
         default="sigmoid",
         metavar="F",
         shell_complete=one_of("sigmoid", "tanh", "relu", "identity", "softmax"),
