@@ -319,7 +319,10 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
             "output must be one of identity, relu, sigmoid, soft",
         ),
         (("run", "--loss", "hinge"), "loss must be one of half_squared_error, mean_squared_error, binary_cross_ent"),
-        (("run", "--output-activation", "relu", "--loss", "binary_cross_entropy"), "goes with output sigmoid, not with relu"),
+        (
+            ("run", "--output-activation", "relu", "--loss", "binary_cross_entropy"),
+            "goes with output sigmoid, not with relu",
+        ),
         (("run", "--backend", "torchlight"), "numpy_vectorized"),
         (("run", "--backend", "python_loops", "--dtype", "float32"), "python_loops does not support float32"),
         *(((command, "--threads", "x"), "'x' is not a valid integer") for command in ("run", "compare")),

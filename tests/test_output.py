@@ -7,6 +7,7 @@ import click
 import pytest
 
 from bench.commands import baseline, output
+from bench.commands.destinations import Destinations
 from bench.records import files, schema
 from bench.records.gate_schema import Baseline
 
@@ -29,7 +30,7 @@ def test_a_full_disk_at_the_last_write_is_one_line_and_the_figures_are_shown(tmp
         return ["results: stored"]
 
     with pytest.raises(click.ClickException, match=r"^cannot write .*results\.json: No space left on device$"):
-        output.store_and_show(store, LISTING, None, ["the table"], ["a note"])
+        output.store_and_show(store, LISTING, Destinations(), ["the table"], ["a note"])
     assert capsys.readouterr().out == "the table\na note\n"
     assert list(tmp_path.iterdir()) == []
 
@@ -38,6 +39,6 @@ def test_a_session_that_cannot_be_added_to_the_baseline_is_shown(tmp_path, capsy
     path = tmp_path / "baseline.json"
     path.write_text("as before")
     with pytest.raises(click.ClickException, match=r"baseline\.json: No space left on device$"):
-        baseline._store_and_show(path, Baseline(buckets=[]), LISTING, None, ["the session"])
+        baseline._store_and_show(path, Baseline(buckets=[]), LISTING, Destinations(), ["the session"])
     assert capsys.readouterr().out == "the session\n"
     assert {file.name: file.read_text() for file in tmp_path.iterdir()} == {"baseline.json": "as before"}

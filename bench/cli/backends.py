@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import json_option
+from bench.cli.shared_options import destination_options
 
 
 @click.command()
-@json_option
+@destination_options
 def backends(**options: Any) -> int:
     """List the backends, installed and missing."""
     from bench.commands import backends as command

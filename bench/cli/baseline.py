@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, baseline_option, budget_option, gate_case_options, json_option
+from bench.cli.shared_options import (
+    backend_option,
+    baseline_option,
+    budget_option,
+    destination_options,
+    gate_case_options,
+)
 
 
 @click.group(no_args_is_help=False)
@@ -22,7 +28,7 @@ def baseline() -> None:
 @backend_option
 @gate_case_options
 @budget_option
-@json_option
+@destination_options
 def record(**options: Any) -> int:
     """Measure a session, and append it to the baseline.
 
@@ -35,7 +41,7 @@ def record(**options: Any) -> int:
 
 @baseline.command()
 @baseline_option
-@json_option
+@destination_options
 def show(**options: Any) -> int:
     """Show the recorded sessions, and the speedups that they predict."""
     from bench.commands import baseline as command
@@ -48,7 +54,7 @@ def show(**options: Any) -> int:
 @backend_option
 @gate_case_options
 @budget_option
-@json_option
+@destination_options
 def accept(**options: Any) -> int:
     """Accept the gains of the rows that became faster.
 

@@ -8,8 +8,8 @@ import click
 
 from bench.cli.shared_options import (
     backend_names,
+    destination_options,
     function_options,
-    json_option,
     one_of,
     quick_option,
     threads_option,
@@ -31,7 +31,7 @@ from bench.cli.shared_options import (
     shell_complete=one_of("float64", "float32"),
     help="float64 (the default) or float32.",
 )
-@json_option
+@destination_options
 def compare(a: str, b: str, **options: Any) -> int:
     """Time two backends against each other.
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import json_option, results_option, resume_option
+from bench.cli.shared_options import destination_options, results_option, resume_option
 
 
 @click.command("error-rates")
@@ -24,7 +24,7 @@ from bench.cli.shared_options import json_option, results_option, resume_option
     help="Budget of the gate whose error rates are shown, in seconds. Default: 120. It does not limit the recording.",
 )
 @resume_option
-@json_option
+@destination_options
 @results_option
 def error_rates(**options: Any) -> int:
     """Show the error rates of the gate and of other rules.

@@ -10,8 +10,8 @@ import click
 from bench.cli.shared_options import (
     backend_option,
     budget_option,
+    destination_options,
     gate_case_options,
-    json_option,
     results_option,
     resume_option,
 )
@@ -36,7 +36,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 @budget_option
 @resume_option
 @click.option("--markdown", type=click.Path(), metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
-@json_option
+@destination_options
 @results_option
 def gate(**options: Any) -> int:
     """Test whether a backend has become slower.

@@ -8,8 +8,8 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
+    destination_options,
     function_options,
-    json_option,
     one_of,
     peers_option,
     quick_option,
@@ -39,7 +39,7 @@ from bench.cli.shared_options import (
     help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
 )
 @click.option("--limits", is_flag=True, hidden=True)
-@json_option
+@destination_options
 @results_option
 def run(limits: bool, **options: Any) -> int:
     """Time backends, and print and store the speedups.

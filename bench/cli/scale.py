@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, json_option, peers_option, results_option, resume_option
+from bench.cli.shared_options import backend_option, destination_options, peers_option, results_option, resume_option
 
 
 @click.command()
@@ -14,7 +14,7 @@ from bench.cli.shared_options import backend_option, json_option, peers_option, 
 @backend_option
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw scale.svg into DIR.")
 @resume_option
-@json_option
+@destination_options
 @results_option
 def scale(**options: Any) -> int:
     """Show how time grows with width, depth and batch size.

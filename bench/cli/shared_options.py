@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
+
+from bench.commands.destinations import FORMATS, STANDARD_OUTPUT, Destinations
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -29,13 +32,6 @@ def backend_names(context: click.Context, parameter: click.Parameter, typed: str
     return one_of(*impls.names())(context, parameter, typed)
 
 
-json_option = click.option(
-    "--json",
-    "json_path",
-    type=click.Path(),
-    metavar="PATH",
-    help="Write the results as JSON; '-' is standard output.",
-)
 peers_option = click.option("--peers", is_flag=True, help="Include the peers: libraries that could be used instead.")
 backend_option = click.option(
     "--backend",
@@ -137,6 +133,30 @@ def function_options(command: Command) -> Command:
         "or categorical_cross_entropy, which needs softmax.",
     )
     return hidden(output(loss(command)))
+
+
+def destination_options(command: Command) -> Command:
+    """Add the options that say where the results go. The command gets their values as one, ``destinations``."""
+
+    @wraps(command)
+    def with_destinations(*arguments: Any, format: str, output: str | None, json: str | None, **options: Any) -> Any:
+        written = None if output == STANDARD_OUTPUT else output
+        return command(*arguments, destinations=Destinations(format, written, json), **options)
+
+    form = click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        default=FORMATS[0],
+        help="Print a table (the default), or Markdown, or the rows as CSV, or all results as JSON.",
+    )
+    output = click.option(
+        "--output", type=click.Path(), metavar="FILE", help="Write what --format chooses to FILE instead."
+    )
+    json = click.option(
+        "--json", type=click.Path(), metavar="PATH", help="Write the results as JSON, too; '-' prints nothing else."
+    )
+    decorated: Any = form(output(json(with_destinations)))
+    return cast(Command, decorated)
 
 
 def say_former(former: str, current: str) -> None:

@@ -6,14 +6,14 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import json_option, quick_option, results_option, resume_option
+from bench.cli.shared_options import destination_options, quick_option, results_option, resume_option
 
 
 @click.command()
 @quick_option
 @click.option("--markdown", type=click.Path(), metavar="PATH", help="Write the tables to PATH, as Markdown.")
 @resume_option
-@json_option
+@destination_options
 @results_option
 def speed(**options: Any) -> int:
     """Compare the fastest backends with goals.

@@ -8,7 +8,7 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
-    json_option,
+    destination_options,
     one_of,
     peers_option,
     results_option,
@@ -26,7 +26,7 @@ from bench.cli.shared_options import (
 @click.option("--boston", is_flag=True, help="Fetch the Boston house prices for miniflow, instead of load_diabetes.")
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw the pictures, as SVG, into DIR.")
 @resume_option
-@json_option
+@destination_options
 @results_option
 def tutorials(keys: tuple[str, ...], **options: Any) -> int:
     """Reproduce the figures that public tutorials print.

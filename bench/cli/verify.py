@@ -6,13 +6,13 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_names, json_option, peers_option
+from bench.cli.shared_options import backend_names, destination_options, peers_option
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[B]...", shell_complete=backend_names)
 @peers_option
-@json_option
+@destination_options
 def verify(names: tuple[str, ...], **options: Any) -> int:
     """Prove that backends compute exact results.
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from bench import backend_listing
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.records import schema
 from bench.report import tables
 from pairbench import machine
 
 
-def backends(*, json_path: str | None) -> int:
+def backends(*, destinations: Destinations) -> int:
     """List the backends: their status, and how to install what is missing."""
     with output.caller_input():
-        output.check_json_path(json_path, schema.Listing)
+        output.check_destinations(destinations, schema.Listing)
         rows = backend_listing.rows()
     document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
-    output.show(document, json_path, *tables.backends(document.rows))
+    output.show(document, destinations, list(tables.backends(document.rows)))
     return OK

@@ -9,8 +9,9 @@ import click
 from rich.console import RenderableType
 
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
-from bench.commands.gate import check_apart, remove_unfinished_files, select_gate_cases, sources_present
+from bench.commands.gate import remove_unfinished_files, select_gate_cases, sources_present
 from bench.gate import baseline as stored
 from bench.gate.baseline_verdict import judge_and_confirm
 from bench.gate.gate_document import revision_record
@@ -46,13 +47,13 @@ def record(
     operation: Sequence[str],
     batch: Sequence[int],
     budget: float,
-    json_path: str | None,
+    destinations: Destinations,
 ) -> int:
     """Measure a session and append it to the baseline file, which is created if it is missing."""
     started = now()
     with output.caller_input():
         chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
-        _check_destinations(baseline, json_path, RecordedSession)
+        _check_destinations(baseline, destinations, RecordedSession)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input():
             known = files.read(baseline, Baseline) if baseline.exists() else Baseline(buckets=[])
@@ -73,14 +74,14 @@ def record(
                 if row.key in rows
             ],
         )
-        _store_and_show(baseline, known, document, json_path, baseline_tables.recorded(document))
+        _store_and_show(baseline, known, document, destinations, baseline_tables.recorded(document))
     return OK
 
 
-def show(*, baseline: Path, json_path: str | None) -> int:
+def show(*, baseline: Path, destinations: Destinations) -> int:
     """Show the sessions of machines like this one, and the number of sessions of other machines."""
     with output.caller_input():
-        output.check_json_path(json_path, BaselineSummary)
+        output.check_destinations(destinations, BaselineSummary)
         known = stored.read_baseline(baseline)
         here = machine.describe()
         own = stored.find_bucket(known, machine.bucket(here))
@@ -96,7 +97,7 @@ def show(*, baseline: Path, json_path: str | None) -> int:
             {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
         ],
     )
-    output.show(document, json_path, *baseline_tables.baseline_summary(document))
+    output.show(document, destinations, list(baseline_tables.baseline_summary(document)))
     return OK
 
 
@@ -108,13 +109,13 @@ def accept(
     operation: Sequence[str],
     batch: Sequence[int],
     budget: float,
-    json_path: str | None,
+    destinations: Destinations,
 ) -> int:
     """Measure a session, and accept the gains of the rows that became faster into the baseline."""
     started = now()
     with output.caller_input():
         chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
-        _check_destinations(baseline, json_path, BaselineAcceptance)
+        _check_destinations(baseline, destinations, BaselineAcceptance)
     bucket = machine.bucket(machine.describe())
     with machine_lock(terminal.say), sources_present():
         with output.caller_input():
@@ -140,12 +141,12 @@ def accept(
         )
         accepted = stored.accept_gains(known, bucket, gains) if gains else None
         lines = baseline_tables.accepted(document, len(own.sessions))
-        _store_and_show(baseline, accepted, document, json_path, lines)
+        _store_and_show(baseline, accepted, document, destinations, lines)
     return OK
 
 
 def _store_and_show(
-    path: Path, known: Baseline | None, document: Record, json_path: str | None, shown: Iterable[RenderableType]
+    path: Path, known: Baseline | None, document: Record, destinations: Destinations, lines: Iterable[RenderableType]
 ) -> None:
     """Write the baseline, unless it is None, and show the results even if that fails."""
 
@@ -154,16 +155,15 @@ def _store_and_show(
             files.write(path, known)
         return ()
 
-    output.store_and_show(store, document, json_path, list(shown), ())
+    output.store_and_show(store, document, destinations, (), list(lines))
 
 
-def _check_destinations(baseline: Path, json_path: str | None, kind: type[Record]) -> None:
-    """Raise ValueError unless this is a checkout and both files can be written."""
+def _check_destinations(baseline: Path, destinations: Destinations, kind: type[Record]) -> None:
+    """Raise ValueError unless this is a checkout and all files can be written."""
     Checkout.find(PACKAGE)
-    output.check_json_path(json_path, kind)
+    output.check_destinations(destinations, kind, baseline)
     files.check_destination(baseline, Baseline)
-    check_apart(baseline, *(Path(path) for path in (json_path,) if path is not None))
-    remove_unfinished_files(baseline.parent, json_path)
+    remove_unfinished_files(baseline, *destinations.files)
 
 
 def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:

@@ -10,6 +10,7 @@ import click
 
 from bench.checkpoint import Checkpoint
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.gate import error_rates as rates
 from bench.gate import preparation, recording
@@ -31,7 +32,7 @@ CONDITIONS = ("idle", "loaded")
 
 
 def error_rates(
-    *, rounds: int | None, loaded: bool, budget: float, resume: bool, json_path: str | None, results: Path
+    *, rounds: int | None, loaded: bool, budget: float, resume: bool, destinations: Destinations, results: Path
 ) -> int:
     """Record rounds if ``rounds`` is given, then compute the error rates from all recordings."""
     with output.caller_input():
@@ -40,7 +41,7 @@ def error_rates(
         if (resume or loaded) and not rounds:
             raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
         most = check_budget(budget)
-        output.check_json_path(json_path, ErrorRates)
+        output.check_destinations(destinations, ErrorRates)
         if rounds:
             _record(results, CONDITIONS[loaded], rounds, loaded, resume)
         recordings = _recordings(results / FOLDER)
@@ -54,7 +55,7 @@ def error_rates(
         budget=most,
         rows=[_row(name, score) for name, of_recording in scores.items() for score in of_recording],
     )
-    output.show(document, json_path, *error_rate_tables.rates(recordings, scores))
+    output.show(document, destinations, list(error_rate_tables.rates(recordings, scores)))
     return OK
 
 

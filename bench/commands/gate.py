@@ -12,6 +12,7 @@ from bench import cases
 from bench.cases import Case
 from bench.checkpoint import Checkpoint
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import INTERRUPTED, OF_VERDICT
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
@@ -38,7 +39,7 @@ def gate(
     budget: float,
     resume: bool,
     markdown: str | None,
-    json_path: str | None,
+    destinations: Destinations,
     results: Path,
 ) -> int:
     """Measure the working tree against a revision or a baseline, and give the verdict."""
@@ -57,12 +58,12 @@ def gate(
         Checkout.find(preparation.PACKAGE)  # before anything else, and before waiting for the lock
         limit, most = parse_threshold(threshold), check_budget(budget)
         chosen = select_gate_cases(network, operation, batch)
-        output.check_json_path(json_path, Gate)
+        others = [Path(path) for path in (baseline, markdown) if path is not None]
+        output.check_destinations(destinations, Gate, checkpoint.path, *others)
         if markdown is not None:
             files.check_place(Path(markdown))
-        check_apart(checkpoint.path, *(Path(path) for path in (baseline, json_path, markdown) if path is not None))
         files.make_folder(results)
-    remove_unfinished_files(results, baseline, json_path)
+    remove_unfinished_files(checkpoint.path, *others, *destinations.files)
     with machine_lock(terminal.say), sources_present():
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
@@ -84,7 +85,7 @@ def gate(
                 document, interrupted = judge_against_baseline(request, progress)
         _store(results, document)
         try:
-            output.show(document, json_path, *gate_tables.text(document))
+            output.show(document, destinations, list(gate_tables.text(document)), gate_tables.verdict(document))
         finally:
             if markdown is not None:
                 _append(Path(markdown), gate_tables.markdown(document))
@@ -99,16 +100,9 @@ def select_gate_cases(network: Sequence[str], operation: Sequence[str], batch: S
     return tuple(cases.select_cases(network, operations, default=preparation.DEFAULT_GATE_CASES, batches=batch))
 
 
-def check_apart(*paths: Path) -> None:
-    """Raise ValueError if two of the paths are the same file."""
-    for place, path in enumerate(paths):
-        if path.resolve() in [other.resolve() for other in paths[:place]]:
-            raise ValueError(f"{path} would be written twice; name another file")
-
-
-def remove_unfinished_files(results: Path, *written: Path | str | None) -> None:
-    """Remove unfinished files of killed processes from the results folder and the folders of the written files."""
-    for folder in {results, *(Path(name).parent for name in written if name is not None and name != "-")}:
+def remove_unfinished_files(*written: Path) -> None:
+    """Remove unfinished files of killed processes from the folders of the written files."""
+    for folder in {path.parent for path in written}:
         files.remove_unfinished(folder)
 
 

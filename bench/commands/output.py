@@ -11,18 +11,17 @@ from types import ModuleType
 import click
 from rich.console import RenderableType
 
+from bench.commands.destinations import STANDARD_OUTPUT, Destinations
 from bench.commands.exit_codes import FINDING, OK
 from bench.proof.problems import UnfitInputs
 from bench.records import files, scale_schema, schema, tutorial_schema
 from bench.records.remarks import remarks
-from bench.report import terminal
+from bench.report import formats, terminal
 from bench.report.layout import Paragraph
 from impls import BackendError
 from impls._registry import install_command
 from pairbench import machine
 from pairbench.worker_processes import WorkerRefused
-
-STANDARD_OUTPUT = "-"
 
 
 @contextmanager
@@ -43,10 +42,23 @@ def measuring() -> Iterator[None]:
         raise click.ClickException(str(error)) from error
 
 
-def check_json_path(json_path: str | None, kind: type[schema.Record]) -> None:
-    """Raise RecordError if ``--json`` cannot write a document of this kind to the path."""
-    if json_path is not None and json_path != STANDARD_OUTPUT:
-        files.check_destination(Path(json_path), kind)
+def check_destinations(destinations: Destinations, kind: type[schema.Record], *others: Path) -> None:
+    """Raise ValueError unless a document of this kind can be written to its destinations, apart from other files."""
+    if destinations.json == STANDARD_OUTPUT:
+        if destinations.format != "table" or destinations.output is not None:
+            raise ValueError("--json - is the only output; name a file for --json beside --format or --output")
+    elif destinations.json is not None:
+        files.check_destination(Path(destinations.json), kind)
+    if destinations.output is not None:
+        formats.check_destination(Path(destinations.output), destinations.format, kind)
+    check_apart(*destinations.files, *others)
+
+
+def check_apart(*paths: Path) -> None:
+    """Raise ValueError if two of the paths are the same file."""
+    for place, path in enumerate(paths):
+        if path.resolve() in [other.resolve() for other in paths[:place]]:
+            raise ValueError(f"{path} would be written twice; name another file")
 
 
 def check_threads(threads: int) -> None:
@@ -75,17 +87,43 @@ def pictures_folder(name: str) -> Path:
     return Path(name)
 
 
-def show(document: schema.Record, json_path: str | None, *renderables: RenderableType) -> None:
-    """Print the tables and write the document to ``json_path``. With "-", print the document alone."""
-    if json_path == STANDARD_OUTPUT:
+def show(
+    document: schema.Record,
+    destinations: Destinations,
+    shown: Sequence[RenderableType],
+    notes: Sequence[RenderableType] = (),
+) -> None:
+    """Write the results to their destinations. Where the tables go to a file, only the notes are printed."""
+    if destinations.json == STANDARD_OUTPUT:
         terminal.write(files.dumps(document) + "\n")
         return
     try:
-        terminal.show(*renderables, *_remarks(document))
+        _show_in_format(document, destinations, shown, [*notes, *_remarks(document)])
     finally:  # an error while printing does not lose the document
-        if json_path is not None:
+        if destinations.json is not None:
             with caller_input():
-                files.write(Path(json_path), document)
+                files.write(Path(destinations.json), document)
+
+
+def _show_in_format(
+    document: schema.Record,
+    destinations: Destinations,
+    shown: Sequence[RenderableType],
+    notes: Sequence[RenderableType],
+) -> None:
+    form, everything = destinations.format, [*shown, *notes]
+    if destinations.output is not None:
+        try:
+            with caller_input():
+                formats.write(Path(destinations.output), form, document, everything)
+        except click.ClickException:  # such as a full disk
+            terminal.show(*everything)
+            raise
+        terminal.show(*notes, f"{form}: {destinations.output}")
+    elif form == "table":
+        terminal.show(*everything)
+    else:
+        terminal.write(formats.text(form, document, everything))
 
 
 def _remarks(document: schema.Record) -> list[Paragraph]:
@@ -100,7 +138,7 @@ def _remarks(document: schema.Record) -> list[Paragraph]:
 def store_and_show(
     store: Callable[[], Sequence[str]],
     document: schema.Record,
-    json_path: str | None,
+    destinations: Destinations,
     shown: Sequence[RenderableType],
     notes: Sequence[RenderableType],
 ) -> None:
@@ -113,7 +151,7 @@ def store_and_show(
         with caller_input():
             more_notes = store()
     finally:
-        show(document, json_path, *shown, *notes, *more_notes)
+        show(document, destinations, shown, [*notes, *more_notes])
 
 
 def status(

@@ -13,6 +13,7 @@ from bench import cases, selection, suite
 from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.forecast import forecast
 from bench.records import files, schema
@@ -34,7 +35,7 @@ def run(
     dtype: str | None,
     threads: int,
     roofline: bool,
-    json_path: str | None,
+    destinations: Destinations,
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
@@ -59,7 +60,7 @@ def run(
         )
         chosen = selection.select_backends(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
-        output.check_json_path(json_path, schema.Run)
+        output.check_destinations(destinations, schema.Run)
         files.check_folder(results)
     options = {
         "quick": quick,
@@ -109,7 +110,7 @@ def run(
         *roofline_tables.roofline_legend(rows),
     ]
     output.store_and_show(
-        lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, json_path, shown, notes
+        lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, destinations, shown, notes
     )
     return FINDING if chosen.broken else output.status(rows)
 
@@ -127,7 +128,7 @@ def compare(
     loss: str,
     dtype: str,
     threads: int,
-    json_path: str | None,
+    destinations: Destinations,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
     functions = {"hidden": hidden, "output": output_activation, "loss": loss}
@@ -137,7 +138,7 @@ def compare(
         output.check_threads(threads)
         chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
         first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
-        output.check_json_path(json_path, schema.Comparison)
+        output.check_destinations(destinations, schema.Comparison)
     options = {
         "a": a,
         "b": b,
@@ -155,5 +156,5 @@ def compare(
         document = suite.compare_backends(chosen_cases, first, second, effort, options, progress)
     rows = document.rows
     notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
-    output.show(document, json_path, *tables.comparison(rows, a, b), *tables.untimed(rows), *notes)
+    output.show(document, destinations, [*tables.comparison(rows, a, b), *tables.untimed(rows)], notes)
     return output.status(rows)

@@ -9,6 +9,7 @@ from pathlib import Path
 from bench import selection
 from bench.checkpoint import Checkpoint
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
@@ -25,14 +26,14 @@ def scale(
     backend: Sequence[str],
     resume: bool,
     pictures: str | None,
-    json_path: str | None,
+    destinations: Destinations,
     results: Path,
 ) -> int:
     """Time the backends at growing sizes, print times, speedups and crossovers, and store the results."""
     checkpoint = Checkpoint(results, "scale", ScaleState, terminal.say)
     with output.caller_input():
         chosen = selection.select_backends(backend, peers, "float64")
-        output.check_json_path(json_path, Scale)
+        output.check_destinations(destinations, Scale)
         files.make_folder(results)
         if pictures is not None:
             drawing = output.picture_module("bench.report.scale_picture")
@@ -76,5 +77,5 @@ def scale(
         *scale_tables.break_even_table(document),
         tables.aa_summary(scale_tables.aa(document.rows)),
     ]
-    output.store_and_show(store, document, json_path, shown, chosen.notes(but_for=selection.REFERENCE))
+    output.store_and_show(store, document, destinations, shown, chosen.notes(but_for=selection.REFERENCE))
     return FINDING if chosen.broken else output.status(document.rows)

@@ -10,6 +10,7 @@ from bench import selection
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
@@ -18,13 +19,13 @@ from bench.report import speed_page, tables, terminal
 from bench.speed import goal_rows, speed_run
 
 
-def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | None, results: Path) -> int:
+def speed(*, quick: bool, markdown: str | None, resume: bool, destinations: Destinations, results: Path) -> int:
     """Time the backends, print goals and times, store the results, and write the page."""
     checkpoint = Checkpoint(results, "speed", SpeedState, terminal.say)
     effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
     with output.caller_input():
         chosen = selection.select_backends(peers=True)
-        output.check_json_path(json_path, Speed)
+        output.check_destinations(destinations, Speed, *(Path(path) for path in (markdown,) if path is not None))
         if markdown is not None:
             speed_page.check_page_destination(Path(markdown))
         files.make_folder(results)
@@ -56,5 +57,5 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, json_path: str | N
         return lines
 
     shown = [*speed_page.renderables(document), tables.aa_line(document.rows)]
-    output.store_and_show(store, document, json_path, shown, chosen.notes())
+    output.store_and_show(store, document, destinations, shown, chosen.notes())
     return FINDING if chosen.broken else output.status(document.rows)

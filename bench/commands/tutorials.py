@@ -9,6 +9,7 @@ from bench import selection
 from bench.case_measurement import QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.records.header import header, now
 from bench.records.tutorial_schema import Tutorials, TutorialsState
@@ -26,7 +27,7 @@ def tutorials(
     boston: bool,
     pictures: str | None,
     resume: bool,
-    json_path: str | None,
+    destinations: Destinations,
     results: Path,
 ) -> int:
     """Run the tutorials, and compare every printed figure with the values that the backends compute."""
@@ -40,7 +41,7 @@ def tutorials(
     with output.caller_input():
         chosen = registry.select_tutorials(keys, boston)
         selected = selection.select_backends(backend, peers)
-        output.check_json_path(json_path, Tutorials)
+        output.check_destinations(destinations, Tutorials)
         if pictures is not None:
             drawing = output.picture_module("bench.report.tutorial_pictures")
             folder = output.pictures_folder(pictures)
@@ -67,17 +68,14 @@ def tutorials(
         rows=state.rows,
         remarks=state.remarks,
     )
-    notes = [Paragraph(f"left out: {text}") for text in state.unsupported]
     names = [chosen_backend.name for chosen_backend in backends]
-    output.show(
-        document,
-        json_path,
-        *tutorial_tables.figures_and_times(chosen, names, document),
-        *notes,
+    notes = [
+        *(Paragraph(f"left out: {text}") for text in state.unsupported),
         *selected.notes(),
         *tutorial_tables.score(state.rows),
         *tutorial_tables.figure_findings(state.rows),
-    )
+    ]
+    output.show(document, destinations, list(tutorial_tables.figures_and_times(chosen, names, document)), notes)
     checkpoint.clear()
     if pictures is not None:
         terminal.say(f"{len(drawn)} pictures in {folder}")

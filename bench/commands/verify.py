@@ -8,21 +8,22 @@ from rich.console import RenderableType
 
 from bench import selection, suite
 from bench.commands import output
+from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.proof.verify import unsupported_operations
 from bench.records import schema
 from bench.report import proof_tables, tables, terminal
 
 
-def verify(names: Sequence[str], *, peers: bool, json_path: str | None) -> int:
+def verify(names: Sequence[str], *, peers: bool, destinations: Destinations) -> int:
     """Prove the backends equal to the exact results, and check that every mutant is rejected."""
     with output.caller_input():
         chosen = selection.select_backends(names, peers)
-        output.check_json_path(json_path, schema.Proof)
+        output.check_destinations(destinations, schema.Proof)
     with terminal.progress() as progress:
         document = suite.verify_backends(chosen.backends, progress)
     notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
-    shown = [*proof_tables.outcomes(document.rows), *notes, *proof_tables.mutants(document)]
-    output.show(document, json_path, *shown)
+    notes += proof_tables.mutants(document)
+    output.show(document, destinations, list(proof_tables.outcomes(document.rows)), notes)
     survived = not all(mutant.killed for mutant in (*document.mutants, *document.timing_mutants))
     return FINDING if chosen.broken or survived else output.status(document.rows)

@@ -37,7 +37,19 @@ def dumps(document: Record) -> str:
 
 def read(path: Path, kind: type[Kind]) -> Kind:
     """Read a document of a given kind. Raises RecordError if the file is missing, corrupt or of another kind."""
-    return parse(str(path), _content(path), kind)
+    return parse(str(path), read_bytes(path), kind)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises RecordError."""
+    if path.exists() and not path.is_file():
+        raise RecordError(f"{path} is not a regular file")
+    try:
+        return path.read_bytes()
+    except ValueError as error:  # a null character, which no name can have
+        raise RecordError(f"cannot read {path}: {error}") from None
+    except OSError as error:
+        raise RecordError(f"cannot read {path}: {error.strerror}") from None
 
 
 def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
@@ -130,7 +142,7 @@ def check_destination(path: Path, kind: type[Record]) -> None:
 
 def check_kind(path: Path, kind: type[Record]) -> None:
     """Raise RecordError if the file is not a document of this kind; only its schema is checked."""
-    _check_schema(str(path), _content(path), kind)
+    _check_schema(str(path), read_bytes(path), kind)
 
 
 def check_place(path: Path) -> None:
@@ -145,17 +157,6 @@ def check_place(path: Path) -> None:
             raise RecordError(f"{path} is not a regular file; name another file, or '-' for standard output")
     except OSError as error:
         raise RecordError(f"cannot write {path}: {error.strerror}") from None
-
-
-def _content(path: Path) -> bytes:
-    if path.exists() and not path.is_file():
-        raise RecordError(f"{path} is not a regular file")
-    try:
-        return path.read_bytes()
-    except ValueError as error:  # a null character, which no name can have
-        raise RecordError(f"cannot read {path}: {error}") from None
-    except OSError as error:
-        raise RecordError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:

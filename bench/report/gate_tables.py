@@ -33,7 +33,7 @@ LEGEND = (
 
 
 def text(document: Gate) -> Iterator[RenderableType]:
-    """A table for each case, sentences on rows that have a reason, the legend, the notes, and the verdict."""
+    """A table for each case, sentences on rows that have a reason, and the legend."""
     for title, members in cases(document.rows):
         columns = ("change", "MDE") if document.base is None else ("time", "speedup", "MDE")
         table = tables.plain("backend", *columns, "verdict")
@@ -50,8 +50,12 @@ def text(document: Gate) -> Iterator[RenderableType]:
         yield ""
     yield from map(Paragraph, gate_legend(document))
     yield ""
-    yield from map(Paragraph, document.notes)
-    yield Text(f"{document.verdict}: {verdict_summary(document)}", style=STYLES[document.verdict])
+
+
+def verdict(document: Gate) -> list[RenderableType]:
+    """The notes and the verdict."""
+    notes = map(Paragraph, document.notes)
+    return [*notes, Text(f"{document.verdict}: {verdict_summary(document)}", style=STYLES[document.verdict])]
 
 
 def markdown(document: Gate) -> str:

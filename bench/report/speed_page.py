@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import RenderableType
+from rich.table import Table
 from rich.text import Text
 
 from bench.records.files import RecordError, check_place
@@ -61,12 +62,8 @@ def sections(document: Speed) -> list[Section]:
 def renderables(document: Speed) -> Iterator[RenderableType]:
     """The sections, for the terminal."""
     for section in sections(document):
-        headings, *lines = section.table
-        table = tables.plain(*headings)
-        for line in lines:
-            table.add_row(*line)
         yield Text(section.title, style="bold")
-        yield table
+        yield _table(section)
         yield from map(tables.item, section.sentences)
         yield ""
     yield from roofline_tables.roofline_legend(document.rows)
@@ -78,9 +75,8 @@ def page(document: Speed, notes: Sequence[str]) -> str:
     lines = [TITLE, "", f"- made by `mlpbench speed{quick}`, {markdown.escaped(document.started)}"]
     lines += map(markdown.item, _machine(document.machine))
     for section in sections(document):
-        headings, *table = section.table
         lines += ["", f"## {markdown.escaped(section.title[0].upper() + section.title[1:])}", ""]
-        lines += [markdown.row(headings), f"| --- |{' ---: |' * (len(headings) - 1)}", *map(markdown.row, table), ""]
+        lines += [*markdown.table(_table(section)), ""]
         lines += map(markdown.item, section.sentences)
     lines += [
         "",
@@ -90,6 +86,14 @@ def page(document: Speed, notes: Sequence[str]) -> str:
         *map(markdown.item, [tables.aa_line(document.rows).text, *notes]),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _table(section: Section) -> Table:
+    headings, *lines = section.table
+    table = tables.plain(*headings)
+    for line in lines:
+        table.add_row(*line)
+    return table
 
 
 def _goal(row: GoalRow) -> list[str]:

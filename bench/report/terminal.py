@@ -76,14 +76,19 @@ def show(*renderables: RenderableType) -> None:
 
     Every string is one line: a line break in it is escaped.
     """
-    console = Console(markup=False, emoji=False, highlight=False, width=UNLIMITED)
+    write(rendered(*renderables, is_terminal=None))
+
+
+def rendered(*renderables: RenderableType, is_terminal: bool | None = False) -> str:
+    """The text of the renderables, for a file or for a terminal; None takes standard output for what it is."""
+    console = Console(markup=False, emoji=False, highlight=False, width=UNLIMITED, force_terminal=is_terminal)
     if console.is_terminal or os.environ.get("COLUMNS"):
         console.width = shutil.get_terminal_size().columns
     with console.capture() as captured:
         for renderable in renderables:
             for part in fitted(renderable, console):
                 console.print(part, soft_wrap=isinstance(part, str | Text))
-    write(captured.get())
+    return captured.get()
 
 
 def write(text: str) -> None:

@@ -39,7 +39,7 @@ def figures_and_times(
         if reproduce.BY_GRAPH not in names and any(
             part.by_graph for part in tutorial.parts if not isinstance(part, Program)
         ):
-            yield "- The figures of single nodes are left out, because they need --backend graph."
+            yield tables.item("The figures of single nodes are left out, because they need --backend graph.")
         yield ""
 
 
