@@ -4,6 +4,7 @@ import pytest
 
 from bench import cases
 from bench.cli.main import cli, main
+from bench.commands.destinations import FORMATS
 from bench.tutorials import registry
 from impls import _network
 
@@ -28,6 +29,9 @@ def complete(words, monkeypatch, capsys):
         ("run --output-activation ", {output for outputs in _network.OUTPUTS.values() for output in outputs}),
         ("compare a b --loss ", set(_network.OUTPUTS)),
         ("compare a b --dtype ", set(cases.DTYPES)),
+        ("gate --form", {"--format"}),
+        ("gate --format ", set(FORMATS)),
+        ("run --format ma", {"markdown"}),
         ("run --operation ", set(cases.OPERATIONS)),
         ("run --backend numba", {"numba_jit", "numba_plain", "numba_simd"}),
         ("verify numpy_v", {"numpy_vectorized"}),
