@@ -12,6 +12,7 @@ import pytest
 
 from tests.gates import BACKENDS, ROUNDS, gate, git, left_behind, plant
 from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist
+from tests.test_csv_rows import csv_errors
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +21,7 @@ def test_equal_sources_do_not_fail(repository, capsys):
     (repository / "impls" / "no-identifier.py").touch()
     git("add", ".", cwd=repository)
     git("commit", "--quiet", "--message", "misnamed", cwd=repository)
-    status, rows, document = gate("--markdown", "summary.md")
+    status, rows, document = gate("--markdown", "summary.md", "--format", "csv", "--output", "rows.csv")
     out, err = capsys.readouterr()
     assert document.verdict in ("PASS", "INCONCLUSIVE")
     assert status == {"PASS": 0, "INCONCLUSIVE": 3}[document.verdict]
@@ -32,6 +33,7 @@ def test_equal_sources_do_not_fail(repository, capsys):
     assert re.search(r"from the folder of its side alone.* head \S+/h, base \S+/a, control \S+/b\.", notes)
     assert "no-identifier is not compared: backend 'no-identifier'" in notes
     assert last_line(out).startswith(f"{document.verdict}: HEAD (")
+    assert csv_errors(document, Path("rows.csv").read_text()) == []
     assert f"## mlpbench gate: {document.verdict}" in Path("summary.md").read_text()
     assert "| python_loops |" in Path("summary.md").read_text()
     for measured_round in document.rounds:

@@ -19,6 +19,7 @@ from bench.cli.main import main
 from bench.records import files, scale_schema
 from bench.scale import growth, points
 from tests.helpers import ONE_PROCESS, one_line_error
+from tests.test_csv_rows import csv_errors
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
@@ -85,6 +86,11 @@ def test_json_on_standard_output_stands_alone(capsys):
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "mlpbench.scale/2"
     assert {row["backend"] for row in document["rows"]} == {"python_loops"}
+
+
+def test_the_rows_are_written_as_csv(capsys):
+    assert main(["scale", "--backend", "python_loops", "--json", "scale.json", "--format", "csv"]) == 0
+    assert csv_errors(files.read(Path("scale.json"), scale_schema.Scale), capsys.readouterr().out) == []
 
 
 def test_a_wrong_backend_is_not_timed(capsys, third_party):

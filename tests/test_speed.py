@@ -25,6 +25,7 @@ from impls import Network
 from pairbench.measure import AA_CONTROL
 from tests.helpers import TINY
 from tests.helpers import timing_row as row_of
+from tests.test_csv_rows import csv_errors
 
 SMALL = Case(Network((3, 3, 1)), "forward", 1)
 FAST = MachineLimits(
@@ -293,6 +294,11 @@ def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, caps
     inverse = 1 / document.rows[0].speedup.estimate
     (cell,) = re.findall(r"^\| numpy_plain \| [^|]+ \| ([\d.]+) \[", page, re.MULTILINE)[:1]
     assert float(cell) == pytest.approx(inverse, rel=0.01)
+    parts = {name: getattr(document, name) for name in ("seed", "roofline", "rows", "processes", "c", "starts")}
+    again = speed_schema.SpeedState(settings={}, started="", **parts)
+    monkeypatch.setattr("bench.speed.speed_run.measure_speed", lambda *_: again)
+    assert main(["speed", "--quick", "--format", "csv"]) == 0
+    assert csv_errors(document, capsys.readouterr().out) == []
 
 
 def from_samples(document, network):

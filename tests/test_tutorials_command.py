@@ -15,6 +15,7 @@ from bench.records import files, tutorial_schema
 from bench.tutorials import circles, datasets, miniflow, registry, reproduce
 from bench.tutorials.programs import Figure
 from tests.helpers import ONE_PROCESS, one_line_error, python
+from tests.test_csv_rows import csv_errors
 
 pytestmark = pytest.mark.slow
 
@@ -48,6 +49,11 @@ def test_the_table_and_the_json(capsys, monkeypatch):
     }
     row = json.loads(Path("all.json").read_text())["rows"][0]
     assert {"document", "figure", "printed", "backend", "value", "ok"} <= set(row)
+    fields = {"settings": {}, "started": "", "done": [], "unsupported": []}
+    state = tutorial_schema.TutorialsState(**fields, rows=document.rows, remarks=document.remarks)
+    monkeypatch.setattr(command.resumable, "reproduce_tutorials", lambda *_: state)
+    assert main(["tutorials", "circles", "xor", "--backend", "graph", "--format", "csv"]) == 0
+    assert csv_errors(document, capsys.readouterr().out) == []
 
 
 @pytest.mark.usefixtures("quick")

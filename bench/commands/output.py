@@ -119,7 +119,7 @@ def _show_in_format(
         except click.ClickException:  # such as a full disk
             terminal.show(*everything)
             raise
-        terminal.show(*notes, f"{form}: {destinations.output}")
+        terminal.show(f"{form}: {destinations.output}", *notes)
     elif form == "table":
         terminal.show(*everything)
     else:
