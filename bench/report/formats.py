@@ -15,7 +15,7 @@ from bench.report import markdown, terminal
 
 
 def text(form: str, document: Record, renderables: Sequence[RenderableType]) -> str:
-    """The results as text: the document's rows or all of it, or what the terminal would show."""
+    """The results as text: all of the document, its rows, or what the terminal shows, without its colours."""
     match form:
         case "json":
             return files.dumps(document) + "\n"
