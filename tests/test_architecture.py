@@ -23,6 +23,7 @@ LAYERS = (
     ("bench.backend_listing", "bench.checkpoint", "bench.suite"),
     ("bench.tutorials", "bench.scale", "bench.speed"),
     ("bench.gate",),
+    ("bench.history",),
     ("bench.report",),
     ("bench.commands",),
     ("bench.cli", "bench.plugin"),

@@ -13,6 +13,7 @@ from bench.cli.baseline import baseline
 from bench.cli.compare import compare
 from bench.cli.error_rates import error_rates
 from bench.cli.gate import gate
+from bench.cli.history import history
 from bench.cli.run import run
 from bench.cli.scale import scale
 from bench.cli.speed import speed
@@ -33,5 +34,19 @@ def cli() -> None:
     """
 
 
-for command in (run, compare, verify, tutorials, documents, scale, gate, baseline, error_rates, speed, warm, backends):
+for command in (
+    run,
+    compare,
+    verify,
+    tutorials,
+    documents,
+    scale,
+    gate,
+    baseline,
+    error_rates,
+    speed,
+    history,
+    warm,
+    backends,
+):
     cli.add_command(command)

@@ -55,6 +55,15 @@ def read_bytes(path: Path) -> bytes:
 def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
     """Parse the content of the file ``name`` as a document of a given kind. Raises RecordError."""
     _check_schema(name, content, kind)
+    return _validated(name, content, kind)
+
+
+def read_part(path: Path, kind: type[Kind]) -> Kind:
+    """Read the fields of ``kind`` from a document that has more, which are not checked. Raises RecordError."""
+    return _validated(str(path), read_bytes(path), kind)
+
+
+def _validated(name: str, content: bytes, kind: type[Kind]) -> Kind:
     try:
         return kind.model_validate_json(content)
     except ValidationError as error:

@@ -1,0 +1,57 @@
+"""The command ``history``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bench.commands import output
+from bench.commands.destinations import Destinations
+from bench.commands.exit_codes import OK
+from bench.history import course, imported
+from bench.history.index import read_index
+from bench.records import files
+from bench.records.header import header, now
+from bench.records.history_schema import History
+from bench.report import history_tables, tables, terminal
+from bench.wording import counted
+from pairbench import machine
+
+
+def history(
+    series: str | None, *, all_machines: bool, import_: tuple[str, ...], results: Path, destinations: Destinations
+) -> int:
+    """Show the course of each series over the stored runs, after importing results of other programs."""
+    started = now()
+    with output.caller_input():
+        output.check_destinations(destinations, History)
+        if import_:
+            _import(import_, results)
+        if not results.is_dir():
+            raise ValueError(f"there is no folder {results}; `mlpbench run` stores its results there")
+        indexed = read_index(results).files
+        own = None if all_machines else machine.bucket(machine.describe())
+        rows = course.history_rows(indexed, series, own)
+    document = History(
+        **header("history", started),
+        rows=rows,
+        changes=course.changes(rows),
+        unread=[file.reason for file in indexed if file.reason],
+    )
+    notes = [tables.item(reason) for reason in document.unread]
+    others = len({course.machine_text(file.bucket) for file in indexed if file.rows} - {row.machine for row in rows})
+    if others:
+        notes.append(tables.item(f"{counted(others, 'other machine')} with stored results: --all-machines shows them"))
+    if not rows:
+        notes.append(tables.item(f"{results} holds no run of a machine like this one; `mlpbench run` makes one"))
+    output.show(document, destinations, list(history_tables.courses(document)), notes)
+    return OK
+
+
+def _import(places: tuple[str, ...], results: Path) -> None:
+    files.make_folder(results)
+    for place in places:
+        count = 0
+        for found in imported.read_imports(Path(place)):
+            files.write(results / imported.stored_name(found), found)
+            count += 1
+        terminal.say(f"{place}: {counted(count, 'result')} imported into {results}")

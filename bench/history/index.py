@@ -1,0 +1,72 @@
+"""The index of a results folder: what the history needs of each stored run, so that a run is read only once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from bench.records import files
+from bench.records.files import RecordError
+from bench.records.history_schema import HistoryIndex, ImportedResults, IndexedFile, RunSummary, SeriesRow
+from pairbench import machine
+from pairbench.measure import AA_CONTROL
+
+INDEX = "history-index.json"
+STORED: dict[str, type[RunSummary | ImportedResults]] = {"run-*.json": RunSummary, "imported-*.json": ImportedResults}
+"""The files that the history shows, and what it reads of them."""
+
+
+def read_index(folder: Path) -> HistoryIndex:
+    """Bring the index of a folder up to date and return it; files that are new or changed are read.
+
+    The index is written back if that is possible: without it, the next call reads all files again.
+    """
+    known = {}
+    with suppress(RecordError):  # missing, damaged or of an earlier version: all files are read again
+        known = {file.name: file for file in files.read_part(folder / INDEX, HistoryIndex).files}
+    current = [_indexed(path, known.get(path.name)) for path in stored_files(folder)]
+    index = HistoryIndex(files=current)
+    if current != list(known.values()):
+        with suppress(RecordError):
+            files.write(folder / INDEX, index)
+    return index
+
+
+def stored_files(folder: Path) -> list[Path]:
+    """The files of a folder that the history shows, by name."""
+    return sorted(path for pattern in STORED for path in folder.glob(pattern))
+
+
+def _indexed(path: Path, known: IndexedFile | None) -> IndexedFile:
+    try:
+        status = path.stat()
+    except OSError as error:  # such as a broken link
+        return IndexedFile(name=path.name, bytes=0, modified_ns=0, reason=f"cannot read {path}: {error.strerror}")
+    if known is not None and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+        return known
+    entry = IndexedFile(name=path.name, bytes=status.st_size, modified_ns=status.st_mtime_ns)
+    kind = next(kind for pattern, kind in STORED.items() if path.match(pattern))
+    try:
+        return entry.model_copy(update=_summary(path, files.read_part(path, kind)))
+    except RecordError as error:
+        return entry.model_copy(update={"reason": str(error)})
+
+
+def _summary(path: Path, stored: RunSummary | ImportedResults) -> dict[str, object]:
+    if isinstance(stored, ImportedResults):
+        return {"started": stored.started, "commit": stored.commit, "bucket": stored.machine, "rows": stored.rows}
+    try:
+        bucket = machine.bucket(stored.machine)
+    except (KeyError, AttributeError, TypeError):
+        raise RecordError(f"{path} does not describe its machine") from None
+    source = stored.source
+    commit = None if source is None or source.changed else source.commit
+    return {"started": stored.started, "commit": commit, "bucket": bucket, "rows": list(_series_rows(stored))}
+
+
+def _series_rows(run: RunSummary) -> Iterator[SeriesRow]:
+    """A row for each backend with a speedup. The reference and its A/A control have none of their own."""
+    for row in run.rows:
+        if row.arm != AA_CONTROL and row.seconds is not None and row.speedup is not None:
+            yield SeriesRow(series=f"{row.backend}: {row.case}", speedup=row.speedup, seconds=row.seconds)
