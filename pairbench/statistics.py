@@ -19,7 +19,7 @@ class Interval:
     high: float | None
 
 
-def t_quantile(degrees: int, probability: float) -> float:
+def t_quantile(degrees: float, probability: float) -> float:
     """The quantile of Student's t distribution with this many degrees of freedom."""
     from scipy.special import stdtrit  # takes 0.2 s to import, and most commands and processes need no quantile
 
@@ -45,6 +45,24 @@ def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CON
         return Interval(math.exp(mean), None, None)
     half = t_quantile(len(values) - 1, (1 + confidence) / 2) * stdev(values) / math.sqrt(len(values))
     return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+
+
+def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Interval:
+    """Ratio of two quantities, each measured in processes of its own, with Welch's t interval.
+
+    The arguments are logarithms, one per process. The ends are None if one of the two has a single process.
+    """
+    estimate = fmean(numerator) - fmean(denominator)
+    if min(len(numerator), len(denominator)) == 1:
+        return Interval(math.exp(estimate), None, None)
+    errors = [stdev(values) ** 2 / len(values) for values in (numerator, denominator)]
+    degrees = [len(values) - 1 for values in (numerator, denominator)]
+    if not sum(errors):
+        return Interval(*[math.exp(estimate)] * 3)
+    # The Welch–Satterthwaite equation: https://doi.org/10.1093/biomet/34.1-2.28
+    freedom = sum(errors) ** 2 / sum(error**2 / count for error, count in zip(errors, degrees, strict=True))
+    half = t_quantile(freedom, (1 + CONFIDENCE) / 2) * math.sqrt(sum(errors))
+    return Interval(*map(math.exp, (estimate, estimate - half, estimate + half)))
 
 
 def median_seconds(processes: Sequence[Sequence[float]]) -> float | None:

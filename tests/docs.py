@@ -156,10 +156,9 @@ def check_mlpbench(words: list[str]) -> str | None:
 
 
 def check_values(options: dict) -> str | None:
-    """Backends must exist, and networks must be layer sizes."""
-    named = [*(options.get("backend") or ()), *(options.get(key) for key in ("a", "b") if options.get(key))]
-    named += options.get("names") or ()
-    unknown = {name for name in named if name not in {*impls.names(), *OTHERS}}
+    """Backends must exist, or be results files; networks must be layer sizes."""
+    named = [*(options.get("backend") or ()), *(options.get("names") or ())]
+    unknown = {name for name in named if name not in {*impls.names(), *OTHERS} and not name.endswith(".json")}
     if unknown:
         return f"{', '.join(sorted(unknown))}: no such backend"
     wrong = [name for name in options.get("network") or () if not CASES.fullmatch(name)]

@@ -24,6 +24,7 @@ LAYERS = (
     ("bench.tutorials", "bench.scale", "bench.speed"),
     ("bench.gate",),
     ("bench.history",),
+    ("bench.comparison",),
     ("bench.report",),
     ("bench.commands",),
     ("bench.cli", "bench.plugin"),

@@ -333,7 +333,10 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("run", "--json", "."), "name a file"),
         (("speed", "--markdown", "no/where.md"), "there is no folder no"),
         (("speed", "--json", "."), "name a file"),
-        (("compare", "numpy_plain"), "Missing argument 'B'; see mlpbench compare --help"),
+        (
+            ("compare", "numpy_plain"),
+            "name two backends, or two or more results files (.json); see mlpbench compare --help",
+        ),
         (("compare", "numpy_plain", "numpy_plain"), "name two backends"),
         (("compare", "numpy_plain", "torchlight"), "numpy_vectorized"),
         (("compare", "python_loops", "numpy_plain", "--dtype", "float32"), "python_loops does not support float32"),

@@ -145,7 +145,7 @@ def page_with(*lines):
     [
         ("mlpbench run --fastest", "No such option"),
         ("mlpbench walk", "is no command"),
-        ("mlpbench compare numpy_plain", "Missing argument"),
+        ("mlpbench compare numpy_plain", "name two backends"),
         ("mlpbench run --threads many", "is not a valid integer"),
         ("mlpbench run --backend nonesuch", "nonesuch: no such backend"),
         ("mlpbench compare numpy_plain nonesuch", "nonesuch: no such backend"),

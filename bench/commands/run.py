@@ -1,4 +1,4 @@
-"""The commands ``run`` and ``compare``."""
+"""The command ``run``."""
 
 from __future__ import annotations
 
@@ -113,48 +113,3 @@ def run(
         lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, destinations, shown, notes
     )
     return FINDING if chosen.broken else output.status(rows)
-
-
-def compare(
-    a: str,
-    b: str,
-    *,
-    quick: bool,
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    hidden: str,
-    output_activation: str,
-    loss: str,
-    dtype: str,
-    threads: int,
-    destinations: Destinations,
-) -> int:
-    """Time two backends against each other, and print the ratio of their times for each case."""
-    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
-    with output.caller_input():
-        if a == b:
-            raise ValueError(f"{a} cannot be compared with itself; name two backends")
-        output.check_threads(threads)
-        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
-        first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
-        output.check_destinations(destinations, schema.Comparison)
-    options = {
-        "a": a,
-        "b": b,
-        "quick": quick,
-        "network": list(network),
-        "operation": list(operation),
-        "batch": list(batch),
-        **functions,
-        "dtype": dtype,
-        "threads": threads,
-    }
-    effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
-    terminal.say(forecast([arms_of_case(case, first, [second]) for case in chosen_cases], effort, 0))
-    with output.measuring(), terminal.progress() as progress:
-        document = suite.compare_backends(chosen_cases, first, second, effort, options, progress)
-    rows = document.rows
-    notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
-    output.show(document, destinations, [*tables.comparison(rows, a, b), *tables.untimed(rows)], notes)
-    return output.status(rows)

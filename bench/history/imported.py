@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.records import files
 from bench.records.files import RecordError
 from bench.records.history_schema import ImportedResults, SeriesRow
 
@@ -38,7 +39,7 @@ def read_imports(place: Path) -> Iterator[ImportedResults]:
     found = False
     for path in paths:
         content = load_json(path)
-        imported = _imported(path, content)
+        imported = imported_results(path, content)
         if imported is not None and imported.rows:
             found = True
             yield imported
@@ -54,19 +55,17 @@ def stored_name(imported: ImportedResults) -> str:
 
 def load_json(path: Path) -> Any:
     """The content of a JSON file of another program. Raises RecordError."""
+    if path.is_file() and path.stat().st_size > LARGEST:
+        raise RecordError(f"{path} has more than {LARGEST} bytes")
+    content = files.read_bytes(path)
     try:
-        if not path.is_file():
-            raise RecordError(f"{path} is not a regular file")
-        if path.stat().st_size > LARGEST:
-            raise RecordError(f"{path} has more than {LARGEST} bytes")
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise RecordError(f"cannot read {path}: {error.strerror or error}") from None
+        return json.loads(content)
     except (ValueError, RecursionError):
         raise RecordError(f"{path} is not JSON") from None
 
 
-def _imported(path: Path, content: Any) -> ImportedResults | None:
+def imported_results(path: Path, content: Any) -> ImportedResults | None:
+    """The content of a JSON file as results of another program; None if it is none. Raises RecordError."""
     if not isinstance(content, dict):
         return None
     try:
