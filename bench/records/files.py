@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import tempfile
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from math import isfinite
@@ -50,6 +51,16 @@ def read_bytes(path: Path) -> bytes:
         raise RecordError(f"cannot read {path}: {error}") from None
     except OSError as error:
         raise RecordError(f"cannot read {path}: {error.strerror}") from None
+
+
+def read_one_of(path: Path, kinds: Sequence[type[Kind]]) -> Kind:
+    """Read a document of any of these kinds. Raises RecordError as ``read`` does."""
+    content = read_bytes(path)
+    schema = _schema(str(path), content)
+    by_schema = {kind.model_fields["schema_"].default: kind for kind in kinds}
+    if schema not in by_schema:
+        raise RecordError(f"{path} has the schema {schema}; expected one of {', '.join(by_schema)}")
+    return parse(str(path), content, by_schema[schema])
 
 
 def parse(name: str, content: bytes, kind: type[Kind]) -> Kind:
@@ -170,6 +181,14 @@ def check_place(path: Path) -> None:
 
 def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:
     """Raise RecordError unless the content is JSON with the schema of this kind."""
+    schema = _schema(name, content)
+    expected = kind.model_fields["schema_"].default
+    if schema != expected:
+        raise RecordError(f"{name} has the schema {schema}; expected {expected}")
+
+
+def _schema(name: str, content: bytes) -> str:
+    """The schema that the content names. Raises RecordError unless it is the JSON of an mlpbench document."""
     try:
         document = json.loads(content, parse_constant=_finite, parse_float=_finite)
     except _NotFinite as error:
@@ -179,9 +198,7 @@ def _check_schema(name: str, content: bytes, kind: type[Record]) -> None:
     schema = document.get("schema") if isinstance(document, dict) else None
     if not isinstance(schema, str) or not schema.startswith("mlpbench."):
         raise RecordError(f"{name} is not an mlpbench document")
-    expected = kind.model_fields["schema_"].default
-    if schema != expected:
-        raise RecordError(f"{name} has the schema {schema}; expected {expected}")
+    return schema
 
 
 class _NotFinite(Exception):

@@ -99,8 +99,8 @@ class GateState(CheckpointRecord):
 class ErrorRateRecord(Record):
     """How many of ``runs`` runs gave a verdict, and the 95 % confidence interval of the share."""
 
-    count: int
-    runs: int
+    count: Annotated[int, Field(ge=0, le=2**53)]
+    runs: Annotated[int, Field(ge=0, le=2**53)]
     low: Finite
     high: Finite
 

@@ -14,6 +14,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=1e-15, lt=1e15)]
 """A positive number; the range excludes values that would overflow or underflow in later arithmetic."""
 
+Count = Annotated[int, Field(ge=1, le=2**53)]
+"""A whole number that a float, and the number of a script, represents exactly."""
+
 
 class Record(BaseModel):
     """A part of a document. Validation rejects missing fields, unknown fields and values of other types."""
@@ -45,16 +48,16 @@ class Ratio(Record):
 class CaseFields(Record):
     """The fields that describe the case of a row."""
 
-    layer_sizes: list[int]
+    layer_sizes: list[Count]
     hidden: str
     output: str
     loss: str
     operation: str
-    batch: int
+    batch: Count
     dtype: str
-    threads: int
-    epochs: int
-    batches: int | None
+    threads: Count
+    epochs: Count
+    batches: Count | None
 
     @model_validator(mode="after")
     def _check_case(self) -> Self:
@@ -118,7 +121,7 @@ class CompileRow(Record):
 class ConditionsRecord(Record):
     """Load on the machine during a measurement; see ``pairbench.machine.Conditions``."""
 
-    wall_seconds: Finite
+    wall_seconds: Positive
     steal_seconds: Finite | None
     load_average: Finite | None
     cpu_mhz: Finite | None
