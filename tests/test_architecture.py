@@ -26,6 +26,7 @@ LAYERS = (
     ("bench.history",),
     ("bench.comparison",),
     ("bench.report",),
+    ("bench.page",),
     ("bench.commands",),
     ("bench.cli", "bench.plugin"),
     ("bench.pytest_cases", "bench.__main__"),

@@ -14,6 +14,7 @@ from bench.cli.compare import compare
 from bench.cli.error_rates import error_rates
 from bench.cli.gate import gate
 from bench.cli.history import history
+from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.scale import scale
 from bench.cli.speed import speed
@@ -46,6 +47,7 @@ for command in (
     error_rates,
     speed,
     history,
+    report,
     warm,
     backends,
 ):

@@ -70,14 +70,14 @@ def _figures(rows: Sequence[TutorialRow], backends: Sequence[str]) -> Iterator[R
     for (title, print_of, source), members in _by_figure(rows).items():
         values: dict[tuple[str, bool], list[TutorialRow]] = {}
         for row in members:
-            values.setdefault((_computed(row), row.ok), []).append(row)
+            values.setdefault((computed_text(row), row.ok), []).append(row)
         for computed, ok in values:
             by = [row.backend for row in values[computed, ok] if row.backend is not None]
             groups.append(by)
             table.add_row(
                 title + ("°" if source else ""),
-                _short(print_of),
-                _short(computed),
+                shortened(print_of),
+                shortened(computed),
                 _counted(by, backends),
                 "NO" if not ok else "below" if values[computed, ok][0].form == "below all" else "yes",
                 style=None if ok else "red",
@@ -184,7 +184,7 @@ def _by_figure(rows: Sequence[TutorialRow]) -> dict[tuple[str, str, str], list[T
     return figures
 
 
-def _computed(row: TutorialRow) -> str:
+def computed_text(row: TutorialRow) -> str:
     """The computed value as text, to as many digits as are printed."""
     if row.value is None or row.printed is None:
         return "NaN" if row.printed else tables.NONE
@@ -194,7 +194,8 @@ def _computed(row: TutorialRow) -> str:
     )
 
 
-def _short(numbers: str) -> str:
+def shortened(numbers: str) -> str:
+    """The numbers of a printed figure, or the first three of many."""
     parts = numbers.split()
     return numbers if len(parts) <= MANY else f"{' '.join(parts[:3])} … ({len(parts)} numbers)"
 

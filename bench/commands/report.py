@@ -1,0 +1,25 @@
+"""The command ``report``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.commands import output
+from bench.commands.exit_codes import OK
+from bench.page import sources
+from bench.report import terminal
+
+FOLDER = "report"
+
+
+def report(paths: Sequence[Path], *, results: Path) -> int:
+    """Write the page of the given results files, or of the latest of each kind, and print its path."""
+    with output.caller_input():
+        chosen = paths or sources.latest(results)
+        if not chosen:
+            raise ValueError(f"there are no results in {results}; `mlpbench run` makes them")
+        writing = output.picture_module("bench.page.writing")
+        page = writing.write(results / FOLDER, sources.read(chosen))
+    terminal.show(*(f"from: {path}" for path in chosen), f"page: {page}")
+    return OK
