@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers matrix fuzz mutation gate pictures random-networks lint clean
+.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks lint clean
 
 install: $(VENV)/test
 
@@ -24,6 +24,10 @@ test-fast: $(VENV)/test
 # Installs torch, jax and onnxruntime first.
 test-peers: $(VENV)/peers
 	$(BIN)/python -m pytest $(PARALLEL) tests/test_peers.py tests/test_speed.py
+
+# Tries the page of a report in Chromium, which has to be installed.
+test-browser: $(VENV)/browser
+	$(BIN)/python -m pytest tests/test_page_browser.py
 
 # The tests on every supported Python that is installed: with the oldest dependencies, and with the newest ones.
 matrix: $(VENV)/matrix
@@ -42,6 +46,16 @@ mutation: $(VENV)/mutation
 
 gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
+
+# Measures what the page of results/ lacks, which takes up to a quarter of an hour, and opens the page.
+report: $(VENV)/test
+	@ls results/run*.json > /dev/null 2>&1 || $(BIN)/mlpbench run --roofline
+	@ls results/scale*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
+	@ls results/tutorials*.json > /dev/null 2>&1 || $(BIN)/mlpbench tutorials --json results/tutorials.json
+	@ls results/verify*.json > /dev/null 2>&1 || $(BIN)/mlpbench verify --json results/verify.json
+	@ls results/error-rates*.json > /dev/null 2>&1 || $(BIN)/mlpbench error-rates --json results/error-rates.json
+	$(BIN)/mlpbench report
+	$(BIN)/python -m webbrowser -t "file://$(CURDIR)/results/report/index.html"
 
 pictures: $(VENV)/test
 	$(BIN)/python -m bench.report.speedup_picture $(or $(RUN),results/latest.json) results
@@ -68,6 +82,10 @@ $(VENV)/test: pyproject.toml constraints.txt
 
 $(VENV)/peers: $(VENV)/test
 	$(INSTALL) --editable '.[test,peers]'
+	@touch $@
+
+$(VENV)/browser: $(VENV)/test
+	$(INSTALL) --editable '.[test,browser]'
 	@touch $@
 
 $(VENV)/lint: $(VENV)/test
