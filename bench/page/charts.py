@@ -56,7 +56,6 @@ def speedups(entries: Sequence[Entry], case: str, every: Sequence[Entry], descri
         {"chosen_case": case},
         description,
         height=marks.height_of_rows(entries),
-        room=8,
     )
 
 
@@ -76,7 +75,6 @@ def errors(entries: Sequence[Entry], case: str) -> Spec:
         {"chosen_case": case},
         "The largest error of each backend, in percent of the bound on the rounding error.",
         height=marks.height_of_rows(entries),
-        room=8,
     )
 
 
@@ -152,7 +150,6 @@ def compile_times(entries: Sequence[Entry]) -> Spec:
         {},
         "The time to compile, and to load the compiled code from the cache, of each backend that compiles.",
         height=marks.height_of_rows(entries),
-        room=8,
     )
 
 
@@ -162,8 +159,9 @@ def roofline(entries: Sequence[Entry], peaks: Sequence[Entry], dtype: str, highl
     low, high = marks.powers([*rates, *(peak["peak"] for peak in peaks)])
     base = marks.data().transform_filter("datum.dtype === dtype")
     peak = marks.data("peaks").transform_filter("datum.dtype === dtype")
-    axis = alt.Axis(format="~s", title="operations of a call", tickCount=6)
-    x = alt.X("operations:Q", scale=alt.Scale(type="log", nice=False, padding=14), axis=axis)
+    least, most = marks.bounds(entry["operations"] for entry in entries)
+    axis = marks.log_axis(least, most, "format(datum.value, '~s')", "operations of a call")
+    x = alt.X("operations:Q", scale=marks.log_scale(least, most), axis=axis)
     y_axis = marks.log_axis(low, high, "format(datum.value, '~s') + '/s'")
     y = alt.Y("rate:Q", scale=marks.log_scale(low, high), axis=y_axis)
     tooltip = _tooltip("case", "backend", "rate_text", "time_text", "bound_text", "share_text")
@@ -182,7 +180,6 @@ def roofline(entries: Sequence[Entry], peaks: Sequence[Entry], dtype: str, highl
         {ENTRIES: entries, "peaks": peaks},
         {"dtype": dtype, "highlight": highlight},
         "The rate of operations of each backend and case, below the roofline.",
-        room=16,
     )
 
 
@@ -203,7 +200,6 @@ def operating_curves(entries: Sequence[Entry], recording: str, highlight: str) -
         {ENTRIES: entries},
         {"recording": recording, "highlight": highlight},
         "The share of runs in which the gate, and other rules, report a regression, against the slowdown.",
-        room=190,
     )
 
 

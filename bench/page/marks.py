@@ -22,7 +22,6 @@ ROW = 44
 """Height of a row of bars, in pixels."""
 LABEL_STEP = 15
 """Height of a line's label, in pixels; nearer labels are moved apart."""
-LABEL_ROOM = 142
 SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 CONFIG: Any = {
     "font": "system-ui, sans-serif",
@@ -145,14 +144,15 @@ def spec(
     parameters: Mapping[str, Any],
     description: str,
     height: int = HEIGHT,
-    room: int = LABEL_ROOM,
 ) -> Spec:
-    """A chart of layers that is as wide as its place, with ``room`` on the right, and parameters with their values."""
-    padding = {"left": 0, "right": room, "top": 8, "bottom": 4}
+    """A chart of layers that is as wide as its place, and parameters with their values."""
+    padding = {"left": 0, "right": 8, "top": 8, "bottom": 4}
     fit = alt.AutoSizeParams(contains="padding")
     chart = alt.layer(*layers).properties(
         width="container", height=height, description=description, padding=padding, autosize=fit
     )
     for name, value in parameters.items():
         chart = chart.add_params(alt.param(name=name, value=value))
-    return {**chart.configure(**CONFIG).to_dict(), "datasets": {name: list(rows) for name, rows in datasets.items()}}
+    drawn: Spec = chart.configure(**CONFIG).to_dict()
+    named = {name: list(rows) for name, rows in datasets.items()}
+    return {**drawn, "datasets": {**drawn.get("datasets", {}), **named}}

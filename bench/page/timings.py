@@ -43,13 +43,14 @@ def headline(panels: Sequence[Sequence[Entry]]) -> str:
         return ""
     best = [max(panel, key=lambda entry: float(entry["speedup"])) for panel in panels]
     first = best[0]
+    speedups = [entry["speedup_text"].removesuffix(tables.DOUBTFUL) for entry in best]
     parts = [
-        f"{first['backend']} computes one sample {first['speedup_text']} times as fast as {first['reference']} on "
+        f"{first['backend']} computes one sample {speedups[0]} times as fast as {first['reference']} on "
         f"{first['network']}"
     ]
-    for entry in best[1:]:
+    for entry, speedup in zip(best[1:], speedups[1:], strict=True):
         name = "" if entry["backend"] == first["backend"] else f"{entry['backend']} "
-        parts.append(f"{name}{entry['speedup_text']} times as fast on {entry['network']}")
+        parts.append(f"{name}{speedup} times as fast on {entry['network']}")
     return ", and ".join(parts) + "."
 
 

@@ -20,16 +20,17 @@ from bench.page.marks import Spec
 from bench.page.sources import Sources
 from bench.page.timings import Entry
 from bench.records import files
+from bench.report import tables
 from pairbench.visible_text import visible_data
 
 NAME = "index.html"
 
 
-def write(folder: Path, sources: Sources) -> Path:
+def write(folder: Path, sources: Sources, history: Sequence[HistoryPoint] = ()) -> Path:
     """Write the page into a folder, and return its path. Raises RecordError if it cannot be written."""
     files.make_folder(folder)
     path = folder / NAME
-    files.write_bytes(path, page(sources).encode())
+    files.write_bytes(path, page(sources, history).encode())
     return path
 
 
@@ -82,6 +83,7 @@ def content(sources: Sources, history: Sequence[HistoryPoint] = ()) -> dict[str,
         "headline": timings.headline(panels),
         "panels": panels,
         "entries": entries,
+        "doubtful": any(entry["speedup_text"].endswith(tables.DOUBTFUL) for entry in entries),
         "cases": _distinct(entries, "case"),
         "compiled": compiled,
         "break_even": timings.break_even_entries(entries),
@@ -93,6 +95,7 @@ def content(sources: Sources, history: Sequence[HistoryPoint] = ()) -> dict[str,
         "bounded": _distinct(roofline, "backend"),
         "dtypes": _distinct(roofline, "dtype"),
         "figures": findings.figure_entries(sources.tutorials) if sources.tutorials else {},
+        "remarks": sources.tutorials.remarks if sources.tutorials else {},
         "score": findings.score_sentences(sources.tutorials) if sources.tutorials else [],
         "proof": findings.proof_sentence(sources.verify) if sources.verify else "",
         "rates": rates,

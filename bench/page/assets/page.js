@@ -94,6 +94,7 @@ function shownRows() {
 
 function showRows() {
   const value = byId("shown-case").value;
+  byId("times").classList.toggle("one-case", value !== "");
   for (const row of byId("times").tBodies[0].rows) row.hidden = value !== "" && row.dataset.case !== value;
 }
 
