@@ -6,8 +6,6 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-
-pytest.importorskip("altair")
 import vl_convert
 
 from bench.cli.main import main

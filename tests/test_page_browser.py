@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bench.page import writing
 from tests import page_documents as documents
 
-writing = pytest.importorskip("bench.page.writing", exc_type=ModuleNotFoundError)
 playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
@@ -100,7 +100,10 @@ def test_the_answer_follows_the_network_the_calls_and_the_cache(open_page):
     page.select_option("#use-network", "100-100-50-10")
     page.uncheck("#use-cached")
     assert answer(page) == "numpy_vectorized takes 5 s for 100,000 calls."
+    mark = page.locator("#gains svg line[stroke-dasharray]")
+    before = mark.get_attribute("transform")
     page.fill("#use-calls", "1000000")
+    playwright.expect(mark).not_to_have_attribute("transform", before)
     assert answer(page).startswith("numba_simd takes 19 s for 1,000,000 calls, of which 4 s are for compiling")
     names = page.locator("#ranking tbody th").all_inner_texts()
     assert names[0] == "numba_simd"
@@ -111,9 +114,7 @@ def test_the_pickers_of_all_sections_show_the_same_case(open_page):
     page = open_page()
     page.select_option("#accuracy-network", "100-100-50-10")
     assert page.input_value("#use-network") == "100-100-50-10"
-    page.wait_for_function(
-        "[...document.querySelectorAll('#speeds svg text')].some(text => text.textContent.startsWith('267 ['))"
-    )
+    playwright.expect(page.locator("#speeds svg text", has_text="267 [")).to_have_count(1)
 
 
 def test_the_batch_that_does_not_go_with_an_operation_is_replaced(open_page):
@@ -128,7 +129,7 @@ def test_the_growth_follows_the_dimension_and_the_highlight(open_page):
     accent = "#growth-times svg text[fill='var(--accent)']"
     assert page.locator(accent).all_text_contents() == ["numba_simd"]
     page.select_option("#growth-highlight", "numpy_plain")
-    page.wait_for_function(f"""document.querySelector("{accent}").textContent === "numpy_plain" """)
+    playwright.expect(page.locator(accent)).to_have_text("numpy_plain")
     page.select_option("#growth-dimension", "depth")
     assert page.locator("#growth-times svg .mark-symbol path").count() == 12
 
@@ -144,7 +145,7 @@ def test_the_table_is_sorted_filtered_and_copied(open_page):
     heading.locator("button").click()
     assert rows.locator("th").first.inner_text() == "numpy_plain"
     page.click("[data-copy=markdown]")
-    page.wait_for_function("document.getElementById('copied').textContent === 'Copied 4 rows.'")
+    playwright.expect(page.locator("#copied")).to_have_text("Copied 4 rows.")
     first, line, second, *_ = page.evaluate("navigator.clipboard.readText()").splitlines()
     assert first.startswith("| case | backend | time | speedup |")
     assert set(line) <= set("|- ")
@@ -152,7 +153,7 @@ def test_the_table_is_sorted_filtered_and_copied(open_page):
     page.select_option("#shown-case", "")
     assert rows.count() == len(documents.run().rows) * len(documents.SECONDS) // (len(documents.SECONDS) + 1)
     page.click("[data-copy=csv]")
-    page.wait_for_function("document.getElementById('copied').textContent === 'Copied 24 rows.'")
+    playwright.expect(page.locator("#copied")).to_have_text("Copied 24 rows.")
     assert '"numba_simd"' in page.evaluate("navigator.clipboard.readText()")
 
 
