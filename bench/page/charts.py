@@ -205,11 +205,11 @@ def operating_curves(entries: Sequence[Entry], recording: str, highlight: str) -
 
 def history(points: Sequence[HistoryPoint], case: str, highlight: str) -> Spec:
     """The speedups of a case over time, with bands for the intervals."""
-    low, high = marks.powers(value for point in points for value in (point.low, point.high))
+    low, high = marks.bounds(end for point in points for end in (point.low, point.high))
     base = _of_case("speedup").transform_calculate(moment="toDate(datum.time)")
     x = alt.X("moment:T", axis=alt.Axis(title=None, tickCount=6, labelOverlap=True))
-    scale, axis = marks.log_scale(low, high), marks.log_axis(low, high, TIMES)
-    y = alt.Y("speedup:Q", scale=scale, axis=axis)
+    axis = alt.Axis(labelExpr=TIMES, title=None, tickCount=6)
+    y = alt.Y("speedup:Q", scale=marks.log_scale(low, high), axis=axis)
     band = base.mark_area(color=MUTED, opacity=0.2).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), alt.Detail("backend:N"))
     tooltip = _tooltip("backend", "commit", "time") + [
         alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("speedup", "low", "high")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import groupby
 from math import nan
 from typing import Any
 
@@ -57,26 +56,22 @@ def crossover_entries(scale: Scale) -> list[Entry]:
 
 def figure_entries(tutorials: Tutorials) -> dict[str, list[Entry]]:
     """An entry for each printed figure and each distinct value that backends compute for it, by tutorial."""
-    figures = [row for row in tutorials.rows if row.kind == "figure"]
-    entries: dict[str, list[Entry]] = {}
-    for (tutorial, part, figure, printed), members in groupby(
-        figures, lambda row: (row.document, row.part, row.figure, row.printed)
-    ):
-        values: dict[tuple[str, bool], list[str]] = {}
-        for row in members:
-            values.setdefault((tutorial_tables.computed_text(row), row.ok), []).append(row.backend or "")
-        entries.setdefault(tutorial, []).extend(
-            {
-                "part": part,
-                "figure": figure,
-                "printed": tutorial_tables.shortened(printed or ""),
+    entries: dict[str, dict[tuple[str, ...], Entry]] = {}
+    for row in tutorials.rows:
+        if row.kind == "figure":
+            printed, computed = row.printed or "", tutorial_tables.computed_text(row)
+            entry: Entry = {
+                "part": row.part,
+                "figure": row.figure,
+                "printed": tutorial_tables.shortened(printed),
                 "computed": tutorial_tables.shortened(computed),
-                "backends": ", ".join(filter(None, backends)),
-                "ok": ok,
+                "backends": [],
+                "ok": row.ok,
             }
-            for (computed, ok), backends in values.items()
-        )
-    return entries
+            key = (row.part, row.figure, printed, computed, str(row.ok))
+            known = entries.setdefault(row.document, {}).setdefault(key, entry)
+            known["backends"] += [row.backend] if row.backend else []
+    return {tutorial: list(of_tutorial.values()) for tutorial, of_tutorial in entries.items()}
 
 
 def score_sentences(tutorials: Tutorials) -> list[str]:

@@ -11,6 +11,8 @@ from bench.roofline.operation_counts import count_operations
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
 
+PREFIXES = ((1e12, " T"), (1e9, " G"), (1e6, " M"), (1e3, " k"), (1.0, ""))
+
 Entry = dict[str, Any]
 """What a chart or a table shows of one row, by the name of the field."""
 
@@ -159,5 +161,6 @@ def _calls(seconds: float, reference: float | None, backend: float | None) -> st
 
 
 def _rate(operations: float) -> str:
-    """A rate of operations, each of which counts as two floating-point operations if it is a multiply-add."""
-    return f"{tables.number(1e-9 * operations)} G operations/s"
+    """A rate of operations, to three digits."""
+    scale, prefix = next((pair for pair in PREFIXES if operations >= pair[0]), PREFIXES[-1])
+    return f"{tables.number(operations / scale)}{prefix} operations/s"
