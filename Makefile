@@ -48,14 +48,14 @@ gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
 
 # Measures what the page of results/ lacks, which takes up to a quarter of an hour, and opens the page.
-report: $(VENV)/test
-	@ls results/run*.json > /dev/null 2>&1 || $(BIN)/mlpbench run --roofline
-	@ls results/scale*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
-	@ls results/tutorials*.json > /dev/null 2>&1 || $(BIN)/mlpbench tutorials --json results/tutorials.json
-	@ls results/verify*.json > /dev/null 2>&1 || $(BIN)/mlpbench verify --json results/verify.json
-	@ls results/error-rates*.json > /dev/null 2>&1 || $(BIN)/mlpbench error-rates --json results/error-rates.json
+report: $(VENV)/test results/tutorials.json results/verify.json results/error-rates.json
+	@ls results/run-*.json > /dev/null 2>&1 || $(BIN)/mlpbench run --roofline
+	@ls results/scale-*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
 	$(BIN)/mlpbench report
-	$(BIN)/python -m webbrowser -t "file://$(CURDIR)/results/report/index.html"
+	$(BIN)/python -m webbrowser "file://$(CURDIR)/results/report/index.html"
+
+results/%.json: | $(VENV)/test
+	$(BIN)/mlpbench $* --json $@
 
 pictures: $(VENV)/test
 	$(BIN)/python -m bench.report.speedup_picture $(or $(RUN),results/latest.json) results

@@ -8,6 +8,7 @@ from bench.records.schema import CompileRow, MutantRow, Proof, ProofRow, Ratio, 
 from bench.records.tutorial_schema import TutorialRow, Tutorials
 from tests.helpers import timing_row
 
+HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\u2028\u202e\x1b[31m'\"{{7*7}}"
 SMALL, LARGE = [3, 3, 1], [100, 100, 50, 10]
 SECONDS = {
     "python_loops": (8e-6, 4e-3),
@@ -62,6 +63,14 @@ def run(rows=None, **changes):
     compiled = [CompileRow(backend="numba_simd", network="3-3-1", cold_seconds=COLD, cached_seconds=CACHED)]
     fields = {"options": {}, "effort": {}, "seed": 1, "compile": compiled, "roofline": limits, "processes": []}
     return Run(**(header("run") | fields | {"rows": rows} | changes))
+
+
+def hostile_run():
+    """A run with hostile text wherever a text is free."""
+    rows = timings(SMALL, backend=HOSTILE, arm=HOSTILE, reason=HOSTILE) + timings(LARGE)
+    compiled = [CompileRow(backend=HOSTILE, network=HOSTILE, cold_seconds=1.0, cached_seconds=0.1)]
+    machine = {"cpu": HOSTILE, "environment": {HOSTILE: HOSTILE}, "cpus": HOSTILE, "cpu_quota": [HOSTILE]}
+    return run(rows, compile=compiled, machine=machine)
 
 
 def scale():

@@ -12,12 +12,9 @@ from bench.cli.main import main
 from bench.page import charts, findings, sources, timings, writing
 from bench.page.sources import Sources
 from bench.records import files
-from bench.records.schema import CompileRow
 from tests import page_documents as documents
 from tests.helpers import one_line_error, python
-from tests.page_documents import LARGE, SMALL
-
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\u2028\u202e\x1b[31m'\"{{7*7}}"
+from tests.page_documents import HOSTILE, LARGE, SMALL
 
 
 class Tags(HTMLParser):
@@ -186,10 +183,7 @@ def test_the_page_is_smaller_than_three_megabytes():
 
 
 def test_hostile_text_stays_text(tmp_path):
-    rows = documents.timings(SMALL, backend=HOSTILE, arm=HOSTILE, reason=HOSTILE) + documents.timings(LARGE)
-    compiled = [CompileRow(backend=HOSTILE, network=HOSTILE, cold_seconds=1.0, cached_seconds=0.1)]
-    machine = {"cpu": HOSTILE, "environment": {HOSTILE: HOSTILE}, "cpus": HOSTILE, "cpu_quota": [HOSTILE]}
-    files.write(tmp_path / "run.json", documents.run(rows, compile=compiled, machine=machine))
+    files.write(tmp_path / "run.json", documents.hostile_run())
     text = writing.page(sources.read([tmp_path / "run.json"]))
     page = Tags(text)
     assert [tag for tag, _ in page.tags if tag == "script"] == ["script", "script"]

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bench.page import writing
+from bench.page.sources import Sources
 from tests import page_documents as documents
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -26,10 +27,16 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    path = tmp_path_factory.mktemp("report") / "index.html"
-    path.write_text(writing.page(documents.sources(), documents.history()), encoding="utf-8")
-    return path.as_uri()
+def addresses(tmp_path_factory):
+    """The addresses of a page of made-up documents, and of one with hostile text."""
+    folder = tmp_path_factory.mktemp("report")
+    pages = {
+        "usual": writing.page(documents.sources(), documents.history()),
+        "hostile": writing.page(Sources(run=documents.hostile_run())),
+    }
+    for name, page in pages.items():
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    return {name: (folder / f"{name}.html").as_uri() for name in pages}
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +48,11 @@ def browser():
 
 
 @pytest.fixture
-def open_page(browser, address):
+def open_page(browser, addresses):
     """A function that opens the page; at the end, nothing may have been logged or fetched from elsewhere."""
     contexts, problems = [], []
 
-    def opened(width=1400, theme="light"):
+    def opened(width=1400, theme="light", name="usual"):
         context = browser.new_context(
             viewport={"width": width, "height": 900},
             color_scheme=theme,
@@ -55,9 +62,10 @@ def open_page(browser, address):
         page = context.new_page()
         page.set_default_timeout(MOST_MILLISECONDS)
         page.on("console", lambda message: problems.append(message.text))
+        page.on("dialog", lambda dialog: problems.append(dialog.message))
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("request", lambda request: problems.append(request.url) if is_elsewhere(request.url) else None)
-        page.goto(address)
+        page.goto(addresses[name])
         page.wait_for_selector("html[data-ready=true]")
         return page
 
@@ -162,6 +170,14 @@ def test_a_point_shows_its_interval(open_page):
     page.locator("#speedups-1 svg .mark-rect path").last.hover()
     page.wait_for_selector("#vg-tooltip-element.visible")
     assert "5.71 [5.60, 5.83]" in page.locator("#vg-tooltip-element").inner_text()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hostile_text_is_shown_and_not_run(open_page, width):
+    page = open_page(width, name="hostile")
+    assert page.locator("#answer").inner_text().startswith("</script><script>alert(1)</script><img")
+    assert page.locator("img").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
 @pytest.mark.parametrize("theme", THEMES)

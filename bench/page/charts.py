@@ -186,7 +186,7 @@ def roofline(entries: Sequence[Entry], peaks: Sequence[Entry], dtype: str, highl
 def operating_curves(entries: Sequence[Entry], recording: str, highlight: str) -> Spec:
     """The share of runs that end with FAIL, against the measured slowdown, for each rule."""
     base = marks.data().transform_filter("datum.recording === recording")
-    x = alt.X("slowdown:Q", axis=alt.Axis(format="~%", title="measured slowdown of the head", tickCount=5))
+    x = alt.X("slowdown:Q", axis=alt.Axis(format="~%", title="measured slowdown", tickCount=5))
     y = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="~%", title=None, tickCount=5))
     tooltip = [*_tooltip("rule", "text"), alt.Tooltip("slowdown:Q", format=".1%")]
     tooltip += [alt.Tooltip(f"{end}:Q", format=".1%") for end in ("low", "high")]

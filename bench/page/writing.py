@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files as resources
@@ -80,7 +81,8 @@ def content(sources: Sources, history: Sequence[HistoryPoint] = ()) -> dict[str,
     if history:
         specs["history-speedups"] = charts.history(history, history[0].case, history[0].backend)
     return {
-        "headline": timings.headline(panels),
+        # Neither an interval nor a network is broken between lines.
+        "headline": re.findall(r"\[[^]]*\]\S*|\S+", timings.headline(panels)),
         "panels": panels,
         "entries": entries,
         "doubtful": any(entry["speedup_text"].endswith(tables.DOUBTFUL) for entry in entries),
