@@ -90,11 +90,9 @@ def height_of_rows(entries: Sequence[Entry]) -> int:
 
 def row_texts(base: alt.Chart, field: str) -> list[alt.Chart]:
     """The name of each row on the left, and a text of each row on the right, above what is drawn in the row."""
-    text = base.mark_text(dy=-7, baseline="middle")
-    return [
-        text.mark_text(dy=-7, align="left", fontWeight="bold").encode(rows(), x=alt.value(0), text="backend:N"),
-        text.mark_text(dy=-7, align="right").encode(rows(), x=alt.value("width"), text=f"{field}:N"),
-    ]
+    name = base.mark_text(dy=-7, align="left", fontWeight="bold").encode(rows(), x=alt.value(0), text="backend:N")
+    text = base.mark_text(dy=-7, align="right").encode(rows(), x=alt.value("width"), text=f"{field}:N")
+    return [name, text]
 
 
 def lines(base: alt.Chart, x: alt.X, y: alt.Y, name: str, tooltip: Sequence[Any], marked: str = "true") -> list[Any]:
@@ -145,7 +143,7 @@ def spec(
     description: str,
     height: int = HEIGHT,
 ) -> Spec:
-    """A chart of layers that is as wide as its place, and parameters with their values."""
+    """A chart of layers that is as wide as its place, with named data and with parameters."""
     padding = {"left": 0, "right": 8, "top": 8, "bottom": 4}
     fit = alt.AutoSizeParams(contains="padding")
     chart = alt.layer(*layers).properties(
