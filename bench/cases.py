@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from impls import Network
+from impls._check import suggestion
 
 OPERATIONS = ("forward", "gradient", "train")
 DTYPES = ("float64", "float32")
@@ -119,4 +120,4 @@ def _kinds(kinds: Kinds, operations: Sequence[str]) -> list[tuple[str, int]]:
 
 def _require_one_of(kind: str, name: str, names: Sequence[str]) -> None:
     if name not in names:
-        raise ValueError(f"unknown {kind} {name!r}; choose from {', '.join(names)}")
+        raise ValueError(f"unknown {kind} {name!r}{suggestion(name, names)}; choose from {', '.join(names)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping, Sequence
 from math import isfinite
 from numbers import Integral, Real
@@ -31,10 +32,17 @@ def abbreviated(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def suggestion(value: object, names: Collection[str]) -> str:
+    """The most similar name, as the end of an error message; empty if none is similar."""
+    nearest = difflib.get_close_matches(value, names, 1) if isinstance(value, str) else []
+    return f" (did you mean {nearest[0]}?)" if nearest else ""
+
+
 def choice(name: str, value: object, allowed: Collection[str]) -> None:
     """Raise ValueError unless ``value`` is one of the allowed names."""
     if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {abbreviated(value)}")
+        got = f"{abbreviated(value)}{suggestion(value, allowed)}"
+        raise ValueError(f"{name} must be one of {', '.join(allowed)}, got {got}")
 
 
 def reasons(value: Any, operations: Collection[str]) -> dict[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import operator
@@ -186,8 +185,7 @@ def _wrong_attribute(model: type[Model]) -> str:
 
 def unknown_backend_message(name: object, known: Sequence[str]) -> str:
     """The message for a name that no backend has; it suggests the most similar name, if one is similar."""
-    nearest = difflib.get_close_matches(name, known, 1) if isinstance(name, str) else []
-    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    hint = _check.suggestion(name, known)
     return f"no backend is named {_check.abbreviated(name)}{hint}; there are {', '.join(known)}"
 
 

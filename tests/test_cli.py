@@ -303,7 +303,6 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ((), f"commands: {COMMANDS}"),
         (("baseline",), "Missing command; commands: accept, record, show"),
         (("walk",), f"No such command 'walk'; commands: {COMMANDS}"),
         (("run", "--zzz"), "No such option"),
@@ -311,8 +310,14 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
         (("run", "--network"), "'--network' requires an argument"),
         (("run", "--network", "3"), "such as 3-3-1"),
         (("run", "--network", "3-0-1"), "must be 1 or more, got 0"),
-        (("run", "--operation", "loss"), "choose from forward, gradient, train"),
-        (("run", "--dtype", "int8"), "choose from float64, float32"),
+        (
+            ("run", "--operation", "foward"),
+            "unknown operation 'foward' (did you mean forward?); choose from forward, gradient, train",
+        ),
+        (
+            ("run", "--dtype", "float23"),
+            "unknown dtype 'float23' (did you mean float32?); choose from float64, float32",
+        ),
         (("run", "--hidden", "softmax"), "hidden must be one of sigmoid, tanh, relu, got 'softmax'"),
         (
             ("compare", "numpy_plain", "graph", "--output-activation", "step"),

@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options
+from bench.cli.shared_options import destination_options, examples
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench backends --format markdown"))
 @destination_options
 def backends(**options: Any) -> int:
     """List the backends, installed and missing."""

@@ -11,11 +11,12 @@ from bench.cli.shared_options import (
     baseline_option,
     budget_option,
     destination_options,
+    examples,
     gate_case_options,
 )
 
 
-@click.group(no_args_is_help=False)
+@click.group(no_args_is_help=False, epilog=examples("mlpbench baseline record --backend numba_simd"))
 def baseline() -> None:
     """Record, show or update the stored baseline.
 
@@ -23,7 +24,7 @@ def baseline() -> None:
     """
 
 
-@baseline.command()
+@baseline.command(epilog=examples("mlpbench baseline record --backend numba_simd"))
 @baseline_option
 @backend_option
 @gate_case_options
@@ -39,7 +40,7 @@ def record(**options: Any) -> int:
     return command.record(**options)
 
 
-@baseline.command()
+@baseline.command(epilog=examples("mlpbench baseline show"))
 @baseline_option
 @destination_options
 def show(**options: Any) -> int:
@@ -49,7 +50,7 @@ def show(**options: Any) -> int:
     return command.show(**options)
 
 
-@baseline.command()
+@baseline.command(epilog=examples("mlpbench baseline accept --backend numba_simd"))
 @baseline_option
 @backend_option
 @gate_case_options

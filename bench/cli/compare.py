@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from bench.cli.shared_options import (
     backend_names,
     destination_options,
+    examples,
     function_options,
     one_of,
     quick_option,
@@ -41,7 +42,7 @@ def check_names(context: click.Context, parameter: click.Parameter, names: tuple
     return names
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench compare numpy_plain numba_simd --quick", "mlpbench compare a.json b.json"))
 @click.argument("names", nargs=-1, metavar="A B...", callback=check_names, shell_complete=names_or_files)
 @quick_option
 @timing_case_options

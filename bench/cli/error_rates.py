@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, results_option, resume_option
+from bench.cli.shared_options import destination_options, examples, results_option, resume_option
 
 
-@click.command("error-rates")
+@click.command("error-rates", epilog=examples("mlpbench error-rates --budget 60"))
 @click.option(
     "--rounds",
     type=int,

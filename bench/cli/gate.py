@@ -11,6 +11,7 @@ from bench.cli.shared_options import (
     backend_option,
     budget_option,
     destination_options,
+    examples,
     gate_case_options,
     results_option,
     resume_option,
@@ -21,7 +22,7 @@ from pairbench.error_text import describe_error
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench gate --against main --backend numba_simd"))
 @click.option("--against", metavar="REV", help="Measure the working tree against this revision.")
 @click.option(
     "--baseline",

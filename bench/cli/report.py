@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import results_option
+from bench.cli.shared_options import examples, results_option
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench report"))
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
 @results_option
 def report(files: tuple[Path, ...], **options: Any) -> int:

@@ -9,6 +9,7 @@ import click
 from bench.cli.shared_options import (
     backend_option,
     destination_options,
+    examples,
     function_options,
     one_of,
     peers_option,
@@ -20,7 +21,12 @@ from bench.cli.shared_options import (
 )
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "mlpbench run --quick --network 3-3-1",
+        "mlpbench run --peers --backend numba_simd --format csv --output run.csv",
+    )
+)
 @quick_option
 @peers_option
 @backend_option

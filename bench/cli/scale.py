@@ -6,10 +6,17 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, destination_options, peers_option, results_option, resume_option
+from bench.cli.shared_options import (
+    backend_option,
+    destination_options,
+    examples,
+    peers_option,
+    results_option,
+    resume_option,
+)
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench scale --backend numpy_vectorized --backend numba_jit"))
 @peers_option
 @backend_option
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw scale.svg into DIR.")

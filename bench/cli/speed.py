@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, quick_option, results_option, resume_option
+from bench.cli.shared_options import destination_options, examples, quick_option, results_option, resume_option
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench speed --quick"))
 @quick_option
 @click.option("--markdown", type=click.Path(), metavar="PATH", help="Write the tables to PATH, as Markdown.")
 @resume_option

@@ -9,6 +9,7 @@ import click
 from bench.cli.shared_options import (
     backend_option,
     destination_options,
+    examples,
     one_of,
     peers_option,
     results_option,
@@ -17,7 +18,7 @@ from bench.cli.shared_options import (
 )
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench tutorials xor --backend numba_jit"))
 @click.argument(
     "keys", nargs=-1, metavar="[KEY]...", shell_complete=one_of("feedforward", "circles", "miniflow", "xor")
 )
@@ -40,7 +41,7 @@ def tutorials(keys: tuple[str, ...], **options: Any) -> int:
     return command.tutorials(keys, **options)
 
 
-@click.command("documents", params=tutorials.params, hidden=True)
+@click.command("documents", params=tutorials.params, epilog=tutorials.epilog, hidden=True)
 @click.pass_context
 def documents(context: click.Context, /, **options: Any) -> Any:
     """Run ``tutorials`` by its former name."""

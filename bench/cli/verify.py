@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_names, destination_options, peers_option
+from bench.cli.shared_options import backend_names, destination_options, examples, peers_option
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench verify numba_jit"))
 @click.argument("names", nargs=-1, metavar="[B]...", shell_complete=backend_names)
 @peers_option
 @destination_options

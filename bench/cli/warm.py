@@ -6,10 +6,10 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, one_of, threads_option
+from bench.cli.shared_options import backend_option, examples, one_of, threads_option
 
 
-@click.command()
+@click.command(epilog=examples("mlpbench warm --backend numba_jit --network 20-40-5"))
 @backend_option
 @click.option(
     "--network",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from bench.tutorials import circles, feedforward, miniflow, xor
 from bench.tutorials.programs import Tutorial
+from impls._check import suggestion
 
 
 def select_tutorials(keys: Sequence[str] = (), boston: bool = False) -> list[Tutorial]:
@@ -16,5 +17,6 @@ def select_tutorials(keys: Sequence[str] = (), boston: bool = False) -> list[Tut
     }
     for key in keys:
         if key not in tutorials:
-            raise ValueError(f"no tutorial has the key {key!r}; the keys are {', '.join(tutorials)}")
+            hint = suggestion(key, tutorials)
+            raise ValueError(f"no tutorial has the key {key!r}{hint}; the keys are {', '.join(tutorials)}")
     return [tutorials[key] for key in dict.fromkeys(keys)] if keys else list(tutorials.values())
