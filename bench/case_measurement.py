@@ -69,7 +69,7 @@ def measure_cases(
     unsupported = _unsupported_arms(groups)
     supported_groups = [*filter(None, (tuple(arm for arm in group if arm not in unsupported) for group in groups))]
     cases = list(dict.fromkeys(arm.case for group in supported_groups for arm in group))
-    progress.start(len(cases) + effort.processes * len(supported_groups) + len(compiling))
+    progress.start(len(cases))
     progress.stage("computing the exact results")
     case_judges = {}
     for case in cases:
@@ -78,6 +78,7 @@ def measure_cases(
     judges = {arm: case_judges[arm.case] for group in supported_groups for arm in group}
     workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judge.expectation) for arm, judge in judges.items()}
     threads = cases[0].threads if cases else 1  # all cases of a command have the same number of threads
+    progress.start(effort.processes * len(supported_groups) + len(compiling))  # these steps take longer
     timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads, GUARDED)
     compile_times = []
     for backend in compiling:

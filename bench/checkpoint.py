@@ -97,8 +97,10 @@ class Checkpoint(Generic[State]):
                 self._say(f"cannot remove {path}: {error.strerror}")
 
     def interruption(self) -> str:
-        """What to report after an interruption: how to resume, if there is a file to resume."""
-        return "interrupted; to continue, repeat the command with --resume" if self.path.exists() else "interrupted"
+        """What to report after an interruption: what is saved, and how to resume."""
+        if not self.path.exists():
+            return "interrupted; nothing was saved"
+        return f"interrupted; {self.path} has the results so far; to continue, repeat the command with --resume"
 
     @contextmanager
     def resumable(self) -> Iterator[None]:

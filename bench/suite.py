@@ -20,6 +20,7 @@ from bench.records import schema
 from bench.records.header import header, now
 from bench.records.roofline_rows import roofline_rows
 from bench.records.timing_rows import compile_rows, process_records, timing_rows
+from bench.wording import counted
 from impls import Backend
 from pairbench.progress import Progress
 from pairbench.visible_text import visible_prints
@@ -85,15 +86,16 @@ def compare_backends(
 
 def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.Proof:
     """Verify backends against the exact results, then check that proof and timing reject their mutants."""
-    started, rows, mutants, timing_mutants = now(), [], [], []
+    started, mutants, timing_mutants = now(), [], []
+    rows: list[schema.ProofRow] = []
     progress.start(sum(map(verify.count_checks, backends)) + len(MUTANTS) + len(TIMING_MUTANTS))
     for backend in backends:
-        progress.stage(f"verifying {backend.name}")
+        progress.stage(f"verifying {backend.name}; {_score(rows)}")
         with visible_prints():
             for outcome in verify.verify_backend(backend):
                 rows.append(_proof_row(outcome))
                 progress.advance()
-    progress.stage("verifying the mutants")
+    progress.stage(f"verifying the mutants; {_score(rows)}")
     for mutant in MUTANTS:
         mutants.append(_mutant_row(mutant, verify.kill_mutant(mutant)))
         progress.advance()
@@ -104,6 +106,10 @@ def verify_backends(backends: Sequence[Backend], progress: Progress) -> schema.P
         )
         progress.advance()
     return schema.Proof(**header("verify", started), rows=rows, mutants=mutants, timing_mutants=timing_mutants)
+
+
+def _score(rows: Sequence[schema.ProofRow]) -> str:
+    return f"{sum(row.ok for row in rows)} of {counted(len(rows), 'check')} passed"
 
 
 def _proof_row(outcome: ProofOutcome) -> schema.ProofRow:

@@ -17,7 +17,7 @@ from typing import Generic
 
 from pairbench import clock_check
 from pairbench.clock_check import ClockReading
-from pairbench.duration import in_words, process_seconds
+from pairbench.duration import process_seconds
 from pairbench.judged_samples import JUDGED_CALLS
 from pairbench.machine import Conditions
 from pairbench.progress import Progress
@@ -75,7 +75,8 @@ def measure_groups(
         chosen_groups = [group for group in chosen_groups if group]
         if not chosen_groups:
             continue
-        progress.stage(f"timing, process {number + 1} of {effort.processes}{clock.left(number)}")
+        title = f"timing, process {number + 1} of {effort.processes}{_speedup(chosen_groups[-1], measurement.seconds)}"
+        progress.stage(title, clock.seconds_left(number))
         seconds = dict(measurement.seconds)
         job = TimeJob(tuple(chosen_groups), workloads, seconds, effort, process_seed, threads, guarded)
         time_in_worker(job, judges, measurement, progress)
@@ -89,18 +90,28 @@ class ProcessClock(Generic[ArmT]):
         self._measurement, self._effort = measurement, effort
         self._begun = time.monotonic()
 
-    def left(self, number: int) -> str:
-        """What to show when process ``number`` begins; nothing before the first, which measures the calls."""
+    def seconds_left(self, number: int) -> float | None:
+        """The time left when process ``number`` begins; unknown before the first, which measures the calls."""
         if number == 0:
-            return ""
+            return None
         predicted = [self._predicted(process) for process in range(self._effort.processes)]
         slowness = (time.monotonic() - self._begun) / sum(predicted[:number])
-        return f", about {in_words(slowness * sum(predicted[number:]))} left"
+        return slowness * sum(predicted[number:])
 
     def _predicted(self, number: int) -> float:
         measurement = self._measurement
         chosen = [chosen_arms(group, measurement, self._effort, number) for group in measurement.groups]
         return process_seconds(chosen, measurement.seconds, self._effort, number)
+
+
+def _speedup(group: tuple[ArmT, ...], seconds: Mapping[ArmT, float]) -> str:
+    """The rough speedup of the fastest arm of a group, for the display; empty if there is none."""
+    reference, *others = group
+    timed = [arm for arm in others if arm in seconds and arm.name != AA_CONTROL]
+    if reference not in seconds or not timed:
+        return ""
+    fastest = min(timed, key=seconds.__getitem__)
+    return f"; {fastest.name} {seconds[reference] / seconds[fastest]:.3g} × {reference.name}"
 
 
 def time_in_worker(

@@ -11,8 +11,8 @@ class Progress(Protocol):
     def start(self, steps: int) -> None:
         """Begin a phase of ``steps`` steps."""
 
-    def stage(self, text: str) -> None:
-        """Show the name of the next stage."""
+    def stage(self, text: str, seconds_left: float | None = None) -> None:
+        """Show the name of the next stage, and how long the rest of the phase takes if that is known."""
 
     def advance(self) -> None:
         """Count one step as done."""
@@ -24,7 +24,7 @@ class NoProgress:
     def start(self, steps: int) -> None:
         """Do nothing."""
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, seconds_left: float | None = None) -> None:
         """Do nothing."""
 
     def advance(self) -> None:

@@ -27,7 +27,7 @@ class CountedProgress:
     def start(self, steps):
         self.steps, self.done = steps, 0
 
-    def stage(self, text):
+    def stage(self, text, seconds_left=None):
         pass
 
     def advance(self):

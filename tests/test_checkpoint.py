@@ -112,11 +112,16 @@ def test_an_unwritable_folder_is_reported_once_and_the_run_continues(tmp_path, m
     assert line.endswith("the scale continues, but cannot be resumed")
 
 
-def test_an_interruption_names_resume_if_a_checkpoint_was_saved(checkpoint, messages):
-    with pytest.raises(KeyboardInterrupt, match=r"^interrupted$"), checkpoint.resumable():
+def test_an_interruption_says_what_was_saved_and_names_resume(checkpoint, messages):
+    with pytest.raises(KeyboardInterrupt, match=r"^interrupted; nothing was saved$"), checkpoint.resumable():
         raise KeyboardInterrupt
     checkpoint.save(a_state())
-    with pytest.raises(KeyboardInterrupt, match=r"^interrupted; to continue, repeat"), checkpoint.resumable():
+    with (
+        pytest.raises(
+            KeyboardInterrupt, match=r"^interrupted; .*partial\.json has the results so far; to continue, repeat"
+        ),
+        checkpoint.resumable(),
+    ):
         raise KeyboardInterrupt
     assert messages == []  # the command line prints the text of the exception
 

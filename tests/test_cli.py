@@ -470,7 +470,7 @@ def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
     (os.killpg if to_group else os.kill)(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err.splitlines() == ["mlpbench: interrupted"]
+    assert err.splitlines() == ["mlpbench: interrupted; nothing was saved"]
     assert out == ""
     assert not list(Path("results").iterdir())
     with pytest.raises(ProcessLookupError):  # no worker is left in the group

@@ -60,8 +60,8 @@ def test_the_time_left_follows_from_the_processes_so_far(monkeypatch):
     monkeypatch.setattr(measure.time, "monotonic", lambda: next(now))
     group = (QUICK, CONTROL)
     clock = measure.ProcessClock(Measurement([group], seconds=dict.fromkeys(group, 1e-6)), QUICK_EFFORT)
-    assert clock.left(0) == ""
-    assert clock.left(1) == ", about 30 s left"  # 3 more processes like the first, which took 10 s
+    assert clock.seconds_left(0) is None
+    assert clock.seconds_left(1) == pytest.approx(30)  # 3 more processes like the first, which took 10 s
 
 
 def test_a_process_that_times_nothing_takes_no_time():

@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.records import schema
-from bench.report import tables, terminal, time_axis
+from bench.records import gate_schema, scale_schema, schema
+from bench.report import gate_tables, proof_tables, scale_tables, tables, terminal, time_axis
 from bench.report.layout import Paragraph
 from bench.report.time_axis import Axis
 from bench.selection import TABLE_ORDER
 from tests.helpers import timing_row
+from tests.test_csv_rows import gate_row
 
-WIDTHS = (60, 80, 100, 200)
+WIDTHS = (60, 80, 120, 200)
 SECONDS = dict(zip(TABLE_ORDER, (4e-3, 9e-4, 2.1e-5, 1e-5, 1.7e-5, 5e-6, 3e-6), strict=True))
 
 
@@ -43,14 +44,63 @@ def many_columns():
     return [table]
 
 
+def proof_rows():
+    case = {name: getattr(timing_row(), name) for name in schema.CaseFields.model_fields}
+    return [
+        schema.ProofRow(
+            **case | {"operation": check, "layer_sizes": sizes},
+            backend="numba_simd",
+            ulps=12.3,
+            share=0.123,
+            ok=True,
+            reason="",
+        )
+        for sizes in ([3, 3, 1], [100, 100, 50, 10])
+        for check in proof_tables.COLUMNS
+    ]
+
+
+def gate():
+    revision = gate_schema.RevisionRecord.model_construct(title="the working tree")
+    rows = [
+        gate_row(backend=name, change=RATIO, speedup_change=RATIO, minimum_detectable_effect=1.02, reason="slower")
+        for name in TABLE_ORDER
+    ]
+    return gate_schema.Gate.model_construct(
+        base=revision, head=revision, rows=rows, notes=["word " * 40], verdict="FAIL"
+    )
+
+
+def scale_rows():
+    return [
+        scale_schema.ScaleRow(**row.model_dump(include=set(scale_schema.ScaleRow.model_fields)), **size)
+        for row in timing_rows()
+        for size in ({"dimension": "width", "value": 1024, "predicted_seconds": None},)
+    ]
+
+
+RATIO = schema.Ratio(estimate=1.234, low=1.123, high=1.345)
 SHOWN = {
     "backends": lambda: tables.backends(backend_rows()),
     "timings": lambda: tables.timings(timing_rows()),
     "roofline": lambda: tables.timings(roofline_rows()),
     "points": lambda: time_axis.points(timing_rows()),
     "many columns": many_columns,
+    "comparison": lambda: tables.comparison(
+        [*timing_rows(), timing_row(arm="numba_simd"), timing_row(arm="A/A")], "python_loops_ndarray", "numba_simd"
+    ),
+    "proof": lambda: proof_tables.outcomes(proof_rows()),
+    "gate": lambda: [*gate_tables.text(gate()), *gate_tables.verdict(gate())],
+    "scale": lambda: scale_tables.dimensions(scale_rows(), TABLE_ORDER),
     "legend": lambda: [*tables.LEGEND, tables.aa_line(timing_rows()), tables.item("word " * 40)],
 }
+
+
+FIGURE = r"""(?x)
+    [\d.]+(?:[ ]%)?[ ]\[[-+\d.]+,[ ][-+\d.]+\] | \d+[ ]+\d+[ ]% | [-+][\d.]+[ ]%
+    | \(\d+[ ]µs\) | [\d.]+[ ][mµn]s\b | python_loops_ndarray | numba_simd
+"""
+"""What a line break must not cut: a number with its interval or its unit, and the name of a backend."""
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -62,10 +112,9 @@ def test_everything_keeps_to_the_width_and_no_figure_is_broken(capsys, monkeypat
     assert max(map(len, narrow.splitlines())) <= width
     monkeypatch.setenv("COLUMNS", "1000")
     terminal.show(*SHOWN[name]())
-    figure = r"[\d.]+ \[[\d.]+, [\d.]+\]|\(\d+ µs\)|[\d.]+ [mµn]s\b|python_loops_ndarray|numba_simd"
     wide = capsys.readouterr().out
     if name not in ("points", "many columns"):  # the labels of the axis depend on its length; headings have two lines
-        assert set(re.findall(figure, narrow)) == set(re.findall(figure, wide))
+        assert set(re.findall(FIGURE, narrow)) == set(re.findall(FIGURE, wide))
 
 
 def test_a_table_that_is_split_repeats_its_first_column(capsys, monkeypatch):

@@ -144,7 +144,10 @@ def test_an_interrupted_run_can_be_resumed(capsys):
     process.send_signal(signal.SIGINT)
     lines = process.communicate()[1].splitlines()
     assert [line for line in lines if "interrupted" in line] == lines[-1:]
-    assert lines[-1] == "mlpbench: interrupted; to continue, repeat the command with --resume"
+    assert (
+        lines[-1] == "mlpbench: interrupted; results/scale.partial.json has the results so far; "
+        "to continue, repeat the command with --resume"
+    )
     assert process.returncode == 130
     state = files.read(PARTIAL, scale_schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0

@@ -37,6 +37,7 @@ from pairbench.worktrees import Checkout
 
 ANY_SLOWDOWN = 1.0
 """A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
+UNCHANGED = "interrupted; the baseline is unchanged"
 
 
 def record(
@@ -126,7 +127,7 @@ def accept(
             measured = _complete_session(head, progress)
             rows, interrupted = judge_and_confirm(head, own, measured, ANY_SLOWDOWN, progress)
         if interrupted:
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt(UNCHANGED)
         keys = [row.key for row in head.rows]
         gains = stored.certain_gains(rows, keys)
         document = BaselineAcceptance(
@@ -170,7 +171,7 @@ def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:
     """Measure a session. Raises ClickException if a row fails, and KeyboardInterrupt if it is interrupted."""
     measured = measure_session(head, progress, head.task.judged)
     if measured.interrupted is not None:
-        raise KeyboardInterrupt
+        raise KeyboardInterrupt(UNCHANGED)
     failures = {**head.wrong, **measured.failures}
     if failures:
         raise click.ClickException(

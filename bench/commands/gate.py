@@ -69,7 +69,7 @@ def gate(
             if against is not None:
                 revision_request = RevisionRequest(against, chosen, tuple(backend), limit, most)
                 document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
-                if interrupted:
+                if interrupted and checkpoint.path.exists():
                     terminal.say(checkpoint.interruption())
             else:
                 assert baseline is not None

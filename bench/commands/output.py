@@ -34,10 +34,20 @@ def caller_input() -> Iterator[None]:
 
 
 @contextmanager
+def interruptible(saved: str = "nothing was saved") -> Iterator[None]:
+    """Let an interruption say what was saved."""
+    try:
+        yield
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(str(interruption) or f"interrupted; {saved}") from None
+
+
+@contextmanager
 def measuring() -> Iterator[None]:
     """Report a measurement that the inputs or this machine make impossible as wrong usage."""
     try:
-        yield
+        with interruptible():
+            yield
     except (UnfitInputs, MemoryError) as error:  # MemoryError: the network is too large
         raise click.ClickException(str(error)) from error
 

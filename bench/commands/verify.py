@@ -20,7 +20,7 @@ def verify(names: Sequence[str], *, peers: bool, destinations: Destinations) -> 
     with output.caller_input():
         chosen = selection.select_backends(names, peers)
         output.check_destinations(destinations, schema.Proof)
-    with terminal.progress() as progress:
+    with output.interruptible(), terminal.progress() as progress:
         document = suite.verify_backends(chosen.backends, progress)
     notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
     notes += proof_tables.mutants(document)

@@ -27,7 +27,7 @@ def warm(*, backend: Sequence[str], network: Sequence[str], dtype: str | None, t
             raise ValueError(f"there is nothing to compile; {'; '.join(chosen.notes())}")
         networks = list(dict.fromkeys(case.network for case in chosen_cases))
         dtypes = cases.DTYPES if dtype is None else (dtype,)
-    with terminal.progress() as progress:
+    with output.interruptible("the code compiled so far is kept"), terminal.progress() as progress:
         found = {done.backend: done for done in compile_ahead(compiling, networks, dtypes, threads, progress)}
     table = tables.plain("backend", "compiling", "from the cache")
     for compiled in (found[chosen_backend.name] for chosen_backend in compiling):

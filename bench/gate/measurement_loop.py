@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -154,7 +155,10 @@ def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> l
 def _title(state: GateState, task: GateTask, keys: Sequence[str]) -> str:
     spent = sum(record.wall_seconds for record in state.rounds)
     open_rows = f"{sum(key in task.judged for key in keys)} of {counted(len(task.judged), 'row')} open"
-    return f"round {len(state.rounds) + 1}, {open_rows}, {spent:.0f} of {task.budget:g} s"
+    judgements = (row_judgement(state, task, key) for key in task.judged)
+    verdicts = Counter(judgement.verdict for judgement in judgements if judgement.decided)
+    so_far = "".join(f", {count} {verdict}" for verdict, count in verdicts.items())
+    return f"round {len(state.rounds) + 1}, {open_rows}{so_far}, {spent:.0f} of {task.budget:g} s"
 
 
 def _with(table: Mapping[str, Mapping[str, Any]], key: str, side: str, value: Any) -> dict[str, dict[str, Any]]:

@@ -7,14 +7,20 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import TextIO
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 from bench.report.layout import UNLIMITED, fitted
+from pairbench.duration import in_words
 from pairbench.progress import Progress as Reports
 from pairbench.visible_text import visible
+
+BAR_WIDTH = 12
+"""So narrow that the usual stages fit beside it on 80 columns."""
 
 
 def say(text: str) -> None:
@@ -30,12 +36,23 @@ class Lines:
     def start(self, steps: int) -> None:
         """Print nothing: the number of steps matters to a bar only."""
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, seconds_left: float | None = None) -> None:
         """Print a line."""
-        say(text)
+        say(text if seconds_left is None else f"{text}, about {in_words(seconds_left)} left")
 
     def advance(self) -> None:
         """Print nothing: only stages have a line."""
+
+
+class TimeLeft(ProgressColumn):
+    """The time left: what the stage said, or else what follows from the last steps."""
+
+    def render(self, task: Task) -> Text:
+        """The time left, or the time so far if the time left is unknown."""
+        end = task.fields["end"]
+        seconds = task.time_remaining if end is None else max(0.0, end - task.get_time())
+        words = f"{in_words(task.elapsed or 0)} so far" if seconds is None else f"{in_words(seconds)} left"
+        return Text(words, style="progress.remaining")
 
 
 class Bar:
@@ -43,15 +60,16 @@ class Bar:
 
     def __init__(self, progress: Progress):
         self.progress = progress
-        self.task = progress.add_task("", total=None)
+        self.task = progress.add_task("", total=None, end=None)
 
     def start(self, steps: int) -> None:
         """Set the length of the bar."""
-        self.progress.update(self.task, total=steps)
+        self.progress.update(self.task, total=steps, completed=0, end=None)
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, seconds_left: float | None = None) -> None:
         """Set the text beside the bar."""
-        self.progress.update(self.task, description=visible(text))
+        end = None if seconds_left is None else self.progress.get_time() + seconds_left
+        self.progress.update(self.task, description=visible(text), end=end)
 
     def advance(self) -> None:
         """Move the bar by a step."""
@@ -62,10 +80,14 @@ class Bar:
 def progress() -> Iterator[Reports]:
     """A progress bar if standard error is a terminal, and plain lines otherwise."""
     console = Console(stderr=True, file=sys.stderr)  # also while ``sys.stderr`` is redirected
-    if not console.is_terminal:
+    if not (_is_terminal(sys.stderr) and console.is_interactive):  # FORCE_COLOR makes no terminal of a file
         yield Lines()
         return
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
+    columns = (
+        TextColumn("{task.description}", markup=False, table_column=Column()),
+        BarColumn(BAR_WIDTH),
+        TimeLeft(Column(no_wrap=True)),
+    )
     # Only two updates a second, because drawing would disturb the timing.
     with Progress(*columns, console=console, transient=True, refresh_per_second=2) as bar:
         yield Bar(bar)
@@ -82,13 +104,17 @@ def show(*renderables: RenderableType) -> None:
 def rendered(*renderables: RenderableType, is_terminal: bool | None = False) -> str:
     """The text of the renderables, for a file or for a terminal; None takes standard output for what it is."""
     console = Console(markup=False, emoji=False, highlight=False, width=UNLIMITED, force_terminal=is_terminal)
-    if console.is_terminal or os.environ.get("COLUMNS"):
+    if (is_terminal is None and _is_terminal(sys.stdout)) or os.environ.get("COLUMNS"):
         console.width = shutil.get_terminal_size().columns
     with console.capture() as captured:
         for renderable in renderables:
             for part in fitted(renderable, console):
                 console.print(part, soft_wrap=isinstance(part, str | Text))
     return captured.get()
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def write(text: str) -> None:

@@ -43,7 +43,7 @@ class _Steps:
     def start(self, steps: int) -> None:
         """Do nothing: the whole measurement has already started its progress."""
 
-    def stage(self, text: str) -> None:
+    def stage(self, text: str, seconds_left: float | None = None) -> None:
         """Do nothing: the whole measurement reports the stages."""
 
 
@@ -60,7 +60,7 @@ def measure_growth(
     if remaining < len(cases):
         progress.stage(f"resuming: {len(cases) - remaining} of {len(cases)} points are done")
     while batch := _next(state):
-        progress.stage(", ".join(map(_title, batch)))
+        progress.stage(", ".join(map(_title, batch)) + _last_speedup(state))
         state = _round(state, batch, backends, effort, progress)
         save(state)
     for backend, case in compilations:
@@ -69,6 +69,16 @@ def measure_growth(
         save(state)
         progress.advance()
     return state
+
+
+def _last_speedup(state: ScaleState) -> str:
+    """The rough speedup of the fastest backend at the last point, for the display; empty if there is none."""
+    last = [(row.seconds, row.backend) for row in state.rows if row.seconds and row.case == state.rows[-1].case]
+    reference = [seconds for seconds, name in last if name == REFERENCE]
+    if not reference:
+        return ""
+    seconds, name = min(last)
+    return f"; {name} {reference[0] / seconds:.3g} × {REFERENCE}"
 
 
 def failures(state: ScaleState) -> dict[str, str]:
