@@ -82,6 +82,18 @@ class Network:
     def __str__(self) -> str:
         return "-".join(map(str, self.layer_sizes))
 
+    def _repr_html_(self) -> str:
+        """The layers as a table, for a notebook."""
+        numbers = [(n_in + 1) * n_out for n_in, n_out in self.shapes]
+        lines = [
+            f"<tr><td>{n_in} → {n_out}</td><td>{activation}</td><td>{number:,}</td></tr>"
+            for (n_in, n_out), activation, number in zip(self.shapes, self.activations, numbers, strict=True)
+        ]
+        return (
+            f"<table><caption>Network {self}, loss {self.loss}, {sum(numbers):,} parameters</caption>"
+            f"<tr><th>layer</th><th>activation</th><th>parameters</th></tr>{''.join(lines)}</table>"
+        )
+
     @property
     def n_in(self) -> int:
         """Number of inputs."""

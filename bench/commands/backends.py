@@ -7,7 +7,7 @@ from bench.commands import output
 from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.records import schema
-from bench.report import tables
+from bench.report.contents import contents
 from pairbench import machine
 
 
@@ -17,5 +17,5 @@ def backends(*, destinations: Destinations) -> int:
         output.check_destinations(destinations, schema.Listing)
         rows = backend_listing.rows()
     document = schema.Listing(command="backends", machine=machine.describe(), rows=rows)
-    output.show(document, destinations, list(tables.backends(document.rows)))
+    output.show(document, destinations, contents(document))
     return OK

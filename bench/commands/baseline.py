@@ -30,6 +30,7 @@ from bench.records.gate_schema import (
 from bench.records.header import header, now, version
 from bench.records.schema import Record
 from bench.report import baseline_tables, terminal
+from bench.report.contents import contents
 from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.progress import Progress
@@ -98,7 +99,7 @@ def show(*, baseline: Path, destinations: Destinations) -> int:
             {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
         ],
     )
-    output.show(document, destinations, list(baseline_tables.baseline_summary(document)))
+    output.show(document, destinations, contents(document))
     return OK
 
 

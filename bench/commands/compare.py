@@ -18,7 +18,8 @@ from bench.forecast import forecast
 from bench.records import schema
 from bench.records.comparison_schema import FileComparison
 from bench.records.header import header, now
-from bench.report import comparison_tables, tables, terminal
+from bench.report import terminal
+from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
 
 
@@ -63,7 +64,7 @@ def compare_backends(
         document = suite.compare_backends(chosen_cases, first, second, effort, options, progress)
     rows = document.rows
     notes = noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1)
-    output.show(document, destinations, [*tables.comparison(rows, a, b), *tables.untimed(rows)], notes)
+    output.show(document, destinations, contents(document), notes)
     return output.status(rows)
 
 
@@ -92,5 +93,5 @@ def compare_files(names: Sequence[str], *, pictures: str | None, destinations: D
     def store() -> list[str]:
         return [] if pictures is None else [f"picture: {drawing.draw_comparison(document, folder)}"]
 
-    output.store_and_show(store, document, destinations, list(comparison_tables.comparison(document)), [])
+    output.store_and_show(store, document, destinations, contents(document), [])
     return OK

@@ -22,6 +22,7 @@ from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateState
 from bench.report import gate_tables, terminal
+from bench.report.contents import contents
 from pairbench.lock import machine_lock
 from pairbench.worktrees import Checkout, WorktreeError
 
@@ -85,7 +86,7 @@ def gate(
                 document, interrupted = judge_against_baseline(request, progress)
         _store(results, document)
         try:
-            output.show(document, destinations, list(gate_tables.text(document)), gate_tables.verdict(document))
+            output.show(document, destinations, contents(document), gate_tables.verdict(document))
         finally:
             if markdown is not None:
                 _append(Path(markdown), gate_tables.markdown(document))

@@ -12,7 +12,8 @@ from bench.history.index import read_index
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.history_schema import History
-from bench.report import history_tables, tables, terminal
+from bench.report import tables, terminal
+from bench.report.contents import contents
 from bench.wording import counted
 from pairbench import machine
 
@@ -43,7 +44,7 @@ def history(
         notes.append(tables.item(f"{counted(others, 'other machine')} with stored results: --all-machines shows them"))
     if not rows:
         notes.append(tables.item(f"{results} holds no run of a machine like this one; `mlpbench run` makes one"))
-    output.show(document, destinations, list(history_tables.courses(document)), notes)
+    output.show(document, destinations, contents(document), notes)
     return OK
 
 

@@ -17,7 +17,8 @@ from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
 from bench.forecast import forecast
 from bench.records import files, schema
-from bench.report import roofline_tables, tables, terminal, time_axis
+from bench.report import tables, terminal
+from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
 
 
@@ -100,16 +101,11 @@ def run(
     notes += tables.changed_settings(rows)
     if quick:
         notes.append("--quick leaves out the compile times.")
-    shown = [
-        *tables.timings(rows),
-        *tables.untimed(rows),
-        *tables.compiling(document.compile, rows),
-        *time_axis.points(rows),
-        *roofline_tables.probes(document.roofline),
-        *tables.LEGEND,
-        *roofline_tables.roofline_legend(rows),
-    ]
     output.store_and_show(
-        lambda: [f"results: {files.write_run_and_latest(results, document)}"], document, destinations, shown, notes
+        lambda: [f"results: {files.write_run_and_latest(results, document)}"],
+        document,
+        destinations,
+        contents(document),
+        notes,
     )
     return FINDING if chosen.broken else output.status(rows)

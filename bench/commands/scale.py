@@ -14,7 +14,8 @@ from bench.commands.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.scale_schema import Scale, ScaleState
-from bench.report import scale_tables, tables, terminal
+from bench.report import terminal
+from bench.report.contents import contents
 from bench.scale import growth
 from bench.scale.result import ScaleResult
 from bench.scale.settings import scale_settings
@@ -71,11 +72,5 @@ def scale(
             lines.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
         return lines
 
-    shown = [
-        *scale_tables.dimensions(document.rows, names),
-        *scale_tables.crossover_findings(document),
-        *scale_tables.break_even_table(document),
-        tables.aa_summary(scale_tables.aa(document.rows)),
-    ]
-    output.store_and_show(store, document, destinations, shown, chosen.notes(but_for=selection.REFERENCE))
+    output.store_and_show(store, document, destinations, contents(document), chosen.notes(but_for=selection.REFERENCE))
     return FINDING if chosen.broken else output.status(document.rows)

@@ -15,7 +15,8 @@ from bench.commands.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.speed_schema import CComparisonRecord, Speed, SpeedState
-from bench.report import speed_page, tables, terminal
+from bench.report import speed_page, terminal
+from bench.report.contents import contents
 from bench.speed import goal_rows, speed_run
 
 
@@ -56,6 +57,5 @@ def speed(*, quick: bool, markdown: str | None, resume: bool, destinations: Dest
             lines.append(f"page: {markdown}")
         return lines
 
-    shown = [*speed_page.renderables(document), tables.aa_line(document.rows)]
-    output.store_and_show(store, document, destinations, shown, chosen.notes())
+    output.store_and_show(store, document, destinations, contents(document), chosen.notes())
     return FINDING if chosen.broken else output.status(document.rows)

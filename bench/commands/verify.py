@@ -13,6 +13,7 @@ from bench.commands.exit_codes import FINDING
 from bench.proof.verify import unsupported_operations
 from bench.records import schema
 from bench.report import proof_tables, tables, terminal
+from bench.report.contents import contents
 
 
 def verify(names: Sequence[str], *, peers: bool, destinations: Destinations) -> int:
@@ -24,6 +25,6 @@ def verify(names: Sequence[str], *, peers: bool, destinations: Destinations) -> 
         document = suite.verify_backends(chosen.backends, progress)
     notes: list[RenderableType] = [*tables.unsupported(unsupported_operations(chosen.backends)), *chosen.notes()]
     notes += proof_tables.mutants(document)
-    output.show(document, destinations, list(proof_tables.outcomes(document.rows)), notes)
+    output.show(document, destinations, contents(document), notes)
     survived = not all(mutant.killed for mutant in (*document.mutants, *document.timing_mutants))
     return FINDING if chosen.broken or survived else output.status(document.rows)

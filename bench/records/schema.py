@@ -23,6 +23,12 @@ class Record(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def _repr_html_(self) -> str | None:
+        """The tables of the terminal, for a notebook; None for a record without tables."""
+        from bench.report import contents  # imports this module, too
+
+        return contents.html(self)
+
 
 class Ratio(Record):
     """A ratio of times with its 95 % confidence interval, whose ends are null if there was only one process."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TextIO
 
 from rich.console import Console, RenderableType
@@ -21,6 +23,10 @@ from pairbench.visible_text import visible
 
 BAR_WIDTH = 12
 """So narrow that the usual stages fit beside it on 80 columns."""
+
+HTML = '<pre style="line-height: normal; overflow-x: auto">{code}</pre>'
+
+_plain_console = partial(Console, markup=False, emoji=False, highlight=False, width=UNLIMITED)
 
 
 def say(text: str) -> None:
@@ -103,14 +109,25 @@ def show(*renderables: RenderableType) -> None:
 
 def rendered(*renderables: RenderableType, is_terminal: bool | None = False) -> str:
     """The text of the renderables, for a file or for a terminal; None takes standard output for what it is."""
-    console = Console(markup=False, emoji=False, highlight=False, width=UNLIMITED, force_terminal=is_terminal)
+    console = _plain_console(force_terminal=is_terminal)
     if (is_terminal is None and _is_terminal(sys.stdout)) or os.environ.get("COLUMNS"):
         console.width = shutil.get_terminal_size().columns
     with console.capture() as captured:
-        for renderable in renderables:
-            for part in fitted(renderable, console):
-                console.print(part, soft_wrap=isinstance(part, str | Text))
+        _print(console, renderables)
     return captured.get()
+
+
+def html(*renderables: RenderableType) -> str:
+    """The text of the renderables as HTML, for a notebook."""
+    console = _plain_console(file=io.StringIO(), record=True, force_jupyter=False)
+    _print(console, renderables)
+    return console.export_html(inline_styles=True, code_format=HTML)
+
+
+def _print(console: Console, renderables: Iterable[RenderableType]) -> None:
+    for renderable in renderables:
+        for part in fitted(renderable, console):
+            console.print(part, soft_wrap=isinstance(part, str | Text))
 
 
 def _is_terminal(stream: TextIO | None) -> bool:
