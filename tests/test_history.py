@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from bench.cli.main import main
-from bench.history import change_points as tested
-from bench.history import index
+from bench.history import course, index
 from bench.history.change_points import change_points
 from bench.history.imported import read_imports, stored_name
 from bench.records import files, schema
@@ -66,19 +65,19 @@ def test_steps_are_found_where_they_are(levels):
     assert np.exp([point.change for point in found]) == pytest.approx(factors, rel=0.02)
 
 
-def test_noise_outliers_small_steps_and_short_series_are_no_change_points(monkeypatch):
+def test_noise_outliers_small_steps_and_short_series_are_no_change_points():
     outlier = noisy(10, 10)
     outlier[20] -= 0.5
     assert change_points(outlier, 0.05) == []
+    two_outliers = noisy(10, 10, 10)
+    two_outliers[20] -= 0.5
+    two_outliers[21] -= 0.5
+    assert change_points(two_outliers, 0.05) == []
     assert change_points(noisy(10, 10, noise=0.03), 0.05) == []
     assert change_points(noisy(10, 9.8), 0.05) == []
     short = MIN_SESSIONS - 1
     assert change_points(noisy(10, runs=short) + noisy(5, runs=short), 0.05) == []
     assert change_points([], 0.05) == []
-    # Without the second run that confirms, the outlier would be a change point.
-    monkeypatch.setattr(tested, "PASS_ALPHA", 1 - 1e-12)
-    spoilt = [*noisy(10), noisy(10)[0] - 0.5, *(noisy(10) - np.float64(0.06))]
-    assert [point.position for point in change_points(spoilt, 0.05)] == [15]
 
 
 def rows_of(folder):
@@ -238,3 +237,21 @@ def test_a_damaged_file_of_another_program_gets_one_line(empty_folder, capsys, c
     (empty_folder / "file.json").write_text(content)
     assert reason in one_line_error(capsys, "history", "--import", "file.json")
     assert "there is no file or folder" in one_line_error(capsys, "history", "--import", "nothing")
+
+
+def test_the_page_shows_the_course_and_its_changes(empty_folder, capsys):
+    courses = pytest.importorskip("bench.page.courses", reason="the page needs altair, of mlpbench[report]")
+    results = empty_folder / "results"
+    results.mkdir()
+    for number, value in enumerate(np.exp(noisy(10, 8))):
+        write_run(results, number, float(value))
+    assert main(["report"]) == 0
+    page = (results / "report" / "index.html").read_text()
+    assert f"{SERIES}: " in page
+    assert "Change points: 1" in page
+    assert "0e0e0e0e0e" in page
+    rows = course.history_rows(index.read_index(results).files, None, None)
+    points = courses.history_points(rows)
+    assert len(points) == 30
+    assert {(point.backend, point.case) for point in points} == {tuple(SERIES.split(": "))}
+    assert courses.history_points(rows[:1]) == []

@@ -127,7 +127,7 @@ def test_the_page_has_every_section_and_chart(full):
 
 def test_every_parameter_that_a_control_sets_belongs_to_its_charts(full):
     controls = [attributes for _, attributes in full.tags if "data-signal" in attributes]
-    assert len(controls) == 6
+    assert len(controls) == 8
     for control in controls:
         for chart in control["data-charts"].split():
             names = {parameter["name"] for parameter in full.data["charts"][chart]["params"]}

@@ -142,6 +142,14 @@ def test_the_growth_follows_the_dimension_and_the_highlight(open_page):
     assert page.locator("#growth-times svg .mark-symbol path").count() == 12
 
 
+def test_the_history_follows_the_highlight(open_page):
+    page = open_page()
+    accent = "#history-speedups svg text[fill='var(--accent)']"
+    assert page.locator(accent).all_text_contents() == ["numba_simd"]
+    page.select_option("#history-highlight", "numpy_plain")
+    playwright.expect(page.locator(accent)).to_have_text("numpy_plain")
+
+
 def test_the_table_is_sorted_filtered_and_copied(open_page):
     page = open_page()
     rows = page.locator("#times tbody tr:visible")

@@ -22,8 +22,9 @@ def change_points(values: Sequence[float], threshold: float) -> list[ChangePoint
     """The change points of a series of logarithms of speeds; ``threshold`` is a share.
 
     A value that the test rejects as a session after all values since the last change, in either direction, is a
-    change point if the test also rejects the next value, in the same direction. Fewer than MIN_SESSIONS values are no
-    history, so two changes are at least as far apart.
+    change point if the test also rejects the next value, in the same direction, and if the means before and after it
+    differ by more than the threshold. Fewer than MIN_SESSIONS values are no history, so two changes are at least as far
+    apart.
     """
     starts, index, sums, least = [0], MIN_SESSIONS, [0.0, *accumulate(values)], math.log1p(threshold)
     while index + 1 < len(values):
@@ -37,11 +38,18 @@ def change_points(values: Sequence[float], threshold: float) -> list[ChangePoint
             index += MIN_SESSIONS
         else:
             index += 1
-    bounds = pairwise([*starts, len(values)])
-    return [
+    return _lasting(values, starts[1:], least)
+
+
+def _lasting(values: Sequence[float], starts: Sequence[int], least: float) -> list[ChangePoint]:
+    """The change points across which the mean changes by more than ``least``: two outliers in a row are none."""
+    bounds = pairwise([0, *starts, len(values)])
+    points = [
         ChangePoint(start, fmean(values[start:end]) - fmean(values[before:start]))
         for (before, start), (_, end) in pairwise(bounds)
     ]
+    kept = [point.position for point in points if abs(point.change) > least]
+    return points if len(kept) == len(points) else _lasting(values, kept, least)
 
 
 def _is_change(history: Sequence[float], now: float, following: float, threshold: float) -> bool:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
+from bench.cases import Case
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.history_schema import HistoryIndex, ImportedResults, IndexedFile, RunSummary, SeriesRow
+from impls import Network
 from pairbench import machine
 from pairbench.measure import AA_CONTROL
 
@@ -62,11 +66,32 @@ def _summary(path: Path, stored: RunSummary | ImportedResults) -> dict[str, obje
         raise RecordError(f"{path} does not describe its machine") from None
     source = stored.source
     commit = None if source is None or source.changed else source.commit
-    return {"started": stored.started, "commit": commit, "bucket": bucket, "rows": list(_series_rows(stored))}
+    try:
+        rows = list(_series_rows(stored))
+    except ValueError as error:
+        raise RecordError(f"{path} has a network that does not exist: {error}") from None
+    return {"started": stored.started, "commit": commit, "bucket": bucket, "rows": rows}
 
 
 def _series_rows(run: RunSummary) -> Iterator[SeriesRow]:
     """A row for each backend with a speedup. The reference and its A/A control have none of their own."""
     for row in run.rows:
-        if row.arm != AA_CONTROL and row.seconds is not None and row.speedup is not None:
-            yield SeriesRow(series=f"{row.backend}: {row.case}", speedup=row.speedup, seconds=row.seconds)
+        if row.arm not in (AA_CONTROL, row.reference) and row.seconds is not None and row.speedup is not None:
+            functions = row.hidden, row.output, row.loss
+            case = _case(
+                tuple(row.layer_sizes),
+                functions,
+                row.operation,
+                row.batch,
+                row.dtype,
+                row.threads,
+                row.epochs,
+                row.batches,
+            )
+            yield SeriesRow(series=f"{row.backend}: {case}", speedup=row.speedup, seconds=row.seconds)
+
+
+@cache
+def _case(sizes: tuple[int, ...], functions: tuple[str, str, str], *others: Any) -> str:
+    """The name of a case. A run has few cases, and a folder has many runs."""
+    return str(Case(Network(sizes, *functions), *others))

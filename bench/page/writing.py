@@ -27,16 +27,16 @@ from pairbench.visible_text import visible_data
 NAME = "index.html"
 
 
-def write(folder: Path, sources: Sources, history: Sequence[HistoryPoint] = ()) -> Path:
+def write(folder: Path, sources: Sources, history: Sequence[HistoryPoint] = (), changes: Sequence[str] = ()) -> Path:
     """Write the page into a folder, and return its path. Raises RecordError if it cannot be written."""
     files.make_folder(folder)
     path = folder / NAME
-    files.write_bytes(path, page(sources, history).encode())
+    files.write_bytes(path, page(sources, history, changes).encode())
     return path
 
 
-def page(sources: Sources, history: Sequence[HistoryPoint] = ()) -> str:
-    """The page as HTML, in one file without references to others."""
+def page(sources: Sources, history: Sequence[HistoryPoint] = (), changes: Sequence[str] = ()) -> str:
+    """The page as HTML, in one file without references to others. ``changes``: a sentence for each change point."""
     environment = Environment(
         loader=PackageLoader("bench.page", "assets"),
         autoescape=True,
@@ -47,7 +47,7 @@ def page(sources: Sources, history: Sequence[HistoryPoint] = ()) -> str:
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     script = _script()
     return environment.get_template("page.html.jinja").render(
-        **visible_data(content(sources, history)),
+        **visible_data(content(sources, history) | {"changes": list(changes)}),
         style=Markup(_asset("page.css")),
         script=Markup(script),
         # Only this script runs. A script that got into the page in another way has another digest.
@@ -103,7 +103,8 @@ def content(sources: Sources, history: Sequence[HistoryPoint] = ()) -> dict[str,
         "rates": rates,
         "rules": _distinct(rates, "rule"),
         "recordings": _distinct(rates, "recording"),
-        "history": bool(history),
+        "courses": list(dict.fromkeys(point.case for point in history)),
+        "followed": list(dict.fromkeys(point.backend for point in history)),
         "measured": findings.provenance(sources),
         "charts": specs,
     }

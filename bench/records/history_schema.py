@@ -6,16 +6,27 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
-from bench.records.schema import CaseFields, Document, Finite, Positive, Ratio, Record, SourceRecord
+from bench.records.schema import Document, Finite, Positive, Ratio, Record, SourceRecord
 
 
-class RunRow(CaseFields):
-    """The fields of a run's row that the history needs; others are ignored."""
+class RunRow(Record):
+    """The fields of a run's row that the history needs; others are ignored, and the network is not checked."""
 
     model_config = ConfigDict(extra="ignore")
 
+    layer_sizes: list[int]
+    hidden: str
+    output: str
+    loss: str
+    operation: str
+    batch: int
+    dtype: str
+    threads: int
+    epochs: int
+    batches: int | None
     backend: str
     arm: str
+    reference: str
     seconds: Positive | None
     speedup: Ratio | None
 

@@ -34,7 +34,7 @@ def courses(document: History) -> Iterator[RenderableType]:
             table.add_row(series[0].series, str(len(series)), value(series[0]), value(series[-1]), sparkline(series))
         yield table
         yield ""
-        yield from (_sentence(change) for change in document.changes if change.before.machine == machine)
+        yield from (tables.item(sentence(change)) for change in document.changes if change.before.machine == machine)
     if document.rows:
         yield Paragraph(
             "first, latest: speedup over python_loops with its 95 % interval, or the time of a call without a "
@@ -58,10 +58,11 @@ def sparkline(series: Sequence[HistoryRow]) -> str:
     return "".join(BARS[round((entry - lowest) / spread * (len(BARS) - 1))] for entry in speeds)
 
 
-def _sentence(change: HistoryChange) -> Paragraph:
+def sentence(change: HistoryChange) -> str:
+    """What changed, by how much, and between which commits."""
     before, after = change.before, change.after
     amount = in_percent(abs(change.factor - 1), 1)
-    return tables.item(
+    return (
         f"{before.series}: {amount} {'faster' if change.factor > 1 else 'slower'}, between {_commit(before)} "
         f"({before.started}) and {_commit(after)} ({after.started})"
     )
