@@ -154,3 +154,9 @@ def test_the_proof_is_written_as_csv(empty_folder, capsys, monkeypatch):
     monkeypatch.setattr(suite, "verify_backends", lambda *_: document)
     assert main(["verify", "numpy_plain", "--format", "csv"]) == 1  # a row is not ok
     assert csv_errors(document, capsys.readouterr().out) == []
+
+
+def test_an_activation_is_no_name_of_a_file(empty_folder, capsys):
+    line = one_line_error(capsys, "run", "--output", "identity")
+    assert "--output names a file; the activation is --output-activation identity" in line
+    assert list(empty_folder.iterdir()) == []

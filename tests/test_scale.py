@@ -348,3 +348,14 @@ def test_settings_depend_on_backends_and_effort():
     assert scale_settings(backends, growth.EFFORT) != scale_settings(
         backends, replace(growth.EFFORT, seconds_per_arm=1)
     )
+
+
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_labels_are_spread_in_their_order_and_no_further_than_needed(places):
+    spread = pytest.importorskip("bench.report.scale_picture", reason="pictures need matplotlib").spread
+    moved = spread(places, 0.1)
+    order = sorted(range(len(places)), key=places.__getitem__)
+    assert all(moved[b] - moved[a] >= 0.1 - 1e-9 for a, b in pairwise(order))
+    assert sum(moved) == pytest.approx(sum(places))
+    if all(places[b] - places[a] >= 0.1 for a, b in pairwise(order)):
+        assert moved == pytest.approx(places)

@@ -13,6 +13,8 @@ from bench.commands.destinations import FORMATS, STANDARD_OUTPUT, Destinations
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+OUTPUT_ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity", "softmax")
+
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
@@ -124,7 +126,7 @@ def function_options(command: Command) -> Command:
         "--output-activation",
         default="sigmoid",
         metavar="F",
-        shell_complete=one_of("sigmoid", "tanh", "relu", "identity", "softmax"),
+        shell_complete=one_of(*OUTPUT_ACTIVATIONS),
         help="Activation of the outputs: sigmoid (the default), tanh, relu, identity or softmax.",
     )
     loss = click.option(
@@ -138,6 +140,13 @@ def function_options(command: Command) -> Command:
         "or categorical_cross_entropy, which needs softmax.",
     )
     return hidden(output(loss(command)))
+
+
+def check_output(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
+    """Return the name of the file. Raises UsageError for an activation, which was the value of this option once."""
+    if name in OUTPUT_ACTIVATIONS:
+        raise click.UsageError(f"--output names a file; the activation is --output-activation {name}", context)
+    return name
 
 
 def destination_options(command: Command) -> Command:
@@ -155,7 +164,11 @@ def destination_options(command: Command) -> Command:
         help="Print a table (the default), or Markdown, or the rows as CSV, or all results as JSON.",
     )
     output = click.option(
-        "--output", type=click.Path(), metavar="FILE", help="Write what --format chooses to FILE instead."
+        "--output",
+        type=click.Path(),
+        metavar="FILE",
+        callback=check_output,
+        help="Write what --format chooses to FILE instead.",
     )
     json = click.option(
         "--json", type=click.Path(), metavar="PATH", help="Write the results as JSON, too; '-' prints nothing else."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib import pyplot, rc_context
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from bench.records.comparison_schema import FileComparison
 from bench.report import drawing
@@ -43,14 +43,13 @@ def draw_comparison(document: FileComparison, folder: Path) -> Path:
                 label=visible(name),
             )
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.set_yticks(range(len(series)), list(map(visible, series)))
         axes.set_ylim(len(series) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0)
-        axes.set_xlabel(
-            f"{name_of}, with 95 % intervals; right of the line is faster than {visible(document.files[0])}"
-        )
+        axes.set_xlabel(f"{name_of}, with 95 % intervals\nabove 1×, faster than {visible(document.files[0])}")
         if len(others) > 1:
             axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2)
         return drawing.save_figure(figure, folder, "comparison")
