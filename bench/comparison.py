@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
+from statistics import fmean
 from typing import Any
 
 from bench.history.imported import imported_results, load_json
@@ -71,8 +71,8 @@ def machine_differences(first: StoredResults, other: StoredResults) -> list[str]
 
 
 def is_same_hardware(first: StoredResults, other: StoredResults) -> bool:
-    """Whether times of the two may be compared."""
-    return all(first.machine.get(key) == other.machine.get(key) for key in HARDWARE)
+    """Whether times of the two may be compared: not if a file does not say on which processor it was measured."""
+    return bool(first.machine.get("cpu")) and all(first.machine.get(key) == other.machine.get(key) for key in HARDWARE)
 
 
 def unmatched_series(first: StoredResults, other: StoredResults) -> list[str]:
@@ -95,7 +95,7 @@ def compare_results(first: StoredResults, other: StoredResults) -> list[Compared
     if all(row.time_ratio is None and row.speedup_ratio is None for row in rows):
         raise ValueError(
             f"{first.path} and {other.path} are from different machines, whose times are not comparable, and have no "
-            f"speedups: {'; '.join(machine_differences(first, other))}"
+            f"speedups: {'; '.join(machine_differences(first, other)) or 'the processor is not named'}"
         )
     return rows
 
@@ -106,8 +106,8 @@ def _compared(name: str, series: Series, other: StoredResults, same_hardware: bo
     return ComparedRow(
         series=name,
         file=other.path,
-        first_seconds=math.exp(median(series.seconds)),
-        seconds=math.exp(median(opposite.seconds)),
+        first_seconds=math.exp(fmean(series.seconds)),
+        seconds=math.exp(fmean(opposite.seconds)),
         time_ratio=Ratio.of(unpaired_ratio(series.seconds, opposite.seconds)) if same_hardware else None,
         first_speedup=_mean(series.speedups),
         speedup=_mean(opposite.speedups),

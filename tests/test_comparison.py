@@ -156,6 +156,9 @@ def test_files_of_plain_pytest_benchmark_are_compared_and_it_compares_ours(empty
     other["machine_info"]["cpu"]["brand_raw"] = "another"
     (empty_folder / "c.json").write_text(json.dumps(other))
     assert "different machines" in one_line_error(capsys, "compare", "a.json", "c.json")
+    for name in ("d.json", "e.json"):
+        (empty_folder / name).write_text(json.dumps(other | {"machine_info": {}}))
+    assert "the processor is not named" in one_line_error(capsys, "compare", "d.json", "e.json")
 
 
 @pytest.mark.slow
@@ -178,6 +181,7 @@ def test_pytest_benchmark_compares_the_files_of_our_plugin(empty_folder):
         (["a.json", "numpy_plain"], "name two backends, or two or more results files"),
         (["numpy_plain", "numba_jit", "graph"], "name two backends, or two or more results files"),
         (["a.json", "a.json"], "a.json is named twice"),
+        (["a.json", "./a.json"], "a.json is named twice"),
         (["a.json", "missing.json"], "cannot read missing.json: No such file"),
         (["a.json", "bad.json"], "bad.json is not JSON"),
         (["a.json", "foreign.json"], "foreign.json is not an mlpbench document"),

@@ -1,6 +1,7 @@
 """The history: its index, its change points, the results of other programs, and the command."""
 
 import json
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -211,14 +212,15 @@ def test_times_of_asv_are_imported(tmp_path):
     place.mkdir(parents=True)
     (place / "cccccccc-virtualenv-py3.11.json").write_text(json.dumps(ASV))
     (place / "machine.json").write_text('{"machine": "box", "version": 1}')
-    (imported,) = read_imports(tmp_path)
+    (imported,), unread = read_imports(tmp_path)
+    assert unread == []
     assert {entry.series: entry.seconds for entry in imported.rows} == {
         "suite.time_sort(10)": 2e-3,
         "suite.time_sort(30)": 4e-3,
         "suite.Sums.time_sum": 1e-3,
     }
     assert (imported.commit, imported.started) == ("c" * 40, "2026-01-01T00:00:00+00:00")
-    assert stored_name(imported) == stored_name(next(read_imports(tmp_path)))
+    assert stored_name(imported) == stored_name(read_imports(place)[0][0])
 
 
 @pytest.mark.parametrize(
@@ -226,7 +228,7 @@ def test_times_of_asv_are_imported(tmp_path):
     [
         ("{", "is not JSON"),
         ("[" * 100_000, "is not JSON"),
-        ("[]", "holds no results"),
+        ("[]", "holds no times"),
         ('{"benchmarks": [], "machine_info": {}}', "is a damaged result file: KeyError('datetime')"),
         (json.dumps(ASV | {"results": {"time_x": [[float("inf")], []]}}), "is a damaged result file"),
         (json.dumps(ASV | {"date": 1e300}), "is a damaged result file"),
@@ -255,3 +257,58 @@ def test_the_page_shows_the_course_and_its_changes(empty_folder, capsys):
     assert len(points) == 30
     assert {(point.backend, point.case) for point in points} == {tuple(SERIES.split(": "))}
     assert courses.history_points(rows[:1]) == []
+
+
+def test_only_the_file_that_cannot_be_read_is_left_out_and_it_is_tried_again(tmp_path):
+    write_run(tmp_path, 1, 10)
+    good = rows_of(tmp_path)
+    path = write_run(tmp_path, 0, 10)
+    sound = path.read_text()
+    stamp = path.stat()
+    for damaged, reason in (
+        (sound.replace('"layer_sizes": [3, 3, 1]', '"layer_sizes": [3, 0, 1]'), "no run that can have been measured"),
+        (sound.replace('"operation": "forward"', '"operation": "dances"'), "the case dances 3-3-1"),
+        (sound.replace("2026-01-01T", "yesterday, "), "no run that can have been measured"),
+        (sound.replace('"estimate": 10.0', '"estimate": 1e+300').replace("10.1", "1e+301"), "a speedup of 1e+300"),
+        (sound.replace('"cpus": ', '"cpus": NaN, "x": '), ""),
+    ):
+        assert damaged != sound
+        path.write_text(damaged)
+        (_, found, rows), *others = rows_of(tmp_path)
+        assert (reason in found, bool(rows), others) == (True, not reason, good)
+    path.write_text(sound[:-9] + " " * 9)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert rows_of(tmp_path)[0][1]
+    path.write_text(sound)  # as long as before, and of the same time
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    assert rows_of(tmp_path)[0][1] == ""
+
+
+def test_a_folder_is_imported_without_its_broken_files(empty_folder, capsys):
+    place = empty_folder / "place"
+    place.mkdir()
+    (place / "a.json").write_text("// a comment")
+    (place / "b.json").symlink_to("nowhere")
+    (place / "c.json").write_text(json.dumps(ASV))
+    (place / "package.json").write_text('{"name": "x"}')
+    assert main(["history", "--import", "place", "--import", str(place.resolve())]) == 0
+    err = capsys.readouterr().err
+    assert err.count("passed over: ") == 4
+    assert "a.json is not JSON" in err
+    assert err.count("1 result imported into results") == 2
+    assert len(list((empty_folder / "results").glob("imported-*.json"))) == 1
+    assert "--import needs the name" in one_line_error(capsys, "history", "--import", "")
+
+
+def test_parameters_of_asv_are_combined_only_as_far_as_there_are_results(tmp_path):
+    many = [str(number) for number in range(1000)]
+    (tmp_path / "a.json").write_text(json.dumps(ASV | {"results": {"m.time_x": [[1e-3], [many] * 5]}}))
+    (imported,), _ = read_imports(tmp_path)
+    assert [entry.series for entry in imported.rows] == ["m.time_x(0, 0, 0, 0, 0)"]
+
+
+@pytest.mark.parametrize("name", ["history-index.json", "run-2.json", "imported-x.json"])
+def test_the_files_of_the_history_are_no_destination(empty_folder, capsys, name):
+    (empty_folder / "results").mkdir()
+    line = one_line_error(capsys, "history", "--json", f"results/{name}")
+    assert line.endswith(f"results/{name} is a file of the history itself; name another one")

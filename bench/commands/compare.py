@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -72,8 +72,8 @@ def compare_files(names: Sequence[str], *, pictures: str | None, destinations: D
     """Compare the first results file with each of the others, and print the ratio for each series."""
     started, folder = now(), Path()
     with output.caller_input():
-        for name, following in pairwise(sorted(names)):
-            if name == following:
+        for name, count in Counter(str(Path(name).resolve()) for name in names).items():
+            if count > 1:
                 raise ValueError(f"{name} is named twice")
         if pictures is not None:
             drawing = output.picture_module("bench.report.comparison_picture")

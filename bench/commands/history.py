@@ -8,7 +8,7 @@ from bench.commands import output
 from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.history import course, imported
-from bench.history.index import read_index
+from bench.history.index import is_stored, machine_text, read_index
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.history_schema import History
@@ -25,12 +25,16 @@ def history(
     started = now()
     with output.caller_input():
         output.check_destinations(destinations, History)
+        for path in destinations.files:
+            if path.parent.resolve() == results.resolve() and is_stored(path.name):
+                raise ValueError(f"{path} is a file of the history itself; name another one")
         if import_:
             _import(import_, results)
+        files.remove_unfinished(results)
         if not results.is_dir():
             raise ValueError(f"there is no folder {results}; `mlpbench run` stores its results there")
         indexed = read_index(results).files
-        own = None if all_machines else machine.bucket(machine.describe())
+        own = None if all_machines else machine_text(machine.bucket(machine.describe()))
         rows = course.history_rows(indexed, series, own)
     document = History(
         **header("history", started),
@@ -39,7 +43,7 @@ def history(
         unread=[file.reason for file in indexed if file.reason],
     )
     notes = [tables.item(reason) for reason in document.unread]
-    others = len({course.machine_text(file.bucket) for file in indexed if file.rows} - {row.machine for row in rows})
+    others = len({file.machine for file in indexed if file.rows} - {row.machine for row in rows})
     if others:
         notes.append(tables.item(f"{counted(others, 'other machine')} with stored results: --all-machines shows them"))
     if not rows:
@@ -49,10 +53,13 @@ def history(
 
 
 def _import(places: tuple[str, ...], results: Path) -> None:
+    if "" in places:
+        raise ValueError("--import needs the name of a file or folder")
     files.make_folder(results)
     for place in places:
-        count = 0
-        for found in imported.read_imports(Path(place)):
-            files.write(results / imported.stored_name(found), found)
-            count += 1
-        terminal.say(f"{place}: {counted(count, 'result')} imported into {results}")
+        found, unread = imported.read_imports(Path(place))
+        for imported_results in found:
+            files.write(results / imported.stored_name(imported_results), imported_results)
+        for reason in unread:
+            terminal.say(f"passed over: {reason}")
+        terminal.say(f"{place}: {counted(len(found), 'result')} imported into {results}")

@@ -3,41 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from itertools import groupby
-from typing import Any
 
 from bench.history.change_points import change_points
+from bench.history.times import parse_time
 from bench.records.history_schema import HistoryChange, HistoryRow, IndexedFile
-from pairbench.visible_text import visible_data
 
 THRESHOLD = 0.05
 """The smallest change that is a change point: the default of the gate."""
-EARLIEST = datetime.min.replace(tzinfo=UTC)
 
 
-def history_rows(
-    indexed: Sequence[IndexedFile], wanted: str | None, bucket: Mapping[str, Any] | None
-) -> list[HistoryRow]:
+def history_rows(indexed: Sequence[IndexedFile], wanted: str | None, own: str | None) -> list[HistoryRow]:
     """The values of the series whose name contains ``wanted``, by series, machine and time.
 
-    With ``bucket``, only speedups on that kind of machine. Times without a speedup are results of other programs, which
+    With ``own``, a machine in a line, only speedups on it. Times without a speedup are results of other programs, which
     describe a machine in other words; they are always included. Raises ValueError if no series contains ``wanted``.
     """
     known = {row.series for file in indexed for row in file.rows}
     chosen = {series for series in known if wanted is None or wanted.casefold() in series.casefold()}
     if known and not chosen:
         raise ValueError(_no_such_series(str(wanted), sorted(known)))
-    own = None if bucket is None else machine_text(visible_data(dict(bucket)))  # as files store it
     rows = []
     for file in indexed:
-        machine = machine_text(file.bucket)
         rows += [
             HistoryRow(
                 series=row.series,
-                machine=machine,
+                machine=file.machine,
                 file=file.name,
                 started=file.started,
                 commit=file.commit,
@@ -45,9 +38,9 @@ def history_rows(
                 seconds=row.seconds,
             )
             for row in file.rows
-            if row.series in chosen and (row.speedup is None or own in (None, machine))
+            if row.series in chosen and (row.speedup is None or own in (None, file.machine))
         ]
-    return sorted(rows, key=lambda row: (row.series, row.machine, instant(row.started), row.file))
+    return sorted(rows, key=lambda row: (row.series, row.machine, parse_time(row.started), row.file))
 
 
 def by_series(rows: Sequence[HistoryRow]) -> Iterator[list[HistoryRow]]:
@@ -69,30 +62,6 @@ def changes(rows: Sequence[HistoryRow]) -> list[HistoryChange]:
 def speed(row: HistoryRow) -> float:
     """What a series shows: the speedup, or calls per second where there is no reference."""
     return 1 / row.seconds if row.speedup is None else row.speedup.estimate
-
-
-def instant(started: str) -> datetime:
-    """A time in ISO format, in UTC if it names no zone; the earliest time for another text."""
-    try:
-        time = datetime.fromisoformat(started)
-    except ValueError:
-        return EARLIEST
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-
-
-def machine_text(bucket: Mapping[str, Any]) -> str:
-    """A description of a machine in a line."""
-    return ", ".join(f"{key} {_text(value)}" for key, value in bucket.items())
-
-
-def _text(value: Any) -> str:
-    match value:
-        case dict():
-            return " ".join(f"{key}={entry}" for key, entry in value.items())
-        case list():
-            return " ".join(map(str, value))
-        case _:
-            return str(value)
 
 
 def _no_such_series(wanted: str, series: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import product
 from pathlib import Path
@@ -17,46 +16,50 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench.history.times import parse_time
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.history_schema import ImportedResults, SeriesRow
 
 TIME = re.compile("time(raw)?_", re.IGNORECASE)
 """How the functions begin that asv times. It measures others, such as mem_, in other units."""
-
-LARGEST = 2**28
-"""Bytes of a file beyond which it is refused."""
+NO_RESULTS = "holds no times of pytest-benchmark (a JSON file of --benchmark-json) or of asv"
 
 
-def read_imports(place: Path) -> Iterator[ImportedResults]:
-    """The results in a file or in a folder, searched recursively. Files of other programs in a folder are passed over.
+def read_imports(place: Path) -> tuple[list[ImportedResults], list[str]]:
+    """The results in a file, or in a folder and its subfolders, and a reason for each file that cannot be read.
 
-    Raises RecordError if a file cannot be read, or if there are no results.
+    Files of other programs in a folder are passed over. Raises RecordError if there are no results, or a file that is
+    named itself cannot be read.
     """
     if not place.exists():
         raise RecordError(f"there is no file or folder {place}")
-    paths = sorted(place.rglob("*.json")) if place.is_dir() else [place]
-    found = False
-    for path in paths:
-        content = load_json(path)
-        imported = imported_results(path, content)
-        if imported is not None and imported.rows:
-            found = True
-            yield imported
+    if not place.is_dir():
+        imported = imported_results(place, load_json(place))
+        if imported is None or not imported.rows:
+            raise RecordError(f"{place} {NO_RESULTS}")
+        return [imported], []
+    found, unread = [], []
+    for path in sorted(place.rglob("*.json")):
+        try:
+            imported = imported_results(path, load_json(path))
+        except RecordError as error:
+            unread.append(str(error))
+        else:
+            found += [imported] if imported is not None and imported.rows else []
     if not found:
-        raise RecordError(f"{place} holds no results of pytest-benchmark (a JSON file of --benchmark-json) or of asv")
+        raise RecordError("; ".join([f"{place} {NO_RESULTS}", *unread]))
+    return found, unread
 
 
 def stored_name(imported: ImportedResults) -> str:
     """The name of the file in which the results are stored; the same results always get the same name."""
-    digest = hashlib.sha256(imported.model_dump_json().encode()).hexdigest()
-    return f"imported-{digest[:16]}.json"
+    content = files.dumps(imported.model_copy(update={"origin": ""}))
+    return f"imported-{hashlib.sha256(content.encode()).hexdigest()[:16]}.json"
 
 
 def load_json(path: Path) -> Any:
     """The content of a JSON file of another program. Raises RecordError."""
-    if path.is_file() and path.stat().st_size > LARGEST:
-        raise RecordError(f"{path} has more than {LARGEST} bytes")
     content = files.read_bytes(path)
     try:
         return json.loads(content)
@@ -81,16 +84,18 @@ def imported_results(path: Path, content: Any) -> ImportedResults | None:
 
 def _of_pytest_benchmark(path: Path, content: dict[str, Any]) -> ImportedResults:
     info, commit = content["machine_info"], content.get("commit_info") or {}
-    cpu = info.get("cpu") or {}
+    names = [benchmark["fullname"] for benchmark in content["benchmarks"]]
+    if len(set(names)) < len(names):
+        raise ValueError("two benchmarks have the same name")
     return ImportedResults(
         origin=str(path),
-        started=str(content["datetime"]),
+        started=parse_time(content["datetime"]).isoformat(),
         commit=None if commit.get("dirty") else commit.get("id"),
-        machine={
-            "cpu": str(cpu.get("brand_raw") or info.get("processor")),
-            "python": str(info.get("python_version")),
-            "node": str(info.get("node")),
-        },
+        machine=_known(
+            cpu=(info.get("cpu") or {}).get("brand_raw") or info.get("processor"),
+            python=info.get("python_version"),
+            node=info.get("node"),
+        ),
         rows=[
             SeriesRow(series=str(benchmark["fullname"]), speedup=None, seconds=benchmark["stats"]["median"])
             for benchmark in content["benchmarks"]
@@ -106,7 +111,7 @@ def _of_asv(path: Path, content: dict[str, Any]) -> ImportedResults:
         if not TIME.match(name.rpartition(".")[2]):
             continue
         cell = dict(zip(content["result_columns"], values, strict=False))
-        combinations = list(product(*(cell.get("params") or [])))
+        combinations = product(*(cell.get("params") or []))
         for seconds, combination in zip(cell.get("result") or [], combinations, strict=False):
             if isinstance(seconds, int | float) and seconds > 0:  # None and NaN: the benchmark failed
                 series = f"{name}({', '.join(combination)})" if combination else name
@@ -115,11 +120,15 @@ def _of_asv(path: Path, content: dict[str, Any]) -> ImportedResults:
         origin=str(path),
         started=datetime.fromtimestamp(content["date"] / 1000, UTC).isoformat(timespec="seconds"),
         commit=content["commit_hash"],
-        machine={
-            "cpu": str(params.get("cpu")),
-            "python": str(content.get("python")),
-            "node": str(params.get("machine")),
-            "environment": str(content.get("env_name")),
-        },
+        machine=_known(
+            cpu=params.get("cpu"),
+            python=content.get("python"),
+            node=params.get("machine"),
+            environment=content.get("env_name"),
+        ),
         rows=rows,
     )
+
+
+def _known(**description: Any) -> dict[str, str]:
+    return {key: str(value) for key, value in description.items() if value}

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from bench.cases import Case
+from pydantic import ValidationError
+
+from bench.cases import OPERATIONS, Case
+from bench.history.times import parse_time
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.history_schema import HistoryIndex, ImportedResults, IndexedFile, RunSummary, SeriesRow
 from impls import Network
 from pairbench import machine
 from pairbench.measure import AA_CONTROL
+from pairbench.visible_text import visible_data
 
 INDEX = "history-index.json"
 STORED: dict[str, type[RunSummary | ImportedResults]] = {"run-*.json": RunSummary, "imported-*.json": ImportedResults}
@@ -42,12 +47,21 @@ def stored_files(folder: Path) -> list[Path]:
     return sorted(path for pattern in STORED for path in folder.glob(pattern))
 
 
+def is_stored(name: str) -> bool:
+    """Whether a name is that of a file that the history reads or writes."""
+    return name == INDEX or any(fnmatch(name, pattern) for pattern in STORED)
+
+
 def _indexed(path: Path, known: IndexedFile | None) -> IndexedFile:
     try:
         status = path.stat()
     except OSError as error:  # such as a broken link
         return IndexedFile(name=path.name, bytes=0, modified_ns=0, reason=f"cannot read {path}: {error.strerror}")
-    if known is not None and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns):
+    if (
+        known is not None
+        and not known.reason  # what could not be read may be readable now
+        and (known.bytes, known.modified_ns) == (status.st_size, status.st_mtime_ns)
+    ):
         return known
     entry = IndexedFile(name=path.name, bytes=status.st_size, modified_ns=status.st_mtime_ns)
     kind = next(kind for pattern, kind in STORED.items() if path.match(pattern))
@@ -59,7 +73,8 @@ def _indexed(path: Path, known: IndexedFile | None) -> IndexedFile:
 
 def _summary(path: Path, stored: RunSummary | ImportedResults) -> dict[str, object]:
     if isinstance(stored, ImportedResults):
-        return {"started": stored.started, "commit": stored.commit, "bucket": stored.machine, "rows": stored.rows}
+        machine_line = machine_text(stored.machine)
+        return {"started": stored.started, "commit": stored.commit, "machine": machine_line, "rows": stored.rows}
     try:
         bucket = machine.bucket(stored.machine)
     except (KeyError, AttributeError, TypeError):
@@ -68,9 +83,11 @@ def _summary(path: Path, stored: RunSummary | ImportedResults) -> dict[str, obje
     commit = None if source is None or source.changed else source.commit
     try:
         rows = list(_series_rows(stored))
+        parse_time(stored.started)
     except ValueError as error:
-        raise RecordError(f"{path} has a network that does not exist: {error}") from None
-    return {"started": stored.started, "commit": commit, "bucket": bucket, "rows": rows}
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        raise RecordError(f"{path} is no run that can have been measured: {reason}") from None
+    return {"started": stored.started, "commit": commit, "machine": machine_text(bucket), "rows": rows}
 
 
 def _series_rows(run: RunSummary) -> Iterator[SeriesRow]:
@@ -93,5 +110,23 @@ def _series_rows(run: RunSummary) -> Iterator[SeriesRow]:
 
 @cache
 def _case(sizes: tuple[int, ...], functions: tuple[str, str, str], *others: Any) -> str:
-    """The name of a case. A run has few cases, and a folder has many runs."""
-    return str(Case(Network(sizes, *functions), *others))
+    """The name of a case, of which a folder has few. Raises ValueError if there is no such case."""
+    case = Case(Network(sizes, *functions), *others)
+    if case.operation not in OPERATIONS or min(case.batch, case.threads, case.epochs, case.batches or 1) < 1:
+        raise ValueError(f"the case {case}")
+    return str(case)
+
+
+def machine_text(bucket: Mapping[str, Any]) -> str:
+    """A description of a machine in a line."""
+    return ", ".join(f"{key} {_text(value)}" for key, value in visible_data(dict(bucket)).items())
+
+
+def _text(value: Any) -> str:
+    match value:
+        case dict():
+            return " ".join(f"{key}={entry}" for key, entry in value.items())
+        case list():
+            return " ".join(map(str, value))
+        case _:
+            return str(value)

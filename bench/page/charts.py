@@ -184,9 +184,9 @@ def roofline(entries: Sequence[Entry], peaks: Sequence[Entry], dtype: str, highl
 
 
 def operating_curves(entries: Sequence[Entry], recording: str, highlight: str) -> Spec:
-    """The share of runs that end with FAIL, against the measured slowdown, for each rule."""
+    """The share of runs that end with FAIL, against the planted slowdown, for each rule."""
     base = marks.data().transform_filter("datum.recording === recording")
-    x = alt.X("slowdown:Q", axis=alt.Axis(format="~%", title="measured slowdown", tickCount=5))
+    x = alt.X("slowdown:Q", axis=alt.Axis(format="~%", title="planted slowdown", tickCount=5))
     y = alt.Y("share:Q", scale=alt.Scale(domain=[0, 1]), axis=alt.Axis(format="~%", title=None, tickCount=5))
     tooltip = [*_tooltip("rule", "text"), alt.Tooltip("slowdown:Q", format=".1%")]
     tooltip += [alt.Tooltip(f"{end}:Q", format=".1%") for end in ("low", "high")]
@@ -207,9 +207,8 @@ def history(points: Sequence[HistoryPoint], case: str, highlight: str) -> Spec:
     """The speedups of a case over time, with bands for the intervals."""
     low, high = marks.bounds(end for point in points for end in (point.low, point.high))
     base = _of_case("speedup").transform_calculate(moment="toDate(datum.time)")
-    x = alt.X("moment:T", axis=alt.Axis(title=None, tickCount=6, labelOverlap=True))
-    axis = alt.Axis(labelExpr=TIMES, title=None, tickCount=6)
-    y = alt.Y("speedup:Q", scale=marks.log_scale(low, high), axis=axis)
+    x = alt.X("moment:T", axis=alt.Axis(title=None, tickCount=6, labelOverlap=True, format="%b %d, %H:%M"))
+    y = alt.Y("speedup:Q", scale=marks.log_scale(low, high), axis=marks.log_axis(low, high, TIMES))
     band = base.mark_area(color=MUTED, opacity=0.2).encode(x, alt.Y("low:Q"), alt.Y2("high:Q"), alt.Detail("backend:N"))
     tooltip = _tooltip("backend", "commit", "time") + [
         alt.Tooltip(f"{name}:Q", format=".3~g") for name in ("speedup", "low", "high")

@@ -42,7 +42,7 @@ def latest(folder: Path) -> list[Path]:
     """The file of each kind that was written last into a results folder."""
     paths = []
     for command in KINDS:
-        found = [path for path in folder.glob(f"{command}*.json") if ".partial" not in path.suffixes]
+        found = [path for path in folder.glob(f"{command}*.json") if ".partial" not in path.suffixes and path.is_file()]
         if found:
             paths.append(max(found, key=lambda path: path.stat().st_mtime))
     return paths

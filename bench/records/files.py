@@ -20,6 +20,8 @@ from bench.records.schema import Document, Latest, Record, Run
 from pairbench.visible_text import visible_data
 
 LATEST = "latest.json"
+LARGEST = 2**28
+"""Bytes of a file beyond which it is not read: its content would not fit the memory."""
 UNFINISHED = ".mlpbench-"
 """Prefix of the name of a temporary file; the id of the writing process follows."""
 
@@ -42,11 +44,15 @@ def read(path: Path, kind: type[Kind]) -> Kind:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The content of a regular file. Raises RecordError."""
-    if path.exists() and not path.is_file():
-        raise RecordError(f"{path} is not a regular file")
+    """The content of a regular file of up to LARGEST bytes. Raises RecordError."""
     try:
+        if path.exists() and not path.is_file():
+            raise RecordError(f"{path} is not a regular file")
+        if path.is_file() and path.stat().st_size > LARGEST:
+            raise RecordError(f"{path} has more than {LARGEST} bytes")
         return path.read_bytes()
+    except RecordError:
+        raise
     except ValueError as error:  # a null character, which no name can have
         raise RecordError(f"cannot read {path}: {error}") from None
     except OSError as error:

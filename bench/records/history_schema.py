@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_validator
 
 from bench.records.schema import Document, Finite, Positive, Ratio, Record, SourceRecord
+
+LEAST = 1e-15
+"""Speedups below this, or above its reciprocal, would overflow in later arithmetic."""
 
 
 class RunRow(Record):
@@ -50,6 +53,13 @@ class SeriesRow(Record):
     speedup: Ratio | None
     seconds: Positive
 
+    @field_validator("speedup")
+    @classmethod
+    def _check_range(cls, speedup: Ratio | None) -> Ratio | None:
+        if speedup is not None and not LEAST < speedup.estimate < 1 / LEAST:
+            raise ValueError(f"a speedup of {speedup.estimate}")
+        return speedup
+
 
 class ImportedResults(Record):
     """Results of another program for one commit: a file of pytest-benchmark or of asv. ``origin`` names the file."""
@@ -58,15 +68,15 @@ class ImportedResults(Record):
     origin: str
     started: str
     commit: str | None
-    machine: dict[str, Any]
+    machine: dict[str, str]
     rows: list[SeriesRow]
 
 
 class IndexedFile(Record):
     """What the history needs of a stored file, which ``bytes`` and ``modified_ns`` identify.
 
-    ``reason`` says why the file cannot be read; it is empty otherwise. ``bucket`` describes the machine: only the times
-    and speedups of equal buckets are compared.
+    ``reason`` says why the file cannot be read; it is empty otherwise. ``machine`` is a line: only speedups of equal
+    machines belong to a series.
     """
 
     name: str
@@ -75,7 +85,7 @@ class IndexedFile(Record):
     reason: str = ""
     started: str = ""
     commit: str | None = None
-    bucket: dict[str, Any] = Field(default_factory=dict)
+    machine: str = ""
     rows: list[SeriesRow] = Field(default_factory=list)
 
 

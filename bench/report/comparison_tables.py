@@ -17,9 +17,8 @@ from bench.wording import counted
 
 def comparison(document: FileComparison) -> Iterator[RenderableType]:
     """What differs first; then a table of two files, or a matrix of several; then what only one file has."""
-    yield from map(Paragraph, document.differences)
-    if document.differences:
-        yield ""
+    yield from map(Paragraph, document.differences or ["The machines and the versions are the same."])
+    yield ""
     first, *others = document.files
     if len(others) == 1:
         yield from _pair(document.rows, first, others[0])
@@ -29,7 +28,7 @@ def comparison(document: FileComparison) -> Iterator[RenderableType]:
 
 
 def _pair(rows: Sequence[ComparedRow], first: str, other: str) -> Iterator[RenderableType]:
-    table = tables.plain("series", "first", "other", "ratio of the times", "ratio of the speedups")
+    table = tables.plain("series", first, other, "ratio of the times", "ratio of the speedups")
     for row in rows:
         table.add_row(
             row.series,
@@ -69,12 +68,13 @@ def decisive(rows: Sequence[ComparedRow]) -> tuple[str, Callable[[ComparedRow], 
 
 def _legend(first: str) -> Iterator[RenderableType]:
     yield Paragraph(
-        f"ratio of the times: time in {first} ÷ time in the other file. ratio of the speedups: speedup in the other "
-        f"file ÷ speedup in {first}. Above 1, the other file is faster."
+        f"times: geometric means over the processes. ratio of the times: time in {first} ÷ time in the other file. "
+        f"ratio of the speedups: speedup in the other file ÷ speedup in {first}. Above 1, the other file is faster."
     )
     yield Paragraph(
         "The intervals hold for the processes of a run. What slowed the machine during a whole run cancels in the "
-        "ratio of the speedups, but not in that of the times. Without an interval, a file has a single process."
+        "ratio of the speedups, but not in that of the times. Without an interval, a file has a single process. Of the "
+        "rows without a difference, one in 20 is outside its interval by chance."
     )
 
 

@@ -16,8 +16,8 @@ from bench.report.layout import Paragraph
 from bench.wording import in_percent
 
 BARS = "▁▂▃▄▅▆▇█"
-LONGEST = 30
-"""Number of the latest runs that a sparkline shows."""
+FEWEST, LONGEST = 3, 30
+"""Number of runs from which on there is a sparkline, and number of the latest runs that it shows."""
 LEVEL = 0.02
 """Values that differ by less are a flat line: otherwise noise would fill the height."""
 HASH = 10
@@ -31,7 +31,8 @@ def courses(document: History) -> Iterator[RenderableType]:
         yield Text(machine, style="bold")
         table = tables.plain("series", "runs", "first", "latest", "course", left=1)
         for series in members:
-            table.add_row(series[0].series, str(len(series)), value(series[0]), value(series[-1]), sparkline(series))
+            course = sparkline(series) if len(series) >= FEWEST else tables.NONE
+            table.add_row(series[0].series, str(len(series)), value(series[0]), value(series[-1]), course)
         yield table
         yield ""
         yield from (tables.item(sentence(change)) for change in document.changes if change.before.machine == machine)

@@ -77,8 +77,9 @@ function showCase() {
     const tied = ranked.slice(1).filter((other) => other.least <= best.most).map(({ entry }) => entry.backend);
     const times = calls === 1 ? "one call" : `${calls.toLocaleString("en")} calls`;
     const compiling = best.compiling ? `, of which ${duration(best.compiling)} are for ${cached ? "loading the compiled code" : "compiling"}` : "";
-    const also = tied.length ? ` Within the intervals, it may be as well: ${tied.join(", ")}.` : "";
-    answer.replaceChildren(element("strong", best.entry.backend), ` takes ${duration(best.total)} for ${times}${compiling}.${also}`);
+    const unknown = entries.some(({ cold }) => cold !== null) ? "" : " The compile times are not in these files, and not counted.";
+    const also = tied.length ? ` These may be as fast, within the intervals: ${tied.join(", ")}.` : "";
+    answer.replaceChildren(element("strong", best.entry.backend), ` takes ${duration(best.total)} for ${times}${compiling}.${unknown}${also}`);
   }
   setParameter("chosen_case", fitting[0].case, "gains", "speeds", "errors");
   setParameter("chosen_calls", calls, "gains");
