@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from bench.records import csv_rows, files, gate_schema, scale_schema, schema, speed_schema, tutorial_schema
+from bench.records import (
+    comparison_schema,
+    csv_rows,
+    files,
+    gate_schema,
+    history_schema,
+    scale_schema,
+    schema,
+    speed_schema,
+    tutorial_schema,
+)
 from tests.helpers import ROOT, timing_row
 
 NASTY = '=HYPERLINK("http://x")|a\\|b\r\n\x1b[31m\u202e,;<b>*x*'
@@ -222,6 +232,8 @@ def test_the_documented_columns_are_those_of_the_commands():
         "tutorials": tutorial_schema.Tutorials,
         "gate": gate_schema.Gate,
         "backends": schema.Listing,
+        "history": history_schema.History,
+        "compare FILE FILE": comparison_schema.FileComparison,
         "baseline show": gate_schema.BaselineSummary,
         "error-rates": gate_schema.ErrorRates,
         "baseline record": gate_schema.RecordedSession,

@@ -79,7 +79,10 @@ def content(sources: Sources, history: Sequence[HistoryPoint] = ()) -> dict[str,
     if rates:
         specs["operating-curves"] = charts.operating_curves(rates, rates[0]["recording"], rates[0]["rule"])
     if history:
-        specs["history-speedups"] = charts.history(history, history[0].case, history[0].backend)
+        followed = {point.case for point in history}
+        case = next((entry["case"] for entry in entries if entry["case"] in followed), history[0].case)
+        fastest_point = max((point for point in history if point.case == case), key=lambda point: point.speedup)
+        specs["history-speedups"] = charts.history(history, case, fastest_point.backend)
     return {
         # Neither an interval nor a network is broken between lines.
         "headline": re.findall(r"\[[^]]*\]\S*|\S+", timings.headline(panels)),
