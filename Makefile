@@ -57,8 +57,9 @@ report: $(VENV)/test results/tutorials.json results/verify.json results/error-ra
 results/%.json: | $(VENV)/test
 	$(BIN)/mlpbench $* --json $@
 
+# Draws the last run and the last growth in results/, or the results file RUN.
 pictures: $(VENV)/test
-	$(BIN)/python -m bench.report.speedup_picture $(or $(RUN),results/latest.json) results
+	$(BIN)/python -m bench.report.pictures $(or $(RUN),results/latest.json $(lastword $(sort $(wildcard results/scale-*.json)))) results
 
 # Times numba_simd beside NumPy on COUNT random networks; SEED chooses them.
 random-networks: $(VENV)/test

@@ -40,7 +40,7 @@ from bench.records.scale_schema import ScaleState
 from bench.records.schema import Latest
 from bench.records.speed_schema import SpeedState
 from bench.records.tutorial_schema import TutorialsState
-from bench.report import speedup_picture
+from bench.report import pictures
 from pairbench import machine
 from pairbench.visible_text import visible
 from tests import damage
@@ -154,7 +154,7 @@ def test_a_damaged_results_file_is_refused_or_drawn(content):
         path.write_bytes(content)
         out, err = StringIO(), StringIO()
         with redirect_stdout(out), redirect_stderr(err):
-            status = speedup_picture.main([str(path), folder])
+            status = pictures.main([str(path), folder])
         assert_one_line((err if status else out).getvalue().removesuffix("\n"))
         assert status in (0, 2)
 
@@ -165,7 +165,7 @@ def test_a_damaged_results_file_is_refused_or_drawn(content):
 def test_a_damaged_latest_is_refused_or_names_a_file(content):
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "latest.json").write_bytes(content)
-        for function in (files.check_folder, lambda path: speedup_picture.read_run(path / "latest.json")):
+        for function in (files.check_folder, lambda path: pictures.read_results(path / "latest.json")):
             with suppress(RecordError):
                 function(Path(folder))
 

@@ -7,7 +7,8 @@ import pytest
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.schema import Latest, Ratio, Run
-from bench.report import speedup_picture
+from bench.report import pictures, speedup_picture
+from tests import page_documents
 from tests.helpers import timing_row
 
 SPEEDUPS = {
@@ -76,13 +77,25 @@ def test_the_command_follows_the_file_that_names_the_last_run(tmp_path, capsys):
     files.write(tmp_path / "run-1.json", run_of(all_rows()))
     files.write(tmp_path / files.LATEST, Latest(file="run-1.json"))
     for name in ("run-1.json", files.LATEST):
-        assert speedup_picture.main([str(tmp_path / name), str(tmp_path / "pictures")]) == 0
+        assert pictures.main([str(tmp_path / name), str(tmp_path / "pictures")]) == 0
         assert capsys.readouterr().out == f"{tmp_path / 'pictures' / 'speedups.svg'}\n"
+
+
+def test_the_command_draws_a_growth_with_a_name_at_each_line(tmp_path, capsys):
+    files.write(tmp_path / "run-1.json", run_of(all_rows()))
+    rows = page_documents.scale().rows
+    rows += [row.model_copy(update={"dimension": "batch"}) for row in rows if row.dimension == "depth"]
+    files.write(tmp_path / "scale-1.json", page_documents.scale().model_copy(update={"rows": rows}))
+    assert pictures.main([str(tmp_path / name) for name in ("run-1.json", "scale-1.json", "")]) == 0
+    assert capsys.readouterr().out.split() == [str(tmp_path / name) for name in ("speedups.svg", "scale.svg")]
+    shown = texts(tmp_path / "scale.svg")
+    for backend in {row.backend for row in rows}:
+        assert shown.count(backend) == 2  # beside the times and beside the speedups
 
 
 def test_a_file_that_is_no_run_is_refused_in_one_line(tmp_path, capsys):
     (tmp_path / "other.json").write_text("[]")
-    assert speedup_picture.main([str(tmp_path / "other.json"), str(tmp_path)]) == 2
+    assert pictures.main([str(tmp_path / "other.json"), str(tmp_path)]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "is not an mlpbench document" in line
 

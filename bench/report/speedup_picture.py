@@ -1,13 +1,7 @@
-"""The picture of a ``run``: speedups for one sample, on a small and a larger network.
-
-``python -m bench.report.speedup_picture RESULTS.json FOLDER`` draws ``speedups.svg`` into the folder. RESULTS.json is
-a results file of ``mlpbench run``, or ``latest.json``, which names the last one.
-"""
+"""The picture of a ``run``: speedups for one sample, on a small and a larger network."""
 
 from __future__ import annotations
 
-import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,9 +9,8 @@ from typing import Any
 from matplotlib import pyplot, rc_context
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from bench.records import files
 from bench.records.files import RecordError
-from bench.records.schema import Latest, Run, TimingRow
+from bench.records.schema import Run, TimingRow
 from bench.report import drawing, tables
 from bench.report.drawing import INK, STYLE, TONES
 from impls import Network
@@ -31,16 +24,6 @@ ROOM = 30
 
 TECHNIQUES = {"python_": TONES[0], "numpy_": TONES[1], "numba_": TONES[2]}
 """Tone by prefix of the backend's name; other backends are drawn in INK."""
-
-
-def read_run(path: Path) -> Run:
-    """Read a run from a results file, or from the file that ``latest.json`` names.
-
-    Raises RecordError if the file cannot be read or is no run.
-    """
-    if path.name == files.LATEST:
-        path = path.parent / files.read(path, Latest).file
-    return files.read(path, Run)
 
 
 def draw_speedups(run: Run, folder: Path) -> Path:
@@ -138,25 +121,3 @@ def _scale(axes: Sequence[Any], rows: Sequence[TimingRow]) -> None:
         panel.xaxis.set_major_locator(LogLocator(10))
         panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}×"))
         panel.xaxis.set_minor_locator(NullLocator())
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Draw the picture as the command line says, and return the exit status: 0, or 2 for wrong input."""
-    parser = argparse.ArgumentParser(prog="python -m bench.report.speedup_picture", description="Draw speedups.svg.")
-    parser.add_argument(
-        "results", type=Path, metavar="RESULTS.json", help="a results file of `mlpbench run`, or latest.json"
-    )
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to write speedups.svg to")
-    arguments = parser.parse_args(argv)
-    try:
-        files.make_folder(arguments.folder)
-        path = draw_speedups(read_run(arguments.results), arguments.folder)
-    except RecordError as error:
-        print(f"{parser.prog}: {visible(str(error))}", file=sys.stderr)
-        return 2
-    print(visible(str(path)))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
