@@ -84,7 +84,8 @@ def proof_sentence(proof: Proof) -> str:
     mutants = [*proof.mutants, *proof.timing_mutants]
     passed, killed = sum(row.ok for row in proof.rows), sum(mutant.killed for mutant in mutants)
     return (
-        f"The proof: {passed} of {len(proof.rows)} checks passed, and {killed} of {len(mutants)} mutants were rejected."
+        f"The proof: {passed} of {len(proof.rows)} checks passed, and {killed} of {len(mutants)} mutants "
+        "(backends with a deliberate fault) were rejected."
     )
 
 
