@@ -47,7 +47,7 @@ mutation: $(VENV)/mutation
 gate: $(VENV)/test
 	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
 
-# Measures what the page of results/ lacks, which takes up to a quarter of an hour, and opens the page.
+# Measures what the page of results/ lacks, which takes about 20 minutes, and opens the page.
 report: $(VENV)/test results/tutorials.json results/verify.json results/error-rates.json
 	@ls results/run-*.json > /dev/null 2>&1 || $(BIN)/mlpbench run --roofline
 	@ls results/scale-*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
