@@ -312,3 +312,14 @@ def test_the_files_of_the_history_are_no_destination(empty_folder, capsys, name)
     (empty_folder / "results").mkdir()
     line = one_line_error(capsys, "history", "--json", f"results/{name}")
     assert line.endswith(f"results/{name} is a file of the history itself; name another one")
+
+
+def test_an_imported_result_without_a_time_is_left_out_alone(tmp_path):
+    write_run(tmp_path, 1, 10)
+    good = rows_of(tmp_path)
+    (tmp_path / "asv.json").write_text(json.dumps(ASV))
+    ((imported,), _) = read_imports(tmp_path / "asv.json")
+    files.write(tmp_path / "imported-0.json", imported.model_copy(update={"started": "yesterday"}))
+    (_, reason, rows), *others = rows_of(tmp_path)
+    assert (rows, others) == ([], good)
+    assert "imported-0.json is no run that can have been measured" in reason

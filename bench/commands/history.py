@@ -8,14 +8,13 @@ from bench.commands import output
 from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.history import course, imported
-from bench.history.index import is_stored, machine_text, read_index
+from bench.history.index import is_stored, own_machine, read_index
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.history_schema import History
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.wording import counted
-from pairbench import machine
 
 
 def history(
@@ -34,7 +33,7 @@ def history(
         if not results.is_dir():
             raise ValueError(f"there is no folder {results}; `mlpbench run` stores its results there")
         indexed = read_index(results).files
-        own = None if all_machines else machine_text(machine.bucket(machine.describe()))
+        own = None if all_machines else own_machine()
         rows = course.history_rows(indexed, series, own)
     document = History(
         **header("history", started),

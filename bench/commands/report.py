@@ -8,10 +8,9 @@ from pathlib import Path
 from bench.commands import output
 from bench.commands.exit_codes import OK
 from bench.history import course
-from bench.history.index import machine_text, read_index
+from bench.history.index import own_machine, read_index
 from bench.page import sources
 from bench.report import history_tables, terminal
-from pairbench import machine
 
 FOLDER = "report"
 
@@ -23,7 +22,7 @@ def report(paths: Sequence[Path], *, results: Path) -> int:
         if not chosen:
             raise ValueError(f"there are no results in {results}; `mlpbench run` makes them")
         writing, courses = map(output.picture_module, ("bench.page.writing", "bench.page.courses"))
-        rows = course.history_rows(read_index(results).files, None, machine_text(machine.bucket(machine.describe())))
+        rows = course.history_rows(read_index(results).files, None, own_machine())
         sentences = list(map(history_tables.sentence, course.changes(rows)))
         page = writing.write(results / FOLDER, sources.read(chosen), courses.history_points(rows), sentences)
     terminal.show(*(f"from: {path}" for path in chosen), f"page: {page}")

@@ -72,22 +72,28 @@ def _indexed(path: Path, known: IndexedFile | None) -> IndexedFile:
 
 
 def _summary(path: Path, stored: RunSummary | ImportedResults) -> dict[str, object]:
-    if isinstance(stored, ImportedResults):
-        machine_line = machine_text(stored.machine)
-        return {"started": stored.started, "commit": stored.commit, "machine": machine_line, "rows": stored.rows}
+    """The fields of an entry. Raises RecordError if nothing can have been measured so."""
     try:
-        bucket = machine.bucket(stored.machine)
-    except (KeyError, AttributeError, TypeError):
-        raise RecordError(f"{path} does not describe its machine") from None
-    source = stored.source
-    commit = None if source is None or source.changed else source.commit
-    try:
-        rows = list(_series_rows(stored))
         parse_time(stored.started)
+        if isinstance(stored, ImportedResults):
+            commit, described, rows = stored.commit, machine_text(stored.machine), stored.rows
+        else:
+            source = stored.source
+            commit = None if source is None or source.changed else source.commit
+            described, rows = _bucket_text(path, stored.machine), list(_series_rows(stored))
+    except RecordError:
+        raise
     except ValueError as error:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
         raise RecordError(f"{path} is no run that can have been measured: {reason}") from None
-    return {"started": stored.started, "commit": commit, "machine": machine_text(bucket), "rows": rows}
+    return {"started": stored.started, "commit": commit, "machine": described, "rows": rows}
+
+
+def _bucket_text(path: Path, description: Mapping[str, Any]) -> str:
+    try:
+        return machine_text(machine.bucket(description))
+    except (KeyError, AttributeError, TypeError):
+        raise RecordError(f"{path} does not describe its machine") from None
 
 
 def _series_rows(run: RunSummary) -> Iterator[SeriesRow]:
@@ -115,6 +121,11 @@ def _case(sizes: tuple[int, ...], functions: tuple[str, str, str], *others: Any)
     if case.operation not in OPERATIONS or min(case.batch, case.threads, case.epochs, case.batches or 1) < 1:
         raise ValueError(f"the case {case}")
     return str(case)
+
+
+def own_machine() -> str:
+    """The description of this machine in a line."""
+    return machine_text(machine.bucket(machine.describe()))
 
 
 def machine_text(bucket: Mapping[str, Any]) -> str:

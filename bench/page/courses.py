@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from bench.history.course import by_series
 from bench.page.charts import HistoryPoint
 from bench.records.history_schema import HistoryRow
+from bench.report.history_tables import HASH
 
 POINTS = 7000
 """Points that the page shows, shared among the series: with all of a thousand runs, it would have 10 MB."""
@@ -29,7 +30,7 @@ def _points(series: Sequence[HistoryRow]) -> Iterator[HistoryPoint]:
                 case=case,
                 backend=backend,
                 time=row.started,
-                commit=UNCOMMITTED if row.commit is None else row.commit[:10],
+                commit=UNCOMMITTED if row.commit is None else row.commit[:HASH],
                 speedup=estimate,
                 low=estimate if row.speedup.low is None else row.speedup.low,
                 high=estimate if row.speedup.high is None else row.speedup.high,
