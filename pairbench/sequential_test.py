@@ -1,43 +1,79 @@
 """The sequential test: from measured changes to PASS, FAIL or INCONCLUSIVE. Pure functions, so that it can be replayed.
 
 A change is the logarithm of head time ÷ base time; above 0 the head is slower. Each round of fresh processes gives one
-change, and the changes are assumed to be independent and normally distributed. The test is run at interim analyses,
-after growing numbers of rounds. Interim analysis k spends α/2^k of the permitted error probability α. By Bonferroni's
-inequality, the error probability of all interim analyses together is at most α, whatever their number. This is alpha
-spending as in Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint distribution, so that the
-bound holds exactly for Student's t.
+change, and the changes are assumed to be independent. The test is run at interim analyses, after growing numbers of
+rounds. Interim analysis k spends α/(k(k + 1)) of the permitted error probability α. These shares add up to α, so by
+Bonferroni's inequality the error probability of all interim analyses together is at most α, whatever their number. This
+is alpha spending as in Lan and DeMets, Biometrika 70, 1983, with the union bound in place of the joint distribution.
+
+FAIL and PASS use different statistics. A few processes are slow for their whole life, in every program. FAIL uses a
+permutation test and a trimmed mean, on which they have little influence. PASS uses the plain mean, because slow
+processes that only the head has are a slowdown, too.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
-from statistics import fmean, stdev
-from typing import Literal
+from statistics import fmean
+from typing import Literal, NamedTuple
 
+import numpy as np
+
+from pairbench import slow_processes
+from pairbench.permutation_test import p_value
+from pairbench.slow_processes import SlowProcesses
 from pairbench.statistics import t_quantile
 
 Verdict = Literal["PASS", "FAIL", "INCONCLUSIVE"]
 
 MIN_ROUNDS = 6
 """Rounds before the first interim analysis."""
+PASS_ROUNDS = 19
+"""Rounds before the first PASS. If 15 % of the head's processes are slow, one of 19 is with a probability of 95 %."""
 FAIL_ALPHA = 0.01
-"""Error level α of FAIL: the probability, over all rows and interim analyses, that any row is suspected of a slowdown
-if no row has changed. Later rounds must confirm a suspicion before it is a FAIL, so false FAILs are rarer still."""
+"""Probability, over all rows and interim analyses, of any FAIL if no row has changed. It is the product of the levels
+of the suspicion and of the confirmation, which use different rounds."""
+CONFIRMATION_ALPHA = 0.05
+"""Error level of the confirmation of a row."""
 PASS_ALPHA = 0.05
-"""Probability that a row passes although its slowdown is the threshold; also the level of the confirmation test."""
+"""Probability that a row passes although its slowdown is the threshold. The rounds before and after a suspicion each
+give a chance to PASS, and each spends half."""
+OFFSET_ALPHA = 0.01
+"""Probability, over all rows, that any two checkouts of the base are said to differ if they do not."""
 POWER = 0.8
 """Probability with which the minimum detectable effect is detected."""
+TRIMMED = 0.2
+"""Share of the smallest and of the largest changes that the trimmed mean leaves out."""
 
 
 @dataclass(frozen=True)
 class RoundChange:
-    """Result of one round for a row: the logarithm of head ÷ base, and that of control ÷ base, the A/A offset."""
+    """Result of one round for a row: logarithms of head ÷ base, head ÷ control and control ÷ base."""
 
-    change: float
+    to_base: float
+    to_control: float
     offset: float
+
+    @property
+    def change(self) -> float:
+        """The logarithm of head ÷ base. The control runs the base, too, so the head is compared with both."""
+        return (self.to_base + self.to_control) / 2
+
+    @property
+    def contrasts(self) -> tuple[float, float, float]:
+        """By how much the times of head, base and control exceed the mean of the other two."""
+        return self.change, -(self.to_base + self.offset) / 2, (self.offset - self.to_control) / 2
+
+
+class Estimate(NamedTuple):
+    """A mean with the ends of its confidence interval."""
+
+    mean: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -45,26 +81,32 @@ class Judgement:
     """The state of the test of a row. A suspicion is a first significant slowdown, which later rounds must confirm.
 
     ``decided``: no more rounds are needed. ``confirming_rounds``: rounds since the suspicion, None without a suspicion.
-    The other fields are logarithms of time ratios: ``estimate``, ``low`` and ``high`` of the change, ``offset`` of the
-    A/A offset, and ``detectable`` of the minimum detectable effect, the smallest slowdown that is suspected with
-    probability ``POWER``. They are computed from the rounds after the suspicion as soon as there are two, else from the
-    rounds before; None with fewer than two rounds.
+    The others are logarithms of time ratios: ``change``, with the interval that decides on PASS; ``typical``, the
+    trimmed mean change, which decides on FAIL; ``offset`` of control ÷ base; and ``detectable``, the minimum detectable
+    effect, the smallest slowdown for which a gate of as many rounds gives FAIL with probability ``POWER``. The change,
+    ``typical`` and the slow processes are those of the rounds after the suspicion as soon as there are two, else of the
+    rounds before. All are None with fewer than two rounds.
     """
 
     verdict: Verdict
     decided: bool
     rounds: int
     confirming_rounds: int | None
-    estimate: float | None
-    low: float | None
-    high: float | None
-    offset: float | None
-    detectable: float | None
+    change: Estimate | None = None
+    typical: float | None = None
+    offset: Estimate | None = None
+    detectable: float | None = None
+    slow: SlowProcesses | None = None
 
     @property
     def is_confirming(self) -> bool:
         """Whether there is a suspicion whose confirmation has not reached its first interim analysis."""
         return self.confirming_rounds is not None and self.confirming_rounds < MIN_ROUNDS
+
+    @property
+    def checkouts_differ(self) -> bool:
+        """Whether two checkouts of the base differ significantly, so that no difference can be put down to the head."""
+        return self.offset is not None and not self.offset.low <= 0 <= self.offset.high
 
 
 def analysis_points() -> Iterator[int]:
@@ -81,115 +123,131 @@ def judge_rounds(changes: Sequence[RoundChange], threshold: float, rows: int) ->
     ``threshold``: the largest slowdown that is accepted, such as 0.05. ``rows``: number of rows that are tested
     together. FAIL needs a suspicion at an interim analysis, and its confirmation by later rounds alone.
     """
-    first = _first_decision(changes, threshold, FAIL_ALPHA / rows)
+    first = _first_decision(changes, threshold, FAIL_ALPHA / CONFIRMATION_ALPHA / rows)
     if first is None:
-        return _judgement("INCONCLUSIVE", False, changes, None, threshold, FAIL_ALPHA / rows)
+        return _judgement("INCONCLUSIVE", changes, changes, None, threshold, rows)
     verdict, used = first
     if verdict == "PASS":
-        return _judgement(verdict, True, changes[:used], None, threshold, FAIL_ALPHA / rows)
+        return _judgement(verdict, changes[:used], changes[:used], None, threshold, rows)
     later = changes[used:]
-    second = _first_decision(later, threshold, PASS_ALPHA)
+    second = _first_decision(later, threshold, CONFIRMATION_ALPHA)
     if second is None:
         # One later round gives no interval; until there are two, report the rounds that raised the suspicion.
         reported = later if len(later) > 1 else changes[:used]
-        return _judgement("INCONCLUSIVE", False, reported, len(later), threshold, PASS_ALPHA, rounds=len(changes))
+        return _judgement("INCONCLUSIVE", changes, reported, len(later), threshold, rows)
     verdict, confirming = second
-    return _judgement(verdict, True, later[:confirming], confirming, threshold, PASS_ALPHA, rounds=used + confirming)
+    return _judgement(verdict, changes[: used + confirming], later[:confirming], confirming, threshold, rows)
 
 
-def _first_decision(changes: Sequence[RoundChange], threshold: float, alpha: float) -> tuple[Verdict, int] | None:
+def _first_decision(changes: Sequence[RoundChange], threshold: float, fail_alpha: float) -> tuple[Verdict, int] | None:
     """Verdict and number of rounds of the first interim analysis that decides; None if none has decided yet."""
+    pass_number = 0
     for number, rounds in enumerate(analysis_points(), 1):
         if rounds > len(changes):
             return None
         analysed = changes[:rounds]
-        mean, error = _mean(analysed)
-        offset = abs(fmean(change.offset for change in analysed))
-        limit = math.log1p(threshold)
-        # The part of the change that the A/A control shows as well is not due to the head.
-        if mean - offset > limit and mean - offset - _quantile(rounds, alpha / 2**number) * error > 0:
+        if _is_slower(analysed, threshold, fail_alpha / (number * (number + 1))):
             return "FAIL", rounds
-        if mean + _quantile(rounds, PASS_ALPHA / 2**number) * error < limit:
-            return "PASS", rounds
+        if rounds >= PASS_ROUNDS:
+            pass_number += 1
+            if _is_not_slower(analysed, threshold, pass_number):
+                return "PASS", rounds
     return None
+
+
+def _is_slower(changes: Sequence[RoundChange], threshold: float, alpha: float) -> bool:
+    """Whether the typical change exceeds the threshold, and the head is significantly slower than the base."""
+    if _trimmed_mean([change.change for change in changes])[0] <= math.log1p(threshold):
+        return False
+    return p_value(np.array([change.contrasts for change in changes])) <= alpha
+
+
+def _is_not_slower(changes: Sequence[RoundChange], threshold: float, number: int) -> bool:
+    """Whether the mean slowdown is below the threshold at the ``number``-th analysis, slow processes included."""
+    limit = math.log1p(threshold)
+    values = [change.change for change in changes]
+    if _interval(values, _pass_alpha(number)).high >= limit:
+        return False
+    typical, _ = _trimmed_mean(values)
+    slow = _slow_processes(changes, threshold)
+    return not (slow.are_the_heads and typical + slow.largest_effect >= limit)
+
+
+def _pass_alpha(number: int) -> float:
+    """What the ``number``-th analysis that can give PASS spends, in the rounds before or after a suspicion."""
+    return PASS_ALPHA / 2 / (number * (number + 1))
+
+
+def _slow_processes(changes: Sequence[RoundChange], threshold: float) -> SlowProcesses:
+    typical, _ = _trimmed_mean([change.change for change in changes])
+    contrasts = np.array([change.contrasts for change in changes])
+    return slow_processes.count_slow(contrasts, typical, math.log1p(threshold))
 
 
 def _judgement(
     verdict: Verdict,
-    decided: bool,
     changes: Sequence[RoundChange],
+    reported: Sequence[RoundChange],
     confirming_rounds: int | None,
     threshold: float,
-    alpha: float,
-    rounds: int | None = None,
+    rows: int,
 ) -> Judgement:
+    """The judgement after the rounds ``changes``, with the figures of the rounds ``reported``."""
+    decided = verdict != "INCONCLUSIVE"
+    if len(reported) < 2:
+        return Judgement(verdict, decided, len(changes), confirming_rounds)
+    values = [change.change for change in reported]
+    points = takewhile(lambda point: point <= len(reported), analysis_points())
+    number = max(1, sum(point >= PASS_ROUNDS for point in points))
+    offset = _interval([change.offset for change in changes], OFFSET_ALPHA / rows / 2)
+    judgement = Judgement(
+        verdict,
+        decided,
+        len(changes),
+        confirming_rounds,
+        change=_interval(values, _pass_alpha(number)),
+        typical=_trimmed_mean(values)[0],
+        offset=offset,
+        detectable=_detectable([change.change for change in changes], threshold, rows),
+        slow=_slow_processes(reported, threshold),
+    )
+    return replace(judgement, verdict="INCONCLUSIVE") if judgement.checkouts_differ else judgement
+
+
+def _detectable(changes: Sequence[float], threshold: float, rows: int) -> float:
+    """The smallest slowdown that both the suspicion and the confirmation detect, with half of the rounds each.
+
+    The permutation test is about as powerful as the t test, whose quantile stands in for it here.
+    """
     count = len(changes)
-    total = count if rounds is None else rounds
-    if count < 2:
-        return Judgement(verdict, decided, total, confirming_rounds, None, None, None, None, None)
-    mean, error = _mean(changes)
-    number = max(1, sum(1 for _ in takewhile(lambda point: point <= count, analysis_points())))
-    half = _quantile(count, PASS_ALPHA / 2**number) * error
-    offset = fmean(change.offset for change in changes)
-    reach = max(math.log1p(threshold), _quantile(count, alpha / 2**number) * error)
-    detectable = reach + abs(offset) + _quantile(count, 1 - POWER) * error
-    return Judgement(verdict, decided, total, confirming_rounds, mean, mean - half, mean + half, offset, detectable)
+    half = max(2, count // 2)
+    error = _trimmed_mean(changes)[1] * math.sqrt(count / half)
+    reach = quantile(count, FAIL_ALPHA / CONFIRMATION_ALPHA / rows / 2) * error
+    return max(math.log1p(threshold), reach) + quantile(count, 1 - math.sqrt(POWER)) * error
 
 
-def _mean(changes: Sequence[RoundChange]) -> tuple[float, float]:
-    """Mean change and its standard error."""
-    values = [change.change for change in changes]
+def _interval(values: Sequence[float], alpha: float) -> Estimate:
+    """Mean and Student's t interval, with the probability ``alpha`` beyond each end."""
     mean, count = fmean(values), len(values)
     # statistics.stdev computes with fractions, which takes much longer.
-    return mean, math.dist(values, [mean] * count) / math.sqrt(count * (count - 1))
+    half = quantile(count, alpha) * math.dist(values, [mean] * count) / math.sqrt(count * (count - 1))
+    return Estimate(mean, mean - half, mean + half)
 
 
-def _quantile(count: int, alpha: float) -> float:
+def _trimmed_mean(values: Sequence[float]) -> tuple[float, float]:
+    """The mean without the ``TRIMMED`` smallest and largest values, and its standard error.
+
+    The error is that of Tukey and McLaughlin, Sankhyā A 25, 1963: the standard deviation of the winsorized values,
+    divided by the share of values that remain and the root of their number.
+    """
+    count = len(values)
+    cut = int(TRIMMED * count)
+    kept = sorted(values)[cut : count - cut]
+    winsorized = [*[kept[0]] * cut, *kept, *[kept[-1]] * cut]
+    squares = math.dist(winsorized, [fmean(winsorized)] * count) ** 2
+    return fmean(kept), math.sqrt(squares / (count - 1) / count) / (1 - 2 * TRIMMED)
+
+
+def quantile(count: int, alpha: float) -> float:
     """The 1 - ``alpha`` quantile of Student's t with ``count`` - 1 degrees of freedom."""
     return t_quantile(count - 1, 1 - alpha)
-
-
-MIN_SESSIONS = 10
-"""Number of sessions that a baseline needs for a verdict."""
-
-
-def judge_session(history: Sequence[float], now: float, threshold: float, alpha: float) -> Judgement:
-    """Test whether a session's speedup lies below the prediction from earlier sessions.
-
-    ``history`` and ``now`` are logarithms of speedups, ``threshold`` is a share. The change is the mean of
-    ``history`` minus ``now``. The half-width of the prediction interval is t(k-1)·s·√(1 + 1/k) for k sessions with
-    standard deviation s. ``rounds`` of the result is k. With fewer than ``MIN_SESSIONS`` sessions the verdict is
-    INCONCLUSIVE.
-    """
-    count = len(history)
-    if count < 2:
-        return Judgement("INCONCLUSIVE", False, count, None, None, None, None, None, None)
-    change, error = fmean(history) - now, _prediction_error(history)
-    limit = math.log1p(threshold)
-    half = _quantile(count, PASS_ALPHA) * error
-    reach = max(limit, _quantile(count, alpha) * error)
-    detectable = reach + _quantile(count, 1 - POWER) * error
-    verdict: Verdict = "INCONCLUSIVE"
-    if count >= MIN_SESSIONS:
-        if change > limit and change > _quantile(count, alpha) * error:
-            verdict = "FAIL"
-        elif change + half < limit:
-            verdict = "PASS"
-    decided = verdict != "INCONCLUSIVE"
-    return Judgement(verdict, decided, count, None, change, change - half, change + half, None, detectable)
-
-
-def prediction_interval(history: Sequence[float]) -> tuple[float, float]:
-    """The 95 % prediction interval for the next value of a series of at least two values."""
-    half = _quantile(len(history), PASS_ALPHA / 2) * _prediction_error(history)
-    return fmean(history) - half, fmean(history) + half
-
-
-def outside_prediction(history: Sequence[float], now: float) -> bool:
-    """Whether the next value ``now`` of a series lies outside its 95 % prediction interval."""
-    low, high = prediction_interval(history)
-    return not low <= now <= high
-
-
-def _prediction_error(history: Sequence[float]) -> float:
-    return stdev(history) * math.sqrt(1 + 1 / len(history))

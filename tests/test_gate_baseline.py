@@ -78,7 +78,7 @@ def history(count, factor=1.0, reference=1.0):
 
 
 ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0), {}, ())
+HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0, {}), {}, ())
 
 
 def judged(monkeypatch, sessions, now=None, confirmation=None, moves=(), failures=None):
@@ -146,7 +146,8 @@ def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
         row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None)
         for row in (ROW, ROW.of("python_loops"))
     }
-    measured = sessions.measure_session(replace(HEAD, task=GateTask(plans, (KEY,), 0, 0)), Lines(), [KEY])
+    task = GateTask(plans, (KEY,), 0, 0, {KEY: reference})
+    measured = sessions.measure_session(replace(HEAD, task=task), Lines(), [KEY])
     assert measured.interrupted == 1
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 

@@ -17,7 +17,7 @@ from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.records.history_schema import History
 from pairbench import machine
-from pairbench.sequential_test import MIN_SESSIONS
+from pairbench.session_test import MIN_SESSIONS
 from tests.helpers import environment_without_xdist, one_line_error, python
 from tests.helpers import timing_row as row
 

@@ -22,7 +22,7 @@ def with_effort(budget, seconds, overhead=0.0):
     plans = {
         row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None) for row in (QUICK, SLOW)
     }
-    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, overhead), {QUICK.key: 5e-6, SLOW.key: seconds})
+    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, {}, overhead), {QUICK.key: 5e-6, SLOW.key: seconds})
     return task.plans[QUICK.key], task.plans[SLOW.key]
 
 

@@ -35,6 +35,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 @gate_case_options
 @click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
 @budget_option
+@click.option(
+    "--all-rows",
+    is_flag=True,
+    help="Measure rows, too, of backends whose sources are the same on both sides. Without this option, only one such "
+    "backend is measured, as a control.",
+)
 @resume_option
 @click.option("--markdown", type=click.Path(), metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
 @destination_options
@@ -43,10 +49,11 @@ def gate(**options: Any) -> int:
     """Test whether a backend has become slower.
 
     Each row is a backend and a case. Default: the core backends, with the forward pass of one sample on 3-3-1 and on
-    100-100-50-10, and the gradient of a batch of 64 on 100-100-50-10. The head is the working tree. PASS: with 95%
-    confidence, the slowdown is below the threshold. FAIL: the head is wrong, or it is slower and the estimated slowdown
-    is above the threshold; at most 1% of the gates without a slowdown suspect one. INCONCLUSIVE: the budget ended
-    before the rounds showed either; raise --budget, or choose fewer rows. Exit status: 0 PASS, 1 FAIL, 3 INCONCLUSIVE.
+    100-100-50-10, and the gradient of a batch of 64 on 100-100-50-10 (of one sample, if the batch takes longer than
+    50 ms). The head is the working tree. PASS: with 95% confidence, the mean slowdown is below the threshold. FAIL: the
+    head is wrong, or it is significantly slower, and the slowdown is estimated above the threshold; at most 1% of the
+    gates without a change FAIL. INCONCLUSIVE: the budget ended before the rounds showed either; raise --budget, or
+    choose fewer rows. Exit status: 0 PASS, 1 FAIL, 3 INCONCLUSIVE.
     """
     try:
         from bench.commands import gate as command

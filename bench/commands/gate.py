@@ -38,6 +38,7 @@ def gate(
     batch: Sequence[int],
     threshold: str,
     budget: float,
+    all_rows: bool,
     resume: bool,
     markdown: str | None,
     destinations: Destinations,
@@ -54,6 +55,8 @@ def gate(
             raise ValueError("the revision of --against is empty; name one, such as main")
         if baseline_from is not None and baseline is None:
             raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
+        if all_rows and against is None:
+            raise ValueError("--all-rows belongs to --against; a gate --baseline measures all rows")
         if resume and against is None:
             raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
         Checkout.find(preparation.PACKAGE)  # before anything else, and before waiting for the lock
@@ -68,7 +71,9 @@ def gate(
     with machine_lock(terminal.say), sources_present():
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
-                revision_request = RevisionRequest(against, chosen, tuple(backend), limit, most)
+                revision_request = RevisionRequest(
+                    against, chosen, tuple(backend), limit, most, short_calls=not batch, all_rows=all_rows
+                )
                 document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
                 if interrupted and checkpoint.path.exists():
                     terminal.say(checkpoint.interruption())

@@ -15,7 +15,7 @@ from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import AcceptedGain, Baseline, BaselineRow, Bucket, GateRow, Session
 from bench.records.schema import Ratio
-from pairbench import sequential_test
+from pairbench import session_test
 from pairbench.visible_text import visible_data
 from pairbench.worktrees import Checkout
 
@@ -77,7 +77,7 @@ def certain_gains(rows: Sequence[GateRow], keys: Sequence[str]) -> dict[str, flo
         if row.change is not None
         and row.change.high is not None
         and row.change.high < 1
-        and row.rounds >= sequential_test.MIN_SESSIONS
+        and row.rounds >= session_test.MIN_SESSIONS
     }
 
 
@@ -102,7 +102,7 @@ def baseline_rows(own: Bucket) -> list[BaselineRow]:
 def _baseline_row(own: Bucket, key: str) -> BaselineRow:
     logarithms = speedups(own, key)
     recorded = [session.rows[key] for session in own.sessions if key in session.rows]
-    low, high = sequential_test.prediction_interval(logarithms) if len(logarithms) > 1 else (None, None)
+    low, high = session_test.prediction_interval(logarithms) if len(logarithms) > 1 else (None, None)
     try:
         return BaselineRow(
             row=key,

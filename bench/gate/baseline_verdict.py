@@ -12,16 +12,18 @@ from typing import Any
 
 from bench.cases import Case
 from bench.gate.baseline import certain_gains, find_bucket, nearest_bucket, read_baseline, speedups
-from bench.gate.gate_document import change_ratio, gate_document
+from bench.gate.gate_document import gate_document
 from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
 from bench.records.header import now
+from bench.records.schema import Ratio
 from bench.wording import counted, in_percent
-from pairbench import machine, sequential_test
+from pairbench import machine, sequential_test, session_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
-from pairbench.sequential_test import Judgement, Verdict
+from pairbench.sequential_test import Verdict
+from pairbench.session_test import SessionJudgement
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     notes = [f"{key} is {in_percent(factor - 1, 1)} faster." for key, factor in gains.items()]
     if gains:
         notes.append(f"To accept gains into the baseline: {request.command('accept')}")
-    if len(own.sessions) < sequential_test.MIN_SESSIONS:
+    if len(own.sessions) < session_test.MIN_SESSIONS:
         notes += _too_few_sessions(baseline, own, request.command("record"))
     document = gate_document(
         started=started,
@@ -98,7 +100,7 @@ def judge_and_confirm(
     suspects = [] if interrupted else [key for key, judgement in first.items() if judgement.verdict == "FAIL"]
     repeat = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
     second = {
-        key: _test_session(own, key, repeat.session, threshold, sequential_test.PASS_ALPHA)
+        key: _test_session(own, key, repeat.session, threshold, sequential_test.CONFIRMATION_ALPHA)
         for key in suspects
         if key in repeat.session.rows
     }
@@ -139,18 +141,23 @@ def _text(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value or "none")
 
 
-def _test_session(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> Judgement:
-    return sequential_test.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
+def _test_session(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> SessionJudgement:
+    return session_test.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
 
 
 def _judged_row(
-    row: BackendCase, own: Bucket, session: Session, first: Judgement, second: Judgement | None, threshold: float
+    row: BackendCase,
+    own: Bucket,
+    session: Session,
+    first: SessionJudgement,
+    second: SessionJudgement | None,
+    threshold: float,
 ) -> GateRow:
     judgement = first if second is None else second
     changed = _changed_times(_history(own, row.key), session.rows[row.key])
     verdict, reason = judgement.verdict, ""
-    if judgement.rounds < sequential_test.MIN_SESSIONS:
-        reason = f"only {judgement.rounds} of the {sequential_test.MIN_SESSIONS} sessions that a verdict needs"
+    if judgement.sessions < session_test.MIN_SESSIONS:
+        reason = f"only {judgement.sessions} of the {session_test.MIN_SESSIONS} sessions that a verdict needs"
     elif verdict == "FAIL" and changed == ["reference"]:
         verdict, reason = "INCONCLUSIVE", "the speedup fell because the reference became faster"
     elif verdict == "FAIL":
@@ -168,7 +175,7 @@ def _gate_row(
     reason: str,
     own: Bucket,
     session: Session,
-    judgement: Judgement | None = None,
+    judgement: SessionJudgement | None = None,
     changed: Sequence[Cause] = (),
     confirming_rounds: int | None = None,
 ) -> GateRow:
@@ -181,16 +188,24 @@ def _gate_row(
         reason=reason,
         base_seconds=median(before) if before else None,
         head_seconds=None if judgement is None else session.rows[row.key].seconds,
-        change=None if judgement is None else change_ratio(judgement),
+        change=None if judgement is None else _change(judgement),
+        typical_change=None,
         speedup_change=None,
         aa_ratio=None,
+        slow_processes=None,
         minimum_detectable_effect=(
             None if judgement is None or judgement.detectable is None else math.exp(judgement.detectable)
         ),
-        rounds=0 if judgement is None else judgement.rounds,
+        rounds=0 if judgement is None else judgement.sessions,
         confirming_rounds=confirming_rounds,
         changed_times=list(changed),
     )
+
+
+def _change(judgement: SessionJudgement) -> Ratio | None:
+    if judgement.estimate is None or judgement.low is None or judgement.high is None:
+        return None
+    return Ratio(estimate=math.exp(judgement.estimate), low=math.exp(judgement.low), high=math.exp(judgement.high))
 
 
 def _history(own: Bucket, key: str) -> list[SessionRow]:
@@ -207,6 +222,6 @@ def _changed_times(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]
     return [
         cause
         for cause, (history, value) in times.items()
-        if len(history) >= sequential_test.MIN_SESSIONS
-        and sequential_test.outside_prediction([math.log(earlier) for earlier in history], math.log(value))
+        if len(history) >= session_test.MIN_SESSIONS
+        and session_test.outside_prediction([math.log(earlier) for earlier in history], math.log(value))
     ]

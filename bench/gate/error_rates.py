@@ -57,10 +57,11 @@ def gate_rule(threshold: float, rows: int, budget: float, round_seconds: float) 
     max_rounds = max(sequential_test.MIN_ROUNDS, int(budget / round_seconds))
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        changes = _changes(seconds, head)
+        changes = side_changes(seconds, head)
         begin = 0
         while begin + sequential_test.MIN_ROUNDS <= len(changes):
-            run, verdict = _run(changes[begin:], threshold, rows, max_rounds)
+            end = begin + max_rounds + sequential_test.MIN_ROUNDS
+            run, verdict = simulate_gate(changes[begin:end], threshold, rows, max_rounds)
             if verdict is None:  # the recording ended before the run
                 return
             yield verdict
@@ -137,17 +138,22 @@ def _rate(count: int, runs: int) -> ErrorRate:
     return ErrorRate(count, runs, float(interval.low), float(interval.high))
 
 
-def _run(changes: Sequence[RoundChange], threshold: float, rows: int, max_rounds: int) -> tuple[int, Verdict | None]:
-    """Number of rounds of a run that starts with ``changes``, and its verdict; None if the changes do not suffice."""
-    for count in range(sequential_test.MIN_ROUNDS, len(changes) + 1):
-        judgement = sequential_test.judge_rounds(changes[:count], threshold, rows)
-        if judgement.decided:
-            return count, judgement.verdict
-        if count >= max_rounds and not judgement.is_confirming:
-            return count, judgement.verdict
-    return len(changes), None
+def simulate_gate(
+    changes: Sequence[RoundChange], threshold: float, rows: int, max_rounds: int
+) -> tuple[int, Verdict | None]:
+    """Number of rounds of a gate that starts with ``changes``, and its verdict; None if the changes do not suffice.
+
+    A confirmation that has begun continues to its first interim analysis, even beyond ``max_rounds``.
+    """
+    judgement = sequential_test.judge_rounds(changes[:max_rounds], threshold, rows)
+    if judgement.is_confirming:
+        last = judgement.rounds - (judgement.confirming_rounds or 0) + sequential_test.MIN_ROUNDS
+        judgement = sequential_test.judge_rounds(changes[: max(last, max_rounds)], threshold, rows)
+    is_cut_off = not judgement.decided and (judgement.rounds < max_rounds or judgement.is_confirming)
+    return judgement.rounds, None if is_cut_off else judgement.verdict
 
 
-def _changes(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
+def side_changes(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
+    """The changes of the rounds, with the arm of index ``head`` as the head."""
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
     return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]

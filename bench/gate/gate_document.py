@@ -13,15 +13,22 @@ import psutil
 from bench.gate import measurement_loop
 from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase
-from bench.records.gate_schema import Cause, Gate, GateRow, GateState, RevisionRecord, RoundRecord
+from bench.records.gate_schema import (
+    Cause,
+    Gate,
+    GateRow,
+    GateState,
+    RevisionRecord,
+    RoundRecord,
+    SlowProcessesRecord,
+)
 from bench.records.header import header
 from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
-from bench.selection import REFERENCE
-from bench.wording import in_percent
+from bench.wording import counted, in_percent
 from pairbench import sequential_test, statistics
 from pairbench.machine import Conditions, signs_of_load
-from pairbench.sequential_test import Judgement, RoundChange, Verdict
+from pairbench.sequential_test import Estimate, Judgement, RoundChange, Verdict
 from pairbench.worktrees import Revision
 
 NOISY_OFFSET = 0.02
@@ -73,7 +80,7 @@ def overall_verdict(rows: Sequence[GateRow]) -> Verdict:
 def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[str]:
     """A note that lists the signs of noise; empty if there are none."""
     signs = []
-    offsets = [abs(row.aa_ratio - 1) for row in rows if row.aa_ratio is not None]
+    offsets = [abs(row.aa_ratio.estimate - 1) for row in rows if row.aa_ratio is not None]
     if offsets and max(offsets) > NOISY_OFFSET:
         signs.append(f"base and control differ by up to {in_percent(max(offsets), 1)}")
     signs += signs_of_load([conditions], cpus)
@@ -87,7 +94,7 @@ def revision_row(
     row: BackendCase, state: GateState, task: GateTask, failures: Mapping[str, str], end_reason: str
 ) -> GateRow:
     """The row of a backend at a case; ``end_reason`` explains why the measurement ended before a decision."""
-    key, reference = row.key, row.of(REFERENCE).key
+    key, reference = row.key, task.references[row.key]
     judgement = measurement_loop.row_judgement(state, task, key)
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
     verdict: Verdict
@@ -107,9 +114,11 @@ def revision_row(
         reason=reason,
         base_seconds=_seconds(times, ("base", "control")),
         head_seconds=_seconds(times, ("head",)),
-        change=None if failures else change_ratio(judgement),
+        change=None if failures else _ratio(judgement.change),
+        typical_change=None if failures or judgement.typical is None else math.exp(judgement.typical),
         speedup_change=None if failures else _interval(_speedup_changes(state, key, reference)),
-        aa_ratio=None if failures or judgement.offset is None else math.exp(judgement.offset),
+        aa_ratio=None if failures else _ratio(judgement.offset),
+        slow_processes=None if failures else _slow_processes(judgement),
         minimum_detectable_effect=None if failures or judgement.detectable is None else math.exp(judgement.detectable),
         rounds=judgement.rounds,
         confirming_rounds=judgement.confirming_rounds,
@@ -117,29 +126,58 @@ def revision_row(
     )
 
 
-def change_ratio(judgement: Judgement) -> Ratio | None:
-    """The change of a judgement as a ratio with its interval; None if there is no estimate yet."""
-    if judgement.estimate is None or judgement.low is None or judgement.high is None:
+def unchanged_row(row: BackendCase) -> GateRow:
+    """The row of a backend whose sources are the same in head and base, and which was not measured."""
+    return GateRow(
+        **row.case.fields(),
+        backend=row.backend,
+        verdict="PASS",
+        reason="unchanged: head and base have the same sources; --all-rows measures it",
+        base_seconds=None,
+        head_seconds=None,
+        change=None,
+        typical_change=None,
+        speedup_change=None,
+        aa_ratio=None,
+        slow_processes=None,
+        minimum_detectable_effect=None,
+        rounds=0,
+        confirming_rounds=None,
+        changed_times=[],
+    )
+
+
+def _ratio(estimate: Estimate | None) -> Ratio | None:
+    if estimate is None:
         return None
-    return Ratio(estimate=math.exp(judgement.estimate), low=math.exp(judgement.low), high=math.exp(judgement.high))
+    return Ratio(estimate=math.exp(estimate.mean), low=math.exp(estimate.low), high=math.exp(estimate.high))
+
+
+def _slow_processes(judgement: Judgement) -> SlowProcessesRecord | None:
+    slow = judgement.slow
+    return None if slow is None else SlowProcessesRecord(head=slow.head, base=slow.base, rounds=slow.rounds)
 
 
 def _reason(judgement: Judgement, task: GateTask, end_reason: str) -> str:
+    if judgement.checkouts_differ:
+        return "two checkouts of the base differ significantly, so a change cannot be attributed to the head"
     if judgement.verdict == "FAIL":
-        more = in_percent(task.threshold, 1)
-        return f"slower by more than {more}, confirmed in {judgement.confirming_rounds} later rounds"
+        typical, most = (in_percent(change, 1) for change in (math.expm1(judgement.typical or 0.0), task.threshold))
+        later = counted(judgement.confirming_rounds or 0, "later round")
+        return f"significantly slower, typically by {typical}, which is more than {most}; confirmed in {later}"
     if judgement.verdict == "PASS" and judgement.confirming_rounds is not None:
         return "a suspected regression was not confirmed"
     if judgement.verdict == "PASS":
-        is_faster = judgement.estimate is not None and judgement.estimate < -math.log1p(task.threshold)
-        return (
-            f"faster by more than {in_percent(task.threshold, 1)}" if is_faster and (judgement.high or 0.0) < 0 else ""
-        )
+        change = judgement.change
+        is_faster = change is not None and change.mean < -math.log1p(task.threshold) and change.high < 0
+        return f"faster by more than {in_percent(task.threshold, 1)}" if is_faster else ""
     if judgement.confirming_rounds is not None:
         later = f"{sequential_test.MIN_ROUNDS} or more later rounds"
         return f"a regression is suspected; {end_reason} before {later} confirmed or refuted it"
-    if judgement.rounds < sequential_test.MIN_ROUNDS:
-        return f"{end_reason} after {judgement.rounds} of the {sequential_test.MIN_ROUNDS} rounds that a verdict needs"
+    if judgement.rounds < sequential_test.PASS_ROUNDS:
+        return f"{end_reason} after {judgement.rounds} of the {sequential_test.PASS_ROUNDS} rounds that a PASS needs"
+    if judgement.slow is not None and judgement.slow.are_the_heads:
+        return f"{end_reason}; some processes of the head are slow for their whole life"
     return f"{end_reason}; the interval contains {in_percent(task.threshold, 1)}, or the slowdown is not significant"
 
 

@@ -14,7 +14,6 @@ from typing import Any
 
 from bench.gate.row_plans import RowPlan
 from bench.records.gate_schema import GateState, RoundRecord
-from bench.selection import REFERENCE
 from bench.wording import counted
 from pairbench import rounds, sequential_test, timer
 from pairbench.progress import Progress
@@ -36,22 +35,24 @@ Save = Callable[[GateState], None]
 class GateTask:
     """The rows to measure: ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
 
-    ``threshold`` is a share, ``budget`` is in seconds. ``overhead``: seconds of a round that are not spent on timing.
+    ``threshold`` is a share, ``budget`` is in seconds. ``references`` has, by row, the reference's row, which is timed
+    in the same rounds. ``overhead``: seconds of a round that are not spent on timing.
     """
 
     plans: Mapping[str, RowPlan]
     judged: tuple[str, ...]
     threshold: float
     budget: float
+    references: Mapping[str, str]
     overhead: float = 0.0
 
 
 def plan_effort(task: GateTask, seconds: Mapping[str, float]) -> GateTask:
-    """The task with loops and blocks chosen so that ``MIN_ROUNDS`` rounds take at most 2/3 of the budget if possible.
+    """The task with loops and blocks chosen so that ``PASS_ROUNDS`` rounds take at most 2/3 of the budget if possible.
 
     ``seconds``: rough seconds per call, by row.
     """
-    round_seconds = task.budget / (1.5 * sequential_test.MIN_ROUNDS) - task.overhead
+    round_seconds = task.budget / (1.5 * sequential_test.PASS_ROUNDS) - task.overhead
     for min_blocks, blocks in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
         plans = {key: _with_effort(plan, seconds[key], blocks, min_blocks) for key, plan in task.plans.items()}
         if sum(plan.cost for plan in plans.values()) <= round_seconds:
@@ -60,8 +61,8 @@ def plan_effort(task: GateTask, seconds: Mapping[str, float]) -> GateTask:
 
 
 def min_seconds(task: GateTask) -> float:
-    """Rough seconds that ``MIN_ROUNDS`` rounds take."""
-    return sequential_test.MIN_ROUNDS * (task.overhead + sum(plan.cost for plan in task.plans.values()))
+    """Rough seconds that ``PASS_ROUNDS`` rounds take."""
+    return sequential_test.PASS_ROUNDS * (task.overhead + sum(plan.cost for plan in task.plans.values()))
 
 
 def _with_effort(plan: RowPlan, seconds: float, blocks: int, min_blocks: int) -> RowPlan:
@@ -111,12 +112,13 @@ def round_changes(state: GateState, key: str) -> list[RoundChange]:
 def round_change(times: Mapping[str, Sequence[float]]) -> RoundChange:
     """The change that a round measured for a row, from the row's times by side; medians over the blocks.
 
-    The change is the mean of log(head ÷ base) and log(head ÷ control). The ratio of the head to the mean of base and
-    control would be biased: in a skewed distribution, a single time is more often below the mean of two than above.
+    The head is compared with base and control one by one. Its ratio to the mean of both would be biased: in a skewed
+    distribution, a single time is more often below the mean of two than above.
     """
     head, base, control = (list(map(math.log, times[side])) for side in rounds.SIDES)
     return RoundChange(
-        change=(_median_difference(head, base) + _median_difference(head, control)) / 2,
+        to_base=_median_difference(head, base),
+        to_control=_median_difference(head, control),
         offset=_median_difference(control, base),
     )
 
@@ -147,7 +149,7 @@ def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
 
 
 def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> list[str]:
-    references = [task.plans[key].row.of(REFERENCE).key for key in keys]
+    references = (task.references[key] for key in keys)
     usable = (key for key in references if key in task.plans and key not in state.failures)
     return [*dict.fromkeys([*keys, *usable])]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from bench import selection
@@ -25,6 +25,8 @@ from pairbench.worktrees import Checkout, Revision, Worktree
 PACKAGE = "impls"
 DEFAULT_GATE_CASES = {"3-3-1": (("forward", 1),), "100-100-50-10": (("forward", 1), ("gradient", 64))}
 """Operations and batches of the default cases, by network."""
+LONG_CALL_SECONDS = 0.05
+"""Length of a call above which a default case is replaced by the same operation on one sample."""
 VERIFY_ONLY = Effort(
     processes=1, seconds_per_arm=0.0, max_blocks=1, slow_call_seconds=0.05, slow_processes=1, compile=False
 )
@@ -35,12 +37,18 @@ class RowChoice:
     """The rows to compare, the cases in their order, and a note for each backend that is not compared.
 
     ``wrong`` has, by row and side, the reason why the backend cannot be used; the rows are those that the head breaks.
+    ``references`` has, by case, the row of the reference over which the speedup is computed.
     """
 
     rows: tuple[BackendCase, ...]
     wrong: Mapping[str, Mapping[str, str]]
     cases: tuple[Case, ...]
     notes: tuple[str, ...]
+    references: Mapping[Case, BackendCase]
+
+    def reference_keys(self) -> dict[str, str]:
+        """The name of the reference's row, by row."""
+        return {row.key: self.references[row.case].key for row in self.rows}
 
 
 def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], named: Sequence[str]) -> RowChoice:
@@ -86,7 +94,8 @@ def choose_rows(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case], n
     if not rows:
         raise ValueError(f"there is nothing to compare: {' '.join(notes)}")
     rows.sort(key=lambda row: cases.index(row.case))
-    return RowChoice(tuple(rows), wrong, tuple(cases), tuple(notes))
+    references = {case: BackendCase(selection.REFERENCE, case) for case in cases}
+    return RowChoice(tuple(rows), wrong, tuple(cases), tuple(notes), references)
 
 
 def _listings(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case]) -> dict[str, BackendListing]:
@@ -104,13 +113,23 @@ def _listings(side_worktrees: Mapping[str, Worktree], cases: Sequence[Case]) -> 
     return listings
 
 
+def shorten_rows(choice: RowChoice, seconds: Mapping[str, float]) -> RowChoice:
+    """The choice with one sample instead of a batch in the rows of which a call takes long; ``seconds`` by row."""
+
+    def shorten(row: BackendCase) -> BackendCase:
+        is_long = seconds.get(row.key, 0.0) > LONG_CALL_SECONDS and row.case.operation != "train"
+        return replace(row, case=replace(row.case, batch=1)) if is_long else row
+
+    rows = tuple(map(shorten, choice.rows))
+    references = {case: shorten(reference) for case, reference in choice.references.items()}
+    references |= {row.case: BackendCase(selection.REFERENCE, row.case) for row in rows if row.case not in references}
+    return replace(choice, rows=rows, cases=tuple(references), references=references)
+
+
 def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
     """Plans of the usable rows and of the references at their cases, each with one call in one block."""
-    references = [
-        BackendCase(selection.REFERENCE, case) for case in choice.cases if any(row.case == case for row in choice.rows)
-    ]
-    judges = {row.case: CaseJudge(row.case, expect_case(row.case)) for row in references}
-    planned = dict.fromkeys([*choice.rows, *references])
+    planned = dict.fromkeys([*choice.rows, *(choice.references[row.case] for row in choice.rows)])
+    judges = {case: CaseJudge(case, expect_case(case)) for case in dict.fromkeys(row.case for row in planned)}
     return {row.key: plan_row(row, judges[row.case]) for row in planned if row.key not in choice.wrong}
 
 

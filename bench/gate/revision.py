@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -12,38 +12,49 @@ from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
 from bench.gate import gate_document, measurement_loop, preparation
 from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
+from bench.wording import counted
 from pairbench import machine, sequential_test
 from pairbench.machine import Meter
+from pairbench.module_sources import same_sources
 from pairbench.progress import Progress
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 
 @dataclass(frozen=True)
 class RevisionRequest:
-    """The arguments of the gate. ``revision``: the base. ``threshold`` is a share, ``budget`` is in seconds."""
+    """The arguments of the gate. ``revision``: the base. ``threshold`` is a share, ``budget`` is in seconds.
+
+    ``short_calls``: whether a row whose call takes long is measured with one sample instead of its batch.
+    ``all_rows``: whether rows whose sources are the same in both revisions are measured, too.
+    """
 
     revision: str
     cases: tuple[Case, ...]
     backends: tuple[str, ...]
     threshold: float
     budget: float
+    short_calls: bool = False
+    all_rows: bool = True
 
 
 @dataclass(frozen=True)
 class PreparedGate:
     """The input of the measurement.
 
-    ``rows`` get verdicts. ``wrong`` has, by row and side, the reason of a failure before the rounds, of rows that the
-    head fails; ``failures`` has those of the trial round. ``task`` has the plans of the rows that the head gets right.
+    ``rows`` get verdicts; those of ``unchanged`` are not measured. ``wrong`` has, by row and side, the reason of a
+    failure before the rounds, of rows that the head fails; ``failures`` has those of the trial round. ``task`` has the
+    plans of the rows that the head gets right.
     """
 
     head: Revision
     base: Revision
     side_worktrees: Mapping[str, Worktree]
     rows: tuple[BackendCase, ...]
+    unchanged: frozenset[BackendCase]
     task: GateTask
     wrong: Mapping[str, Mapping[str, str]]
     failures: dict[str, dict[str, str]]
@@ -79,7 +90,7 @@ def judge_revision(
     checkpoint.state = state
     if (needed := measurement_loop.min_seconds(prepared.task)) > request.budget:
         say(
-            f"the {sequential_test.MIN_ROUNDS} rounds that a verdict needs take about {needed:.0f} s, "
+            f"the {sequential_test.PASS_ROUNDS} rounds that a PASS needs take about {needed:.0f} s, "
             f"but the budget is {request.budget:g} s; raise the budget, or choose fewer rows"
         )
     interrupted = False
@@ -116,12 +127,21 @@ def _prepare_gate(
     """Lay out both revisions, choose the rows, verify the head, and run a trial round."""
     progress.stage(f"head: {head.title}; base: {base.title}; both of {checkout.root}")
     side_worktrees = preparation.lay_out(checkout, {"head": head, "base": base})
-    choice = preparation.choose_rows(side_worktrees, request.cases, request.backends)
+    everything = preparation.choose_rows(side_worktrees, request.cases, request.backends)
+    unchanged = frozenset() if request.all_rows else _unchanged_rows(everything, head, base)
+    choice = replace(everything, rows=tuple(row for row in everything.rows if row not in unchanged))
     progress.stage("computing the exact results")
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
     seconds, head_failures = preparation.verify_side(side_worktrees["head"], plans, progress)
-    wrong = {key: {"head": reason} for key, reason in head_failures.items()}
+    if request.short_calls:
+        choice = preparation.shorten_rows(choice, seconds)
+        plans = preparation.plan_rows(choice)
+        shortened = {key: plan for key, plan in plans.items() if key not in seconds | head_failures}
+        shortened_seconds, reasons = preparation.verify_side(side_worktrees["head"], shortened, progress)
+        seconds |= shortened_seconds
+        head_failures |= reasons
+    wrong = {key: {"head": reason} for key, reason in head_failures.items() if key in plans}
     if (
         wrong
     ):  # what the base fails in the same way, such as under a setting of the environment, is no fault of the head
@@ -136,6 +156,9 @@ def _prepare_gate(
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
     more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)
     judged = tuple(row.key for row in choice.rows if row.key in plans)
+    if unchanged:
+        progress.stage(f"{counted(len(unchanged), 'row')} unchanged, {counted(len(judged), 'row')} to measure")
+    unchanged_rows = [row for row in everything.rows if row in unchanged]
     notes = [*choice.notes, *_changed_pins(checkout, request.revision), _origins(checkout, side_worktrees)]
     if head.digest == base.digest:
         notes.append("Head and base have the same sources: this is an A/A comparison of two worktrees.")
@@ -143,18 +166,35 @@ def _prepare_gate(
         head=head,
         base=base,
         side_worktrees=side_worktrees,
-        rows=choice.rows,
-        task=plan_effort(GateTask(plans, judged, request.threshold, request.budget, overhead), seconds),
+        rows=tuple(sorted([*choice.rows, *unchanged_rows], key=lambda row: choice.cases.index(row.case))),
+        unchanged=unchanged,
+        task=plan_effort(
+            GateTask(plans, judged, request.threshold, request.budget, choice.reference_keys(), overhead), seconds
+        ),
         wrong={**wrong, **choice.wrong},
         failures={**failures, **more_failures},
         notes=tuple(notes),
     )
 
 
+def _unchanged_rows(choice: RowChoice, head: Revision, base: Revision) -> frozenset[BackendCase]:
+    """The rows of backends whose sources are the same in both revisions, but for one backend, the A/A control.
+
+    The control is measured at the cases of the other rows, or at the first case if there are no other rows.
+    """
+    names = dict.fromkeys(row.backend for row in choice.rows if row.key not in choice.wrong)
+    same = [name for name in names if same_sources(f"{preparation.PACKAGE}.{name}", head, base)]
+    measured = dict.fromkeys(row.case for row in choice.rows if row.backend not in same) or choice.cases[:1]
+    controls = {BackendCase(name, case) for name in same[:1] for case in measured}
+    return frozenset(row for row in choice.rows if row.backend in same and row not in controls)
+
+
 def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> list[GateRow]:
     task = prepared.task
     return [
-        gate_document.revision_row(
+        gate_document.unchanged_row(row)
+        if row in prepared.unchanged
+        else gate_document.revision_row(
             row,
             state,
             task,

@@ -56,12 +56,19 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     failures, overhead = preparation.run_trial_round(side_worktrees, right_plans)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
-        reference = row.of(REFERENCE).key
+        reference = choice.references[row.case].key
         if reference in wrong:
             wrong.setdefault(row.key, f"the reference fails: {wrong[reference]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
     task = plan_effort(
-        GateTask({key: right_plans[key] for key in right_plans if key not in wrong}, judged, 0.0, budget, overhead),
+        GateTask(
+            {key: plan for key, plan in right_plans.items() if key not in wrong},
+            judged,
+            0.0,
+            budget,
+            choice.reference_keys(),
+            overhead,
+        ),
         seconds,
     )
     return SessionHead(revision, worktree, rows, task, wrong, choice.notes)
@@ -78,7 +85,7 @@ class MeasuredSession:
 
 def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
     """Measure the speedups of the rows ``keys`` in fresh processes."""
-    references = dict.fromkeys(head.task.plans[key].row.of(REFERENCE).key for key in keys)
+    references = dict.fromkeys(head.task.references[key] for key in keys)
     plans: list[RowPlan] = [
         head.task.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.task.plans
     ]
@@ -106,7 +113,7 @@ def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) 
         progress.advance()
     rows = {}
     for key in keys:
-        reference = head.task.plans[key].row.of(REFERENCE).key
+        reference = head.task.references[key]
         if reference in failures:
             failures.setdefault(key, f"the reference fails: {failures[reference]}")
         if key not in failures and seconds[key] and seconds[reference]:

@@ -8,7 +8,8 @@ from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import NamedTuple
 
-from pairbench.sequential_test import FAIL_ALPHA, MIN_SESSIONS, PASS_ALPHA, judge_session
+from pairbench.sequential_test import CONFIRMATION_ALPHA, FAIL_ALPHA
+from pairbench.session_test import MIN_SESSIONS, judge_session
 
 
 class ChangePoint(NamedTuple):
@@ -54,7 +55,7 @@ def _lasting(values: Sequence[float], starts: Sequence[int], least: float) -> li
 
 def _is_change(history: Sequence[float], now: float, following: float, threshold: float) -> bool:
     direction = _direction(history, now, threshold, FAIL_ALPHA)
-    return direction != 0 and direction == _direction(history, following, threshold, PASS_ALPHA)
+    return direction != 0 and direction == _direction(history, following, threshold, CONFIRMATION_ALPHA)
 
 
 def _direction(history: Sequence[float], now: float, threshold: float, alpha: float) -> int:

@@ -50,12 +50,22 @@ class RevisionRecord(Record):
     digest: str
 
 
+class SlowProcessesRecord(Record):
+    """How many of ``rounds`` processes of the head, and of twice as many of base and control, were slow."""
+
+    head: int
+    base: int
+    rounds: int
+
+
 class GateRow(CaseFields):
     """The verdict on one backend at one case.
 
-    ``change`` is head time ÷ base time, ``speedup_change`` is head speedup ÷ base speedup, and ``aa_ratio`` is control
-    time ÷ base time. In a comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other
-    two are null. ``minimum_detectable_effect`` is the smallest ratio that is suspected with probability 0.8.
+    ``change`` is head time ÷ base time, with the interval that decides on PASS. ``typical_change`` is the trimmed mean
+    of the same ratio, which decides on FAIL. ``speedup_change`` is head speedup ÷ base speedup, and ``aa_ratio`` is
+    control time ÷ base time. ``slow_processes`` counts the processes that were slow for their whole life. In a
+    comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other four are null.
+    ``minimum_detectable_effect`` is the smallest ratio for which the gate gives FAIL with probability 0.8.
     ``changed_times`` names the times that changed significantly.
     """
 
@@ -65,8 +75,10 @@ class GateRow(CaseFields):
     base_seconds: Finite | None
     head_seconds: Finite | None
     change: Ratio | None
+    typical_change: Finite | None
     speedup_change: Ratio | None
-    aa_ratio: Finite | None
+    aa_ratio: Ratio | None
+    slow_processes: SlowProcessesRecord | None
     minimum_detectable_effect: Finite | None
     rounds: int
     confirming_rounds: int | None
@@ -76,7 +88,7 @@ class GateRow(CaseFields):
 class Gate(Document):
     """The document of ``mlpbench gate --against`` and ``--baseline``."""
 
-    schema_: Literal["mlpbench.gate/2"] = Field("mlpbench.gate/2", alias="schema")
+    schema_: Literal["mlpbench.gate/3"] = Field("mlpbench.gate/3", alias="schema")
     options: dict[str, Any]
     verdict: Verdict
     head: RevisionRecord

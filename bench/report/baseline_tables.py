@@ -10,7 +10,7 @@ from rich.text import Text
 from bench.records.gate_schema import BaselineAcceptance, BaselineSummary, RecordedSession
 from bench.report import tables
 from bench.wording import counted, in_percent
-from pairbench.sequential_test import MIN_SESSIONS
+from pairbench.session_test import MIN_SESSIONS
 
 
 def recorded(document: RecordedSession) -> Iterator[RenderableType]:

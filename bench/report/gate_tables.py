@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -10,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cases import samples
-from bench.records.gate_schema import Gate, GateRow
+from bench.records.gate_schema import Gate, GateRow, SlowProcessesRecord
 from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
@@ -26,8 +27,12 @@ SESSIONS = (
     MDE,
 )
 LEGEND = (
-    "time: change of the time from base to head, with the interval that decides the verdict.",
+    "time: mean change of the time from base to head, with the interval of which PASS needs the upper end below the "
+    "threshold.",
+    "typical: trimmed mean of the same changes. FAIL needs it above the threshold, and a head that is significantly "
+    "slower.",
     "speedup: change of the speedup over python_loops from base to head.",
+    "slow: processes that were slow for their whole life, of the head and of the base's two checkouts.",
     MDE,
 )
 
@@ -35,12 +40,13 @@ LEGEND = (
 def text(document: Gate) -> Iterator[RenderableType]:
     """A table for each case, sentences on rows that have a reason, and the legend."""
     for title, members in cases(document.rows):
-        columns = ("change", "MDE") if document.base is None else ("time", "speedup", "MDE")
+        columns = ("change", "MDE") if document.base is None else ("time", "typical", "speedup", "MDE", "slow")
         table = tables.plain("backend", *columns, "verdict")
         for row in members:
-            speedup = () if document.base is None else (percent(_estimate(row.speedup_change)),)
             verdict = Text(row.verdict, style=STYLES[row.verdict])
-            table.add_row(row.backend, change(row.change), *speedup, percent(row.minimum_detectable_effect), verdict)
+            mde = percent(row.minimum_detectable_effect)
+            cells = (mde,) if document.base is None else (*_changes(row), mde, slow(row.slow_processes))
+            table.add_row(row.backend, change(row.change), *cells, verdict)
         yield Text(title, style="bold")
         yield table
         yield ""
@@ -62,16 +68,21 @@ def markdown(document: Gate) -> str:
     """The gate's result as Markdown, for the summary of a CI job."""
     lines = [f"## mlpbench gate: {document.verdict}", "", f"{escaped(verdict_summary(document))}.", ""]
     for title, members in cases(document.rows):
-        lines += [f"**{escaped(title)}**", "", "| backend | base | head | time | speedup | MDE | verdict |"]
-        lines += ["| --- | ---: | ---: | --- | ---: | ---: | --- |"]
+        lines += [
+            f"**{escaped(title)}**",
+            "",
+            "| backend | base | head | time | typical | speedup | MDE | slow | verdict |",
+        ]
+        lines += ["| --- | ---: | ---: | --- | ---: | ---: | ---: | --- | --- |"]
         for row in members:
             cells = (
                 row.backend,
                 tables.duration(row.base_seconds),
                 tables.duration(row.head_seconds),
                 change(row.change),
-                percent(_estimate(row.speedup_change)),
+                *_changes(row),
                 percent(row.minimum_detectable_effect),
+                slow(row.slow_processes),
                 row.verdict,
             )
             lines.append(markdown_row(cells))
@@ -103,6 +114,8 @@ def sentence(row: GateRow) -> str:
     figures = [f"change {change(row.change)}"] if row.change is not None else []
     if row.base_seconds is not None and row.head_seconds is not None:
         figures.append(f"{tables.duration(row.base_seconds)} → {tables.duration(row.head_seconds)}")
+    if row.aa_ratio is not None and not (row.aa_ratio.low or 0.0) <= 1 <= (row.aa_ratio.high or math.inf):
+        figures.append(f"control ÷ base {change(row.aa_ratio)}")
     if row.changed_times:
         figures.append(f"changed times: {', '.join(row.changed_times)}")
     details = f" ({'; '.join(figures)})" if figures else ""
@@ -143,5 +156,13 @@ def percent(ratio: float | None) -> str:
     return tables.NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"
 
 
-def _estimate(ratio: Ratio | None) -> float | None:
-    return None if ratio is None else ratio.estimate
+def slow(processes: SlowProcessesRecord | None) -> str:
+    """The numbers of slow processes: of the head, and of base and control."""
+    if processes is None:
+        return tables.NONE
+    return f"{processes.head} of {processes.rounds}, {processes.base} of {2 * processes.rounds}"
+
+
+def _changes(row: GateRow) -> tuple[str, str]:
+    speedup = None if row.speedup_change is None else row.speedup_change.estimate
+    return percent(row.typical_change), percent(speedup)
