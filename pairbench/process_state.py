@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import groupby
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
@@ -189,6 +190,13 @@ class _Watched(NamedTuple):
         code, defaults = (value.__code__, value.__defaults__) if is_function else (None, None)
         return cls(owner, attribute, value, code, defaults)
 
+    def is_replaced(self) -> bool:
+        if vars(self.owner).get(self.attribute) is not self.value:
+            return True
+        if self.code is None:
+            return False
+        return self.value.__code__ is not self.code or self.value.__defaults__ is not self.defaults
+
     def restore(self) -> None:
         setattr(self.owner, self.attribute, self.value)
         if self.code is not None:
@@ -201,9 +209,13 @@ class FunctionWatch:
     def __init__(self, *packages: str):
         self._packages: set[str] = set()
         self._watched: dict[str, _Watched] = {}
-        # What is compared after every sample, in the shape that is read fastest.
-        self._values: list[tuple[str, Callable[[str], Any], str, Any]] = []
-        self._codes: list[tuple[str, Any, Any, Any]] = []
+        # What is compared after every sample, in the shape that is read fastest: namespaces, with a function that reads
+        # several of their names, and the values; and functions, with their codes and defaults.
+        self._namespaces: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] = []
+        self._functions: list[tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]] = []
+        # Kept here, so that replacing the built-in functions does not replace these.
+        self._all, self._map, self._is = all, map, operator.is_
+        self._code_of, self._defaults_of = operator.attrgetter("__code__"), operator.attrgetter("__defaults__")
         self._modules: set[str] = set()
         self._extend(STANDARD_MODULES)
         self.extend(*packages)
@@ -216,28 +228,50 @@ class FunctionWatch:
         self._extend(map(sys.modules.__getitem__, names))
 
     def _extend(self, modules: Iterable[ModuleType]) -> None:
+        new: dict[str, _Watched] = {}
         for module in modules:
             for attribute, watched in _functions(module):
                 name = f"{module.__name__}.{attribute}"
-                if name in self._watched:
-                    continue
-                self._watched[name] = watched
-                self._values.append((name, vars(watched.owner).get, watched.attribute, watched.value))
-                if watched.code is not None:
-                    self._codes.append((name, watched.value, watched.code, watched.defaults))
+                if name not in self._watched:
+                    self._watched[name] = new[name] = watched
+        for _, members in groupby(new.values(), lambda watched: id(watched.owner)):
+            group = list(members)
+            # The last name stands twice, because for a single name the values would be no tuple.
+            names = [*(watched.attribute for watched in group), group[-1].attribute]
+            values = (*(watched.value for watched in group), group[-1].value)
+            self._namespaces.append((vars(group[0].owner), operator.itemgetter(*names), values))
+        functions = [watched for watched in new.values() if watched.code is not None]
+        self._functions.append(
+            (
+                tuple(watched.value for watched in functions),
+                tuple(watched.code for watched in functions),
+                tuple(watched.defaults for watched in functions),
+            )
+        )
 
     def require_unchanged(self) -> None:
         """Put back what was replaced. Raises WorkloadError, which names the first, if something was."""
-        replaced = [name for name, get, attribute, value in self._values if get(attribute) is not value]
-        replaced += [
-            name
-            for name, function, code, defaults in self._codes
-            if function.__code__ is not code or function.__defaults__ is not defaults
-        ]
+        if self._is_unchanged():
+            return
+        replaced = [name for name, watched in self._watched.items() if watched.is_replaced()]
         for name in replaced:
             self._watched[name].restore()
-        if replaced:
-            raise WorkloadError(f"replaces {replaced[0]}")
+        raise WorkloadError(f"replaces {replaced[0]}")
+
+    def _is_unchanged(self) -> bool:
+        same = self._is
+        try:
+            for namespace, read, values in self._namespaces:
+                if not self._all(self._map(same, read(namespace), values)):
+                    return False
+        except KeyError:  # a name was deleted
+            return False
+        for functions, codes, defaults in self._functions:
+            if not self._all(self._map(same, self._map(self._code_of, functions), codes)):
+                return False
+            if not self._all(self._map(same, self._map(self._defaults_of, functions), defaults)):
+                return False
+        return True
 
 
 def _functions(module: ModuleType) -> Iterator[tuple[str, _Watched]]:

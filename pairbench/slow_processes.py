@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 SPREADS = 6
 """A slow process lies this many times further above the median of its round than processes usually lie from it."""
-SHARE_ALPHA = 0.2
-"""Error level of the test for more slow processes in the head. It is high, because a PASS depends on its outcome."""
+SHARE_ALPHA = 0.35
+"""Error level of the test for more slow processes in the head. At this level, one slow process of the head and none of
+base and control counts, because a PASS depends on the outcome."""
 SHARE_CONFIDENCE = 0.99
 """Confidence of the upper end of the share of slow processes."""
 

@@ -26,6 +26,10 @@ ROUNDS, BLOCKS = 3, 3
 def reduce_effort(patch):
     """Let gates in this process decide after fewer rounds, with fewer blocks each, so that they take less time."""
     patch.setattr(sequential_test, "MIN_ROUNDS", ROUNDS)
+    patch.setattr(sequential_test, "PASS_ROUNDS", ROUNDS)
+    # At which the permutation test can reject after so few rounds.
+    patch.setattr(sequential_test, "FAIL_ALPHA", 0.04)
+    patch.setattr(sequential_test, "CONFIRMATION_ALPHA", 0.1)
     patch.setattr(session, "PROCESSES", ROUNDS)
     patch.setattr(measurement_loop, "MAX_BLOCKS", BLOCKS)
     patch.setattr(measurement_loop, "MIN_BLOCKS", BLOCKS)
@@ -82,8 +86,8 @@ def plant(root, backend, fault):
     path.write_text(path.read_text() + PLANT.format(fault=fault))
 
 
-def gate(*arguments, name="gate.json"):
-    status = main(["gate", *QUICK, "--json", name, *arguments])
+def gate(*arguments, name="gate.json", rows=("--all-rows",)):
+    status = main(["gate", *QUICK, *rows, "--json", name, *arguments])
     document = files.read(Path(name), Gate)
     return status, {row.backend: row for row in document.rows}, document
 
@@ -96,7 +100,14 @@ def run_with_reduced_effort():
 
 def start(*arguments):
     """Start a gate with reduced effort in a process group of its own."""
-    command = [sys.executable, "-c", "from tests import gates; gates.run_with_reduced_effort()", "gate", *QUICK]
+    command = [
+        sys.executable,
+        "-c",
+        "from tests import gates; gates.run_with_reduced_effort()",
+        "gate",
+        *QUICK,
+        "--all-rows",
+    ]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(Path.cwd().parent)}
     return subprocess.Popen(
         [*command, *arguments],

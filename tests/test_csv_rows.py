@@ -37,8 +37,10 @@ def gate_row(**changes):
         "base_seconds": 1e-6 / 3,
         "head_seconds": None,
         "change": RATIO,
+        "typical_change": 1 / 7,
         "speedup_change": None,
-        "aa_ratio": 1 / 7,
+        "aa_ratio": RATIO,
+        "slow_processes": gate_schema.SlowProcessesRecord(head=2, base=1, rounds=20),
         "minimum_detectable_effect": None,
         "rounds": 12,
         "confirming_rounds": None,
@@ -85,7 +87,7 @@ ROWS = {
         figure(printed="-0.5", value=-1 / 3),
         figure(value=[-0.1, None, 1 / 3], low=0.1, note="a\nb"),
     ],
-    gate_schema.Gate: [gate_row(), gate_row(change=None, speedup_change=RATIO, changed_times=[])],
+    gate_schema.Gate: [gate_row(), gate_row(change=None, speedup_change=RATIO, slow_processes=None, changed_times=[])],
     schema.Listing: [
         schema.BackendRow(backend=text, description=text, reason=text, **LISTED)
         for text in (NASTY, "-1", "@x", "\t=1", "\r=1", "+", "a,b", 'say "x"', "ordinary")
@@ -114,6 +116,10 @@ def flat(row):
         match value:
             case {"estimate": estimate, "low": low, "high": high}:
                 cells |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
+            case None if name == "slow_processes":
+                pass  # each of its columns is empty
+            case {"head": _, "base": _, "rounds": _}:
+                cells |= {f"{name}_{part}": count for part, count in value.items()}
             case {"PASS": _, **_rest}:
                 cells |= {f"{verdict}_{part}": rate[part] for verdict, rate in value.items() for part in rate}
             case dict():

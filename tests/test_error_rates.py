@@ -77,7 +77,7 @@ def test_the_rules_on_a_synthetic_recording():
     found = {(score.rule, score.planted): score.rates for score in scores_of("synthetic")}
     for rows in ("1 row", "of 24 rows"):
         assert found[f"gate, 5 %, {rows}", 0.0]["FAIL"].count == 0
-        assert found[f"gate, 5 %, {rows}", 0.0]["PASS"].count >= 75
+        assert found[f"gate, 5 %, {rows}", 0.0]["PASS"].count >= 20
         assert found[f"gate, 5 %, {rows}", 0.20]["PASS"].count == 0
     assert found["gate, 5 %, 1 row", 0.10]["FAIL"].count >= 35
     assert found["gate, 3 %, 1 row", 0.05]["FAIL"].count >= 5

@@ -10,7 +10,7 @@ from bench.gate import measurement_loop
 from bench.gate.measurement_loop import GateTask, plan_effort
 from bench.gate.row_plans import BackendCase, RowPlan
 from impls import Network
-from pairbench import rounds, timer
+from pairbench import rounds, sequential_test, timer
 from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
@@ -27,7 +27,7 @@ def with_effort(budget, seconds, overhead=0.0):
 
 
 def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
-    quick, slow = with_effort(120, 0.1)
+    quick, slow = with_effort(400, 0.1)
     assert (quick.loops, quick.blocks) == (200, measurement_loop.MAX_BLOCKS)
     assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
@@ -35,7 +35,7 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
 
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
-    quick, slow = with_effort(2.5 * 9, 0.5)
+    quick, slow = with_effort(2.5 * 1.5 * sequential_test.PASS_ROUNDS, 0.5)
     assert (quick.blocks, slow.blocks) == (measurement_loop.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
     assert (quick.blocks, slow.blocks) == (measurement_loop.MIN_BLOCKS, 1)

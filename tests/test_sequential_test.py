@@ -223,11 +223,22 @@ def test_slow_processes_of_the_head_alone_do_not_pass(share, factor):
     assert stats.binomtest(verdicts.count("PASS"), len(verdicts), 0.05, "greater").pvalue > 0.01
 
 
-def test_without_the_check_of_slow_processes_they_would_pass(monkeypatch):
-    monkeypatch.setattr(slow_processes.SlowProcesses, "are_the_heads", False)
+@pytest.mark.parametrize(
+    ("sabotage", "share", "factor"),
+    [
+        ((slow_processes.SlowProcesses, "are_the_heads", False), 0.19, 1.3),
+        ((sequential_test, "PASS_ROUNDS", 6), 0.25, 1.2),
+    ],
+    ids=["without the check of slow processes", "after six rounds"],
+)
+def test_slow_processes_would_pass(sabotage, share, factor, monkeypatch):
     rng = np.random.default_rng(11)
-    verdicts = [judge_rounds(with_slow_processes(rng, 36, 0.25, 1.2), 0.05, 1).verdict for _ in range(200)]
-    assert stats.binomtest(verdicts.count("PASS"), len(verdicts), 0.05, "greater").pvalue < 1e-6
+    series = [with_slow_processes(rng, 20, share, factor) for _ in range(600)]
+    right = [judge_rounds(rounds, 0.05, 1).verdict for rounds in series].count("PASS")
+    assert stats.binomtest(right, len(series), 0.05, "greater").pvalue > 0.01
+    monkeypatch.setattr(*sabotage)
+    wrong = [judge_rounds(rounds, 0.05, 1).verdict for rounds in series].count("PASS")
+    assert stats.binomtest(wrong, len(series), 0.05, "greater").pvalue < 0.001
 
 
 def test_slow_processes_of_all_sides_alike_pass():

@@ -23,6 +23,13 @@ from bench.cli.shared_options import destination_options, examples, results_opti
     metavar="SECONDS",
     help="Budget of the gate whose error rates are shown, in seconds. Default: 120. It does not limit the recording.",
 )
+@click.option(
+    "--gates",
+    default=200,
+    metavar="N",
+    help="Number of simulated gates for each point of the operating curve. Default: 200.",
+)
+@click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw operating_curve.svg into DIR.")
 @resume_option
 @destination_options
 @results_option
@@ -30,7 +37,8 @@ def error_rates(**options: Any) -> int:
     """Show the error rates of the gate and of other rules.
 
     The rates are computed from the recordings in results/gate/. A recording holds rounds of one revision against
-    itself, with delays planted in calls of the head.
+    itself, with delays planted in calls of the head. The operating curve is the probability of each verdict against the
+    true slowdown, for a gate of one row and for a default gate.
     """
     from bench.commands import error_rates as command
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import click
@@ -14,25 +16,37 @@ from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.gate import error_rates as rates
 from bench.gate import preparation, recording
-from bench.gate.error_rates import RuleScore
+from bench.gate.error_rates import ErrorRate, RuleScore
+from bench.gate.operating_curve import THRESHOLD, CurvePoint, operating_curve
 from bench.gate.option_values import check_budget
 from bench.gate.recording import Recording
 from bench.records import files
-from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
+from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
 from bench.wording import counted
 from pairbench import machine
 from pairbench.lock import machine_lock
 from pairbench.rounds import SIDES, ProcessDied
+from pairbench.sequential_test import Verdict
 from pairbench.worktrees import Checkout
 
 FOLDER = "gate"
 CONDITIONS = ("idle", "loaded")
+SEED = 1
+"""Seed of the simulated gates, so that the same recordings give the same curve."""
 
 
 def error_rates(
-    *, rounds: int | None, loaded: bool, budget: float, resume: bool, destinations: Destinations, results: Path
+    *,
+    rounds: int | None,
+    loaded: bool,
+    budget: float,
+    gates: int,
+    pictures: str | None,
+    resume: bool,
+    destinations: Destinations,
+    results: Path,
 ) -> int:
     """Record rounds if ``rounds`` is given, then compute the error rates from all recordings."""
     with output.caller_input():
@@ -40,22 +54,38 @@ def error_rates(
             raise ValueError(f"--rounds must be 1 or more, not {rounds}")
         if (resume or loaded) and not rounds:
             raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
+        if gates < 1:
+            raise ValueError(f"--gates must be 1 or more, not {gates}")
         most = check_budget(budget)
         output.check_destinations(destinations, ErrorRates)
+        if pictures is not None:
+            drawing = output.picture_module("bench.report.operating_curve_picture")
+            folder = output.pictures_folder(pictures)
         if rounds:
             _record(results, CONDITIONS[loaded], rounds, loaded, resume)
         recordings = _recordings(results / FOLDER)
         if not recordings:
             raise ValueError(f"there is no recording in {results / FOLDER}; --rounds 60 makes one")
     scores = {name: rates.score_rules(recorded, most) for name, recorded in recordings.items()}
+    curves = {
+        (name, rows): operating_curve(recorded, rows, most, gates, Random(SEED))
+        for name, recorded in recordings.items()
+        for rows in (1, rates.ROWS)
+    }
     document = ErrorRates(
         command="error-rates",
         version=version(),
         machine=machine.describe(),
         budget=most,
         rows=[_row(name, score) for name, of_recording in scores.items() for score in of_recording],
+        threshold=THRESHOLD,
+        curve=[_point(name, rows, curve) for (name, rows), of_rows in curves.items() for curve in of_rows],
     )
-    output.show(document, destinations, list(error_rate_tables.rates(recordings, scores)))
+    notes = []
+    if pictures is not None:
+        notes.append(f"picture: {drawing.draw_operating_curves(document, folder)}")
+    shown = [*error_rate_tables.rates(recordings, scores), *error_rate_tables.curves(document)]
+    output.show(document, destinations, shown, notes)
     return OK
 
 
@@ -117,5 +147,25 @@ def _recordings(folder: Path) -> dict[str, Recording]:
 
 
 def _row(name: str, score: RuleScore) -> ErrorRateRow:
-    shares = {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in score.rates.items()}
-    return ErrorRateRow(recording=name, rule=score.rule, planted=score.planted, measured=score.measured, rates=shares)
+    return ErrorRateRow(
+        recording=name,
+        rule=score.rule,
+        planted=score.planted,
+        measured=score.measured,
+        rates=_records(score.rates),
+    )
+
+
+def _point(name: str, rows: int, point: CurvePoint) -> CurvePointRecord:
+    return CurvePointRecord(
+        recording=name,
+        rows=rows,
+        rounds=point.rounds,
+        slowdown=point.slowdown,
+        share=point.share,
+        rates=_records(point.rates),
+    )
+
+
+def _records(shares: Mapping[Verdict, ErrorRate]) -> dict[Verdict, ErrorRateRecord]:
+    return {verdict: ErrorRateRecord(**asdict(rate)) for verdict, rate in shares.items()}

@@ -11,34 +11,44 @@ from bench.gate.error_rates import HEAD, ErrorRate, side_changes, simulate_gate,
 from bench.gate.recording import Recording
 from pairbench.sequential_test import MIN_ROUNDS, RoundChange, Verdict
 
+THRESHOLD = 0.05
+"""Threshold of the gates."""
 SLOWDOWNS = (0.0, 0.02, 0.03, 0.04, 0.045, 0.049, 0.05, 0.055, 0.06, 0.07, 0.08, 0.1)
 """True slowdowns of all processes of the head."""
 SLOW_MODES = ((0.25, 0.2), (0.15, 0.5), (0.1, 1.0))
 """Shares of the head's processes that are slow, and their slowdowns."""
 
 
+WHOLE_GATE_ROUND_SECONDS = 3.5
+"""Rough seconds of a round of a default gate with all rows, on the machine of the recordings."""
+
+
 @dataclass(frozen=True)
 class CurvePoint:
-    """How often simulated gates gave each verdict when a share of the head's processes had a slowdown."""
+    """How often simulated gates, of at most ``rounds`` rounds, gave each verdict.
 
+    A share of the head's processes was slower by ``slowdown``, a share of the call's time.
+    """
+
+    rounds: int
     slowdown: float
     share: float
     rates: dict[Verdict, ErrorRate]
 
 
-def operating_curve(
-    recording: Recording, threshold: float, rows: int, rounds: int, gates: int, random: Random
-) -> list[CurvePoint]:
-    """The verdicts of ``gates`` simulated gates for each slowdown, on one of ``rows`` rows, with at most ``rounds``.
+def operating_curve(recording: Recording, rows: int, budget: float, gates: int, random: Random) -> list[CurvePoint]:
+    """The verdicts of ``gates`` simulated gates for each slowdown, on one of ``rows`` rows, with a budget in seconds.
 
     Each gate draws its rounds from the recording, with replacement. This keeps the distribution of the noise, and loses
     only the order of the rounds.
     """
+    round_seconds = recording.wall_seconds / len(recording.seconds) if rows == 1 else WHOLE_GATE_ROUND_SECONDS
+    rounds = max(MIN_ROUNDS, int(budget / round_seconds))
     changes = side_changes(recording.seconds, HEAD)
-    points = [(slowdown, 1.0) for slowdown in SLOWDOWNS] + [(slowdown, share) for share, slowdown in SLOW_MODES]
+    heads = [(slowdown, 1.0) for slowdown in SLOWDOWNS] + [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
-        CurvePoint(slowdown, share, _rates(changes, slowdown, share, threshold, rows, rounds, gates, random))
-        for slowdown, share in points
+        CurvePoint(rounds, slowdown, share, _rates(changes, slowdown, share, rows, rounds, gates, random))
+        for slowdown, share in heads
     ]
 
 
@@ -57,7 +67,6 @@ def _rates(
     changes: Sequence[RoundChange],
     slowdown: float,
     share: float,
-    threshold: float,
     rows: int,
     rounds: int,
     gates: int,
@@ -66,6 +75,6 @@ def _rates(
     verdicts = []
     for _ in range(gates):
         drawn = slowed(random.choices(changes, k=rounds + MIN_ROUNDS), slowdown, share, random)
-        _, verdict = simulate_gate(drawn, threshold, rows, rounds)
+        _, verdict = simulate_gate(drawn, THRESHOLD, rows, rounds)
         verdicts.append(verdict or "INCONCLUSIVE")
     return verdict_rates(verdicts)

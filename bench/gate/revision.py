@@ -16,6 +16,7 @@ from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
+from bench.selection import REFERENCE
 from bench.wording import counted
 from pairbench import machine, sequential_test
 from pairbench.machine import Meter
@@ -134,8 +135,9 @@ def _prepare_gate(
     plans = preparation.plan_rows(choice)
     progress.stage("verifying the head")
     seconds, head_failures = preparation.verify_side(side_worktrees["head"], plans, progress)
-    if request.short_calls:
-        choice = preparation.shorten_rows(choice, seconds)
+    shorter = preparation.shorten_rows(choice, seconds)
+    if request.short_calls and shorter != choice:
+        choice = shorter
         plans = preparation.plan_rows(choice)
         shortened = {key: plan for key, plan in plans.items() if key not in seconds | head_failures}
         shortened_seconds, reasons = preparation.verify_side(side_worktrees["head"], shortened, progress)
@@ -180,10 +182,12 @@ def _prepare_gate(
 def _unchanged_rows(choice: RowChoice, head: Revision, base: Revision) -> frozenset[BackendCase]:
     """The rows of backends whose sources are the same in both revisions, but for one backend, the A/A control.
 
-    The control is measured at the cases of the other rows, or at the first case if there are no other rows.
+    The control is measured at the cases of the other rows, or at the first case if there are no other rows. It is the
+    reference if that is unchanged, because the reference is timed anyway.
     """
     names = dict.fromkeys(row.backend for row in choice.rows if row.key not in choice.wrong)
     same = [name for name in names if same_sources(f"{preparation.PACKAGE}.{name}", head, base)]
+    same.sort(key=lambda name: name != REFERENCE)
     measured = dict.fromkeys(row.case for row in choice.rows if row.backend not in same) or choice.cases[:1]
     controls = {BackendCase(name, case) for name in same[:1] for case in measured}
     return frozenset(row for row in choice.rows if row.backend in same and row not in controls)

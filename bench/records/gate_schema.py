@@ -130,15 +130,31 @@ class ErrorRateRow(Record):
     rates: dict[Verdict, ErrorRateRecord]
 
 
-class ErrorRates(Record):
-    """The document of ``mlpbench error-rates``."""
+class CurvePointRecord(Record):
+    """The verdicts of simulated gates on one of ``rows`` rows, with at most ``rounds`` rounds.
 
-    schema_: Literal["mlpbench.error-rates/1"] = Field("mlpbench.error-rates/1", alias="schema")
+    ``share`` of the head's processes, drawn at random, were slower by ``slowdown``, a share of the call's time.
+    """
+
+    recording: str
+    rows: int
+    rounds: int
+    slowdown: Finite
+    share: Finite
+    rates: dict[Verdict, ErrorRateRecord]
+
+
+class ErrorRates(Record):
+    """The document of ``mlpbench error-rates``. ``curve`` is the operating curve, at ``threshold``."""
+
+    schema_: Literal["mlpbench.error-rates/2"] = Field("mlpbench.error-rates/2", alias="schema")
     command: str
     version: str
     machine: dict[str, Any]
     budget: Finite
     rows: list[ErrorRateRow]
+    threshold: Finite
+    curve: list[CurvePointRecord]
 
 
 class SessionRow(Record):

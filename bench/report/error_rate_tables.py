@@ -12,6 +12,7 @@ from rich.text import Text
 from bench.gate import error_rates, recording
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
+from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRates
 from bench.report import tables
 from bench.report.layout import Paragraph
 from bench.wording import counted, in_percent
@@ -43,7 +44,34 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
     )
 
 
-def _share(rate: ErrorRate) -> str:
+def curves(document: ErrorRates) -> Iterator[RenderableType]:
+    """For each recording and number of rows, the operating curve: a table with a row per slowdown."""
+    for (name, rows), points in groupby(document.curve, lambda point: (point.recording, point.rows)):
+        table = tables.plain("true slowdown", "FAIL", "PASS", "INCONCLUSIVE")
+        for point in points:
+            title = in_percent(point.slowdown, 1) if point.share == 1 else _slow_processes(point)
+            cells = [_share(point.rates[verdict]) for verdict in error_rates.VERDICTS]
+            table.add_row(title, *cells)
+            rounds, gates = point.rounds, point.rates["FAIL"].runs
+        yield Text(
+            f"operating curve, {name}: {'1 row' if rows == 1 else f'one of {rows} rows'}, threshold "
+            f"{in_percent(document.threshold)}, at most {counted(rounds, 'round')}, {counted(gates, 'simulated gate')} "
+            "each",
+            style="bold",
+        )
+        yield table
+        yield ""
+    yield Paragraph(
+        "Percentage of the simulated gates that end with each verdict. Each draws its rounds from the recording, with "
+        "replacement, and the slowdown is added to the head's times."
+    )
+
+
+def _slow_processes(point: CurvePointRecord) -> str:
+    return f"{in_percent(point.slowdown)} in {in_percent(point.share)} of the processes"
+
+
+def _share(rate: ErrorRate | ErrorRateRecord) -> str:
     if rate.runs == 0:
         return tables.NONE
     return f"{100 * rate.count / rate.runs:.1f} [{100 * rate.low:.1f}, {100 * rate.high:.1f}]"

@@ -1,0 +1,42 @@
+"""The picture of the gate's operating curves: the share of gates with each verdict against the true slowdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from matplotlib import pyplot, rc_context
+from matplotlib.ticker import FuncFormatter
+
+from bench.gate.error_rates import VERDICTS
+from bench.records.gate_schema import ErrorRates
+from bench.report import drawing
+from bench.report.drawing import INK, STYLE, TONES
+from bench.wording import in_percent
+
+
+def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
+    """Draw ``operating_curve.svg`` into the folder, and return its path. Raises RecordError.
+
+    There is a chart for each recording and number of rows. Slowdowns of a part of the processes are left out.
+    """
+    panels = list(dict.fromkeys((point.recording, point.rows) for point in document.curve))
+    with rc_context(STYLE):
+        figure, grid = pyplot.subplots(
+            1, len(panels), figsize=(1 + 2.6 * len(panels), 3.2), sharey=True, squeeze=False, layout="constrained"
+        )
+        for axes, (name, rows) in zip(grid[0], panels, strict=True):
+            points = [p for p in document.curve if (p.recording, p.rows, p.share) == (name, rows, 1)]
+            axes.axvline(100 * document.threshold, color=INK, linewidth=0.8, linestyle=":")
+            for verdict, tone, style in zip(VERDICTS, TONES, ("-", "--", "-."), strict=False):
+                rates = [point.rates[verdict] for point in points]
+                places = [100 * point.slowdown for point in points]
+                axes.plot(places, [100 * rate.count / rate.runs for rate in rates], style, color=tone, label=verdict)
+                axes.fill_between(
+                    places, [100 * r.low for r in rates], [100 * r.high for r in rates], color=tone, alpha=0.2, lw=0
+                )
+            axes.set_title(f"{name}, {'1 row' if rows == 1 else f'one of {rows} rows'}", fontsize="medium")
+            axes.set_xlabel("true slowdown in %")
+        grid[0][0].set_ylabel(f"gates in %, threshold {in_percent(document.threshold)}")
+        grid[0][0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        grid[0][0].legend(loc="center left")
+        return drawing.save_figure(figure, folder, "operating_curve")
