@@ -135,6 +135,7 @@ def test_sum(benchmark):
 """
 
 
+@pytest.mark.slow
 def test_files_of_plain_pytest_benchmark_are_compared_and_it_compares_ours(empty_folder, capsys):
     (empty_folder / "test_plain.py").write_text(PLAIN_TEST)
     options = ("-p", "no:cacheprovider", "-q", "--benchmark-max-time=0.01")

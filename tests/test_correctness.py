@@ -86,17 +86,20 @@ class LastUpdateLeftOut(numpy_plain.Model):
         return [*losses, *last]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_correct_training_passes(case):
     judged(numpy_plain.Model, case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [case for case in CASES if case.epochs > 1], ids=str)
 def test_a_training_of_fewer_epochs_is_rejected(case):
     with pytest.raises(CheckFailed, match=r"^(loss of a timed epoch|parameter after a timed training)"):
         judged(LastEpochLeftOut, case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", [LargerBatches, LastUpdateLeftOut])
 @pytest.mark.parametrize("case", [case for case in CASES if case.batches], ids=str)
 def test_a_training_of_fewer_updates_is_rejected(case, model):

@@ -47,6 +47,7 @@ def test_blocks_commands_and_links_are_right(page):
     assert docs.check_page(page) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in PAGES if "```python" in text_of(page)], **ids)
 def test_python_blocks_print_the_output_that_they_show(page, tmp_path):
     assert (

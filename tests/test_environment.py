@@ -75,6 +75,7 @@ def test_settings_are_stored_said_and_part_of_the_bucket(monkeypatch):
     assert baseline.nearest_bucket(known, plain)[1] == ["environment"]
 
 
+@pytest.mark.slow
 def test_libraries_that_set_variables_of_their_own_change_no_bucket():
     code = (
         "import sklearn.neural_network, threadpoolctl; from pairbench import environment; print(environment.settings())"

@@ -73,6 +73,7 @@ def test_runs_are_disjoint():
     assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
 
+@pytest.mark.slow
 def test_the_rules_on_a_synthetic_recording():
     found = {(score.rule, score.planted): score.rates for score in scores_of("synthetic")}
     for rows in ("1 row", "of 24 rows"):
@@ -87,6 +88,7 @@ def test_the_rules_on_a_synthetic_recording():
     assert found["asv Mann-Whitney, 1.1", 0.05]["PASS"].count > 200
 
 
+@pytest.mark.slow
 def test_a_planted_delay_is_measured_from_the_recording():
     measured = {score.planted: score.measured for score in scores_of("synthetic")}
     assert measured[0.0] == 0
@@ -143,6 +145,7 @@ def test_a_recording_is_read_back_and_a_damaged_one_is_refused(tmp_path):
         recording.read_recording(tmp_path / "nosuch.npz")
 
 
+@pytest.mark.slow
 def test_the_command_scores_the_recordings(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
     recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
@@ -214,6 +217,7 @@ def test_the_tests_cover_every_stored_recording():
     assert {path.stem for path in STORED.glob("*.npz")} == {"idle", "loaded"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["idle", "loaded"])
 def test_the_error_rates_on_the_stored_recordings(name):
     """Guards against changes of the rule that raise the error rates."""
@@ -225,6 +229,7 @@ def test_the_error_rates_on_the_stored_recordings(name):
         assert found[f"gate, 5 %, {rows}", 0.20]["FAIL"].low > 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "tolerance"), [("idle", 0.008), ("loaded", 0.015)])
 def test_the_planted_delays_were_accurate(name, tolerance):
     """Longer delays than stated would make the gate look better than it is."""

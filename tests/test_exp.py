@@ -44,6 +44,7 @@ def largest_error(exact, points, values, dtype):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_exp_to_one_ulp(dtype):
     points = np.concatenate([RANDOM.uniform(*ENDS[dtype], 4000), RANDOM.normal(size=2000), [0, *ENDS[dtype]]])

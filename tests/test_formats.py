@@ -101,17 +101,24 @@ COMMANDS = ("run", "compare numpy_plain numba_simd", "scale", "speed", "verify",
 MORE = ("backends", "baseline show", "error-rates")
 
 
-@pytest.mark.parametrize("command", [*COMMANDS, *MORE])
+WRONG = [
+    ("--format csv --output notes", "notes is not "),
+    ("--format xml", "'xml' is not one of 'table', 'markdown', 'csv', 'json'"),
+    ("--output no/where", "there is no folder no"),
+    ("--output .", "name a file"),
+    *((f"--format {form} --output notes", "notes is not ") for form in FORMATS if form != "csv"),
+    ("--format csv --json -", "name a file for --json"),
+    ("--output a --json -", "name a file for --json"),
+    ("--output a --json ./a", "would be written twice"),
+]
+
+
 @pytest.mark.parametrize(
-    ("options", "text"),
+    ("command", "options", "text"),
     [
-        ("--format xml", "'xml' is not one of 'table', 'markdown', 'csv', 'json'"),
-        ("--output no/where", "there is no folder no"),
-        ("--output .", "name a file"),
-        *((f"--format {form} --output notes", "notes is not ") for form in FORMATS),
-        ("--format csv --json -", "name a file for --json"),
-        ("--output a --json -", "name a file for --json"),
-        ("--output a --json ./a", "would be written twice"),
+        *((command, *WRONG[0]) for command in (*COMMANDS, *MORE)),
+        *((command, *WRONG[-1]) for command in (*COMMANDS, *MORE)),
+        *(("backends", *wrong) for wrong in WRONG[1:-1]),
     ],
 )
 def test_wrong_destinations_are_refused_before_anything_is_measured(command, options, text, repository, capsys):

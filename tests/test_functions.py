@@ -44,6 +44,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", CASES)
 def test_three_ulp(name, dtype):
@@ -113,6 +114,7 @@ SOFTMAX = Network((20, 30, 5), "sigmoid", "softmax", "categorical_cross_entropy"
 NARROW_SOFTMAX = Network((3, 4, 3), "tanh", "softmax", "categorical_cross_entropy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", [WIDE, NARROW, SOFTMAX, NARROW_SOFTMAX], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("batch", [1, 63, 64, 65, 128, 511, 512, 513, 1100])

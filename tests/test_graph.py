@@ -187,6 +187,7 @@ def graphs(draw_one):
     return nodes
 
 
+@pytest.mark.slow
 @given(graphs())
 def test_the_order_and_the_derivatives_are_those_of_networkx(nodes):
     networkx = pytest.importorskip("networkx")

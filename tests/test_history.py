@@ -241,6 +241,7 @@ def test_a_damaged_file_of_another_program_gets_one_line(empty_folder, capsys, c
     assert "there is no file or folder" in one_line_error(capsys, "history", "--import", "nothing")
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_course_and_its_changes(empty_folder, capsys):
     courses = pytest.importorskip("bench.page.courses", reason="the page needs altair, of mlpbench[report]")
     results = empty_folder / "results"

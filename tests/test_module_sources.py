@@ -65,6 +65,7 @@ print(json.dumps([m.__file__ for n, m in sys.modules.items() if n.split(".")[0] 
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, origin in impls.origins().items() if origin == "core"])
 def test_no_module_that_a_backend_imports_is_missed(name):
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in (ROOT / "impls").rglob("*.py")}

@@ -80,6 +80,7 @@ def test_every_mutant_has_its_evidence_stated_and_its_fault_described():
     assert len({mutant.description for mutant in MUTANTS}) == len(MUTANTS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_a_mutant_is_killed_by_its_own_fault(mutant):
     row = verify.kill_mutant(mutant)
@@ -107,6 +108,7 @@ def test_a_mutant_fails_the_contract_test_for_its_fault(name, monkeypatch):
     assert re.match(KILLED_BY[name][1], row.evidence.reason), row.evidence.reason
 
 
+@pytest.mark.slow
 def test_the_original_of_the_mutants_passes():
     assert verify.kill_mutant(Backend("unharmed", "mutant", Model)) is None
 

@@ -96,6 +96,7 @@ def test_a_damaged_cache_file_is_recompiled_and_replaced(filled_cache, run_again
     assert run_again() == "loaded"
 
 
+@pytest.mark.slow
 def test_a_changed_source_with_the_same_modification_time_is_recompiled(filled_cache):
     folder, cache = filled_cache
     source = folder / "doubling.py"
@@ -107,12 +108,14 @@ def test_a_changed_source_with_the_same_modification_time_is_recompiled(filled_c
     assert run(folder, cache) == "compiled"
 
 
+@pytest.mark.slow
 def test_without_a_cache_folder_the_function_is_compiled(filled_cache):
     folder, _ = filled_cache
     (folder / "file").write_text("in the way")
     assert run(folder, folder / "file" / "cache") == "compiled"
 
 
+@pytest.mark.slow
 def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache):
     folder, cache = filled_cache
     run(folder, cache)  # another test may have damaged the file
@@ -120,6 +123,7 @@ def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache):
     assert run(folder, cache, NUMBA_NUM_THREADS="1") == "loaded"  # changes no code
 
 
+@pytest.mark.slow
 def test_code_for_one_processor_is_not_loaded_for_another(filled_cache):
     folder, cache = filled_cache
     run(folder, cache)
@@ -148,6 +152,7 @@ def modules_restored():
     sys.modules.update(known)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["numba_plain", "numba_jit", "numba_simd"])
 def test_without_the_compiler_a_backend_says_which_variable_to_unset(monkeypatch, modules_restored, name):
     monkeypatch.setattr(config, "DISABLE_JIT", 1)

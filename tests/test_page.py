@@ -114,6 +114,7 @@ def test_equal_values_of_a_figure_are_one_entry():
     assert (loss["computed"], loss["ok"]) == ("0.31", False)
 
 
+@pytest.mark.slow
 def test_the_page_has_every_section_and_chart(full):
     ids = [attributes.get("id") for tag, attributes in full.tags if tag == "section"]
     assert ids == [
@@ -134,6 +135,7 @@ def test_every_parameter_that_a_control_sets_belongs_to_its_charts(full):
             assert control["data-signal"] in names
 
 
+@pytest.mark.slow
 def test_every_chart_can_be_drawn(full):
     for name, spec in full.data["charts"].items():
         svg = vl_convert.vegalite_to_svg(json.dumps(spec | {"width": 600}))
@@ -177,11 +179,13 @@ def test_the_page_is_one_file_that_loads_nothing(full):
     assert "unsafe-eval" not in policy
 
 
+@pytest.mark.slow
 def test_the_page_is_smaller_than_three_megabytes():
     rows = [row for _ in range(3) for row in documents.run().rows]
     assert len(writing.page(Sources(run=documents.run(rows), scale=documents.scale())).encode()) < 3e6
 
 
+@pytest.mark.slow
 def test_hostile_text_stays_text(tmp_path):
     files.write(tmp_path / "run.json", documents.hostile_run())
     text = writing.page(sources.read([tmp_path / "run.json"]))
@@ -227,6 +231,7 @@ def test_a_row_with_an_impossible_number_is_refused_in_one_line(tmp_path, monkey
     assert "is not a valid mlpbench.run/2 document" in one_line_error(capsys, "report", "run.json")
 
 
+@pytest.mark.slow
 def test_the_command_takes_the_latest_file_of_each_kind(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "results").mkdir()

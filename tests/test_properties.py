@@ -143,6 +143,7 @@ def laid_out(draw, array):
     return array
 
 
+@pytest.mark.slow
 @common
 @given(st.data())
 def test_the_layout_of_an_array_does_not_matter(data):

@@ -99,6 +99,7 @@ NOISE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("noise", NOISE)
 def test_suspicions_keep_their_error_rate_whatever_the_noise(noise):
     """With a threshold of almost zero, the condition on the estimate hardly ever holds a suspicion back."""
@@ -119,6 +120,7 @@ def test_the_levels_of_all_analyses_and_of_both_stages_add_up_to_alpha(monkeypat
     assert pytest.approx(0.02 * sequential_test.CONFIRMATION_ALPHA) == sequential_test.FAIL_ALPHA / 10
 
 
+@pytest.mark.slow
 def test_a_rule_that_spends_all_of_alpha_at_each_analysis_errs_too_often():
     """The check of the error rate would notice: the same data, each analysis at the whole level."""
     series = NOISE["normal"](np.random.default_rng(5), (600, 20, 3))
@@ -223,6 +225,7 @@ def test_slow_processes_of_the_head_alone_do_not_pass(share, factor):
     assert stats.binomtest(verdicts.count("PASS"), len(verdicts), 0.05, "greater").pvalue > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sabotage", "share", "factor"),
     [

@@ -189,6 +189,7 @@ def test_c_is_right_and_timed_in_the_same_blocks(tmp_path, no_cc):
     assert found.seconds > 0
 
 
+@pytest.mark.slow
 @needs_c
 @pytest.mark.parametrize(
     ("right", "wrong"),

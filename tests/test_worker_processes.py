@@ -28,6 +28,7 @@ def leave_files(how):
     return str(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["finished", "killed", "ended"])
 def test_temporary_files_are_removed_whatever_happens_to_the_worker(how, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
