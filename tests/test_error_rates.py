@@ -1,7 +1,10 @@
 """The error rates of the rules, on synthetic recordings and on those in results/gate/."""
 
+import ast
 import json
+import math
 from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
@@ -11,14 +14,19 @@ from scipy import stats
 import impls
 from bench.cases import select_cases
 from bench.cli.main import main
-from bench.gate import error_rates, preparation, recording
+from bench.gate import error_rates, preparation, recorded_rows, recording
 from bench.gate.measurement_loop import round_change
+from bench.gate.neutral_edits import EDITS, edit_revision
+from bench.gate.operating_curve import operating_curve, slowed
+from bench.gate.recorded_rows import RecordedRow
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
 from bench.gate.row_plans import BackendCase
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import ErrorRates
 from pairbench import sequential_test
+from pairbench.sequential_test import RoundChange
+from pairbench.worktrees import Revision
 from tests.helpers import ROOT
 
 STORED = ROOT / "results" / "gate"
@@ -101,6 +109,32 @@ def test_the_error_rates_assume_the_number_of_rows_of_a_default_gate():
     assert len(core) * len(select_cases(default=preparation.DEFAULT_GATE_CASES)) == error_rates.ROWS
 
 
+def test_the_operating_curve_of_a_synthetic_recording():
+    points = {
+        (point.slowdown, point.share): point
+        for point in operating_curve([synthetic(7, 200, spread=0.01)], 1, 60.0, 40, Random(2))
+    }
+    assert {point.rounds for point in points.values()} == {40}  # of 1.5 s each
+    assert points[0.0, 1.0].rates["PASS"].count >= 38
+    assert points[0.1, 1.0].rates["FAIL"].count >= 38
+    assert 0 < points[0.05, 1.0].rates["FAIL"].count < 40
+    assert all(sum(rate.count for rate in point.rates.values()) == 40 for point in points.values())
+
+
+def test_the_operating_curve_takes_its_recordings_in_turn():
+    slower = synthetic(8, 50, spread=0.005)
+    slower.seconds[:, 0] *= 1.2
+    (first, *_) = operating_curve([synthetic(9, 50, spread=0.005), slower], 24, 120.0, 20, Random(3))
+    assert (first.slowdown, first.rates["PASS"].count, first.rates["FAIL"].count) == (0.0, 10, 10)
+
+
+def test_a_share_of_the_heads_processes_is_slowed():
+    changes = [RoundChange(0.0, 0.0, 0.0)] * 1000
+    heads = [(one.to_base, one.to_control, one.offset) for one in slowed(changes, 0.2, 0.25, Random(4))]
+    assert set(heads) == {(0.0, 0.0, 0.0), (math.log1p(0.2), math.log1p(0.2), 0.0)}
+    assert heads.count((0.0, 0.0, 0.0)) == pytest.approx(750, abs=60)
+
+
 def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
     runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # enough for ten rounds
@@ -161,18 +195,27 @@ def test_the_command_scores_the_recordings(tmp_path, capsys):
 
 @pytest.mark.slow
 def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(recording, "ROW", BackendCase("numpy_plain", recording.ROW.case))  # numpy_plain is not compiled
+    row = BackendCase("numpy_plain", recorded_rows.USUAL_ROW.case)  # numpy_plain is not compiled
+    monkeypatch.setitem(recorded_rows.GROUPS, "loaded", {"loaded": RecordedRow(row, has_delays=True, loaded=True)})
+    monkeypatch.setitem(recorded_rows.GROUPS, "edits", {"edit-6": RecordedRow(row, list(EDITS)[5])})
     monkeypatch.setattr(recording, "PROBE_SAMPLES", 4)
     probed = []
 
     def probe(*arguments):
-        probed.append(recording._probe_delays(*arguments))
+        probed.append(recording._probe_delays(*arguments, recording.PROBE_STEPS, recording.PROBE_LOOPS))
         return Calibration(50, (1, 2, 4, 8))  # a busy machine may have no calibration
 
     monkeypatch.setattr(recording, "calibrate_delays", probe)
-    arguments = ["error-rates", "--results", str(tmp_path)]
+    arguments = ["error-rates", "--results", str(tmp_path), "--gates", "2"]
+    assert main([*arguments, "--rounds", "1", "--recording", "edits"]) == 0
+    edited = recording.read_recording(tmp_path / "gate" / "edit-6.npz")
+    assert edited.seconds.shape == (1, 3, BLOCKS)
+    assert edited.calibration.steps == ()
+    assert "operating curve, edits: 1 row" in capsys.readouterr().out
+    probed.clear()
     assert main([*arguments, "--rounds", "1", "--loaded"]) == 0
     first = recording.read_recording(tmp_path / "gate" / "loaded.npz")
+    assert first.settings["sources"] != edited.settings["sources"]
     assert main([*arguments, "--rounds", "2", "--loaded"]) == 2  # a finished recording is never dropped
     assert "holds 1 round; --resume adds to them" in capsys.readouterr().err
     assert main([*arguments, "--rounds", "2", "--loaded", "--resume"]) == 0
@@ -190,6 +233,25 @@ def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     recording.write_recording(tmp_path / "gate" / "loaded.npz", other)
     assert main([*arguments, "--rounds", "3", "--loaded", "--resume"]) == 2
     assert "was recorded with other sources" in capsys.readouterr().err
+
+
+def statements(content):
+    """The top-level statements of a module, those of a class one by one."""
+    for statement in ast.parse(content).body:
+        yield from statement.body if isinstance(statement, ast.ClassDef) else [statement]
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_neutral_edit_leaves_every_statement_and_changes_bytes(name):
+    files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in (ROOT / "impls").rglob("*.py")}
+    edited = edit_revision(Revision("HEAD", "c", "impls", files), name)
+    assert (edited.title, edited.commit) == (f"HEAD with {name}", None)
+    changed = [path for path in files if files[path] != edited.files[path]]
+    assert "impls/numpy_plain.py" in changed
+    for path in changed:
+        before, after = (sorted(map(ast.dump, statements(source[path]))) for source in (files, edited.files))
+        added = [one for one in after if "_unused" in one or "_UNUSED" in one or "'_string'" in one]
+        assert sorted([*before, *added]) == after, path
 
 
 def delayed_calls(delay_of):
@@ -214,7 +276,7 @@ def test_delays_that_cannot_be_calibrated_are_an_error(monkeypatch, step):
 
 
 def test_the_tests_cover_every_stored_recording():
-    assert {path.stem for path in STORED.glob("*.npz")} == {"idle", "loaded"}
+    assert {"idle", "loaded"} <= {path.stem for path in STORED.glob("*.npz")}
 
 
 @pytest.mark.slow

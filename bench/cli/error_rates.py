@@ -16,6 +16,13 @@ from bench.cli.shared_options import destination_options, examples, results_opti
     metavar="N",
     help="Record N rounds first, at about 1.5 seconds each, after a minute of compiling and calibrating.",
 )
+@click.option(
+    "--recording",
+    type=click.Choice(["idle", "slow", "fast", "edits"]),
+    default="idle",
+    help="What to record: the usual row (idle), a slow or a fast row, or the usual row with each of ten neutral edits "
+    "in the head. Default: idle.",
+)
 @click.option("--loaded", is_flag=True, help="Record while two other processes keep the CPUs busy.")
 @click.option(
     "--budget",

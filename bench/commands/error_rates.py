@@ -15,11 +15,21 @@ from bench.commands import output
 from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.gate import error_rates as rates
-from bench.gate import preparation, recording
+from bench.gate import preparation
 from bench.gate.error_rates import ErrorRate, RuleScore
+from bench.gate.neutral_edits import edit_revision
 from bench.gate.operating_curve import THRESHOLD, CurvePoint, operating_curve
 from bench.gate.option_values import check_budget
-from bench.gate.recording import Recording
+from bench.gate.recorded_rows import GROUPS, RecordedRow
+from bench.gate.recording import (
+    Recording,
+    read_recording,
+    record_rounds,
+    recorded_plan,
+    recording_of,
+    state_of,
+    write_recording,
+)
 from bench.records import files
 from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
@@ -27,12 +37,11 @@ from bench.report import error_rate_tables, terminal
 from bench.wording import counted
 from pairbench import machine
 from pairbench.lock import machine_lock
-from pairbench.rounds import SIDES, ProcessDied
+from pairbench.rounds import ProcessDied
 from pairbench.sequential_test import Verdict
 from pairbench.worktrees import Checkout
 
 FOLDER = "gate"
-CONDITIONS = ("idle", "loaded")
 SEED = 1
 """Seed of the simulated gates, so that the same recordings give the same curve."""
 
@@ -40,6 +49,7 @@ SEED = 1
 def error_rates(
     *,
     rounds: int | None,
+    recording: str,
     loaded: bool,
     budget: float,
     gates: int,
@@ -54,6 +64,8 @@ def error_rates(
             raise ValueError(f"--rounds must be 1 or more, not {rounds}")
         if (resume or loaded) and not rounds:
             raise ValueError(f"{'--resume' if resume else '--loaded'} needs --rounds N, which makes a recording")
+        if loaded and recording != "idle":
+            raise ValueError("--loaded records what --recording idle records, and no other recording")
         if gates < 1:
             raise ValueError(f"--gates must be 1 or more, not {gates}")
         most = check_budget(budget)
@@ -62,14 +74,16 @@ def error_rates(
             drawing = output.picture_module("bench.report.operating_curve_picture")
             folder = output.pictures_folder(pictures)
         if rounds:
-            _record(results, CONDITIONS[loaded], rounds, loaded, resume)
-        recordings = _recordings(results / FOLDER)
-        if not recordings:
+            for name, recorded in GROUPS["loaded" if loaded else recording].items():
+                _record(results, name, recorded, rounds, resume)
+        groups = _recordings(results / FOLDER)
+        if not groups:
             raise ValueError(f"there is no recording in {results / FOLDER}; --rounds 60 makes one")
-    scores = {name: rates.score_rules(recorded, most) for name, recorded in recordings.items()}
+    with_delays = {name: members[0] for name, members in groups.items() if members[0].calibration.steps}
+    scores = {name: rates.score_rules(recorded, most) for name, recorded in with_delays.items()}
     curves = {
-        (name, rows): operating_curve(recorded, rows, most, gates, Random(SEED))
-        for name, recorded in recordings.items()
+        (name, rows): operating_curve(members, rows, most, gates, Random(SEED))
+        for name, members in groups.items()
         for rows in (1, rates.ROWS)
     }
     document = ErrorRates(
@@ -84,44 +98,46 @@ def error_rates(
     notes = []
     if pictures is not None:
         notes.append(f"picture: {drawing.draw_operating_curves(document, folder)}")
-    shown = [*error_rate_tables.rates(recordings, scores), *error_rate_tables.curves(document)]
+    shown = [*error_rate_tables.rates(with_delays, scores), *error_rate_tables.curves(document)]
     output.show(document, destinations, shown, notes)
     return OK
 
 
-def _record(results: Path, name: str, count: int, loaded: bool, resume: bool) -> None:
+def _record(results: Path, name: str, recorded: RecordedRow, count: int, resume: bool) -> None:
     """Record ``count`` rounds.
 
     With ``resume``, the rounds are added to the unfinished recording, or to the finished one if none is unfinished.
     """
     checkout = Checkout.find(preparation.PACKAGE)
-    head = checkout.working_tree()
+    base = checkout.working_tree()
+    head = base if recorded.edit is None else edit_revision(base, recorded.edit)
     path = results / FOLDER / f"{name}.npz"
     checkpoint = Checkpoint(results, f"error-rates-{name}", RecordingState, terminal.say)
     with machine_lock(terminal.say):
         files.make_folder(path.parent)
         settings = {
             "sources": head.digest,
-            "row": recording.ROW.key,
+            "row": recorded.row.key,
             "machine": machine.bucket(machine.describe()),
         }
         fresh = RecordingState(settings=settings, started=now(), loops=0, delay_steps=[], wall_seconds=0, seconds=[])
         checkpoint.check(resume)
         if path.exists() and not checkpoint.path.exists():
             finished = _finished_recording(path, settings, resume)
-            checkpoint.save(recording.state_of(finished, fresh.started))
+            checkpoint.save(state_of(finished, fresh.started))
         state = checkpoint.begin(fresh, resume)
         with checkpoint.resumable(), terminal.progress() as progress:
-            progress.stage("compiling in a trial round")
-            compiled = preparation.lay_out(checkout, {"head": head})
-            # Worktrees that are laid out later are copies of this one, with its compiled code.
-            preparation.run_trial_round(compiled, {recording.ROW.key: recording.recorded_plan()})
-            places = preparation.lay_out(checkout, dict.fromkeys(SIDES, head))
+            progress.stage(f"{name}: compiling in a trial round")
+            plans = {recorded.row.key: recorded_plan(recorded.row)}
+            compiled = preparation.lay_out(checkout, {"head": head, "base": base})
+            # Worktrees that are laid out later are copies of these, with their compiled code.
+            preparation.run_trial_round(compiled, plans)
+            places = compiled | preparation.lay_out(checkout, {"control": base})
             try:
-                state = recording.record_rounds(state, places, count, loaded, progress, checkpoint.save)
+                state = record_rounds(state, recorded, places, count, progress, checkpoint.save)
             except (ProcessDied, RuntimeError) as error:
                 raise click.ClickException(f"the recording ended early: {error}") from error
-        recording.write_recording(path, recording.recording_of(state))
+        write_recording(path, recording_of(state))
         checkpoint.clear()
 
 
@@ -130,7 +146,7 @@ def _finished_recording(path: Path, settings: dict[str, Any], resume: bool) -> R
 
     Raises ValueError without ``resume`` or with other settings, because a finished recording is never dropped.
     """
-    finished = recording.read_recording(path)
+    finished = read_recording(path)
     different = [key for key in settings if finished.settings.get(key) != settings[key]]
     if different:
         raise ValueError(
@@ -141,9 +157,13 @@ def _finished_recording(path: Path, settings: dict[str, Any], resume: bool) -> R
     return finished
 
 
-def _recordings(folder: Path) -> dict[str, Recording]:
-    paths = {name: folder / f"{name}.npz" for name in CONDITIONS}
-    return {name: recording.read_recording(path) for name, path in paths.items() if path.exists()}
+def _recordings(folder: Path) -> dict[str, list[Recording]]:
+    """The stored recordings, by group."""
+    groups = {
+        group: [read_recording(path) for name in members if (path := folder / f"{name}.npz").exists()]
+        for group, members in GROUPS.items()
+    }
+    return {group: recordings for group, recordings in groups.items() if recordings}
 
 
 def _row(name: str, score: RuleScore) -> ErrorRateRow:

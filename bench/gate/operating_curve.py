@@ -36,15 +36,17 @@ class CurvePoint:
     rates: dict[Verdict, ErrorRate]
 
 
-def operating_curve(recording: Recording, rows: int, budget: float, gates: int, random: Random) -> list[CurvePoint]:
+def operating_curve(
+    recordings: Sequence[Recording], rows: int, budget: float, gates: int, random: Random
+) -> list[CurvePoint]:
     """The verdicts of ``gates`` simulated gates for each slowdown, on one of ``rows`` rows, with a budget in seconds.
 
-    Each gate draws its rounds from the recording, with replacement. This keeps the distribution of the noise, and loses
-    only the order of the rounds.
+    Each gate takes the recordings in turn, and draws its rounds from one of them, with replacement. This keeps the
+    distribution of the noise, and loses only the order of the rounds.
     """
-    round_seconds = recording.wall_seconds / len(recording.seconds) if rows == 1 else WHOLE_GATE_ROUND_SECONDS
-    rounds = max(MIN_ROUNDS, int(budget / round_seconds))
-    changes = side_changes(recording.seconds, HEAD)
+    recorded_seconds = sum(one.wall_seconds for one in recordings) / sum(len(one.seconds) for one in recordings)
+    rounds = max(MIN_ROUNDS, int(budget / (recorded_seconds if rows == 1 else WHOLE_GATE_ROUND_SECONDS)))
+    changes = [side_changes(one.seconds, HEAD) for one in recordings]
     heads = [(slowdown, 1.0) for slowdown in SLOWDOWNS] + [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
         CurvePoint(rounds, slowdown, share, _rates(changes, slowdown, share, rows, rounds, gates, random))
@@ -64,7 +66,7 @@ def slowed(changes: Sequence[RoundChange], slowdown: float, share: float, random
 
 
 def _rates(
-    changes: Sequence[RoundChange],
+    changes: Sequence[Sequence[RoundChange]],
     slowdown: float,
     share: float,
     rows: int,
@@ -73,8 +75,9 @@ def _rates(
     random: Random,
 ) -> dict[Verdict, ErrorRate]:
     verdicts = []
-    for _ in range(gates):
-        drawn = slowed(random.choices(changes, k=rounds + MIN_ROUNDS), slowdown, share, random)
+    for number in range(gates):
+        recorded = changes[number % len(changes)]
+        drawn = slowed(random.choices(recorded, k=rounds + MIN_ROUNDS), slowdown, share, random)
         _, verdict = simulate_gate(drawn, THRESHOLD, rows, rounds)
         verdicts.append(verdict or "INCONCLUSIVE")
     return verdict_rates(verdicts)

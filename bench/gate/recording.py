@@ -1,7 +1,7 @@
 """Records many rounds of one revision, from which the gate's error rates are computed.
 
-All processes of a round run the same sources, so that every FAIL between ``base``, ``control`` and ``head`` is a false
-alarm. The head's process also times the same call with planted delays.
+All processes of a round run the same sources, or sources that compute the same, so that every FAIL between ``base``,
+``control`` and ``head`` is a false alarm. The head's process may also time the same call with planted delays.
 """
 
 from __future__ import annotations
@@ -21,15 +21,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.cases import Case
 from bench.correctness import CaseJudge
+from bench.gate.recorded_rows import RecordedRow
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import RecordingState
 from bench.wording import counted, in_percent
-from impls import Network
 from pairbench import rounds, timer
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
 from pairbench.interleave import balanced_orders
@@ -39,7 +38,6 @@ from pairbench.worker_processes import start_worker
 from pairbench.workload import SamplePlan
 from pairbench.worktrees import Worktree
 
-ROW = BackendCase("numba_simd", Case(Network((100, 100, 50, 10)), "forward", 1))
 PLANTED = (0.03, 0.05, 0.10, 0.20)
 BLOCKS = 30
 SAVE_EVERY = 10
@@ -58,11 +56,13 @@ ARMS = (*rounds.SIDES, *map(delayed_arm, PLANTED))
 NO_DELAY = 0
 PROBE_STEPS, PROBE_LOOPS, PROBE_SAMPLES, PROBE_PROCESSES = (8, 16, 32, 64), 500, 40, 7
 """Settings of the calibration: lengths of the delay loops, calls per sample, samples per delay, fresh processes."""
+FEW_LOOPS = 5
+"""Calls per sample of the calibration without delays."""
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Number of calls in a sample, and lengths of the delay loops for ``PLANTED``."""
+    """Number of calls in a sample, and lengths of the delay loops for ``PLANTED``; none without delays."""
 
     loops: int
     steps: tuple[int, ...]
@@ -72,7 +72,8 @@ class Calibration:
 class Recording:
     """Recorded times, with the settings and the calibration of the recording.
 
-    ``seconds`` are per call, with axes (rounds, arms, blocks), in float32. ``wall_seconds``: duration of all rounds.
+    ``seconds`` are per call, with axes (rounds, arms, blocks), in float32. The arms are ``ARMS``, or only the sides in
+    a recording without delays. ``wall_seconds``: duration of all rounds.
     """
 
     seconds: NDArray[np.float32]
@@ -88,7 +89,8 @@ def read_recording(path: Path) -> Recording:
         with np.load(content, allow_pickle=False) as archive:
             text, seconds = str(archive["about"]), archive["seconds"]
         about = json.loads(text)
-        if len(seconds) == 0 or seconds.shape[1:] != (len(ARMS), BLOCKS) or seconds.dtype != np.float32:
+        shapes = [(arms, BLOCKS) for arms in (len(rounds.SIDES), len(ARMS))]
+        if len(seconds) == 0 or seconds.shape[1:] not in shapes or seconds.dtype != np.float32:
             raise ValueError(f"its array has the shape {seconds.shape}")
         if not np.all(np.isfinite(seconds) & (seconds > 0)):
             raise ValueError("its array has times that are not positive and finite")
@@ -129,19 +131,19 @@ def state_of(recording: Recording, started: str) -> RecordingState:
 
 def recording_of(state: RecordingState) -> Recording:
     """The recording in a checkpoint."""
-    seconds = np.array(state.seconds, np.float32).reshape(-1, len(ARMS), BLOCKS)
+    seconds = np.array(state.seconds, np.float32).reshape(len(state.seconds), -1, BLOCKS)
     return Recording(seconds, state.settings, Calibration(state.loops, tuple(state.delay_steps)), state.wall_seconds)
 
 
 def record_rounds(
     state: RecordingState,
+    recorded: RecordedRow,
     side_worktrees: Mapping[str, Worktree],
     count: int,
-    loaded: bool,
     progress: Progress,
     save: Callable[[RecordingState], None],
 ) -> RecordingState:
-    """Add rounds until there are ``count``; with ``loaded``, while other processes keep CPUs busy.
+    """Add rounds until there are ``count``.
 
     ``save`` is called with the state after every ``SAVE_EVERY`` rounds. Raises ProcessDied, and RuntimeError if a
     request fails.
@@ -150,13 +152,14 @@ def record_rounds(
     if missing <= 0:
         return state
     progress.start(missing)
-    plan = recorded_plan()
+    plan = recorded_plan(recorded.row)
     request = Build(plan.key, plan.workload)
     random = Random()
-    with busy_neighbours(side_worktrees["head"]) if loaded else nullcontext():
+    with busy_neighbours(side_worktrees["head"]) if recorded.loaded else nullcontext():
         if not state.loops:
             progress.stage("calibrating the planted delays")
-            calibration = calibrate_delays(side_worktrees["head"], request, random)
+            calibrate = calibrate_delays if recorded.has_delays else calibrate_loops
+            calibration = calibrate(side_worktrees["head"], request, random)
             state = state.model_copy(update={"loops": calibration.loops, "delay_steps": list(calibration.steps)})
         calibration = Calibration(state.loops, tuple(state.delay_steps))
         progress.stage(f"recording {counted(missing, 'round')}")
@@ -173,9 +176,15 @@ def record_rounds(
     return state
 
 
-def recorded_plan() -> RowPlan:
-    """The plan of the row that is recorded."""
-    return plan_row(ROW, CaseJudge(ROW.case, expect_case(ROW.case)))
+def recorded_plan(row: BackendCase) -> RowPlan:
+    """The plan of a row that is recorded."""
+    return plan_row(row, CaseJudge(row.case, expect_case(row.case)))
+
+
+def calibrate_loops(worktree: Worktree, request: Build, random: Random) -> Calibration:
+    """Find the number of calls in a sample, for a recording without delays."""
+    times = _probe_delays(worktree, request, random, lengths=(), loops=FEW_LOOPS)[NO_DELAY]
+    return Calibration(timer.loops_per_sample(median(times)), ())
 
 
 def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Calibration:
@@ -184,7 +193,7 @@ def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Cali
     Starting a loop takes time whatever its length, so a line with an intercept is fitted to the delays of the probes.
     Raises RuntimeError if the probes do not tell the delays apart.
     """
-    probes = [_probe_delays(worktree, request, random) for _ in range(PROBE_PROCESSES)]
+    probes = [_probe_delays(worktree, request, random, PROBE_STEPS, PROBE_LOOPS) for _ in range(PROBE_PROCESSES)]
     undelayed = median(time for times in probes for time in times[NO_DELAY])
     delays = [median(_relative_delay(times[NO_DELAY], times[length]) for times in probes) for length in PROBE_STEPS]
     line = linear_regression(PROBE_STEPS, delays)
@@ -198,9 +207,11 @@ def calibrate_delays(worktree: Worktree, request: Build, random: Random) -> Cali
     return Calibration(timer.loops_per_sample(undelayed), steps)
 
 
-def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[int, list[float]]:
-    """Seconds per call, without delay and with each of ``PROBE_STEPS``, sampled in turn in a fresh process."""
-    times: dict[int, list[float]] = {length: [] for length in (NO_DELAY, *PROBE_STEPS)}
+def _probe_delays(
+    worktree: Worktree, request: Build, random: Random, lengths: Sequence[int], loops: int
+) -> dict[int, list[float]]:
+    """Seconds per call, without delay and with each of the lengths, sampled in turn in a fresh process."""
+    times: dict[int, list[float]] = {length: [] for length in (NO_DELAY, *lengths)}
     with rounds.open_processes({"head": worktree}, random) as processes:
         for length in times:
             build = Build(str(length), request.workload, length)
@@ -208,7 +219,7 @@ def _probe_delays(worktree: Worktree, request: Build, random: Random) -> dict[in
         processes.pin_to_one_cpu(random)
         for _ in range(PROBE_SAMPLES):
             for length, samples in times.items():
-                sample = SamplePlan(random.getrandbits(63), PROBE_LOOPS)
+                sample = SamplePlan(random.getrandbits(63), loops)
                 samples.append(_time_sample(processes, "head", str(length), sample))
     return times
 
@@ -228,19 +239,20 @@ def _record_round(
     side_worktrees: Mapping[str, Worktree], request: Build, calibration: Calibration, random: Random
 ) -> NDArray[np.float32]:
     """Seconds per call, with axes (arms, blocks). The arms are timed in turn, in random and balanced order."""
-    steps = dict(zip(ARMS, (0, 0, 0, *calibration.steps), strict=True))
-    side_of = {arm: arm.partition(" ")[0] for arm in ARMS}
-    seconds = np.empty((len(ARMS), BLOCKS), np.float32)
+    arms = ARMS[: len(rounds.SIDES) + len(calibration.steps)]
+    steps = dict(zip(arms, (0, 0, 0, *calibration.steps), strict=True))
+    side_of = {arm: arm.partition(" ")[0] for arm in arms}
+    seconds = np.empty((len(arms), BLOCKS), np.float32)
     with rounds.open_processes(side_worktrees, random) as processes:
-        build_order = random.sample(ARMS, len(ARMS))
+        build_order = random.sample(arms, len(arms))
         for arm in build_order:
             processes.send(side_of[arm], Build(arm, request.workload, steps[arm]))
         for arm in build_order:
             _require_success(processes.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
         processes.pin_to_one_cpu(random)
-        for block, order in zip(range(BLOCKS), balanced_orders(len(ARMS), random), strict=False):
+        for block, order in zip(range(BLOCKS), balanced_orders(len(arms), random), strict=False):
             for index in order:
-                arm = ARMS[index]
+                arm = arms[index]
                 sample = SamplePlan(random.getrandbits(63), calibration.loops)
                 seconds[index, block] = _time_sample(processes, side_of[arm], arm, sample)
     return seconds

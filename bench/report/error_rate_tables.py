@@ -9,7 +9,7 @@ from operator import attrgetter
 from rich.console import RenderableType
 from rich.text import Text
 
-from bench.gate import error_rates, recording
+from bench.gate import error_rates
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
 from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRates
@@ -22,10 +22,8 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
     """For each recording and rule, a table with a row per planted delay and a column per verdict."""
     for name, recorded in recordings.items():
         count = len(recorded.seconds)
-        yield Text(
-            f"{name}: {counted(count, 'round')}, {recorded.wall_seconds / count:.1f} s each, of {recording.ROW.key}",
-            style="bold",
-        )
+        effort = f"{counted(count, 'round')}, {recorded.wall_seconds / count:.1f} s each"
+        yield Text(f"{name}: {effort}, of {recorded.settings['row']}", style="bold")
         delays = {row.planted: f"{100 * row.measured:.1f}" for row in scores[name] if row.planted}
         yield f"planted delays as measured, in % of a call: {', '.join(delays.values())}"
         yield ""

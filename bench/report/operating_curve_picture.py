@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 from matplotlib import pyplot, rc_context
@@ -19,12 +20,14 @@ def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
 
     There is a chart for each recording and number of rows. Slowdowns of a part of the processes are left out.
     """
-    panels = list(dict.fromkeys((point.recording, point.rows) for point in document.curve))
+    names = list(dict.fromkeys(point.recording for point in document.curve))
+    counts = list(dict.fromkeys(point.rows for point in document.curve))
     with rc_context(STYLE):
+        size = (1 + 3 * len(counts), 0.6 + 2.1 * len(names))
         figure, grid = pyplot.subplots(
-            1, len(panels), figsize=(1 + 2.6 * len(panels), 3.2), sharey=True, squeeze=False, layout="constrained"
+            len(names), len(counts), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
         )
-        for axes, (name, rows) in zip(grid[0], panels, strict=True):
+        for axes, (name, rows) in zip(grid.flat, product(names, counts), strict=True):
             points = [p for p in document.curve if (p.recording, p.rows, p.share) == (name, rows, 1)]
             axes.axvline(100 * document.threshold, color=INK, linewidth=0.8, linestyle=":")
             for verdict, tone, style in zip(VERDICTS, TONES, ("-", "--", "-."), strict=False):
@@ -35,8 +38,8 @@ def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
                     places, [100 * r.low for r in rates], [100 * r.high for r in rates], color=tone, alpha=0.2, lw=0
                 )
             axes.set_title(f"{name}, {'1 row' if rows == 1 else f'one of {rows} rows'}", fontsize="medium")
-            axes.set_xlabel("true slowdown in %")
-        grid[0][0].set_ylabel(f"gates in %, threshold {in_percent(document.threshold)}")
-        grid[0][0].yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        figure.supxlabel(f"true slowdown in %, threshold {in_percent(document.threshold)}", fontsize="medium")
+        figure.supylabel("gates with the verdict in %", fontsize="medium")
         grid[0][0].legend(loc="center left")
         return drawing.save_figure(figure, folder, "operating_curve")
