@@ -34,7 +34,8 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
     """For each dimension, a table of times and one of speedups; below the tables, why a backend failed."""
     yield Paragraph(
         "Forward pass in float64. All layers of a network, the input included, have the same width. Batch 1 is a call "
-        "with a single sample. Sizes between those of the grid are timed for backends that overtake each other there."
+        "with a single sample. Sizes between those of the grid are timed only for backends that overtake each other "
+        "there."
     )
     yield ""
     for dimension in points.DIMENSIONS:
@@ -65,8 +66,8 @@ def crossover_findings(document: Scale) -> Iterator[RenderableType]:
     yield Paragraph(
         f"Between two sizes: the {in_percent(CONFIDENCE)} interval of the ratio of the times shows that one backend is "
         f"faster at the first, and the other at the second, each by more than {in_percent(MARGIN)}. At a size: no "
-        "difference was detected there, but at the sizes just below and above. To narrow a crossover, up to "
-        f"{STEPS} sizes inside of it were timed."
+        f"difference was detected there, but one was just below and just above it. Up to {STEPS} sizes were timed to "
+        "narrow a crossover."
     )
     yield ""
     if document.ties:
