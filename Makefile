@@ -45,7 +45,7 @@ mutation: $(VENV)/mutation
 	$(BIN)/mutmut results
 
 gate: $(VENV)/test
-	$(BIN)/mlpbench gate --against $(or $(AGAINST),main)
+	$(BIN)/mlpbench gate --against $(or $(AGAINST),main...)
 
 # Measures what the page of results/ lacks, which takes about 20 minutes, and opens the page.
 report: $(VENV)/test results/tutorials.json results/verify.json results/error-rates.json

@@ -43,7 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--benchmark-gate-against",
         metavar="REV",
-        help="Fail the cases in which a backend is slower than at the revision REV.",
+        help="Fail the cases in which a backend is slower than at the revision REV. REV... is the merge base of REV "
+        "and HEAD.",
     )
     group.addoption(
         "--benchmark-gate-baseline",

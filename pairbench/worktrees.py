@@ -97,7 +97,10 @@ class Checkout:
         return Revision("the working tree", None, self.package, contents)
 
     def revision(self, name: str) -> Revision:
-        """The package at a revision of the repository. Raises WorktreeError if git or the revision does not have it."""
+        """The package at a revision of the repository. ``REV...`` is the merge base of REV and HEAD, as in git diff.
+
+        Raises WorktreeError if git or the revision does not have it.
+        """
         commit = self._commit(name)
         if not _git(self.root, "ls-tree", "--full-tree", commit, "--", f"{self.package}/"):
             raise WorktreeError(f"{name} does not contain {self.package}/; name another revision")
@@ -112,7 +115,9 @@ class Checkout:
             top = Path(folder, "tree")
             files = (path for path in top.rglob("*") if path.is_file() and not path.is_symlink())
             contents = {path.relative_to(top).as_posix(): path.read_bytes() for path in files}
-        return Revision(f"{name} ({commit[:10]})", commit, self.package, contents)
+        tip = _forked_from(name)
+        title = name if tip is None else f"the merge base with {tip}"
+        return Revision(f"{title} ({commit[:10]})", commit, self.package, contents)
 
     def text_at(self, revision: str, path: str) -> str | None:
         """Text of a file at a revision, None if the revision does not contain it.
@@ -146,11 +151,47 @@ class Checkout:
         return [name for tag, name in entries if tag == "S" and not (self.root / name).exists()]
 
     def _commit(self, name: str) -> str:
+        """The commit of a revision. ``REV...`` and ``REV...HEAD`` are the merge base of REV and HEAD, as in git diff.
+
+        Raises WorktreeError for an unknown revision, and if there is no merge base.
+        """
+        if (tip := _forked_from(name)) is not None:
+            return self._merge_base(tip)
         try:
             arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
             return _git(self.root, *arguments).decode().strip()
         except WorktreeError:
-            raise WorktreeError(f"git does not know the revision {name!r}; fetch it, or name another") from None
+            hint = self._how_to_deepen(name) or "fetch it, or name another"
+            raise WorktreeError(f"git does not know the revision {name!r}; {hint}") from None
+
+    def _merge_base(self, name: str) -> str:
+        """The best common ancestor of a revision and HEAD. Raises WorktreeError if it is unknown."""
+        commit = self._commit(name)
+        try:
+            base = _git(self.root, "merge-base", commit, "HEAD").decode().strip()
+        except WorktreeError:  # there is none
+            hint = self._how_to_deepen(name) or "name another revision"
+            raise WorktreeError(f"HEAD and {name} have no commit in common; {hint}") from None
+        # Behind a commit whose parents a shallow clone lacks, there may be a later common ancestor.
+        later = _git(self.root, "rev-list", commit, "HEAD", f"^{base}").decode().split()
+        if not self._shallow_commits().isdisjoint(later):
+            hint = self._how_to_deepen(name)
+            raise WorktreeError(f"git cannot tell the last commit that HEAD and {name} have in common; {hint}")
+        return base
+
+    def _shallow_commits(self) -> set[str]:
+        """The commits whose parents a shallow clone lacks; none in a whole clone."""
+        path = self.root / os.fsdecode(_git(self.root, "rev-parse", "--git-path", "shallow")).strip()
+        return set(path.read_text().split()) if path.is_file() else set()
+
+    def _how_to_deepen(self, name: str) -> str:
+        """Which command fetches a revision and all history into a shallow clone; empty for a whole clone."""
+        if not self._shallow_commits():
+            return ""
+        prefix = name.partition("/")[0]
+        remote = prefix if prefix in _git(self.root, "remote").decode().split() else "origin"
+        command = f"git fetch --unshallow {remote} '+refs/heads/*:refs/remotes/{remote}/*'"
+        return f"this clone is shallow, and what it lacks comes with: {command}"
 
 
 def remove_stale(store: Path) -> None:
@@ -206,6 +247,12 @@ def _restore(folder: Path, revision: Revision) -> None:
             path.unlink()
     for compiled in folder.rglob("*.pyc"):
         compiled.unlink()
+
+
+def _forked_from(name: str) -> str | None:
+    """REV of ``REV...`` or ``REV...HEAD``, which mean the merge base of REV and HEAD; None for another revision."""
+    tip, dots, other = name.partition("...")
+    return tip if dots and other in ("", "HEAD") else None
 
 
 def _has_package(root: Path, package: str) -> bool:

@@ -96,8 +96,8 @@ def scale():
         for size in (1, 4, 16)
         for backend, (seconds, _) in SECONDS.items()
     ]
-    crossover = {"faster_below": "python_loops", "faster_above": "numpy_plain", "at": 6.5, "low": 6.2, "high": 6.8}
-    crossovers = [CrossoverRow(dimension="width", left=4, right=16, **crossover)]
+    crossover = {"faster_below": "python_loops", "faster_above": "numpy_plain", "undecided": []}
+    crossovers = [CrossoverRow(dimension="width", left=6, right=7, **crossover)]
     parts = {"ties": [], "break_even": [], "processes": [], "options": {}, "effort": {}}
     return Scale(**header("scale"), rows=rows, crossovers=crossovers, **parts)
 

@@ -16,7 +16,8 @@ SETTINGS = {"machine": {"cpu": "µ"}, "backends": ["graph"]}
 
 
 def a_state(*rows, settings=SETTINGS, started="first"):
-    return ScaleState(settings=settings, started=started, rows=list(rows), not_run=[], compile=[], processes=[])
+    lists = {"rows": list(rows), "not_run": [], "compile": [], "processes": []}
+    return ScaleState(settings=settings, started=started, bisections=0, **lists)
 
 
 @pytest.fixture
@@ -94,7 +95,7 @@ def test_a_damaged_checkpoint_is_refused_with_resume_and_renamed_without(checkpo
     checkpoint.save(a_state())
     damaged = json.loads(checkpoint.path.read_text()) | {"rows": 5}
     checkpoint.path.write_text(json.dumps(damaged))
-    with pytest.raises(RecordError, match=r"is not a valid mlpbench\.scale-state/3 document: rows"):
+    with pytest.raises(RecordError, match=r"is not a valid mlpbench\.scale-state/4 document: rows"):
         checkpoint.check(resume=True)
     checkpoint.check(resume=False)
     checkpoint.begin(a_state(), resume=False)

@@ -74,7 +74,9 @@ ROUNDS = [RoundRecord(wall_seconds=1.0, seconds={"numpy_plain: forward": TIMES})
 STARTED = {"settings": {"machine": {"cpu": "a"}}, "started": "2026-01-01T00:00:00+00:00"}
 STATES = {
     "gate": GateState(**STARTED, rounds=ROUNDS, failures={"a": {"head": "wrong"}}, deaths={"a": {"base": 1}}),
-    "scale": ScaleState(**STARTED, rows=[timing_row(), timing_row(batch=2)], not_run=[], compile=[], processes=[]),
+    "scale": ScaleState(
+        **STARTED, rows=[timing_row(), timing_row(batch=2)], not_run=[], bisections=2, compile=[], processes=[]
+    ),
     "speed": SpeedState(**STARTED, seed=1, rows=[timing_row()]),
     "tutorials": TutorialsState(**STARTED, done=["xor"], rows=[], remarks={"xor": ["text"]}, unsupported=[]),
     "error-rates-idle": RecordingState(**STARTED, loops=5, delay_steps=[1], wall_seconds=1.5, seconds=[[[1e-6]]]),

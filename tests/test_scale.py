@@ -1,6 +1,5 @@
-"""The computations of ``scale``: predicted times, crossovers, and the choice of the points that are timed."""
+"""The computations of ``scale``: predicted times, and the choice of the points that are timed."""
 
-import math
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,24 +13,19 @@ from bench.cases import Case
 from bench.records import scale_schema, schema
 from bench.report import scale_tables
 from bench.report.layout import Paragraph
-from bench.scale import crossovers, growth, points
+from bench.scale import growth, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.scale.result import ScaleResult
 from bench.scale.settings import scale_settings as scale_settings
 from impls import Network
 from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
-from pairbench.statistics import Interval
 from pairbench.worker_protocol import Sample, TimedGroup
 from tests.helpers import timing_row as row
 
 SIZES = st.lists(st.integers(1, 4096), min_size=2, max_size=13, unique=True).map(sorted)
 POSITIVE = st.floats(1e-7, 1e-2)
 POWERS = st.floats(0, 3)
-
-
-def exactly(ratio):
-    return Interval(ratio, ratio, ratio)
 
 
 @given(POSITIVE, POWERS, SIZES, st.integers(4097, 10**6))
@@ -47,79 +41,6 @@ def test_predictions_by_hand():
         4
     )  # the last two timed sizes count
     assert extrapolate_seconds([(1, 0.3), (2, 0.2)], 4, 2) == 0.2  # never below the last timed size
-
-
-@given(POSITIVE, POWERS, POSITIVE, POWERS, SIZES)
-def test_the_crossover_of_two_power_laws_is_exact(a, p, b, q, sizes):
-    ratios = [a * size**p / (b * size**q) for size in sizes]
-    found, ties = crossovers.find_crossovers(
-        [(size, exactly(ratio)) for size, ratio in zip(sizes, ratios, strict=True)]
-    )
-    sides = [(ratio > 1.02) - (ratio < 1 / 1.02) for ratio in ratios]
-    if {1, -1} <= set(sides):
-        (crossover,) = found
-        assert crossover.at == pytest.approx((b / a) ** (1 / (p - q)), rel=1e-6)
-        assert crossover.low == crossover.at == crossover.high
-        assert crossover.rises == (p > q)
-        assert crossover.left < crossover.at < crossover.right
-        assert not ties
-    else:
-        assert not found
-        assert bool(ties) == (0 in sides)
-
-
-@given(st.lists(st.tuples(st.floats(0.1, 10), st.floats(1, 3)), max_size=10))
-def test_every_crossover_lies_between_its_points_and_in_its_interval(drawn):
-    given_points = [(2.0**k, Interval(ratio, ratio / wide, ratio * wide)) for k, (ratio, wide) in enumerate(drawn)]
-    found, ties = crossovers.find_crossovers(given_points)
-    for crossover in found:
-        assert crossover.left <= crossover.low <= crossover.at <= crossover.high <= crossover.right
-    for first, second in pairwise(found):
-        assert first.right <= second.left
-        assert first.rises != second.rises
-    for tie in ties:
-        assert tie.left <= tie.right
-        assert tie.within >= 1
-        assert not any(crossover.left < tie.left < crossover.right for crossover in found)
-
-
-def test_a_crossover_computed_by_hand():
-    # In logarithms, the ratio is linear from 1/4 at 4 to 4 at 16, so it is 1 at 8. The low end of its interval goes
-    # from 1/8 to 2, and the high end from 1/2 to 8.
-    (crossover,), ties = crossovers.find_crossovers([(4, Interval(1 / 4, 1 / 8, 1 / 2)), (16, Interval(4, 2, 8))])
-    assert crossover.at == pytest.approx(8)
-    assert crossover.low == pytest.approx(4 * 4 ** (1 / 4))
-    assert crossover.high == pytest.approx(4 * 4 ** (3 / 4))
-    assert (crossover.left, crossover.right, crossover.rises, ties) == (4, 16, True, [])
-
-
-def test_undecided_ratios_are_a_tie_and_no_crossover():
-    ratios = [Interval(2, 1.9, 2.1), Interval(1.1, 0.9, 1.3), Interval(0.9, 0.8, 1.2), Interval(2, 1.9, 2.1)]
-    found, (tie,) = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
-    assert not found
-    assert (tie.left, tie.right) == (2, 4)
-    assert tie.within == pytest.approx(1.3)
-
-
-def test_a_crossover_spans_the_undecided_points_beside_it():
-    ratios = [exactly(0.5), Interval(1.05, 0.9, 1.2), Interval(0.95, 0.8, 1.1), exactly(2)]
-    (crossover,), ties = crossovers.find_crossovers(list(zip((1, 2, 4, 8), ratios, strict=True)))
-    assert (crossover.left, crossover.right, ties) == (1, 8, [])
-    assert 2 < crossover.at < 4  # the middle one of the three places where the ratio is 1
-    assert 1 < crossover.low < 2
-    assert 4 < crossover.high < 8
-
-
-def test_times_that_differ_by_less_than_the_margin_are_a_tie():
-    found, (tie,) = crossovers.find_crossovers([(1, exactly(0.99)), (2, exactly(1.01))])
-    assert not found
-    assert tie.within == pytest.approx(1 / 0.99)
-
-
-def test_one_process_alone_gives_no_crossover():
-    found, (tie,) = crossovers.find_crossovers([(1, Interval(0.5, None, None)), (2, Interval(2, None, None))])
-    assert not found
-    assert math.isinf(tie.within)
 
 
 def test_one_dimension_grows_at_a_time_from_the_base():
@@ -159,6 +80,7 @@ def a_state(rows=(), not_run=(), compiled=(), processes=(), settings=None):
         started="2026-01-01T00:00:00+00:00",
         rows=list(rows),
         not_run=list(not_run),
+        bisections=0,
         compile=list(compiled),
         processes=list(processes),
     )
@@ -293,23 +215,39 @@ def test_crossovers_and_break_even_of_a_whole_run():
     outcome = ScaleResult(a_state(rows, compiled=[compiled], processes=processes), list(laws))
     (crossover,), ties = outcome.crossover_rows()
     assert (crossover.faster_below, crossover.faster_above) == ("python_loops", "numpy_plain")
-    assert crossover.at == pytest.approx(6)
-    assert (crossover.dimension, crossover.left, crossover.right, ties) == ("width", 4, 8, [])
+    assert (crossover.dimension, crossover.left, crossover.right, crossover.undecided) == ("width", 4, 8, [])
+    assert not ties
     (break_even,) = outcome.break_even_rows()
     assert (break_even.cold_calls, break_even.cached_calls) == (1_000_000, 250_000)
 
 
-def test_findings_as_text():
-    crossover = scale_schema.CrossoverRow(
+def crossover_row(left, right, undecided=()):
+    return scale_schema.CrossoverRow(
         dimension="width",
         faster_below="python_loops",
         faster_above="numpy_plain",
-        at=6.4,
-        low=5.2,
-        high=8.11,
-        left=4,
-        right=16,
+        left=left,
+        right=right,
+        undecided=list(undecided),
     )
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (crossover_row(6, 7), "between width 6 and 7"),
+        (crossover_row(6, 8, [7]), "at width 7"),
+        (crossover_row(6, 8), "between width 6 and 8"),  # 7 was not timed
+        (crossover_row(6, 12, [8, 10]), "between width 6 and 12 (no difference detected at 8, 10)"),
+        (crossover_row(6, 9, [7, 8]), "between width 6 and 9 (no difference detected at 7, 8)"),
+        (crossover_row(6, 9, [7]), "between width 6 and 9 (no difference detected at 7)"),
+    ],
+)
+def test_a_crossover_is_said_in_whole_sizes(row, text):
+    assert scale_tables.crossover_place(row) == text
+
+
+def test_findings_as_text():
     ties = [
         scale_schema.TieRow(dimension="width", backends=("graph", "numpy_plain"), left=512, right=1024, within=1.09),
         scale_schema.TieRow(dimension="batch", backends=("graph", "numpy_plain"), left=2, right=2, within=None),
@@ -323,14 +261,14 @@ def test_findings_as_text():
         options={},
         effort={},
         rows=[],
-        crossovers=[crossover],
+        crossovers=[crossover_row(6, 7)],
         ties=ties,
         break_even=[],
         processes=[],
     )
     found = scale_tables.crossover_findings(document)
     lines = [line.start + line.text if isinstance(line, Paragraph) else str(line) for line in found]
-    assert "- numpy_plain overtakes python_loops from width 7: 6.40 [5.20, 8.11]" in lines
+    assert "- numpy_plain overtakes python_loops between width 6 and 7" in lines
     assert "- graph and numpy_plain: width 512 to 1024 (1.09), batch 2" in lines
     assert "no difference detected" in lines
     without = [

@@ -84,7 +84,7 @@ def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
 def test_json_on_standard_output_stands_alone(capsys):
     assert main(["scale", "--backend", "python_loops", "--json", "-"]) == 0
     document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "mlpbench.scale/2"
+    assert document["schema"] == "mlpbench.scale/3"
     assert {row["backend"] for row in document["rows"]} == {"python_loops"}
 
 
@@ -160,7 +160,7 @@ def test_an_interrupted_run_can_be_resumed(capsys):
 def test_without_resume_a_run_begins_anew_and_reports_the_replaced_checkpoint(capsys):
     PARTIAL.parent.mkdir()
     state = scale_schema.ScaleState(
-        settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], compile=[], processes=[]
+        settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], bisections=0, compile=[], processes=[]
     )
     files.write(PARTIAL, state)
     assert main(["scale", "--backend", "python_loops"]) == 0
@@ -177,9 +177,11 @@ def test_a_corrupt_or_foreign_checkpoint_is_refused(capsys):
     for arguments in ((), ("--resume",)):
         assert "results/scale.partial.json is not JSON" in one_line_error(capsys, "scale", *arguments)
     assert PARTIAL.read_text() == "{"
-    PARTIAL.write_text('{"schema": "mlpbench.scale-state/3"}')
-    assert "not a valid mlpbench.scale-state/3 document" in one_line_error(capsys, "scale", "--resume")
-    other = scale_schema.ScaleState(settings={}, started="", rows=[], not_run=[], compile=[], processes=[])
+    PARTIAL.write_text('{"schema": "mlpbench.scale-state/4"}')
+    assert "not a valid mlpbench.scale-state/4 document" in one_line_error(capsys, "scale", "--resume")
+    other = scale_schema.ScaleState(
+        settings={}, started="", rows=[], not_run=[], bisections=0, compile=[], processes=[]
+    )
     checkpoint.Checkpoint(PARTIAL.parent, "scale", scale_schema.ScaleState, print).save(other)
     assert "scale.partial.json: it was written with other machine and sources" in one_line_error(
         capsys, "scale", "--resume"

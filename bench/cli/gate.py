@@ -23,7 +23,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 
 @click.command(epilog=examples("mlpbench gate --against main --backend numba_simd"))
-@click.option("--against", metavar="REV", help="Measure the working tree against this revision.")
+@click.option(
+    "--against",
+    metavar="REV",
+    help="Measure the working tree against this revision. REV... is the merge base of REV and HEAD: the commit at "
+    "which the branch left REV.",
+)
 @click.option(
     "--baseline",
     type=click.Path(path_type=Path),

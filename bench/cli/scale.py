@@ -27,9 +27,9 @@ def scale(**options: Any) -> int:
     """Show how time grows with width, depth and batch size.
 
     One of the three grows at a time, from a base of 32-32-32 and one sample. Below the tables: the crossovers, which
-    are the sizes from which one backend is faster than another, and the break-even points of compiling. Without
-    --backend and --peers: the core backends; python_loops is always timed. Calls that are predicted to take over a
-    second are not run. The command takes four minutes.
+    are the sizes from which one backend is faster than another, and the break-even points of compiling. Each crossover
+    is narrowed by up to three more sizes. Without --backend and --peers: the core backends; python_loops is always
+    timed. Calls that are predicted to take over a second are not run. The command takes five minutes.
     """
     from bench.commands import scale as command
 

@@ -46,6 +46,7 @@ def scale(
             started=now(),
             rows=[],
             not_run=[],
+            bisections=0,
             compile=[],
             processes=[],
         )

@@ -14,7 +14,7 @@ from bench.records.scale_schema import Scale
 from bench.records.schema import Document, Proof, Run
 from bench.records.speed_schema import Speed
 from bench.records.tutorial_schema import Tutorials
-from bench.report import tables, tutorial_tables
+from bench.report import scale_tables, tables, tutorial_tables
 from bench.report.noise import noise_paragraphs
 from pairbench.measure import AA_CONTROL
 
@@ -45,8 +45,7 @@ def crossover_entries(scale: Scale) -> list[Entry]:
     """An entry for each crossover."""
     return [
         {
-            "dimension": row.dimension,
-            "at": f"{tables.number(row.at)} [{tables.number(row.low)}, {tables.number(row.high)}]",
+            "place": scale_tables.crossover_place(row),
             "faster_below": row.faster_below,
             "faster_above": row.faster_above,
         }

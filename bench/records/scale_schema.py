@@ -44,20 +44,18 @@ class ScaleRow(CaseFields):
 
 
 class CrossoverRow(Record):
-    """A crossover: above the size ``at``, ``faster_above`` takes less time than ``faster_below``.
+    """A crossover between two timed sizes: ``faster_below`` is faster at ``left``, and ``faster_above`` at ``right``.
 
-    ``left`` and ``right`` are the timed sizes around ``at``. ``low`` and ``high`` are the sizes at which the ends of
-    the 99 % interval of the ratio cross 1.
+    At both sizes, the whole 99 % interval of the ratio of the times is more than 2 % away from 1. ``undecided`` are the
+    timed sizes between them, at which it is not.
     """
 
     dimension: Dimension
     faster_below: str
     faster_above: str
-    at: Finite
-    low: Finite
-    high: Finite
     left: int
     right: int
+    undecided: list[int]
 
 
 class TieRow(Record):
@@ -87,7 +85,7 @@ class BreakEvenRow(Record):
 class Scale(Document):
     """The document of ``mlpbench scale``."""
 
-    schema_: Literal["mlpbench.scale/2"] = Field("mlpbench.scale/2", alias="schema")
+    schema_: Literal["mlpbench.scale/3"] = Field("mlpbench.scale/3", alias="schema")
     options: dict[str, Any]
     effort: dict[str, Any]
     rows: list[ScaleRow]
@@ -106,10 +104,14 @@ class NotRun(CaseFields):
 
 
 class ScaleState(CheckpointRecord):
-    """Checkpoint of ``mlpbench scale``. In ``rows`` the reference is the fastest backend of a case."""
+    """Checkpoint of ``mlpbench scale``. In ``rows`` the reference is the fastest backend of a case.
 
-    schema_: Literal["mlpbench.scale-state/3"] = Field("mlpbench.scale-state/3", alias="schema")
+    ``bisections`` is the number of steps of bisection that are done.
+    """
+
+    schema_: Literal["mlpbench.scale-state/4"] = Field("mlpbench.scale-state/4", alias="schema")
     rows: list[TimingRow]
     not_run: list[NotRun]
+    bisections: int
     compile: list[CompileRow]
     processes: list[ProcessRecord]

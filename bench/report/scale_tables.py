@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from math import ceil, sqrt
+from math import sqrt
 from statistics import median
 
 from rich.console import RenderableType
@@ -16,6 +16,7 @@ from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
 from bench.scale import points
+from bench.scale.bisection import STEPS
 from bench.scale.crossovers import CONFIDENCE, MARGIN
 from bench.scale.growth import MAX_CALL_SECONDS
 from bench.selection import REFERENCE
@@ -33,7 +34,8 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
     """For each dimension, a table of times and one of speedups; below the tables, why a backend failed."""
     yield Paragraph(
         "Forward pass in float64. All layers of a network, the input included, have the same width. Batch 1 is a call "
-        "with a single sample."
+        "with a single sample. Sizes between those of the grid are timed only for backends that overtake each other "
+        "there."
     )
     yield ""
     for dimension in points.DIMENSIONS:
@@ -62,8 +64,10 @@ def crossover_findings(document: Scale) -> Iterator[RenderableType]:
     if not document.crossovers:
         yield "none: no backend overtakes another"
     yield Paragraph(
-        "A crossover is interpolated between two timed sizes, linearly in the logarithms of size and ratio of the "
-        f"times. In brackets: the sizes at which the ends of the ratio's {CONFIDENCE * 100:g} % interval cross 1."
+        f"Between two sizes: the {in_percent(CONFIDENCE)} interval of the ratio of the times shows that one backend is "
+        f"faster at the first, and the other at the second, each by more than {in_percent(MARGIN)}. At a size: no "
+        f"difference was detected there, but one was just below and just above it. Up to {STEPS} sizes were timed to "
+        "narrow a crossover."
     )
     yield ""
     if document.ties:
@@ -74,6 +78,16 @@ def crossover_findings(document: Scale) -> Iterator[RenderableType]:
             "more. In brackets: the largest factor between the times that the intervals allow."
         )
         yield ""
+
+
+def crossover_place(row: CrossoverRow) -> str:
+    """Where a crossover is: "between width 6 and 7", or "at width 7" if it is the only size left between 6 and 8."""
+    undecided = ", ".join(map(str, row.undecided))
+    if undecided and row.right - row.left == 2:
+        return f"at {row.dimension} {undecided}"
+    return f"between {row.dimension} {row.left} and {row.right}" + (
+        f" (no difference detected at {undecided})" if undecided else ""
+    )
 
 
 def break_even_table(document: Scale) -> Iterator[RenderableType]:
@@ -106,7 +120,9 @@ def _table(
     table = tables.plain(dimension, *(name.replace("_", "_\n") for name in names), left=0)
     for value, members in groupby(rows, lambda row: row.value):
         by_name = {row.backend: row for row in members}
-        table.add_row(str(value), *(cell(by_name.get(name)) for name in names))
+        cells = [cell(by_name.get(name)) for name in names]
+        if any(text != tables.NONE for text in cells):
+            table.add_row(str(value), *cells)
     yield table
 
 
@@ -138,10 +154,7 @@ def _intervals(rows: Sequence[ScaleRow]) -> Iterator[str]:
 
 
 def _crossover(row: CrossoverRow) -> str:
-    return (
-        f"{row.faster_above} overtakes {row.faster_below} from {row.dimension} {ceil(row.at)}"
-        f": {tables.number(row.at)} [{tables.number(row.low)}, {tables.number(row.high)}]"
-    )
+    return f"{row.faster_above} overtakes {row.faster_below} {crossover_place(row)}"
 
 
 def _ties(rows: Sequence[TieRow]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Crossovers: the sizes at which the ratio of two times crosses 1. Pure functions."""
+"""Crossovers: neighbouring sizes at which different backends are faster. Pure functions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 from math import exp, inf, log
-from statistics import median
 
 from pairbench.statistics import Interval
 
@@ -17,24 +16,32 @@ by up to about as much, so smaller differences cannot be resolved."""
 CONFIDENCE = 0.99
 """Confidence level of the intervals. Two backends have dozens of points, so 95 % would give false crossovers."""
 
-Point = tuple[float, Interval]
+Point = tuple[int, Interval]
 """A size, and the ratio of the two times at this size."""
 
 
 @dataclass(frozen=True)
 class Crossover:
-    """A crossover: the ratio crosses 1 at the size ``at``, from below 1 to above 1 if ``rises``.
+    """Two sizes between which a ratio crosses 1, from below 1 to above 1 if ``rises``.
 
-    The ratio and the ends of its interval cross 1 between the sizes ``low`` and ``high``. ``left`` and ``right`` are
-    the nearest measured sizes at which the whole interval is on one side of 1.
+    At ``left`` and at ``right`` the ratio is certainly on one side of 1, and no two timed sizes closer to each other
+    show the same. ``undecided`` are the timed sizes between them, at which the ratio is certainly on neither side.
     """
 
-    at: float
-    low: float
-    high: float
-    left: float
-    right: float
+    left: int
+    right: int
+    undecided: tuple[int, ...]
     rises: bool
+
+    def next_size(self) -> int | None:
+        """The size whose time can narrow the crossover most; None if no untimed size can narrow it.
+
+        It is the middle of the gap beside ``left`` or of the gap beside ``right``, whichever is wider. Without
+        undecided sizes both are the same gap, and this is a step of bisection.
+        """
+        sizes = (self.left, *self.undecided, self.right)
+        below, above = max((sizes[:2], sizes[-2:]), key=lambda gap: gap[1] - gap[0])
+        return (below + above) // 2 if above - below > 1 else None
 
 
 @dataclass(frozen=True)
@@ -44,20 +51,18 @@ class Tie:
     ``within`` is the largest factor by which the times may differ: the end of an interval that is farthest from 1.
     """
 
-    left: float
-    right: float
+    left: int
+    right: int
     within: float
 
 
 def find_crossovers(points: Sequence[Point]) -> tuple[list[Crossover], list[Tie]]:
-    """Return the crossovers and the ties of a ratio that was measured at growing sizes.
-
-    Between two sizes, the ratio is interpolated linearly in the logarithms of size and ratio.
-    """
+    """Return the crossovers and the ties of a ratio that was measured at growing sizes."""
+    sizes = [size for size, _ in points]
     sides = [_side(ratio) for _, ratio in points]
     decided = [index for index, side in enumerate(sides) if side]
     changes = [(i, j) for i, j in pairwise(decided) if sides[i] != sides[j]]
-    crossovers = [_crossover(points[i : j + 1], rises=sides[j] > 0) for i, j in changes]
+    crossovers = [Crossover(sizes[i], sizes[j], tuple(sizes[i + 1 : j]), rises=sides[j] > 0) for i, j in changes]
     ties = []
     for side, run in groupby(range(len(points)), lambda index: sides[index]):
         indices = list(run)
@@ -73,27 +78,6 @@ def _side(ratio: Interval) -> int:
     return (ratio.low > 1 + MARGIN) - (ratio.high < 1 / (1 + MARGIN))
 
 
-def _crossover(points: Sequence[Point], rises: bool) -> Crossover:
-    """The crossover between the first and the last point, whose ratios are on different sides of 1."""
-    sizes = [size for size, _ in points]
-    places = _zeros(sizes, [ratio.estimate for _, ratio in points])
-    ends = [
-        *_zeros(sizes, [ratio.low or ratio.estimate for _, ratio in points]),
-        *_zeros(sizes, [ratio.high or ratio.estimate for _, ratio in points]),
-    ]
-    # Noise may make the ratio cross 1 several times; the number of times is odd, and the middle one is reported.
-    return Crossover(median(places), min(places + ends), max(places + ends), sizes[0], sizes[-1], rises)
-
-
 def _tie(points: Sequence[Point]) -> Tie:
     ends = [end for _, ratio in points for end in (ratio.low, ratio.high) if end is not None]
     return Tie(points[0][0], points[-1][0], exp(max((abs(log(end)) for end in ends), default=inf)))
-
-
-def _zeros(sizes: Sequence[float], ratios: Sequence[float]) -> list[float]:
-    """The sizes at which the ratio, interpolated linearly in the logarithms, crosses 1."""
-    crossing_sizes = []
-    for (x, y), (next_x, next_y) in pairwise(zip(map(log, sizes), map(log, ratios), strict=True)):
-        if (y > 0) != (next_y > 0):
-            crossing_sizes.append(exp(x - y * (next_x - x) / (next_y - y)))
-    return crossing_sizes

@@ -1,12 +1,13 @@
 """Times the backends at all points, in rounds.
 
-A round times the next point of each dimension. The times of a round predict those of the next round.
+A round times the next point of each dimension's grid. The times of a round predict those of the next round. The rounds
+after the grid bisect the crossovers.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from math import inf
 
@@ -16,7 +17,7 @@ from bench.cases import Case
 from bench.records.scale_schema import NotRun, ScaleState
 from bench.records.schema import CompileRow
 from bench.records.timing_rows import process_records, timing_rows
-from bench.scale import points
+from bench.scale import bisection, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.selection import REFERENCE
 from impls import Backend
@@ -55,13 +56,19 @@ def measure_growth(
     Raises WorkerRefused if no worker can run, and UnfitInputs if no inputs can reveal a wrong backend.
     """
     cases, compilations = points.all_cases(), _compilations(state, backends)
-    remaining = len(cases) - len(_done(state))
+    remaining = len(set(cases) - _done(state))
     progress.start(remaining * (1 + effort.processes) + len(compilations))
     if remaining < len(cases):
         progress.stage(f"resuming: {len(cases) - remaining} of {len(cases)} points are done")
-    while batch := _next(state):
+    while batch := _next(state, backends):
         progress.stage(", ".join(map(_title, batch)) + _last_speedup(state))
         state = _round(state, batch, backends, effort, progress)
+        save(state)
+    while inside := _next_bisection(state, backends):
+        progress.start(len(inside) * (1 + effort.processes) + len(compilations))
+        progress.stage(f"crossovers: {', '.join(map(_title, inside))}")
+        state = _round(state, inside, backends, effort, progress)
+        state = state.model_copy(update={"bisections": state.bisections + 1})
         save(state)
     for backend, case in compilations:
         progress.stage(f"compiling {backend.name} for {case.network}")
@@ -91,16 +98,20 @@ def failures(state: ScaleState) -> dict[str, str]:
 
 
 def _round(
-    state: ScaleState, batch: Sequence[Case], backends: Sequence[Backend], effort: Effort, progress: Progress
+    state: ScaleState,
+    batch: Mapping[Case, Sequence[Backend]],
+    backends: Sequence[Backend],
+    effort: Effort,
+    progress: Progress,
 ) -> ScaleState:
-    """Time the backends against each other at some cases, except backends that have failed or would take too long."""
+    """Time backends against each other at the cases of a batch, but for those that failed or would take too long."""
     failed = failures(state)
     groups: list[tuple[Arm, ...]] = []
     not_run = []
-    for case in batch:
+    for case, of_case in batch.items():
         expected: dict[str, float | None] = {}
         ready = []
-        for backend in points.backends_at(case, backends):
+        for backend in of_case:
             seconds = _predicted(state, backend, case)
             if backend.name in failed or (seconds is not None and seconds > MAX_CALL_SECONDS):
                 reason = (
@@ -166,13 +177,23 @@ def _done(state: ScaleState) -> set[Case]:
     return {row.case for row in (*state.rows, *state.not_run)}
 
 
-def _next(state: ScaleState) -> list[Case]:
-    """The next case of each dimension; in the first round also the cases of the break-even points."""
+def _next(state: ScaleState, backends: Sequence[Backend]) -> dict[Case, list[Backend]]:
+    """The next case of each dimension's grid, with its backends; in the first round also the break-even points."""
     done = _done(state)
     cases = [case for case in points.break_even_cases() if case not in done]
     for dimension in points.DIMENSIONS:
         cases += [case for case in map(dimension.case, dimension.values) if case not in done][:1]
-    return list(dict.fromkeys(cases))
+    return {case: points.backends_at(case, backends) for case in cases}
+
+
+def _next_bisection(state: ScaleState, backends: Sequence[Backend]) -> dict[Case, list[Backend]]:
+    """The cases of the next step of bisection, with their backends: those that compile once and have not failed."""
+    if state.bisections >= bisection.STEPS:
+        return {}
+    failed = failures(state)
+    return bisection.next_points(
+        state, [backend for backend in backends if backend.name not in failed and not backend.compiles_shapes]
+    )
 
 
 def _title(case: Case) -> str:

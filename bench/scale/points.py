@@ -25,7 +25,10 @@ EVERY = 3
 
 @dataclass(frozen=True)
 class Dimension:
-    """A dimension and its values. The number of multiplications grows with the power ``exponent`` of the value."""
+    """A dimension and the values of its grid, at which all backends are timed.
+
+    The number of multiplications grows with the power ``exponent`` of the value.
+    """
 
     name: Name
     values: tuple[int, ...]
@@ -39,6 +42,12 @@ class Dimension:
         )
         return Case(Network((width,) * (depth + 1)), "forward", batch)
 
+    def value(self, case: Case) -> int | None:
+        """Return the value at which ``case`` is the case of this dimension; None if there is no such value."""
+        sizes = case.network.layer_sizes
+        value = {"width": sizes[0], "depth": len(sizes) - 1, "batch": case.batch}[self.name]
+        return value if self.case(value) == case else None
+
 
 DIMENSIONS: tuple[Dimension, ...] = (
     Dimension("width", tuple(2**k for k in range(11)), 2),
@@ -49,9 +58,7 @@ DIMENSIONS: tuple[Dimension, ...] = (
 
 def places(case: Case) -> list[tuple[Dimension, int]]:
     """Return the dimensions that contain a case, with its values. All dimensions contain the base case."""
-    return [
-        (dimension, value) for dimension in DIMENSIONS for value in dimension.values if dimension.case(value) == case
-    ]
+    return [(dimension, value) for dimension in DIMENSIONS if (value := dimension.value(case)) is not None]
 
 
 def break_even_cases() -> list[Case]:
@@ -60,12 +67,12 @@ def break_even_cases() -> list[Case]:
 
 
 def all_cases() -> list[Case]:
-    """Return all cases, each once."""
+    """Return all cases of the grid and of the break-even points, each once."""
     cases = [dimension.case(value) for dimension in DIMENSIONS for value in dimension.values]
     return list(dict.fromkeys([*break_even_cases(), *cases]))
 
 
 def backends_at(case: Case, backends: Sequence[Backend]) -> list[Backend]:
     """Return the backends to time at a case. Backends that compile for every shape skip most values of a dimension."""
-    skip_compilation = not any(dimension.values.index(value) % EVERY == 0 for dimension, value in places(case))
+    skip_compilation = not any(value in dimension.values[::EVERY] for dimension, value in places(case))
     return [backend for backend in backends if not (backend.compiles_shapes and skip_compilation)]

@@ -1,4 +1,4 @@
-"""The results of a finished run: rows, crossovers and break-even points, computed from its state."""
+"""The results of a run: rows, crossovers and break-even points, computed from its state."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bench.records.sample_table import SampleTable
 from bench.records.scale_schema import BreakEvenRow, CrossoverRow, NotRun, ScaleRow, ScaleState, TieRow
 from bench.records.schema import Ratio, TimingRow
 from bench.scale import crossovers, points
+from bench.scale.crossovers import Crossover, Tie
 from bench.scale.points import Dimension
 from bench.selection import REFERENCE
 from impls import Network
@@ -19,7 +20,10 @@ from pairbench.measure import AA_CONTROL
 
 
 class ScaleResult:
-    """The rows of a run, and the paired ratio of any two arms at a case."""
+    """The rows of a run, and the paired ratio of any two arms at a case.
+
+    ``sizes`` are the sizes of each dimension that were tried: those of its grid, and those inside of crossovers.
+    """
 
     def __init__(self, state: ScaleState, backends: Sequence[str]):
         self.backends = backends
@@ -27,11 +31,18 @@ class ScaleResult:
         self.not_run = {(row.case, row.backend): row for row in state.not_run}
         self.compile = state.compile
         self.samples = SampleTable(state.processes, {arm for arm, row in self.rows.items() if not row.ok})
+        tried = {case for case, _ in (*self.rows, *self.not_run)}
+        self.sizes = {
+            dimension: sorted(value for case in tried if (value := dimension.value(case)) is not None)
+            for dimension in points.DIMENSIONS
+        }
 
     def scale_rows(self) -> list[ScaleRow]:
         """Return a row for each backend and for the A/A control, at each point."""
         dimension_points = [
-            (dimension.case(value), dimension, value) for dimension in points.DIMENSIONS for value in dimension.values
+            (dimension.case(value), dimension, value)
+            for dimension in points.DIMENSIONS
+            for value in self.sizes[dimension]
         ]
         break_even_points = [(case, None, None) for case in points.break_even_cases()]
         scale_rows = []
@@ -68,8 +79,7 @@ class ScaleResult:
         ties: list[TieRow] = []
         for dimension in points.DIMENSIONS:
             dimension_rows: list[CrossoverRow] = []
-            for a, b in combinations(self.backends, 2):
-                pair_crossovers, pair_ties = crossovers.find_crossovers(list(self._ratios(dimension, a, b)))
+            for (a, b), pair_crossovers, pair_ties in self.pairs(dimension):
                 for crossover in pair_crossovers:
                     below, above = (a, b) if crossover.rises else (b, a)
                     dimension_rows.append(
@@ -77,29 +87,32 @@ class ScaleResult:
                             dimension=dimension.name,
                             faster_below=below,
                             faster_above=above,
-                            at=crossover.at,
-                            low=crossover.low,
-                            high=crossover.high,
-                            left=int(crossover.left),
-                            right=int(crossover.right),
+                            left=crossover.left,
+                            right=crossover.right,
+                            undecided=list(crossover.undecided),
                         )
                     )
                 ties += [
                     TieRow(
                         dimension=dimension.name,
                         backends=(a, b),
-                        left=int(tie.left),
-                        right=int(tie.right),
+                        left=tie.left,
+                        right=tie.right,
                         within=tie.within if isfinite(tie.within) else None,
                     )
                     for tie in pair_ties
                 ]
-            crossover_rows += sorted(dimension_rows, key=lambda row: row.at)
+            crossover_rows += sorted(dimension_rows, key=lambda row: (row.left, row.right))
         return crossover_rows, ties
+
+    def pairs(self, dimension: Dimension) -> Iterator[tuple[tuple[str, str], list[Crossover], list[Tie]]]:
+        """Yield every pair of backends, with its crossovers and its ties in a dimension."""
+        for a, b in combinations(self.backends, 2):
+            yield (a, b), *crossovers.find_crossovers(list(self._ratios(dimension, a, b)))
 
     def _ratios(self, dimension: Dimension, a: str, b: str) -> Iterator[crossovers.Point]:
         """The ratios of the times of two backends, by the value of a dimension."""
-        for value in dimension.values:
+        for value in self.sizes[dimension]:
             case = dimension.case(value)
             ratio = self.samples.ratio((case, a), (case, b), crossovers.CONFIDENCE)
             if ratio is not None:
