@@ -244,11 +244,11 @@ def _record_round(
     side_of = {arm: arm.partition(" ")[0] for arm in arms}
     seconds = np.empty((len(arms), BLOCKS), np.float32)
     with rounds.open_processes(side_worktrees, random) as processes:
-        build_order = random.sample(arms, len(arms))
-        for arm in build_order:
-            processes.send(side_of[arm], Build(arm, request.workload, steps[arm]))
-        for arm in build_order:
-            _require_success(processes.receive(arm, side_of[arm], rounds.BUILD_TIMEOUT))
+        for arm in random.sample(arms, len(arms)):
+            # On every side, so that no process does more than another before the timing.
+            build = Build(arm, request.workload, steps[arm])
+            for reply in processes.ask_all(arm, dict.fromkeys(processes, build), rounds.BUILD_TIMEOUT).values():
+                _require_success(reply)
         processes.pin_to_one_cpu(random)
         for block, order in zip(range(BLOCKS), balanced_orders(len(arms), random), strict=False):
             for index in order:
