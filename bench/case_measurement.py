@@ -25,10 +25,10 @@ CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 """Environment variables that name the cache folders for compiled code."""
 
 DEFAULT_EFFORT = Effort(
-    processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=5, compile=True
+    processes=10, seconds_per_arm=0.3, max_blocks=30, slow_call_seconds=0.05, slow_processes=6, compile=True
 )
 QUICK_EFFORT = Effort(
-    processes=4, seconds_per_arm=0.08, max_blocks=10, slow_call_seconds=0.05, slow_processes=3, compile=False
+    processes=6, seconds_per_arm=0.08, max_blocks=10, slow_call_seconds=0.05, slow_processes=6, compile=False
 )
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
+from statistics import median
 from typing import Any
 
 from bench.history.imported import imported_results, load_json
@@ -106,16 +106,16 @@ def _compared(name: str, series: Series, other: StoredResults, same_hardware: bo
     return ComparedRow(
         series=name,
         file=other.path,
-        first_seconds=math.exp(fmean(series.seconds)),
-        seconds=math.exp(fmean(opposite.seconds)),
+        first_seconds=math.exp(median(series.seconds)),
+        seconds=math.exp(median(opposite.seconds)),
         time_ratio=Ratio.of(unpaired_ratio(series.seconds, opposite.seconds)) if same_hardware else None,
-        first_speedup=_mean(series.speedups),
-        speedup=_mean(opposite.speedups),
+        first_speedup=_speedup(series.speedups),
+        speedup=_speedup(opposite.speedups),
         speedup_ratio=Ratio.of(unpaired_ratio(opposite.speedups, series.speedups)) if both else None,
     )
 
 
-def _mean(speedups: Sequence[float]) -> Ratio | None:
+def _speedup(speedups: Sequence[float]) -> Ratio | None:
     interval = ratio_interval([[speedup] for speedup in speedups])
     return None if interval is None else Ratio.of(interval)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from statistics import fmean, median, stdev
 
 CONFIDENCE = 0.95
@@ -35,34 +36,61 @@ def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CON
     """Ratio and confidence interval, from the log ratios of the blocks of each process; None without log ratios.
 
     Each process counts once, with the median of its blocks, because the blocks of a process share its memory layout
-    and are not independent. The interval is Student's t interval over the processes.
+    and are not independent. The estimate is the median over the processes, and the interval is that of ``median_ends``.
     """
     values = [median(blocks) for blocks in processes if blocks]
     if not values:
         return None
-    mean = fmean(values)
     if len(values) == 1:
-        return Interval(math.exp(mean), None, None)
-    half = t_quantile(len(values) - 1, (1 + confidence) / 2) * stdev(values) / math.sqrt(len(values))
-    return Interval(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
+        return Interval(math.exp(values[0]), None, None)
+    return Interval(*map(math.exp, (median(values), *median_ends(values, confidence))))
 
 
 def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Interval:
-    """Ratio of two quantities, each measured in processes of its own, with Welch's t interval.
+    """Ratio of two medians, each measured in processes of its own, with its confidence interval.
 
-    The arguments are logarithms, one per process. The ends are None if one of the two has a single process.
+    The arguments are logarithms, one per process. The ends are None if one of the two has a single process. The
+    distances from the estimate to the ends of the two intervals of ``median_ends`` are added as the sides of a right
+    triangle. Source: Zou and Donner, "Construction of confidence limits about effect measures: a general approach",
+    Statistics in Medicine 27, 2008.
     """
-    estimate = fmean(numerator) - fmean(denominator)
+    over, under = median(numerator), median(denominator)
     if min(len(numerator), len(denominator)) == 1:
-        return Interval(math.exp(estimate), None, None)
-    errors = [stdev(values) ** 2 / len(values) for values in (numerator, denominator)]
-    degrees = [len(values) - 1 for values in (numerator, denominator)]
-    if not sum(errors):
-        return Interval(*[math.exp(estimate)] * 3)
-    # The Welch–Satterthwaite equation: https://doi.org/10.1093/biomet/34.1-2.28
-    freedom = sum(errors) ** 2 / sum(error**2 / count for error, count in zip(errors, degrees, strict=True))
-    half = t_quantile(freedom, (1 + CONFIDENCE) / 2) * math.sqrt(sum(errors))
-    return Interval(*map(math.exp, (estimate, estimate - half, estimate + half)))
+        return Interval(math.exp(over - under), None, None)
+    (over_low, over_high), (under_low, under_high) = map(median_ends, (numerator, denominator))
+    low = over - under - math.hypot(over - over_low, under_high - under)
+    high = over - under + math.hypot(over_high - over, under - under_low)
+    return Interval(*map(math.exp, (over - under, low, high)))
+
+
+def median_ends(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
+    """The ends of a confidence interval for the median of the distribution of two or more values.
+
+    The interval runs from the k-th smallest to the k-th largest value; ``order_statistic`` gives k. If there are too
+    few values, it is Student's t interval for the mean, extended to the smallest and the largest value. That one has
+    the confidence for normal values, and covers the median of any distribution with a probability of 1 − 2^(1 − n).
+    """
+    ordered, count = sorted(values), len(values)
+    if k := order_statistic(count, confidence):
+        return ordered[k - 1], ordered[-k]
+    mean, half = fmean(ordered), t_quantile(count - 1, (1 + confidence) / 2) * stdev(ordered) / math.sqrt(count)
+    return min(ordered[0], mean - half), max(ordered[-1], mean + half)
+
+
+@cache
+def order_statistic(count: int, confidence: float) -> int:
+    """The largest k for which the k-th smallest and the k-th largest of ``count`` values enclose the median.
+
+    They enclose it with at least this confidence, whatever the distribution; 0 if not even the extremes do. They miss
+    it if fewer than k values lie on one side of it, and each value lies above it with a probability of a half. Source:
+    Thompson, "On confidence ranges for the median and other expectation distributions for populations of unknown
+    distribution form", Annals of Mathematical Statistics 7, 1936.
+    """
+    k, ways = 0, 1  # ways: in which k or fewer values lie above the median
+    while 2 * ways / 2**count <= 1 - confidence:
+        k += 1
+        ways += math.comb(count, k)
+    return k
 
 
 def median_seconds(processes: Sequence[Sequence[float]]) -> float | None:

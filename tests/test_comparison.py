@@ -1,18 +1,15 @@
 """``compare`` of results files, of mlpbench and of pytest-benchmark."""
 
 import json
-import math
 import re
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from bench.cli.main import main
 from bench.records import files, schema
 from bench.records.comparison_schema import FileComparison
 from pairbench import machine
-from pairbench.statistics import unpaired_ratio
 from tests.helpers import environment_without_xdist, one_line_error, python
 from tests.helpers import timing_row as row
 
@@ -56,18 +53,6 @@ def write_run(path, backend=1e-5, reference=1e-4, description=None, processes=5,
 def compared(capsys, *names):
     assert main(["compare", *names, "--json", "-"]) == 0
     return FileComparison.model_validate_json(capsys.readouterr().out)
-
-
-@pytest.mark.parametrize("sizes", [(5, 5), (3, 9), (2, 2)])
-def test_the_interval_is_that_of_scipy(sizes):
-    random = np.random.default_rng(0)
-    a, b = (random.normal(size=size).tolist() for size in sizes)
-    expected = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
-    found = unpaired_ratio(a, b)
-    assert (math.log(found.low), math.log(found.high)) == pytest.approx((expected.low, expected.high))
-    assert math.log(found.estimate) == pytest.approx(np.mean(a) - np.mean(b))
-    assert unpaired_ratio(a, [0.0]).low is None
-    assert unpaired_ratio([0.0] * 3, [0.0] * 3).high == 1
 
 
 def test_two_runs_are_compared_by_times_and_by_speedups(empty_folder, capsys):

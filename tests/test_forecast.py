@@ -1,5 +1,6 @@
 """How long a run takes: before it begins, and while it runs; fewer calls of a slow reference."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -48,11 +49,12 @@ def test_a_reference_that_takes_most_of_the_time_is_named():
 def test_a_slow_reference_is_called_in_fewer_processes_and_its_group_with_it():
     group = (SLOW, CONTROL, QUICK)
     measurement = Measurement([group], seconds={SLOW: 1.0, CONTROL: 1.0, QUICK: 1e-6})
-    counts = [len(chosen_arms(group, measurement, QUICK_EFFORT, number)) for number in range(QUICK_EFFORT.processes)]
+    effort = replace(QUICK_EFFORT, processes=4, slow_processes=3)
+    counts = [len(chosen_arms(group, measurement, effort, number)) for number in range(effort.processes)]
     assert counts == [3, 3, 3, 0]
     others = (QUICK, CONTROL, SLOW)  # a quick reference, and a slow arm
     measurement = Measurement([others], seconds={SLOW: 1.0, CONTROL: 1e-6, QUICK: 1e-6})
-    assert chosen_arms(others, measurement, QUICK_EFFORT, 3) == (QUICK, CONTROL)
+    assert chosen_arms(others, measurement, effort, 3) == (QUICK, CONTROL)
 
 
 def test_the_time_left_follows_from_the_processes_so_far(monkeypatch):
@@ -61,7 +63,7 @@ def test_the_time_left_follows_from_the_processes_so_far(monkeypatch):
     group = (QUICK, CONTROL)
     clock = measure.ProcessClock(Measurement([group], seconds=dict.fromkeys(group, 1e-6)), QUICK_EFFORT)
     assert clock.seconds_left(0) is None
-    assert clock.seconds_left(1) == pytest.approx(30)  # 3 more processes like the first, which took 10 s
+    assert clock.seconds_left(1) == pytest.approx(50)  # 5 more processes like the first, which took 10 s
 
 
 def test_a_process_that_times_nothing_takes_no_time():

@@ -52,6 +52,10 @@ def full():
     return Tags(writing.page(documents.sources(), documents.history()))
 
 
+def test_the_page_says_that_an_interval_holds_within_the_run(full):
+    assert "An interval is for the median over the processes, within the run:" in full.text
+
+
 def test_the_headline_names_the_fastest_backend_on_both_networks():
     panels = timings.speedup_entries(timings.timing_entries(documents.run()))
     assert timings.headline(panels) == (

@@ -311,7 +311,7 @@ def from_samples(document, network):
         }
         over, under = (dict(zip(samples[arm].block, samples[arm].seconds, strict=True)) for arm in (PLAIN, VECTORIZED))
         medians.append(np.median([np.log(over[block] / under[block]) for block in over if block in under]))
-    return np.exp(np.mean(medians))
+    return np.exp(np.median(medians))
 
 
 class NO_PEERS:

@@ -5,22 +5,60 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.stats import binomtest, ttest_1samp
+from scipy.special import stdtrit
+from scipy.stats import binom, binomtest, quantile_test, ttest_1samp
 
 from pairbench import statistics
 
 TIMES = st.floats(1e-9, 1e3)
 
 
-@given(st.lists(st.lists(st.floats(-3, 3), min_size=1, max_size=7), min_size=2, max_size=12))
-def test_interval_is_that_of_a_t_test_over_the_medians_of_the_processes(processes):
+LOGARITHMS = st.floats(-3, 3)
+LEVELS = st.sampled_from([0.5, 0.8, 0.9, 0.95, 0.99, 0.999])
+
+
+def oracle(values, confidence):
+    """SciPy's interval of order statistics; without one, Student's t interval extended to all values."""
+    ends = quantile_test(values, p=0.5).confidence_interval(confidence)
+    if np.isfinite(ends.low) and np.isfinite(ends.high):
+        return ends.low, ends.high
+    low, high = ttest_1samp(values, 0).confidence_interval(confidence)
+    return min(low, *values), max(high, *values)
+
+
+@given(st.lists(st.lists(LOGARITHMS, min_size=1, max_size=7), min_size=2, max_size=16), LEVELS)
+def test_interval_is_that_of_scipy_for_the_median_of_the_processes(processes, confidence):
     medians = [float(np.median(blocks)) for blocks in processes]
     assume(np.ptp(medians) >= 1e-9)  # below, SciPy loses digits
-    expected = ttest_1samp(medians, 0).confidence_interval(0.95)
-    found = statistics.ratio_interval(processes)
-    assert_allclose(
-        np.log([found.estimate, found.low, found.high]), [np.mean(medians), *expected], rtol=1e-9, atol=1e-12
-    )
+    found = statistics.ratio_interval(processes, confidence)
+    expected = np.median(medians), *oracle(medians, confidence)
+    assert_allclose(np.log([found.estimate, found.low, found.high]), expected, rtol=1e-9, atol=1e-12)
+
+
+@given(st.lists(LOGARITHMS, min_size=2, max_size=12), st.lists(LOGARITHMS, min_size=2, max_size=12))
+def test_interval_of_two_runs_adds_the_distances_of_each_as_sides_of_a_right_triangle(numerator, denominator):
+    assume(min(np.ptp(numerator), np.ptp(denominator)) >= 1e-9)
+    found = statistics.unpaired_ratio(numerator, denominator)
+    over, under = np.median(numerator), np.median(denominator)
+    (a, b), (c, d) = oracle(numerator, 0.95), oracle(denominator, 0.95)
+    estimate, down, up = over - under, abs(complex(over - a, d - under)), abs(complex(b - over, under - c))
+    expected = estimate, estimate - down, estimate + up
+    assert_allclose(np.log([found.estimate, found.low, found.high]), expected, rtol=1e-9, atol=1e-12)
+    opposite = statistics.unpaired_ratio(denominator, numerator)
+    assert_allclose([1 / opposite.high, 1 / opposite.low], [found.low, found.high])
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.9, 0.95, 0.99])
+def test_the_order_statistics_are_the_narrowest_that_keep_the_confidence(confidence):
+    for count in [*range(2, 40), 1000, 3000]:
+        k = statistics.order_statistic(count, confidence)
+        assert k == 0 or 1 - 2 * binom.cdf(k - 1, count, 0.5) >= confidence - 1e-12
+        assert 1 - 2 * binom.cdf(k, count, 0.5) < confidence
+
+
+def test_as_documented_ten_and_six_processes_have_an_interval_and_five_have_not():
+    assert [statistics.order_statistic(count, 0.95) for count in (10, 6, 5)] == [2, 1, 0]
+    assert [statistics.order_statistic(count, 0.99) for count in (8, 7)] == [1, 0]
 
 
 def test_blocks_of_one_process_are_not_pooled():
@@ -30,15 +68,85 @@ def test_blocks_of_one_process_are_not_pooled():
     assert_allclose(math.log(found.high), 0.05 + 12.7062047364 * 0.05, rtol=1e-9)
 
 
-def test_interval_covers_the_ratio_as_often_as_it_says():
+def slow(share, low=0.08, high=0.1):
+    """Ratios with this share of processes that are slow for their whole life, by 8 to 10 %."""
+    return lambda rng, shape: rng.normal(0, 0.01, shape) + (rng.random(shape) < share) * rng.uniform(low, high, shape)
+
+
+def slow_denominators(share):
+    return lambda rng, shape: -slow(share)(rng, shape)
+
+
+def lognormal(rng, shape):
+    return rng.lognormal(0, 1, shape) / 100
+
+
+DISTRIBUTIONS = [*map(slow, (0, 0.025, 0.1, 0.25)), slow_denominators(0.1), lognormal]
+
+
+def coverage_is_enough(ends, draw, count, center, least=0.93, runs=2000):
+    """Whether the ends contain the true center in at least this share of runs, up to chance."""
     rng = np.random.default_rng(1)
-    true, trials, covered = math.log(3), 2000, 0
-    for _ in range(trials):
-        of_process = rng.normal(true, 0.05, size=6)
-        blocks = of_process[:, None] + rng.normal(0, 0.1, size=(6, 9))
-        found = statistics.ratio_interval(blocks.tolist())
-        covered += found.low <= 3 <= found.high
-    assert binomtest(covered, trials, 0.95).pvalue > 1e-3
+    true = center(draw(rng, 1_000_000))
+    intervals = [ends(values) for values in draw(rng, (runs, count)).tolist()]
+    covered = sum(low <= true <= high for low, high in intervals)
+    return binomtest(covered, runs, least, alternative="less").pvalue > 1e-3
+
+
+def student(values):
+    half = stdtrit(len(values) - 1, 0.975) * np.std(values, ddof=1) / math.sqrt(len(values))
+    return np.mean(values) - half, np.mean(values) + half
+
+
+def one_too_narrow(values):
+    """The order statistics next to those of ``median_ends``."""
+    k = statistics.order_statistic(len(values), 0.95) + 1
+    return sorted(values)[k - 1], sorted(values)[-k]
+
+
+@pytest.mark.parametrize("draw", DISTRIBUTIONS)
+@pytest.mark.parametrize("count", [4, 6, 10])
+def test_interval_covers_the_median_whatever_the_share_of_slow_processes(draw, count):
+    assert coverage_is_enough(statistics.median_ends, draw, count, np.median)
+
+
+@pytest.mark.parametrize("count", [6, 10])
+def test_coverage_of_six_or_more_processes_is_that_of_the_binomial_distribution(count):
+    halves = slow(0.5)  # two groups, one at either side of the median
+    k = statistics.order_statistic(count, 0.95)
+    least = 1 - 2 * binom.cdf(k - 1, count, 0.5)
+    assert least > 0.96
+    assert coverage_is_enough(statistics.median_ends, halves, count, np.median, least)
+
+
+@pytest.mark.parametrize(
+    ("ends", "draw", "count", "center"),
+    [
+        (student, slow(0.1), 10, np.mean),
+        (student, slow(0.25), 4, np.mean),
+        (student, lognormal, 10, np.mean),
+        (student, slow(0.25), 10, np.median),
+        (one_too_narrow, slow(0), 6, np.median),
+        (one_too_narrow, slow(0), 10, np.median),
+        (lambda values: (min(values), max(values)), slow(0), 4, np.median),
+    ],
+)
+def test_other_intervals_do_not_cover_enough(ends, draw, count, center):
+    assert not coverage_is_enough(ends, draw, count, center)
+
+
+def test_equal_processes_have_an_interval_without_width():
+    for count in (2, 5, 6, 10):
+        found = statistics.ratio_interval([[0.1]] * count)
+        assert (found.low, found.high) == pytest.approx((found.estimate, found.estimate))
+        assert found.low <= found.estimate <= found.high
+        both = statistics.unpaired_ratio([0.1] * count, [0.1] * 6)
+        assert (both.low, both.estimate, both.high) == pytest.approx((1, 1, 1))
+
+
+def test_two_runs_need_two_processes_each():
+    assert statistics.unpaired_ratio([0.1, 0.3], [0.0]) == statistics.Interval(pytest.approx(math.exp(0.2)), None, None)
+    assert statistics.unpaired_ratio([0.0], [0.1, 0.3]).high is None
 
 
 @given(

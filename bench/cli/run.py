@@ -51,7 +51,7 @@ def run(limits: bool, **options: Any) -> int:
     """Time backends, and print and store the speedups.
 
     Wrong backends get no time. Without --backend and --peers: the core backends. The reference, python_loops, is always
-    timed. A default run takes two minutes; --quick takes half a minute and leaves out the compile times. Large networks
+    timed. A default run takes two minutes; --quick takes one minute and leaves out the compile times. Large networks
     and batches take longer: a run says how long before it begins.
     """
     from bench.commands import run as command

@@ -47,7 +47,7 @@ backend_option = click.option(
     shell_complete=backend_names,
     help="A backend, as `mlpbench backends` lists them; may be repeated.",
 )
-quick_option = click.option("--quick", is_flag=True, help="Measure in 4 processes instead of 10, with fewer samples.")
+quick_option = click.option("--quick", is_flag=True, help="Measure in 6 processes instead of 10, with fewer samples.")
 results_option = click.option(
     "--results",
     type=click.Path(path_type=Path),

@@ -12,7 +12,7 @@ from bench.records.schema import Document, Positive, Ratio, Record
 class ComparedRow(Record):
     """A series of the first file beside the same series of another ``file``.
 
-    The seconds are geometric means over the processes. ``time_ratio`` is time in the first ÷ time in the other,
+    The seconds are medians over the processes. ``time_ratio`` is time in the first ÷ time in the other,
     ``speedup_ratio`` speedup in the other ÷ speedup in the first: above 1, the other is faster. Each is null where it
     is not comparable or not in both files.
     """

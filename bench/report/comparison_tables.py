@@ -68,13 +68,13 @@ def decisive(rows: Sequence[ComparedRow]) -> tuple[str, Callable[[ComparedRow], 
 
 def _legend(first: str) -> Iterator[RenderableType]:
     yield Paragraph(
-        f"times: geometric means over the processes. ratio of the times: time in {first} ÷ time in the other file. "
+        f"times: medians over the processes. ratio of the times: time in {first} ÷ time in the other file. "
         f"ratio of the speedups: speedup in the other file ÷ speedup in {first}. Above 1, the other file is faster."
     )
     yield Paragraph(
-        "The intervals hold for the processes of a run. What slowed the machine during a whole run cancels in the "
-        "ratio of the speedups, but not in that of the times. Without an interval, a file has a single process. Of the "
-        "rows without a difference, one in 20 is outside its interval by chance."
+        "The intervals are for the medians, within these runs. What slowed the machine during a whole run cancels in "
+        "the ratio of the speedups, but not in that of the times. Without an interval, a file has a single process. Of "
+        "the rows without a difference, at most one in 20 is outside its interval by chance."
     )
 
 

@@ -41,5 +41,5 @@ def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         figure.supxlabel(f"true slowdown in %, threshold {in_percent(document.threshold)}", fontsize="medium")
         figure.supylabel("gates with the verdict in %", fontsize="medium")
-        grid[0][0].legend(loc="center left")
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(VERDICTS))
         return drawing.save_figure(figure, folder, "operating_curve")

@@ -50,6 +50,8 @@ def dimensions(rows: Sequence[ScaleRow], names: Sequence[str]) -> Iterator[Rende
         yield from _table(dimension.name, dimension_rows, names, _speedup)
         yield from _intervals(dimension_rows)
         yield ""
+    yield Paragraph(tables.WITHIN_RUN)
+    yield ""
     failed = {row.backend: row for row in reversed(rows) if not row.ok}
     for row in failed.values():
         yield Text(f"{row.backend} failed at {_place(row)}: {row.reason}", style="red")

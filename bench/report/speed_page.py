@@ -20,8 +20,9 @@ from bench.speed.goal_rows import reference_row, timed_together
 TITLE = "# Speed"
 GOALS = "", "measured", "goal", ""
 LEGEND = (
-    "measured: ratio of two times, with its 95 % interval over fresh processes; both times are from the same blocks. "
-    "The fastest peer is the fastest in the dtypes that the table of the case has",
+    "measured: ratio of two times, with its 95 % interval; both times are from the same blocks. The fastest peer is "
+    "the fastest in the dtypes that the table of the case has",
+    tables.WITHIN_RUN,
     "lower bound: the time that a call takes at least, from the peak rates of this machine",
     "share: share of the roofline, which is the lower bound ÷ the time",
     "A/A: the A/A control, numba_simd timed against itself",

@@ -22,8 +22,13 @@ NONE = "-"
 AA_LIMIT, AA_WIDE = 0.02, 0.1
 DOUBTFUL = " ?"
 """Mark of a ratio in a case whose A/A interval is wide."""
+WITHIN_RUN = (
+    "An interval is for the median over the processes, within this run: at another time or on another machine, the "
+    "ratio may lie outside."
+)
 LEGEND = (
     Paragraph("speedup: time of the reference ÷ time of the backend, with its 95 % interval."),
+    Paragraph(WITHIN_RUN),
     Paragraph("ulps: largest error, in units in the last place."),
     Paragraph("of bound: largest error, in % of the bound on the rounding error; above 100 %, the backend is wrong."),
 )
@@ -220,6 +225,7 @@ def comparison(rows: Sequence[TimingRow], a: str, b: str) -> Iterator[Renderable
         (a, sum(ratio.high is not None and ratio.high < 1 for ratio in ratios)),
     ):
         yield f"{name} is faster, by the whole 95 % interval, in {count} of {counted(len(ratios), 'case')}."
+    yield Paragraph(WITHIN_RUN)
 
 
 def backends(rows: Sequence[BackendRow]) -> Iterator[RenderableType]:

@@ -141,7 +141,8 @@ def _times(rows: Sequence[TutorialRow]) -> Iterator[RenderableType]:
             tables.number(speedup.ratio) if speedup else tables.NONE,
         )
     yield table
-    yield f"speedup: over {times.LOOPS}; ÷ tutorial: value on this machine ÷ the tutorial's."
+    yield f"speedup: over {times.LOOPS}, with its 95 % interval; ÷ tutorial: value on this machine ÷ the tutorial's."
+    yield Paragraph(tables.WITHIN_RUN)
     yield from (Text(f"{row.backend} failed: {row.note}", style="red") for row in rows if not row.ok)
     yield ""
 

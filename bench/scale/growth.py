@@ -29,7 +29,7 @@ MAX_CALL_SECONDS = 1.0
 """A call that is predicted to take longer than this is not run."""
 
 EFFORT = Effort(
-    processes=6, seconds_per_arm=0.05, max_blocks=20, slow_call_seconds=0.05, slow_processes=3, compile=True
+    processes=6, seconds_per_arm=0.05, max_blocks=20, slow_call_seconds=0.05, slow_processes=6, compile=True
 )
 
 Save = Callable[[ScaleState], None]
