@@ -13,7 +13,10 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate and the ends of its confidence interval; the ends are None if there was only one process."""
+    """An estimate and the ends of its confidence interval.
+
+    The ends are None if there was only one process, or if the interval is too wide for a floating-point number.
+    """
 
     estimate: float
     low: float | None
@@ -43,7 +46,7 @@ def ratio_interval(processes: Sequence[Sequence[float]], confidence: float = CON
         return None
     if len(values) == 1:
         return Interval(math.exp(values[0]), None, None)
-    return Interval(*map(math.exp, (median(values), *median_ends(values, confidence))))
+    return _of_logarithms(median(values), *median_ends(values, confidence))
 
 
 def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> Interval:
@@ -60,7 +63,14 @@ def unpaired_ratio(numerator: Sequence[float], denominator: Sequence[float]) -> 
     (over_low, over_high), (under_low, under_high) = map(median_ends, (numerator, denominator))
     low = over - under - math.hypot(over - over_low, under_high - under)
     high = over - under + math.hypot(over_high - over, under - under_low)
-    return Interval(*map(math.exp, (over - under, low, high)))
+    return _of_logarithms(over - under, low, high)
+
+
+def _of_logarithms(estimate: float, low: float, high: float) -> Interval:
+    try:
+        return Interval(math.exp(estimate), math.exp(low), math.exp(high))
+    except OverflowError:  # two processes that differ much, at a high confidence
+        return Interval(math.exp(estimate), None, None)
 
 
 def median_ends(values: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:
