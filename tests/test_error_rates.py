@@ -76,7 +76,7 @@ def test_runs_are_disjoint():
     """No two runs share a round, so the number of runs is bounded by the number of rounds."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
-        runs = len(list(error_rates.gate_rule(0.05, 1, 120, 1.5)(data.seconds, planted)))
+        runs = len(list(error_rates.gate_rule(0.05, 1, 80)(data.seconds, planted)))
         assert 1 <= runs <= 240 // sequential_test.MIN_ROUNDS
     assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
@@ -137,7 +137,7 @@ def test_a_share_of_the_heads_processes_is_slowed():
 
 def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(error_rates.gate_rule(0.05, 1, 15, 1.5)(data.seconds, 0))  # enough for ten rounds
+    runs = list(error_rates.gate_rule(0.05, 1, 10)(data.seconds, 0))
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 

@@ -22,6 +22,8 @@ CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
 ROWS = 24
 """Rows of a default gate: eight core backends at three cases, which share the permitted error probability."""
+WHOLE_GATE_ROUND_SECONDS = 4.0
+"""Rough seconds of a round of a default gate with all rows."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
@@ -52,9 +54,14 @@ class RuleScore:
     rates: dict[Verdict, ErrorRate]
 
 
-def gate_rule(threshold: float, rows: int, budget: float, round_seconds: float) -> Rule:
-    """The gate's sequential test of one of ``rows`` rows, with a budget in seconds."""
-    max_rounds = max(sequential_test.MIN_ROUNDS, int(budget / round_seconds))
+def most_rounds(recordings: Sequence[Recording], rows: int, budget: float) -> int:
+    """The number of rounds for which a budget in seconds suffices, in a gate of one row or in a default gate."""
+    recorded_seconds = sum(one.wall_seconds for one in recordings) / sum(len(one.seconds) for one in recordings)
+    return max(sequential_test.MIN_ROUNDS, int(budget / (recorded_seconds if rows == 1 else WHOLE_GATE_ROUND_SECONDS)))
+
+
+def gate_rule(threshold: float, rows: int, max_rounds: int) -> Rule:
+    """The gate's sequential test of one of ``rows`` rows, with at most ``max_rounds`` rounds."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
         changes = side_changes(seconds, head)
@@ -101,10 +108,9 @@ RULES_OF_OTHER_TOOLS: dict[str, Rule] = {
 
 def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
     """The scores of every rule for every planted delay. ``budget``: seconds of a gate."""
-    round_seconds = recording.wall_seconds / len(recording.seconds)
     rules = {
         f"gate, {in_percent(threshold)}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
-            threshold, rows, budget, round_seconds
+            threshold, rows, most_rounds([recording], rows, budget)
         )
         for threshold in THRESHOLDS
         for rows in (1, ROWS)

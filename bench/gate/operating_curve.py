@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from bench.gate.error_rates import HEAD, ErrorRate, side_changes, simulate_gate, verdict_rates
+from bench.gate.error_rates import HEAD, ErrorRate, most_rounds, side_changes, simulate_gate, verdict_rates
 from bench.gate.recording import Recording
 from pairbench.sequential_test import MIN_ROUNDS, RoundChange, Verdict
 
@@ -17,10 +17,6 @@ SLOWDOWNS = (0.0, 0.02, 0.03, 0.04, 0.045, 0.049, 0.05, 0.055, 0.06, 0.07, 0.08,
 """True slowdowns of all processes of the head."""
 SLOW_MODES = ((0.25, 0.2), (0.15, 0.5), (0.1, 1.0))
 """Shares of the head's processes that are slow, and their slowdowns."""
-
-
-WHOLE_GATE_ROUND_SECONDS = 3.5
-"""Rough seconds of a round of a default gate with all rows, on the machine of the recordings."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +40,7 @@ def operating_curve(
     Each gate takes the recordings in turn, and draws its rounds from one of them, with replacement. This keeps the
     distribution of the noise, and loses only the order of the rounds.
     """
-    recorded_seconds = sum(one.wall_seconds for one in recordings) / sum(len(one.seconds) for one in recordings)
-    rounds = max(MIN_ROUNDS, int(budget / (recorded_seconds if rows == 1 else WHOLE_GATE_ROUND_SECONDS)))
+    rounds = most_rounds(recordings, rows, budget)
     changes = [side_changes(one.seconds, HEAD) for one in recordings]
     heads = [(slowdown, 1.0) for slowdown in SLOWDOWNS] + [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
