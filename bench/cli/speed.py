@@ -21,7 +21,7 @@ def speed(**options: Any) -> int:
     numba_simd is timed against numpy_plain, numpy_vectorized and all installed peers, in both dtypes, on fixed cases;
     against the same arithmetic in C, if there is a C compiler; and against the roofline of this machine. A goal that is
     missed does not change the exit status. The command takes about 20 minutes, and longer if the peers have to compile;
-    --quick takes about ten.
+    --quick takes about 15.
     """
     from bench.commands import speed as command
 
