@@ -36,3 +36,13 @@ def test_slow_processes_are_counted_by_side():
     assert slow_processes.count_slow(contrasts, 0.08, 0.3).head == 0
     nothing = slow_processes.count_slow(np.zeros((20, 3)), 0.0, 0.0)
     assert (nothing.head, nothing.base, nothing.largest_effect) == (0, 0, 0.0)
+
+
+def test_a_slow_process_is_six_times_further_away_than_usual():
+    """Half of the distances are 0.01 and half 0.03, so that 0.02 is usual. The median of each round is 0."""
+    times = np.array([[0.0, 0.01, -0.01], [0.0, 0.03, -0.03]] * 10)
+    for height, count in ((0.11, 0), (0.13, 1)):
+        times[5, 1] = height
+        contrasts = 1.5 * (times - times.mean(axis=1, keepdims=True))
+        slow = slow_processes.count_slow(contrasts, 0.0, 1e-9)
+        assert (slow.head, slow.base) == (0, count)
