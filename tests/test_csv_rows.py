@@ -93,7 +93,9 @@ ROWS = {
         for text in (NASTY, "-1", "@x", "\t=1", "\r=1", "+", "a,b", 'say "x"', "ordinary")
     ],
     gate_schema.BaselineSummary: [
-        gate_schema.BaselineRow(row="r", sessions=2, speedup=RATIO, seconds=1.0, reference_seconds=1e-9, accepted=1.0)
+        gate_schema.BaselineRow(
+            row="r", sessions=2, anchor=3.0, window=0, speedup=RATIO, seconds=1.0, reference_seconds=1e-9, accepted=1.0
+        )
     ],
     gate_schema.ErrorRates: [
         gate_schema.ErrorRateRow(

@@ -28,7 +28,7 @@ from bench.gate.session import MeasuredSession
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import (
-    AcceptedGain,
+    AcceptedMove,
     Baseline,
     BaselineSummary,
     Bucket,
@@ -104,7 +104,7 @@ MEASURED = MeasuredSession(session(), {})
 BUCKET = Bucket(
     machine=json.loads(json.dumps(machine.bucket(machine.describe()))),
     sessions=history(11),
-    moves=[AcceptedGain(row=KEY, factor=2.0, sessions=2)],
+    moves=[AcceptedMove(row=KEY, factor=2.0, sessions=2)],
 )
 FAR_APART = BUCKET.model_copy(update={"sessions": [session(speedup) for speedup in (1e-14, 1e14)]})
 BASELINE = Baseline(buckets=[BUCKET])
@@ -143,8 +143,7 @@ def test_a_damaged_baseline_is_refused_or_summarized(content):
             least, most = (of(speedups) * math.prod(of(1.0, gain) for gain in gains) for of in (min, max))
             assert least * (1 - 1e-9) <= row.speedup.estimate <= most * (1 + 1e-9)
         for bucket in known.buckets:
-            with mock.patch.object(baseline_verdict, "measure_session", return_value=MEASURED):
-                (judged,), _ = baseline_verdict.judge_and_confirm(HEAD, bucket, MEASURED, 0.05, None)
+            (judged,) = baseline_verdict.judge_rows(HEAD, bucket, MEASURED, session(), 0.05)
             assert judged.verdict in ("PASS", "FAIL", "INCONCLUSIVE")
 
 

@@ -10,14 +10,14 @@ import pytest
 
 from bench.cases import Case
 from bench.cli.main import main
-from bench.gate import baseline, baseline_verdict
+from bench.gate import baseline, baseline_verdict, earlier_session
 from bench.gate import session as sessions
 from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase, RowPlan
 from bench.gate.session import MeasuredSession, SessionHead
 from bench.records import files
 from bench.records.gate_schema import (
-    AcceptedGain,
+    AcceptedMove,
     Baseline,
     BaselineAcceptance,
     BaselineSummary,
@@ -81,53 +81,54 @@ ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
 HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0, {}), {}, ())
 
 
-def judged(monkeypatch, sessions, now=None, confirmation=None, moves=(), failures=None):
-    """The verdict on session ``now`` by recorded sessions. A suspected row is measured again in ``confirmation``."""
-    second = confirmation
-    if not isinstance(confirmation, MeasuredSession):
-        second = MeasuredSession(confirmation or now or session(), {})
-    monkeypatch.setattr(baseline_verdict, "measure_session", lambda head, progress, keys: second)
+def judged(sessions, now=None, earlier=None, moves=(), failures=None):
+    """The verdict on session ``now`` by recorded sessions and an earlier session of the same sources."""
     own = Bucket(machine={}, sessions=sessions, moves=list(moves))
-    first = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
-    (found,), interrupted = baseline_verdict.judge_and_confirm(HEAD, own, first, 0.05, None)
-    assert interrupted == (first.interrupted is not None or "interrupted" in found.reason)
+    measured = now if isinstance(now, MeasuredSession) else MeasuredSession(now or session(), failures or {})
+    (found,) = baseline_verdict.judge_rows(HEAD, own, measured, earlier, 0.05)
     return found
 
 
-def test_a_slowdown_is_a_regression_if_a_second_session_confirms_it(monkeypatch):
-    row = judged(monkeypatch, history(12, factor=1.2))
-    assert (row.verdict, row.changed_times) == ("FAIL", ["backend"])
+def test_a_slowdown_is_a_regression_if_another_session_confirms_it():
+    earlier = history(12, factor=1.2)
+    row = judged(earlier)
+    assert (row.verdict, row.changed_times, row.confirming_rounds) == ("INCONCLUSIVE", ["backend"], None)
+    assert row.reason == "the speedup is below its window, sessions 1 to 11; another session must confirm that"
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
-    row = judged(monkeypatch, history(12, factor=1.2), confirmation=session(9 * 1.2, 5e-6 / 1.2))
-    assert (row.verdict, row.reason) == ("PASS", "a suspected regression was not confirmed")
-    row = judged(monkeypatch, history(9, factor=1.2))
+    row = judged(earlier, earlier=session())
+    assert (row.verdict, row.changed_times, row.confirming_rounds) == ("FAIL", ["backend"], 1)
+    assert row.reason == "in two sessions, the speedup is more than 5.0 % below its window, sessions 1 to 12"
+    assert judged([*earlier, session()]).verdict == "FAIL"  # recorded by `baseline record`
+    assert judged(earlier, earlier=session(9 * 1.2, 5e-6 / 1.2)).verdict == "INCONCLUSIVE"
+    assert judged(earlier, now=session(9 * 1.2, 5e-6 / 1.2), earlier=session()).verdict == "PASS"
+    row = judged(history(9, factor=1.2), earlier=session())
     assert (row.verdict, row.reason) == ("INCONCLUSIVE", "only 9 of the 10 sessions that a verdict needs")
 
 
-def test_a_faster_reference_is_no_regression_of_the_backend(monkeypatch):
-    row = judged(monkeypatch, history(12, reference=1.2))
+def test_the_reason_names_the_sessions_that_have_the_row():
+    empty = session().model_copy(update={"rows": {}})
+    row = judged([empty, *history(6, factor=1.2), empty, *history(6, factor=1.2)], earlier=session())
+    assert row.reason.endswith("its window, sessions 2 to 14")
+
+
+def test_a_faster_reference_is_no_regression_of_the_backend():
+    row = judged(history(12, reference=1.2), earlier=session())
     assert (row.verdict, row.changed_times) == ("INCONCLUSIVE", ["reference"])
     assert "because the reference became faster" in row.reason
 
 
-def test_a_failed_row_has_no_time(monkeypatch):
-    row = judged(
-        monkeypatch, history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"}
-    )
+def test_a_failed_row_has_no_time():
+    row = judged(history(12), now=Session(started="", head="", digest="", rows={}), failures={KEY: "wrong"})
     assert (row.verdict, row.reason, row.head_seconds) == ("FAIL", "the head fails: wrong", None)
 
 
-def test_rows_of_an_interrupted_session_are_inconclusive(monkeypatch):
-    row = judged(monkeypatch, history(12, factor=1.2), now=MeasuredSession(session(), {}, 3))
+def test_rows_of_an_interrupted_session_are_inconclusive():
+    row = judged(history(12, factor=1.2), now=MeasuredSession(session(), {}, 3), earlier=session())
     assert (row.verdict, row.head_seconds) == ("INCONCLUSIVE", 5e-6)
     assert row.change.estimate == pytest.approx(1.2, rel=0.02)
     assert "interrupted before all" in row.reason
-    row = judged(monkeypatch, history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
+    row = judged(history(12), now=MeasuredSession(session().model_copy(update={"rows": {}}), {}, 0))
     assert (row.verdict, row.head_seconds, row.change) == ("INCONCLUSIVE", None, None)
-    row = judged(
-        monkeypatch, history(12, factor=1.2), confirmation=MeasuredSession(session(), {}, 1)
-    )  # interrupted during the confirmation
-    assert row.verdict == "INCONCLUSIVE"
 
 
 def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
@@ -163,20 +164,66 @@ def test_a_note_names_the_library_whose_version_differs(stored):
     assert line in document.notes
 
 
-def test_an_accepted_gain_applies_to_the_next_session(monkeypatch):
-    row = judged(monkeypatch, history(12, factor=0.8))
-    assert row.verdict == "PASS"
-    (factor,) = baseline.certain_gains([row], [KEY]).values()
-    assert factor == pytest.approx(1.25, rel=0.02)
-    row = judged(monkeypatch, history(12, factor=0.8), moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)])
-    assert row.change.estimate == pytest.approx(1, abs=1e-9)
-    assert baseline.certain_gains([row], [KEY]) == {}
-    lost = session(9 * 0.8, 5e-6 / 0.8)  # the accepted gain is lost
-    row = judged(
-        monkeypatch, history(12, factor=0.8), now=lost, moves=[AcceptedGain(row=KEY, factor=factor, sessions=12)]
+def bucket(sessions, moves=()):
+    return Bucket(machine={}, sessions=sessions, moves=list(moves))
+
+
+def test_an_accepted_gain_moves_the_anchor():
+    own = bucket(history(12, factor=0.8))
+    assert judged(own.sessions).verdict == "PASS"
+    no_gain = session(9 * 0.8, 5e-6 / 0.8)
+    assert baseline.certain_gains(bucket([*own.sessions, no_gain]), session(), None, [KEY]) == {}
+    (factor,) = baseline.certain_gains(own, session(), session(), [KEY]).values()
+    assert 1.15 < factor < 1.25  # the lower bound
+    assert baseline.certain_gains(bucket([*own.sessions, session()]), session(), None, [KEY])[KEY] == pytest.approx(
+        factor, rel=0.01
     )
-    assert row.verdict == "FAIL"
-    assert baseline.certain_gains([judged(monkeypatch, history(5, factor=0.5))], [KEY]) == {}
+    known = baseline.accept_moves(Baseline(buckets=[own]), {}, {KEY: factor})
+    (accepted,) = known.buckets
+    assert accepted.moves == [AcceptedMove(row=KEY, factor=factor, sessions=12)]
+    assert baseline.certain_gains(accepted, session(), session(), [KEY]) == {}
+    assert judged(accepted.sessions, moves=accepted.moves).verdict == "PASS"
+    lost = session(9 * 0.8, 5e-6 / 0.8)
+    row = judged(accepted.sessions, now=lost, earlier=lost, moves=accepted.moves)
+    assert (row.verdict, row.change.estimate) == ("FAIL", pytest.approx(factor, rel=0.01))
+    assert "its anchor, sessions 1 to 10" in row.reason
+    assert judged(own.sessions, now=lost, earlier=lost).verdict == "PASS"  # nothing was accepted
+    assert baseline.certain_gains(bucket(history(9, factor=0.5)), session(), session(), [KEY]) == {}
+
+
+def test_an_accepted_loss_is_no_regression_any_more():
+    own = bucket(history(12, factor=1.2))
+    assert baseline.certain_losses(own, session(), None, [KEY]) == {}
+    factors = baseline.certain_losses(own, session(), session(), [KEY])
+    assert factors == {KEY: pytest.approx(1 / 1.2, rel=0.01)}
+    (accepted,) = baseline.accept_moves(Baseline(buckets=[own]), {}, factors).buckets
+    row = judged(accepted.sessions, earlier=session(), moves=accepted.moves)
+    assert (row.verdict, row.change.estimate) == ("PASS", pytest.approx(1, rel=0.01))
+    slower = session(9 / 1.2, 5e-6 * 1.2)
+    assert judged(accepted.sessions, now=slower, earlier=slower, moves=accepted.moves).verdict == "FAIL"
+
+
+def test_an_earlier_gate_of_the_same_sources_is_found(tmp_path):
+    here = machine.describe()
+    own = machine.bucket(here)
+
+    def store(name, **changes):
+        stored = {"schema": "mlpbench.gate/3", "machine": here, "session": session().model_dump() | {"digest": "a"}}
+        (tmp_path / f"gate-{name}.json").write_text(json.dumps(stored | {"rows": []} | changes))
+
+    def found(digest="a"):
+        return earlier_session.earlier_session(tmp_path, own, digest)
+
+    assert found() is None
+    store("1", session=session(speedup=2.0).model_dump() | {"digest": "a"})
+    store("2")
+    assert found().rows[KEY].speedup == 9.0
+    assert found("b") is None
+    store("3", machine={**here, "cpu": "another"})
+    store("4", session=None)  # interrupted, or a gate against a revision
+    store("5", schema="mlpbench.gate/2")
+    (tmp_path / "gate-6.json").write_text("{")
+    assert found().rows[KEY].speedup == 9.0
 
 
 def gate_row(path, *arguments):
@@ -210,7 +257,12 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     same_rows = f"--baseline {path} --backend numpy_plain --network 3-3-1"
     assert any(note.endswith(f"mlpbench baseline record {same_rows}") for note in document.notes)
     with_history(path, 12, factor=0.1)  # far more than what a busy machine does to a session
-    _, _, document = gate_row(path)
+    for earlier in path.parent.glob("gate-*.json"):
+        earlier.unlink()
+    assert run("baseline", "accept", "--baseline", str(path)) == 0
+    assert "no row is significantly faster in two sessions" in capsys.readouterr().out
+    gate_row(path)
+    _, _, document = gate_row(path)  # the earlier gate confirms the gain
     assert any(note.endswith(f"mlpbench baseline accept {same_rows}") for note in document.notes)
     assert run("baseline", "accept", "--baseline", str(path), "--json", "accepted.json") == 0
     (gain,) = files.read(Path("accepted.json"), BaselineAcceptance).rows
@@ -219,6 +271,12 @@ def test_sessions_are_recorded_judged_and_accepted(repository, capsys):
     assert (move.row, move.sessions) == (KEY, 12)
     assert move.factor == gain.factor
     assert 3 < move.factor < 30
+    with_history(path, 12, factor=10)
+    assert gate_row(path)[0] == 1
+    assert run("baseline", "accept", "--baseline", str(path), "--losses", "--json", "accepted.json") == 0
+    (loss,) = files.read(Path("accepted.json"), BaselineAcceptance).rows
+    assert 0.03 < loss.factor < 0.3
+    assert gate_row(path)[1].verdict != "FAIL"
 
 
 def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, stored, capsys):
@@ -228,6 +286,8 @@ def test_a_change_cannot_edit_the_baseline_that_judges_it(repository, stored, ca
     git("commit", "--quiet", "--message", "baseline", cwd=repository)
     with_history(path, 12, factor=0.5)  # an edit under which every head would pass
     status, row, _ = gate_row(path, "--baseline-from", "HEAD")
+    assert (status, row.verdict) == (3, "INCONCLUSIVE")  # suspected
+    status, row, _ = gate_row(path, "--baseline-from", "HEAD")  # another session
     assert (status, row.verdict) == (1, "FAIL")
     path.write_text("{}")
     git("commit", "--quiet", "--all", "--message", "spoilt", cwd=repository)
@@ -246,22 +306,37 @@ def test_a_wrong_head_fails_and_is_not_recorded(repository, stored, recorded, ca
 
 
 def test_a_baseline_is_shown(stored, capsys):
-    with_history(stored, 11, factor=2)
+    with_history(stored, 22, factor=2)
     (own,) = files.read(stored, Baseline).buckets
+    doubled = [
+        one.model_copy(update={"rows": {KEY: one.rows[KEY].model_copy(update={"speedup": 2 * one.rows[KEY].speedup})}})
+        for one in own.sessions[11:]
+    ]
+    own = own.model_copy(
+        update={
+            "sessions": [*own.sessions[:11], *doubled],
+            "moves": [AcceptedMove(row=KEY, factor=1.5, sessions=20)],
+        }
+    )
     other = own.model_copy(update={"machine": {**own.machine, "cpu": "another"}})
-    files.write(stored, Baseline(buckets=[other, baseline.find_bucket(files.read(stored, Baseline), own.machine)]))
+    files.write(stored, Baseline(buckets=[other, own]))
     capsys.readouterr()
     assert main(["baseline", "show", "--json", "shown.json"]) == 0
     out = capsys.readouterr().out
     assert "there are enough sessions for a verdict" in out
-    assert "another machine, 11 sessions: another" in out
+    assert "another machine, 22 sessions: another" in out
     document = files.read(Path("shown.json"), BaselineSummary)
     (row,) = document.rows
     known = np.log([recorded.rows[KEY].speedup for recorded in own.sessions])
-    assert (row.row, row.sessions, row.accepted) == (KEY, 11, 1)
-    assert row.speedup.estimate == pytest.approx(np.exp(known.mean()))
-    half = 2.228139 * known.std(ddof=1) * math.sqrt(1 + 1 / 11)  # the 97.5 % quantile of 10 degrees of freedom
-    assert row.speedup.high == pytest.approx(np.exp(known.mean() + half), rel=1e-5)
+    assert (row.row, row.sessions, row.window, row.accepted) == (KEY, 22, 11, pytest.approx(1.5))
+    assert row.anchor == pytest.approx(1.5 * np.exp(known[:10].mean()))
+    assert row.speedup.estimate == pytest.approx(np.exp(known[11:].mean()))
+    spread = math.sqrt((known[:11].var() + known[11:].var()) * 11 / 20)
+    half = 2.085963 * spread * math.sqrt(1 + 1 / 11)  # the 97.5 % quantile of 20 degrees of freedom
+    assert row.speedup.high == pytest.approx(np.exp(known[11:].mean() + half), rel=1e-5)
+    (change,) = document.changes
+    assert (change.row, change.session, change.factor) == (KEY, 12, pytest.approx(2, rel=0.02))
+    assert "faster from session 12 on" in " ".join(out.split())
 
 
 @pytest.mark.parametrize("change", [{"speedup": 0.0}, {"speedup": 1e308}, {"seconds": -1.0}])
@@ -275,15 +350,30 @@ def test_a_session_with_impossible_figures_is_refused(tmp_path, change):
         files.read(path, Baseline)
 
 
-def test_accepted_gains_apply_to_earlier_sessions():
-    recorded = [
-        Session(started="", head="", digest="", rows={KEY: SessionRow(speedup=s, seconds=1, reference_seconds=s)})
-        for s in (2.0, 4.0)
+def test_a_baseline_of_the_former_rule_is_read(tmp_path):
+    """Its gains were accepted to the estimate; they move the anchor as those of this rule do."""
+    recorded = [one.model_dump() for one in history(12)]
+    move = {"row": KEY, "factor": 1.25, "sessions": 12}
+    path = tmp_path / "b.json"
+    bucket = {"machine": {"cpu": "a"}, "sessions": recorded, "moves": [move]}
+    path.write_text(json.dumps({"schema": "mlpbench.baseline/1", "buckets": [bucket]}))
+    own = baseline.find_bucket(files.read(path, Baseline), {"cpu": "a"})
+    assert baseline.row_history(own, KEY).accepted == pytest.approx(math.log(1.25))
+    assert baseline.find_bucket(files.read(path, Baseline), {"cpu": "b"}).sessions == []
+
+
+def test_a_row_has_a_history_of_its_own():
+    """A session without the row is none of it, so positions differ from numbers."""
+    other = session().model_copy(update={"rows": {}})
+    moves = [
+        AcceptedMove(row=KEY, factor=2.0, sessions=5),
+        AcceptedMove(row=KEY, factor=0.5, sessions=3),
+        AcceptedMove(row="another", factor=0.1, sessions=4),
     ]
-    known = baseline.add_session(Baseline(buckets=[]), {"cpu": "a"}, recorded[0])
-    known = baseline.accept_gains(known, {"cpu": "a"}, {KEY: 2.0})
-    known = baseline.add_session(known, {"cpu": "a"}, recorded[1])
-    own = baseline.find_bucket(known, {"cpu": "a"})
-    assert baseline.speedups(own, KEY) == pytest.approx([math.log(4), math.log(4)])
-    assert baseline.find_bucket(known, {"cpu": "b"}).sessions == []
-    assert len(baseline.add_session(known, {"cpu": "b"}, recorded[0]).buckets) == 2
+    own = bucket([session(2.0), other, session(4.0), session(8.0)], moves)
+    row = baseline.row_history(own, KEY)
+    assert row.values == pytest.approx(np.log([2, 4, 8]))
+    assert (row.accepted, row.begin) == (0, 2)
+    assert baseline.session_numbers(own, KEY) == [1, 3, 4]
+    known = baseline.add_session(Baseline(buckets=[own]), {"cpu": "b"}, session())
+    assert [len(each.sessions) for each in known.buckets] == [4, 1]

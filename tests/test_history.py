@@ -11,13 +11,12 @@ import pytest
 
 from bench.cli.main import main
 from bench.history import course, index
-from bench.history.change_points import change_points
+from bench.history.change_points import SHORTEST, change_points
 from bench.history.imported import read_imports, stored_name
 from bench.records import files, schema
 from bench.records.files import RecordError
 from bench.records.history_schema import History
 from pairbench import machine
-from pairbench.session_test import MIN_SESSIONS
 from tests.helpers import environment_without_xdist, one_line_error, python
 from tests.helpers import timing_row as row
 
@@ -76,9 +75,16 @@ def test_noise_outliers_small_steps_and_short_series_are_no_change_points():
     assert change_points(two_outliers, 0.05) == []
     assert change_points(noisy(10, 10, noise=0.03), 0.05) == []
     assert change_points(noisy(10, 9.8), 0.05) == []
-    short = MIN_SESSIONS - 1
+    short = SHORTEST - 1
     assert change_points(noisy(10, runs=short) + noisy(5, runs=short), 0.05) == []
     assert change_points([], 0.05) == []
+
+
+def test_steps_below_the_threshold_add_up():
+    """A decline in steps of 3 % is a change, although no step is."""
+    found = change_points(noisy(10, 9.7, 9.4, 9.1, noise=0.002), 0.05)
+    assert len(found) == 1
+    assert found[0].change < -0.05
 
 
 def rows_of(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -44,7 +45,7 @@ def record(**options: Any) -> int:
 @baseline_option
 @destination_options
 def show(**options: Any) -> int:
-    """Show the recorded sessions, and the speedups that they predict."""
+    """Show the recorded sessions, the speedups that they predict, and where the speedups changed."""
     from bench.commands import baseline as command
 
     return command.show(**options)
@@ -55,11 +56,20 @@ def show(**options: Any) -> int:
 @backend_option
 @gate_case_options
 @budget_option
+@click.option("--losses", is_flag=True, help="Accept the losses of the rows that became slower, too.")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path),
+    default=Path("results"),
+    metavar="DIR",
+    help="Folder with the results of earlier gates, by default ./results.",
+)
 @destination_options
 def accept(**options: Any) -> int:
     """Accept the gains of the rows that became faster.
 
-    A session is measured first.
+    A session is measured first. Another must show the same gain: that of an earlier gate of the same sources, or the
+    last recorded one. The lower bound of the gain is accepted.
     """
     from bench.commands import baseline as command
 

@@ -13,14 +13,14 @@ from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import OK
 from bench.commands.gate import remove_unfinished_files, select_gate_cases, sources_present
 from bench.gate import baseline as stored
-from bench.gate.baseline_verdict import judge_and_confirm
+from bench.gate.earlier_session import earlier_session
 from bench.gate.gate_document import revision_record
 from bench.gate.option_values import check_budget
 from bench.gate.preparation import PACKAGE
 from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records import files
 from bench.records.gate_schema import (
-    AcceptedGainRow,
+    AcceptedRow,
     Baseline,
     BaselineAcceptance,
     BaselineSummary,
@@ -36,8 +36,6 @@ from pairbench.lock import machine_lock
 from pairbench.progress import Progress
 from pairbench.worktrees import Checkout
 
-ANY_SLOWDOWN = 1.0
-"""A threshold of 100 %, so high that ``accept`` does not measure suspected regressions again: only gains matter."""
 UNCHANGED = "interrupted; the baseline is unchanged"
 
 
@@ -87,7 +85,7 @@ def show(*, baseline: Path, destinations: Destinations) -> int:
         known = stored.read_baseline(baseline)
         here = machine.describe()
         own = stored.find_bucket(known, machine.bucket(here))
-        rows = stored.baseline_rows(own)
+        rows, changes = stored.baseline_rows(own), stored.level_changes(own)
     document = BaselineSummary(
         command="baseline show",
         version=version(),
@@ -95,6 +93,7 @@ def show(*, baseline: Path, destinations: Destinations) -> int:
         baseline=str(baseline),
         sessions=[f"{one.started}: {one.head}" for one in own.sessions],
         rows=rows,
+        changes=changes,
         other_machines=[
             {**bucket.machine, "sessions": len(bucket.sessions)} for bucket in known.buckets if bucket != own
         ],
@@ -111,9 +110,15 @@ def accept(
     operation: Sequence[str],
     batch: Sequence[int],
     budget: float,
+    losses: bool,
+    results: Path,
     destinations: Destinations,
 ) -> int:
-    """Measure a session, and accept the gains of the rows that became faster into the baseline."""
+    """Measure a session, and accept the gains of the rows that became faster into the baseline.
+
+    With ``losses``, also accept the losses of the rows that became slower. Both need another session: that of an
+    earlier gate of the same sources in the folder ``results``, else the last recorded one.
+    """
     started = now()
     with output.caller_input():
         chosen, most = select_gate_cases(network, operation, batch), check_budget(budget)
@@ -125,24 +130,24 @@ def accept(
         own = stored.find_bucket(known, bucket)
         with output.caller_input(), terminal.progress() as progress:
             head = prepare_head(chosen, backend, most, progress)
-            measured = _complete_session(head, progress)
-            rows, interrupted = judge_and_confirm(head, own, measured, ANY_SLOWDOWN, progress)
-        if interrupted:
-            raise KeyboardInterrupt(UNCHANGED)
+            session = _complete_session(head, progress).session
         keys = [row.key for row in head.rows]
-        gains = stored.certain_gains(rows, keys)
+        earlier = earlier_session(results, bucket, head.revision.digest)
+        factors = stored.certain_gains(own, session, earlier, keys)
+        if losses:
+            factors = {**stored.certain_losses(own, session, earlier, keys), **factors}
         document = BaselineAcceptance(
             **header("baseline accept", started),
             baseline=str(baseline),
             head=revision_record(head.revision),
             rows=[
-                AcceptedGainRow(**row.case.fields(), backend=row.backend, factor=gains[row.key])
+                AcceptedRow(**row.case.fields(), backend=row.backend, factor=factors[row.key])
                 for row in head.rows
-                if row.key in gains
+                if row.key in factors
             ],
         )
-        accepted = stored.accept_gains(known, bucket, gains) if gains else None
-        lines = baseline_tables.accepted(document, len(own.sessions))
+        accepted = stored.accept_moves(known, bucket, factors) if factors else None
+        lines = baseline_tables.accepted(document, len(own.sessions), losses)
         _store_and_show(baseline, accepted, document, destinations, lines)
     return OK
 

@@ -82,6 +82,7 @@ def gate(
                 request = BaselineRequest(
                     path=baseline,
                     revision=baseline_from,
+                    results=results,
                     cases=chosen,
                     backends=tuple(backend),
                     threshold=limit,

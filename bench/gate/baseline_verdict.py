@@ -11,7 +11,16 @@ from statistics import median
 from typing import Any
 
 from bench.cases import Case
-from bench.gate.baseline import certain_gains, find_bucket, nearest_bucket, read_baseline, speedups
+from bench.gate.baseline import (
+    certain_gains,
+    compared_sessions,
+    find_bucket,
+    nearest_bucket,
+    read_baseline,
+    recorded_rows,
+    session_numbers,
+)
+from bench.gate.earlier_session import earlier_session
 from bench.gate.gate_document import gate_document
 from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
@@ -19,23 +28,27 @@ from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Se
 from bench.records.header import now
 from bench.records.schema import Ratio
 from bench.wording import counted, in_percent
-from pairbench import machine, sequential_test, session_test
+from pairbench import machine, session_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
 from pairbench.sequential_test import Verdict
 from pairbench.session_test import SessionJudgement
+
+INTERRUPTED = f"interrupted before all {PROCESSES} processes of a session were measured"
 
 
 @dataclass(frozen=True)
 class BaselineRequest:
     """The arguments of the gate.
 
-    ``path`` is the baseline file, read at ``revision`` if that is not None. ``threshold`` is a share, ``budget`` is in
-    seconds. ``row_options`` are the command-line options that choose the same rows.
+    ``path`` is the baseline file, read at ``revision`` if that is not None. ``results`` is the folder with the
+    documents of earlier gates, whose sessions may confirm a suspicion; None for no folder. ``threshold`` is a share,
+    ``budget`` is in seconds. ``row_options`` are the command-line options that choose the same rows.
     """
 
     path: Path
     revision: str | None
+    results: Path | None
     cases: tuple[Case, ...]
     backends: tuple[str, ...]
     threshold: float
@@ -57,11 +70,12 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     own = find_bucket(baseline, machine.bucket(machine.describe()))
     head = prepare_head(request.cases, request.backends, request.budget, progress)
     measured = measure_session(head, progress, head.task.judged)
-    rows, interrupted = judge_and_confirm(head, own, measured, request.threshold, progress)
-    gains = {} if interrupted else certain_gains(rows, [row.key for row in head.rows])
-    notes = [f"{key} is {in_percent(factor - 1, 1)} faster." for key, factor in gains.items()]
-    if gains:
-        notes.append(f"To accept gains into the baseline: {request.command('accept')}")
+    earlier = None
+    if request.results is not None:
+        earlier = earlier_session(request.results, own.machine, head.revision.digest)
+    rows = judge_rows(head, own, measured, earlier, request.threshold)
+    interrupted = measured.interrupted is not None
+    notes = [] if interrupted else _gains(own, measured.session, earlier, head, request.command("accept"))
     if len(own.sessions) < session_test.MIN_SESSIONS:
         notes += _too_few_sessions(baseline, own, request.command("record"))
     document = gate_document(
@@ -79,44 +93,34 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
         notes=[*head.notes, *notes],
         conditions=meter.read(),
         rounds=[],
+        session=None if interrupted else measured.session,
     )
     return document, interrupted
 
 
-def judge_and_confirm(
-    head: SessionHead, own: Bucket, measured: MeasuredSession, threshold: float, progress: Progress
-) -> tuple[list[GateRow], bool]:
-    """The rows of the document, and whether the measurement was interrupted.
-
-    A row that fails in the first session is measured again, and fails only if both sessions show a regression.
-    """
-    session = measured.session
-    first = {
-        row.key: _test_session(own, row.key, session, threshold, sequential_test.FAIL_ALPHA / len(head.rows))
-        for row in head.rows
-        if row.key in session.rows
-    }
-    interrupted = measured.interrupted is not None
-    suspects = [] if interrupted else [key for key, judgement in first.items() if judgement.verdict == "FAIL"]
-    repeat = measure_session(head, progress, suspects) if suspects else MeasuredSession(session, {})
-    second = {
-        key: _test_session(own, key, repeat.session, threshold, sequential_test.CONFIRMATION_ALPHA)
-        for key in suspects
-        if key in repeat.session.rows
-    }
-    wrong = {**head.wrong, **measured.failures, **repeat.failures}
+def judge_rows(
+    head: SessionHead, own: Bucket, measured: MeasuredSession, earlier: Session | None, threshold: float
+) -> list[GateRow]:
+    """The rows of the document. ``earlier`` is a session of the same sources, measured by an earlier gate."""
+    session, wrong = measured.session, {**head.wrong, **measured.failures}
     rows = []
     for row in head.rows:
-        key = row.key
-        if key in wrong:
-            rows.append(_gate_row(row, "FAIL", f"the head fails: {wrong[key]}", own, session))
-        elif interrupted or (key in suspects and repeat.interrupted is not None):
-            reason = f"interrupted before all {PROCESSES} processes of a session were measured"
-            rows.append(_gate_row(row, "INCONCLUSIVE", reason, own, session, first.get(key)))
+        if row.key in wrong:
+            rows.append(_gate_row(row, "FAIL", f"the head fails: {wrong[row.key]}"))
+        elif row.key not in session.rows:
+            rows.append(_gate_row(row, "INCONCLUSIVE", INTERRUPTED))
         else:
-            latest = repeat.session if key in second else session
-            rows.append(_judged_row(row, own, latest, first[key], second.get(key), threshold))
-    return rows, interrupted or repeat.interrupted is not None
+            rows.append(_measured_row(row, own, session, earlier, threshold, len(head.rows)))
+            if measured.interrupted is not None:
+                rows[-1] = rows[-1].model_copy(update={"verdict": "INCONCLUSIVE", "reason": INTERRUPTED})
+    return rows
+
+
+def _gains(own: Bucket, session: Session, earlier: Session | None, head: SessionHead, command: str) -> list[str]:
+    """Notes on the rows that are faster than the anchor in two sessions."""
+    gains = certain_gains(own, session, earlier, [row.key for row in head.rows])
+    notes = [f"{key} is at least {in_percent(factor - 1, 1)} faster than its anchor." for key, factor in gains.items()]
+    return [*notes, f"To accept gains into the baseline: {command}"] if gains else []
 
 
 def _too_few_sessions(baseline: Baseline, own: Bucket, command: str) -> list[str]:
@@ -141,64 +145,65 @@ def _text(value: Any) -> str:
     return " ".join(value) if isinstance(value, list) else str(value or "none")
 
 
-def _test_session(own: Bucket, key: str, session: Session, threshold: float, alpha: float) -> SessionJudgement:
-    return session_test.judge_session(speedups(own, key), math.log(session.rows[key].speedup), threshold, alpha)
-
-
-def _judged_row(
-    row: BackendCase,
-    own: Bucket,
-    session: Session,
-    first: SessionJudgement,
-    second: SessionJudgement | None,
-    threshold: float,
+def _measured_row(
+    row: BackendCase, own: Bucket, session: Session, earlier: Session | None, threshold: float, rows: int
 ) -> GateRow:
-    judgement = first if second is None else second
-    changed = _changed_times(_history(own, row.key), session.rows[row.key])
+    now, recorded = session.rows[row.key], recorded_rows(own, row.key)
+    history, other = compared_sessions(own, row.key, earlier)
+    judgement = session_test.judge_session(history, math.log(now.speedup), other, threshold, rows)
+    before = [] if judgement.level is None else [recorded[position] for position in judgement.level.positions]
+    changed, confirmed = _changed_times(before, now), judgement.verdict == "FAIL"
     verdict, reason = judgement.verdict, ""
     if judgement.sessions < session_test.MIN_SESSIONS:
         reason = f"only {judgement.sessions} of the {session_test.MIN_SESSIONS} sessions that a verdict needs"
-    elif verdict == "FAIL" and changed == ["reference"]:
+    elif confirmed and changed == ["reference"]:
         verdict, reason = "INCONCLUSIVE", "the speedup fell because the reference became faster"
-    elif verdict == "FAIL":
-        reason = f"the speedup fell by more than {in_percent(threshold, 1)}, confirmed by a second session"
-    elif second is not None:
-        reason = "a suspected regression was not confirmed"
+    elif confirmed:
+        level = _level(own, row.key, judgement)
+        reason = f"in two sessions, the speedup is more than {in_percent(threshold, 1)} below {level}"
+    elif judgement.suspected:
+        reason = f"the speedup is below {_level(own, row.key, judgement)}; another session must confirm that"
     elif verdict == "INCONCLUSIVE":
         reason = f"the sessions vary too much to detect {in_percent(threshold, 1)}"
-    return _gate_row(row, verdict, reason, own, session, judgement, changed, None if second is None else PROCESSES)
+    return _gate_row(row, verdict, reason).model_copy(
+        update={
+            "base_seconds": median(earlier_row.seconds for earlier_row in before) if before else None,
+            "head_seconds": now.seconds,
+            "change": _change(judgement),
+            "minimum_detectable_effect": None if judgement.detectable is None else math.exp(judgement.detectable),
+            "rounds": judgement.sessions,
+            "confirming_rounds": 1 if confirmed else None,
+            "changed_times": changed,
+        }
+    )
 
 
-def _gate_row(
-    row: BackendCase,
-    verdict: Verdict,
-    reason: str,
-    own: Bucket,
-    session: Session,
-    judgement: SessionJudgement | None = None,
-    changed: Sequence[Cause] = (),
-    confirming_rounds: int | None = None,
-) -> GateRow:
-    """The row of the document; its figures are null without a judgement."""
-    before = [] if judgement is None else [earlier.seconds for earlier in _history(own, row.key)]
+def _level(own: Bucket, key: str, judgement: SessionJudgement) -> str:
+    """The level that decides, in words."""
+    assert judgement.level is not None
+    numbers = session_numbers(own, key)
+    first, last = judgement.level.positions[0], judgement.level.positions[-1]
+    return f"its {judgement.level.name}, sessions {numbers[first]} to {numbers[last]}"
+
+
+def _gate_row(row: BackendCase, verdict: Verdict, reason: str) -> GateRow:
+    """The row of the document without figures."""
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
         verdict=verdict,
         reason=reason,
-        base_seconds=median(before) if before else None,
-        head_seconds=None if judgement is None else session.rows[row.key].seconds,
-        change=None if judgement is None else _change(judgement),
+        base_seconds=None,
+        head_seconds=None,
+        change=None,
         typical_change=None,
         speedup_change=None,
         aa_ratio=None,
         slow_processes=None,
-        minimum_detectable_effect=(
-            None if judgement is None or judgement.detectable is None else math.exp(judgement.detectable)
-        ),
-        rounds=0 if judgement is None else judgement.sessions,
-        confirming_rounds=confirming_rounds,
-        changed_times=list(changed),
+        minimum_detectable_effect=None,
+        rounds=0,
+        confirming_rounds=None,
+        changed_times=[],
     )
 
 
@@ -206,11 +211,6 @@ def _change(judgement: SessionJudgement) -> Ratio | None:
     if judgement.estimate is None or judgement.low is None or judgement.high is None:
         return None
     return Ratio(estimate=math.exp(judgement.estimate), low=math.exp(judgement.low), high=math.exp(judgement.high))
-
-
-def _history(own: Bucket, key: str) -> list[SessionRow]:
-    """The records of a row in the bucket's sessions."""
-    return [session.rows[key] for session in own.sessions if key in session.rows]
 
 
 def _changed_times(before: Sequence[SessionRow], now: SessionRow) -> list[Cause]:

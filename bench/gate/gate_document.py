@@ -20,6 +20,7 @@ from bench.records.gate_schema import (
     GateState,
     RevisionRecord,
     RoundRecord,
+    Session,
     SlowProcessesRecord,
 )
 from bench.records.header import header
@@ -45,6 +46,7 @@ def gate_document(
     notes: Sequence[str],
     conditions: Conditions,
     rounds: Sequence[RoundRecord],
+    session: Session | None = None,
 ) -> Gate:
     """The gate's document, with the overall verdict and notes on a noisy machine."""
     header_fields = header("gate", started)
@@ -63,6 +65,7 @@ def gate_document(
         notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *circumstances],
         conditions=ConditionsRecord(**asdict(conditions)),
         rounds=list(rounds),
+        session=session,
     )
 
 

@@ -46,6 +46,7 @@ def verdicts_for_tests(
             baseline_request = BaselineRequest(
                 path=baseline or Path(),
                 revision=None,
+                results=None,  # pytest stores no document
                 cases=unique_cases,
                 backends=names,
                 threshold=threshold,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field
 
 from bench.records.schema import (
     CaseFields,
@@ -58,13 +58,31 @@ class SlowProcessesRecord(Record):
     rounds: int
 
 
+class SessionRow(Record):
+    """A row in one session: its speedup over the reference, its seconds per call, and those of the reference."""
+
+    speedup: Positive
+    seconds: Positive
+    reference_seconds: Positive
+
+
+class Session(Record):
+    """One measurement of the working tree, by row."""
+
+    started: str
+    head: str
+    digest: str
+    rows: dict[str, SessionRow]
+
+
 class GateRow(CaseFields):
     """The verdict on one backend at one case.
 
     ``change`` is head time ÷ base time, with the interval that decides on PASS. ``typical_change`` is the trimmed mean
     of the same ratio, which decides on FAIL. ``speedup_change`` is head speedup ÷ base speedup, and ``aa_ratio`` is
     control time ÷ base time. ``slow_processes`` counts the processes that were slow for their whole life. In a
-    comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other four are null.
+    comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other four are null;
+    ``rounds`` is the number of sessions, and ``confirming_rounds`` is 1 if another session confirms a fall.
     ``minimum_detectable_effect`` is the smallest ratio for which the gate gives FAIL with probability 0.8.
     ``changed_times`` names the times that changed significantly.
     """
@@ -86,7 +104,10 @@ class GateRow(CaseFields):
 
 
 class Gate(Document):
-    """The document of ``mlpbench gate --against`` and ``--baseline``."""
+    """The document of ``mlpbench gate --against`` and ``--baseline``.
+
+    ``session`` is the complete session of a ``gate --baseline``, by which a later one confirms a suspicion.
+    """
 
     schema_: Literal["mlpbench.gate/3"] = Field("mlpbench.gate/3", alias="schema")
     options: dict[str, Any]
@@ -97,6 +118,17 @@ class Gate(Document):
     notes: list[str]
     conditions: ConditionsRecord
     rounds: list[RoundRecord]
+    session: Session | None = None
+
+
+class StoredSession(Record):
+    """The fields of a gate's document that a later gate needs; others are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    schema_: Literal["mlpbench.gate/3"] = Field("mlpbench.gate/3", alias="schema")
+    machine: dict[str, Any]
+    session: Session | None = None
 
 
 class GateState(CheckpointRecord):
@@ -157,14 +189,6 @@ class ErrorRates(Record):
     curve: list[CurvePointRecord]
 
 
-class SessionRow(Record):
-    """A row in one session: its speedup over the reference, its seconds per call, and those of the reference."""
-
-    speedup: Positive
-    seconds: Positive
-    reference_seconds: Positive
-
-
 class RecordedRow(CaseFields):
     """Result of a session for one backend at one case."""
 
@@ -184,17 +208,11 @@ class RecordedSession(Document):
     rows: list[RecordedRow]
 
 
-class Session(Record):
-    """One measurement of the working tree, by row."""
+class AcceptedMove(Record):
+    """An accepted gain, or with a ``factor`` of 1 or less, an accepted loss.
 
-    started: str
-    head: str
-    digest: str
-    rows: dict[str, SessionRow]
-
-
-class AcceptedGain(Record):
-    """An accepted gain: the row's speedups in the first ``sessions`` sessions are multiplied by ``factor``."""
+    The row's anchor is multiplied by ``factor``. ``sessions`` is the number of sessions that the bucket had then.
+    """
 
     row: str
     factor: Positive
@@ -206,7 +224,7 @@ class Bucket(Record):
 
     machine: dict[str, Any]
     sessions: list[Session]
-    moves: list[AcceptedGain]
+    moves: list[AcceptedMove]
 
 
 class Baseline(Record):
@@ -219,33 +237,48 @@ class Baseline(Record):
 class BaselineRow(Record):
     """Summary of this machine's sessions for one backend at one case, which ``row`` names.
 
-    ``speedup`` is the mean over the sessions, with the 95 % prediction interval for the next session; the ends are null
-    if there is one session. ``accepted`` is the product of the accepted gains' factors, 1 without accepted gains.
+    ``anchor`` is the speedup of the first sessions, multiplied by the accepted gains and losses, and ``accepted`` is
+    the product of their factors. ``window`` is the number of sessions of the window, 0 without one. ``speedup`` is that
+    of the window, else that of the anchor, with the 95 % prediction interval for the next session; the ends are null if
+    there is one session.
     """
 
     row: str
     sessions: int
+    anchor: Finite
+    window: int
     speedup: Ratio
     seconds: Finite
     reference_seconds: Finite
     accepted: Finite
 
 
+class LevelChange(Record):
+    """A change of a row's speedup by ``factor``, from the session before ``session`` to it; sessions count from 1."""
+
+    row: str
+    session: int
+    started: str
+    head: str
+    factor: Finite
+
+
 class BaselineSummary(Record):
     """The document of ``mlpbench baseline show``; ``other_machines`` describes the other buckets."""
 
-    schema_: Literal["mlpbench.baseline-summary/1"] = Field("mlpbench.baseline-summary/1", alias="schema")
+    schema_: Literal["mlpbench.baseline-summary/2"] = Field("mlpbench.baseline-summary/2", alias="schema")
     command: str
     version: str
     machine: dict[str, Any]
     baseline: str
     sessions: list[str]
     rows: list[BaselineRow]
+    changes: list[LevelChange]
     other_machines: list[dict[str, Any]]
 
 
-class AcceptedGainRow(CaseFields):
-    """An accepted gain: the row's earlier speedups are multiplied by ``factor``."""
+class AcceptedRow(CaseFields):
+    """An accepted gain, or with a ``factor`` of 1 or less, an accepted loss: the anchor is multiplied by ``factor``."""
 
     backend: str
     factor: Finite
@@ -257,7 +290,7 @@ class BaselineAcceptance(Document):
     schema_: Literal["mlpbench.baseline-acceptance/1"] = Field("mlpbench.baseline-acceptance/1", alias="schema")
     baseline: str
     head: RevisionRecord
-    rows: list[AcceptedGainRow]
+    rows: list[AcceptedRow]
 
 
 class RecordingState(CheckpointRecord):
