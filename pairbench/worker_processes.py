@@ -67,19 +67,21 @@ def start_worker(
     variables: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
     thread_count: int = 1,
+    prefix: Sequence[str] = (),
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
     ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
-    ``thread_count`` threads. Its import path begins with the folders in ``path``. Its temporary files are removed with
-    it, however it ended.
+    ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
+    command line, such as that of a program under which it runs. Its temporary files are removed with it, however it
+    ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     trees = [*map(str, path), str(ROOT)]
     import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
     fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
     inherited = threads.thread_environment(environment.inherited(), thread_count)
-    command = [sys.executable, "-P", "-m", module, *arguments]
+    command = [*prefix, sys.executable, "-P", "-m", module, *arguments]
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,
