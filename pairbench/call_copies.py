@@ -11,7 +11,8 @@ import signal
 from collections.abc import Sequence
 
 from pairbench import timer
-from pairbench.workload import Workload, WorkloadError
+from pairbench.timer import Arguments
+from pairbench.workload import TimedCall, Workload, WorkloadError
 
 
 def call_in_copies(workload: Workload, seed: int, numbers: Sequence[int]) -> list[int]:
@@ -22,19 +23,21 @@ def call_in_copies(workload: Workload, seed: int, numbers: Sequence[int]) -> lis
     """
     call = workload.build()
     arguments = call.draw(seed, max(numbers))
+    _call_in_copy(call, arguments[:1])  # a call that crashes should not end this process
     timer.time_calls(call.function, arguments)  # in its first calls, the interpreter adapts its code
-    ids = []
-    for number in numbers:
-        if not (copy := os.fork()):
-            status = 1
-            try:
-                timer.time_calls(call.function, arguments[:number])
-                status = 0
-            finally:
-                os._exit(status)
-        code = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
-        if code:
-            how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
-            raise WorkloadError(f"a process that made {number} calls {how}")
-        ids.append(copy)
-    return ids
+    return [_call_in_copy(call, arguments[:number]) for number in numbers]
+
+
+def _call_in_copy(call: TimedCall, arguments: Sequence[Arguments]) -> int:
+    if not (copy := os.fork()):
+        status = 1
+        try:
+            timer.time_calls(call.function, arguments)
+            status = 0
+        finally:
+            os._exit(status)
+    code = os.waitstatus_to_exitcode(os.waitpid(copy, 0)[1])
+    if code:
+        how = f"died of {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
+        raise WorkloadError(f"a process that makes the call {how}")
+    return copy

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ SEED = 0
 MOST_CALLS = 64
 """Most calls of a process under Valgrind."""
 TIMEOUT = 300.0
-"""Seconds without an answer after which a process counts as hung: importing Numba under Valgrind takes half a minute."""
+"""Seconds without an answer after which a process hangs; importing Numba under Valgrind takes half a minute."""
 CACHE = ".counts"
 """Folder in a worktree for what Numba compiles for Valgrind, apart from the code that is timed."""
 FIXED_HASHES = {"PYTHONHASHSEED": "0"}
@@ -115,7 +115,7 @@ def _whole_number(answer: Any) -> int:
 
 
 def _ask_each(
-    open_processes: Callable[[], Any],
+    open_processes: Callable[[], AbstractContextManager[RoundProcesses]],
     plans: Sequence[CountPlan],
     request: Callable[[CountPlan], CallFunction],
     read: Callable[[Any, CountPlan], float],

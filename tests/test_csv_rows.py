@@ -45,8 +45,13 @@ def gate_row(**changes):
         "rounds": 12,
         "confirming_rounds": None,
         "changed_times": ["backend", "machine"],
+        "bytecode": gate_schema.CountRecord(base=550.0, head=553.0),
+        "instructions": gate_schema.CountRecord(base=1e4 / 3, head=0.0),
     }
     return gate_schema.GateRow(**fields | changes)
+
+
+UNCOUNTED = {"bytecode": None, "instructions": None, "uncounted": NASTY}
 
 
 def figure(**changes):
@@ -87,7 +92,10 @@ ROWS = {
         figure(printed="-0.5", value=-1 / 3),
         figure(value=[-0.1, None, 1 / 3], low=0.1, note="a\nb"),
     ],
-    gate_schema.Gate: [gate_row(), gate_row(change=None, speedup_change=RATIO, slow_processes=None, changed_times=[])],
+    gate_schema.Gate: [
+        gate_row(),
+        gate_row(change=None, speedup_change=RATIO, slow_processes=None, changed_times=[], **UNCOUNTED),
+    ],
     schema.Listing: [
         schema.BackendRow(backend=text, description=text, reason=text, **LISTED)
         for text in (NASTY, "-1", "@x", "\t=1", "\r=1", "+", "a,b", 'say "x"', "ordinary")
@@ -118,9 +126,9 @@ def flat(row):
         match value:
             case {"estimate": estimate, "low": low, "high": high}:
                 cells |= {name: estimate, f"{name}_low": low, f"{name}_high": high}
-            case None if name == "slow_processes":
+            case None if name in ("slow_processes", "bytecode", "instructions"):
                 pass  # each of its columns is empty
-            case {"head": _, "base": _, "rounds": _}:
+            case {"head": _, "base": _}:
                 cells |= {f"{name}_{part}": count for part, count in value.items()}
             case {"PASS": _, **_rest}:
                 cells |= {f"{verdict}_{part}": rate[part] for verdict, rate in value.items() for part in rate}

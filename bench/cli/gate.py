@@ -46,6 +46,12 @@ PROJECT = Path(__file__).resolve().parents[2]
     help="Measure rows, too, of backends whose sources are the same on both sides. Without this option, only one such "
     "backend is measured, as a control.",
 )
+@click.option(
+    "--counts",
+    is_flag=True,
+    help="After the verdict, count the instructions of a call of each measured row in head and base: those of Python's "
+    "bytecode and, where Valgrind is installed, those of the machine.",
+)
 @resume_option
 @click.option("--markdown", type=click.Path(), metavar="PATH", help="Append the verdict, as Markdown, to PATH.")
 @destination_options

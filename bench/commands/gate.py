@@ -39,6 +39,7 @@ def gate(
     threshold: str,
     budget: float,
     all_rows: bool,
+    counts: bool,
     resume: bool,
     markdown: str | None,
     destinations: Destinations,
@@ -57,6 +58,8 @@ def gate(
             raise ValueError("--baseline-from reads the file of --baseline from a revision: name the file, too")
         if all_rows and against is None:
             raise ValueError("--all-rows belongs to --against; a gate --baseline measures all rows")
+        if counts and against is None:
+            raise ValueError("--counts belongs to --against; a gate --baseline has no base whose instructions to count")
         if resume and against is None:
             raise ValueError("--resume goes on with a gate --against a revision; a gate --baseline cannot be resumed")
         Checkout.find(preparation.PACKAGE)  # before anything else, and before waiting for the lock
@@ -72,7 +75,14 @@ def gate(
         with output.caller_input(), terminal.progress() as progress:
             if against is not None:
                 revision_request = RevisionRequest(
-                    against, chosen, tuple(backend), limit, most, short_calls=not batch, all_rows=all_rows
+                    against,
+                    chosen,
+                    tuple(backend),
+                    limit,
+                    most,
+                    short_calls=not batch,
+                    all_rows=all_rows,
+                    counts=counts,
                 )
                 document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
                 if interrupted and checkpoint.path.exists():

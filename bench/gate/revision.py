@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
-from bench.gate import gate_document, measurement_loop, preparation
+from bench.gate import counted_rows, gate_document, measurement_loop, preparation
 from bench.gate.measurement_loop import GateTask, plan_effort
 from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
@@ -30,7 +30,8 @@ class RevisionRequest:
     """The arguments of the gate. ``revision``: the base. ``threshold`` is a share, ``budget`` is in seconds.
 
     ``short_calls``: whether a row whose call takes long is measured with one sample instead of its batch.
-    ``all_rows``: whether rows whose sources are the same in both revisions are measured, too.
+    ``all_rows``: whether rows whose sources are the same in both revisions are measured, too. ``counts``: whether the
+    instructions of a call are counted after the measurement.
     """
 
     revision: str
@@ -40,6 +41,7 @@ class RevisionRequest:
     budget: float
     short_calls: bool = False
     all_rows: bool = True
+    counts: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,13 @@ def judge_revision(
     except KeyboardInterrupt:
         interrupted = True
     state = checkpoint.state
+    conditions = meter.read()
+    rows = _judged_rows(state, prepared, "the measurement was interrupted" if interrupted else "the budget ended")
+    notes = list(prepared.notes)
+    if request.counts and not interrupted:
+        by_key = dict(zip((row.key for row in prepared.rows), rows, strict=True))
+        rows, more_notes = counted_rows.add_counts(by_key, prepared.task.plans, prepared.side_worktrees, progress)
+        notes += more_notes
     document = gate_document.gate_document(
         started=state.started,
         options={
@@ -114,9 +123,9 @@ def judge_revision(
         },
         head=head,
         base=base,
-        rows=_judged_rows(state, prepared, "the measurement was interrupted" if interrupted else "the budget ended"),
-        notes=prepared.notes,
-        conditions=meter.read(),
+        rows=rows,
+        notes=notes,
+        conditions=conditions,
         rounds=state.rounds,
     )
     return document, interrupted

@@ -1,7 +1,7 @@
 """The rows of a document as CSV: one flat table, with the fields of a row as columns.
 
-A ratio takes three columns, which are the estimate and the ends of its interval. Counts of slow processes take a column
-each. Numbers have all their digits, and the cell of a null is empty.
+A ratio takes three columns, which are the estimate and the ends of its interval. Counts of slow processes and of
+instructions take a column each. Numbers have all their digits, and the cell of a null is empty.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from bench.records.gate_schema import ErrorRateRecord, SlowProcessesRecord
+from bench.records.gate_schema import CountRecord, ErrorRateRecord, SlowProcessesRecord
 from bench.records.schema import Ratio, Record
 from pairbench.visible_text import visible
 
@@ -46,8 +46,8 @@ def _cells(kind: type[Record], record: Record | None) -> Iterator[tuple[str, obj
             for verdict in get_args(types[1]):
                 for part, number in _cells(ErrorRateRecord, value and value[verdict]):
                     yield f"{verdict}_{part}", number
-        elif SlowProcessesRecord in types:
-            yield from ((f"{name}_{part}", count) for part, count in _cells(SlowProcessesRecord, value))
+        elif counts := next((kind for kind in (SlowProcessesRecord, CountRecord) if kind in types), None):
+            yield from ((f"{name}_{part}", count) for part, count in _cells(counts, value))
         elif name == "layer_sizes" and value is not None:
             yield name, "-".join(map(str, value))
         else:

@@ -75,6 +75,13 @@ class Session(Record):
     rows: dict[str, SessionRow]
 
 
+class CountRecord(Record):
+    """How many instructions a call executes in the base and in the head."""
+
+    base: Annotated[Finite, Field(ge=0)]
+    head: Annotated[Finite, Field(ge=0)]
+
+
 class GateRow(CaseFields):
     """The verdict on one backend at one case.
 
@@ -84,7 +91,9 @@ class GateRow(CaseFields):
     comparison with a baseline, ``change`` is baseline speedup ÷ present speedup, and the other four are null;
     ``rounds`` is the number of sessions, and ``confirming_rounds`` is 1 if another session confirms a fall.
     ``minimum_detectable_effect`` is the smallest ratio for which the gate gives FAIL with probability 0.8.
-    ``changed_times`` names the times that changed significantly.
+    ``changed_times`` names the times that changed significantly. ``bytecode`` counts the instructions of Python's
+    interpreter in a call, ``instructions`` the machine's; both are null unless they were counted, and ``uncounted``
+    says why a count is missing that was asked for.
     """
 
     backend: str
@@ -101,6 +110,9 @@ class GateRow(CaseFields):
     rounds: int
     confirming_rounds: int | None
     changed_times: list[Cause]
+    bytecode: CountRecord | None = None
+    instructions: CountRecord | None = None
+    uncounted: str = ""
 
 
 class Gate(Document):

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from bench.cases import samples
-from bench.records.gate_schema import Gate, GateRow, SlowProcessesRecord
+from bench.records.gate_schema import CountRecord, Gate, GateRow, SlowProcessesRecord
 from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
@@ -35,6 +35,13 @@ LEGEND = (
     "slow: processes that were slow for their whole life, of the head and of the base's two checkouts.",
     MDE,
 )
+COUNTS = (
+    "bytecode: instructions of Python's interpreter in a call, exact. instructions: those of the machine, under "
+    "Valgrind, in code for AVX2; less than 0.1 % is unchanged. These counts explain a change of the time. They decide "
+    "no verdict."
+)
+SAME_INSTRUCTIONS = 0.001
+"""Relative change of the machine instructions below which they count as unchanged."""
 
 
 def text(document: Gate) -> Iterator[RenderableType]:
@@ -53,6 +60,10 @@ def text(document: Gate) -> Iterator[RenderableType]:
     reasons = list(sentences(document.rows))
     yield from map(tables.item, reasons)
     if reasons:
+        yield ""
+    explained = list(count_sentences(document.rows))
+    yield from map(tables.item, explained)
+    if explained:
         yield ""
     yield from map(Paragraph, gate_legend(document))
     yield ""
@@ -88,14 +99,18 @@ def markdown(document: Gate) -> str:
             lines.append(markdown_row(cells))
         lines.append("")
     reasons = list(map(markdown_item, sentences(document.rows)))
+    explained = list(map(markdown_item, count_sentences(document.rows)))
     legend = escaped(" ".join(gate_legend(document)))
     notes = [*map(markdown_item, document.notes), *([""] if document.notes else [])]
-    return "\n".join([*lines, *reasons, *([""] if reasons else []), legend, "", *notes])
+    paragraphs = [line for items in (reasons, explained) if items for line in (*items, "")]
+    return "\n".join([*lines, *paragraphs, legend, "", *notes])
 
 
 def gate_legend(document: Gate) -> tuple[str, ...]:
     """The meaning of the columns, in sentences."""
-    return SESSIONS if document.base is None else LEGEND
+    if document.base is None:
+        return SESSIONS
+    return (*LEGEND, COUNTS) if any(count_sentences(document.rows)) else LEGEND
 
 
 def sentences(rows: Sequence[GateRow]) -> Iterator[str]:
@@ -166,3 +181,37 @@ def slow(processes: SlowProcessesRecord | None) -> str:
 def _changes(row: GateRow) -> tuple[str, str]:
     speedup = None if row.speedup_change is None else row.speedup_change.estimate
     return percent(row.typical_change), percent(speedup)
+
+
+def count_sentences(rows: Sequence[GateRow]) -> Iterator[str]:
+    """A sentence for each row whose instructions were to be counted."""
+    for row in rows:
+        if explanation := "; ".join(filter(None, [_counts(row), row.uncounted and f"not counted: {row.uncounted}"])):
+            yield f"{row.backend}, {row_title(row)}: {explanation}"
+
+
+def _counts(row: GateRow) -> str:
+    """How the time and the instructions changed; empty without a count."""
+    named = [("bytecode", row.bytecode, 0.0), ("instructions", row.instructions, SAME_INSTRUCTIONS)]
+    counts = [(name, record, tolerance) for name, record, tolerance in named if record is not None]
+    if not counts or row.change is None:
+        return ""
+    parts = [f"{name} {_count_change(record, tolerance)}" for name, record, tolerance in counts]
+    name, record, tolerance = counts[-1]  # the machine's instructions, where they were counted, include the bytecode's
+    other_causes = ""
+    if "backend" in row.changed_times and _is_same(record, tolerance):
+        called = "the functions that it calls, " if name == "bytecode" else ""
+        other_causes = f": {called}layout, caches or the machine"
+    return f"time {percent(row.change.estimate)}, {', '.join(parts)}{other_causes}"
+
+
+def _count_change(record: CountRecord, tolerance: float) -> str:
+    if _is_same(record, tolerance):
+        return "unchanged"
+    if record.base and (change := percent(record.head / record.base)) not in ("+0.0 %", "-0.0 %"):
+        return change
+    return f"{record.base:.0f} → {record.head:.0f}"
+
+
+def _is_same(record: CountRecord, tolerance: float) -> bool:
+    return abs(record.head - record.base) <= tolerance * record.base
