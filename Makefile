@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks lint clean
+.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks baseline-rates lint clean
 
 install: $(VENV)/test
 
@@ -64,6 +64,10 @@ pictures: $(VENV)/test
 # Times numba_simd beside NumPy on COUNT random networks; SEED chooses them.
 random-networks: $(VENV)/test
 	$(BIN)/python -m bench.report.random_networks_picture $(or $(SEED),1) $(or $(COUNT),200) results
+
+# Simulates the error rates of a stored baseline.
+baseline-rates: $(VENV)/test
+	$(BIN)/python -m bench.gate.session_rates
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
