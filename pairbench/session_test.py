@@ -27,8 +27,11 @@ MIN_SESSIONS = 10
 """Number of sessions of an anchor, and the least of a window. A verdict needs as many."""
 SESSION_ALPHA = FAIL_ALPHA / 50
 """Probability, over all rows, of any FAIL in a session if nothing has changed: 1 % in 50 sessions."""
-ACCEPT_ALPHA = 0.005
-"""Probability, over all rows, that any gain is accepted if no row has become faster."""
+ACCEPT_ALPHA = 0.01
+"""Probability, over all rows, that any lower bound of a gain exceeds 0 if no row has become faster."""
+LEAST_MOVE = 0.01
+"""Lower bound, as a share, above which a gain or loss is accepted. If the noise has heavy tails, lower ones are often
+chance."""
 SHORTEST = 2
 """Sessions of the shortest segment. A single session is more often an outlier than a change of the level."""
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(128)
@@ -133,28 +136,27 @@ def _severity(judgement: SessionJudgement) -> tuple[bool, bool, bool, float]:
 
 
 def certain_gain(history: History, now: float, other: float | None, rows: int) -> float | None:
-    """The lower bound of a gain over the anchor that both sessions show; None if there is no certain gain.
+    """The lower bound of a gain over the anchor that both sessions show; None unless it exceeds LEAST_MOVE.
 
-    The bound is exceeded with probability ACCEPT_ALPHA / ``rows`` without a gain of its size.
+    The bound is above the true gain with probability ACCEPT_ALPHA / ``rows``.
     """
     if other is None or len(history.values) < MIN_SESSIONS:
         return None
     anchor, *_ = levels(history, [other, now])
     gain = min(now, other) - anchor.mean - anchor.pair_limit(ACCEPT_ALPHA / rows)
-    return gain if gain > 0 else None
+    return gain if gain > math.log1p(LEAST_MOVE) else None
 
 
 def certain_loss(history: History, now: float, other: float | None, rows: int) -> float | None:
-    """How far the mean of two sessions lies below the anchor, if both lie below one of the levels; else None.
+    """How far the mean of two sessions lies below the anchor, as a value of 0 or less; None without a certain loss.
 
-    The result is 0 or less. It is 0 if they lie below the window alone.
+    A loss is certain if its lower bound, below the anchor or the window, exceeds LEAST_MOVE in both sessions.
     """
     if other is None or len(history.values) < MIN_SESSIONS:
         return None
     anchor, *windows = levels(history, [other, now])
-    if not any(
-        level.mean - max(now, other) > level.pair_limit(ACCEPT_ALPHA / rows / 2) for level in (anchor, *windows)
-    ):
+    losses = [level.mean - max(now, other) - level.pair_limit(ACCEPT_ALPHA / rows / 2) for level in (anchor, *windows)]
+    if max(losses) <= math.log1p(LEAST_MOVE):
         return None
     return min(0.0, fmean([now, other]) - anchor.mean)
 

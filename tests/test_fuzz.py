@@ -45,8 +45,8 @@ from pairbench import machine
 from pairbench.visible_text import visible
 from tests import damage
 from tests.helpers import assert_one_line, timing_row
+from tests.test_baseline_verdict import HEAD, KEY, history, session
 from tests.test_error_rates import synthetic
-from tests.test_gate_baseline import HEAD, KEY, history, session
 from tests.test_gate_resume import TIMES
 from tests.test_speedup_picture import all_rows, run_of
 

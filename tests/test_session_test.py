@@ -149,9 +149,10 @@ def test_a_gain_needs_two_sessions_and_is_accepted_to_its_lower_bound():
     assert certain_gain(history, MEAN + 0.2, MEAN, 1) is None
     assert certain_gain(history, MEAN, MEAN + 0.2, 1) is None
     assert certain_gain(History(VALUES[:9]), MEAN + 0.2, MEAN + 0.2, 1) is None
-    limit = pair_quantile(10, 9, 0.005 / 24) * ERROR
+    limit = pair_quantile(10, 9, 0.01 / 24) * ERROR
     assert certain_gain(history, MEAN + 0.2, MEAN + 0.25, 24) == pytest.approx(0.2 - limit)
-    assert certain_gain(history, MEAN + 0.99 * limit, MEAN + 0.3, 24) is None
+    assert certain_gain(history, MEAN + limit + 0.0099, MEAN + 0.3, 24) is None  # log(1.01) = 0.00995
+    assert certain_gain(history, MEAN + limit + 0.01, MEAN + 0.3, 24) == pytest.approx(0.01)
     assert certain_gain(History(VALUES, accepted=0.1), MEAN + 0.2, MEAN + 0.2, 24) == pytest.approx(0.1 - limit)
 
 
@@ -162,6 +163,9 @@ def test_a_loss_needs_two_sessions_and_is_accepted_to_its_mean():
     assert certain_loss(history, MEAN + 0.2, MEAN + 0.2, 1) is None
     assert certain_loss(History(VALUES[:9]), MEAN - 0.2, MEAN - 0.2, 1) is None
     assert certain_loss(history, MEAN - 0.2, MEAN - 0.3, 24) == pytest.approx(-0.25)
+    limit = pair_quantile(10, 9, 0.01 / 24 / 2) * ERROR
+    assert certain_loss(history, MEAN - limit - 0.0099, MEAN - 0.3, 24) is None
+    assert certain_loss(history, MEAN - limit - 0.01, MEAN - 0.3, 24) < 0
     gained = History(sessions(0.0, -0.2))  # a gain that was never accepted, and is lost in part
     assert certain_loss(gained, 0.1, 0.1, 1) == 0
 

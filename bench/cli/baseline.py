@@ -45,7 +45,10 @@ def record(**options: Any) -> int:
 @baseline_option
 @destination_options
 def show(**options: Any) -> int:
-    """Show the recorded sessions, the speedups that they predict, and where the speedups changed."""
+    """Show the recorded sessions, and the speedups that they predict.
+
+    Below the table are the sessions at which a speedup changed.
+    """
     from bench.commands import baseline as command
 
     return command.show(**options)

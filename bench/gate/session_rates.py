@@ -20,6 +20,7 @@ from pairbench.session_test import MIN_SESSIONS, History, SessionJudgement, cert
 from pairbench.statistics import t_quantile
 
 Series = NDArray[np.float64]
+Found = NDArray[np.bool_]
 Noise = Callable[[Generator, tuple[int, ...]], Series]
 
 THRESHOLD = 0.05
@@ -32,7 +33,7 @@ CREEP, GAIN, LASTS, LOST = 0.01, 0.2, 25, 10
 """Loss in each session; a gain, the sessions before it and with it, and those after it that must FAIL."""
 REPEAT_SPREAD = 0.005
 """Spread of a repeat within a session, by which the former rule confirmed a suspicion."""
-BASELINES, SERIES, CALLS = 200, 200, 1000
+BASELINES, SERIES, CALLS = 200, 200, 500
 """Number of simulated baselines, of series with a change, and of calls of ``baseline accept``."""
 
 
@@ -125,7 +126,7 @@ def _former_suspicions(series: Series, rows: int, random: Generator) -> Iterator
     yield from confirmed[suspected].tolist()
 
 
-def _former_verdicts(series: Series, rows: int, random: Generator) -> tuple[NDArray[np.int_], Series, Series]:
+def _former_verdicts(series: Series, rows: int, random: Generator) -> tuple[NDArray[np.int_], Found, Found]:
     """Compares each session and a repeat within it with the mean of all sessions before it."""
     positions, means, errors = _means_and_errors(series)
     falls = means - series[positions]

@@ -42,8 +42,8 @@ def courses(document: History) -> Iterator[RenderableType]:
             "reference. course: the latest runs, faster is higher."
         )
         yield Paragraph(
-            "A change point is a run that the test of the stored baseline rejects after all runs since the last "
-            "change point, and whose next run is rejected, too; a verdict needs 10 runs."
+            "A change point is a run from which on the level differs by more than 5 %; it needs 5 runs before it and "
+            "5 after it."
         )
 
 
