@@ -17,7 +17,7 @@ from pairbench import bytecode, call_copies, rounds, valgrind
 from pairbench.gate_protocol import CallFunction, Failure
 from pairbench.rounds import ProcessDied, RoundProcesses
 from pairbench.valgrind import CountMissing
-from pairbench.worker_processes import start_worker
+from pairbench.worker_processes import Worker, start_worker
 from pairbench.workload import Workload
 from pairbench.worktrees import Worktree
 
@@ -28,9 +28,15 @@ MOST_CALLS = 64
 """Most calls of a process under Valgrind."""
 TIMEOUT = 300.0
 """Seconds without an answer after which a process hangs; importing Numba under Valgrind takes half a minute."""
-CACHE = ".counts"
-"""Folder in a worktree for what Numba compiles for Valgrind, apart from the code that is timed."""
 FIXED_HASHES = {"PYTHONHASHSEED": "0"}
+STARTED_IN = Path("/proc/self/cwd")
+"""On Linux, the name of its current folder for every process.
+
+A count under Valgrind calls the worktrees by this name. Names of their own would be other texts with other hashes, and
+the counts of equal sources differed by up to 0.3 %.
+"""
+CACHE = STARTED_IN / ".counts"
+"""Folder for what Numba compiles for Valgrind, apart from the code that is timed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +72,7 @@ def count_bytecode(worktrees: Mapping[str, Worktree], plans: Sequence[CountPlan]
     def read(answer: Any, plan: CountPlan) -> float:
         return _whole_number(answer)
 
-    return _ask_each(partial(_open, worktrees, _fixed_hashes), plans, request, read)
+    return _ask_each(partial(_open, worktrees, _start), plans, request, read)
 
 
 def count_machine_instructions(worktrees: Mapping[str, Worktree], plans: Sequence[CountPlan]) -> Iterator[CallCount]:
@@ -75,7 +81,7 @@ def count_machine_instructions(worktrees: Mapping[str, Worktree], plans: Sequenc
     There must be no ``valgrind.obstacle``.
     """
     compiled = []
-    for count in _ask_each(partial(_open, worktrees, _pinned), plans, _build_request, lambda answer, plan: 0.0):
+    for count in _ask_each(partial(_open, worktrees, _start_pinned), plans, _build_request, lambda answer, plan: 0.0):
         if count.reason:
             yield count
         else:
@@ -96,7 +102,8 @@ def count_machine_instructions(worktrees: Mapping[str, Worktree], plans: Sequenc
             return (more_count - few_count) / (more - fewer)
 
         ready = [plan for plan in plans if plan.key in compiled]
-        yield from _ask_each(partial(_open, worktrees, _pinned, valgrind.command(folder)), ready, request, read)
+        start = partial(_start_pinned, prefix=valgrind.command(folder))
+        yield from _ask_each(partial(_open, worktrees, start), ready, request, read)
 
 
 def build(workload: Workload) -> None:
@@ -146,26 +153,28 @@ def _read_answers(plan: CountPlan, answers: Mapping[str, Any], read: Callable[[A
     return CallCount(plan.key, by_side)
 
 
-def _fixed_hashes(worktree: Worktree) -> Mapping[str, str]:
-    return FIXED_HASHES
+def _start(worktree: Worktree) -> AbstractContextManager[Worker]:
+    return start_worker(rounds.MODULE, worktree.package, variables=FIXED_HASHES, path=[worktree.path])
 
 
-def _pinned(worktree: Worktree) -> Mapping[str, str]:
-    return {**FIXED_HASHES, **valgrind.PINNED, "NUMBA_CACHE_DIR": str(worktree.path / CACHE)}
+def _start_pinned(worktree: Worktree, prefix: Sequence[str] = ()) -> AbstractContextManager[Worker]:
+    variables = {**FIXED_HASHES, **valgrind.PINNED, "NUMBA_CACHE_DIR": str(CACHE)}
+    return start_worker(
+        rounds.MODULE,
+        worktree.package,
+        variables=variables,
+        path=[STARTED_IN],
+        prefix=prefix,
+        start_in=worktree.path,
+    )
 
 
 @contextmanager
 def _open(
-    worktrees: Mapping[str, Worktree], variables: Callable[[Worktree], Mapping[str, str]], prefix: Sequence[str] = ()
+    worktrees: Mapping[str, Worktree], start: Callable[[Worktree], AbstractContextManager[Worker]]
 ) -> Iterator[RoundProcesses]:
     """Start a fresh process for each side. Raises WorktreeError if the sources of a side were removed."""
+    for side in SIDES:
+        worktrees[side].check_present()
     with ExitStack() as stack:
-        workers = {}
-        for side in SIDES:
-            worktree = worktrees[side]
-            worktree.check_present()
-            worker = start_worker(
-                rounds.MODULE, worktree.package, variables=variables(worktree), path=[worktree.path], prefix=prefix
-            )
-            workers[side] = stack.enter_context(worker)
-        yield RoundProcesses(workers)
+        yield RoundProcesses({side: stack.enter_context(start(worktrees[side])) for side in SIDES})

@@ -68,13 +68,14 @@ def start_worker(
     path: Sequence[Path] = (),
     thread_count: int = 1,
     prefix: Sequence[str] = (),
+    start_in: Path | None = None,
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
     ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
     ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
-    command line, such as that of a program under which it runs. Its temporary files are removed with it, however it
-    ended.
+    command line, such as that of a program under which it runs. It starts in the folder ``start_in``. Its temporary
+    files are removed with it, however it ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     trees = [*map(str, path), str(ROOT)]
@@ -88,7 +89,7 @@ def start_worker(
     ):
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
         every_variable = inherited | fixed | temporary | dict(variables or {})
-        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable)
+        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable, cwd=start_in)
         try:
             yield Worker(process, stderr)
         finally:

@@ -45,7 +45,7 @@ def add_counts(
     short = [key for key in measured if (rows[key].base_seconds or 0.0) <= LONGEST_CALL]
     reasons = {key: [f"a call takes longer than {LONGEST_CALL:g} s"] for key in measured if key not in short}
     obstacle = valgrind.obstacle()
-    fields = [field for field in COUNTERS if field == "bytecode" or not obstacle]
+    fields = [field for field in COUNTERS if short and (field == "bytecode" or not obstacle)]
     found: dict[str, dict[str, Any]] = {key: {} for key in rows}
     for (field, key), count in _count(fields, short, plans, side_worktrees, progress).items():
         if count.reason:
