@@ -2,7 +2,7 @@
 
 from bench.page.charts import HistoryPoint
 from bench.page.sources import Sources
-from bench.records.gate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates
+from bench.records.error_rate_schema import ErrorRateRecord, ErrorRateRow, ErrorRates
 from bench.records.scale_schema import CrossoverRow, Scale, ScaleRow
 from bench.records.schema import CompileRow, MutantRow, Proof, ProofRow, Ratio, RooflineRow, Run, SourceRecord
 from bench.records.tutorial_schema import TutorialRow, Tutorials

@@ -12,6 +12,7 @@ import pytest
 from bench.records import (
     comparison_schema,
     csv_rows,
+    error_rate_schema,
     files,
     gate_schema,
     history_schema,
@@ -66,7 +67,7 @@ TIMINGS = [
 ]
 VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE")
 LISTED = {"origin": "added", "status": "broken", "libraries": {"numpy": "2", "b": NASTY}, "dtypes": ["float64", "x"]}
-RATE = gate_schema.ErrorRateRecord(count=1, runs=3, low=1 / 7, high=2 / 3)
+RATE = error_rate_schema.ErrorRateRecord(count=1, runs=3, low=1 / 7, high=2 / 3)
 ROWS = {
     schema.Run: TIMINGS,
     schema.Comparison: TIMINGS,
@@ -105,8 +106,8 @@ ROWS = {
             row="r", sessions=2, anchor=3.0, window=0, speedup=RATIO, seconds=1.0, reference_seconds=1e-9, accepted=1.0
         )
     ],
-    gate_schema.ErrorRates: [
-        gate_schema.ErrorRateRow(
+    error_rate_schema.ErrorRates: [
+        error_rate_schema.ErrorRateRow(
             recording="idle", rule="r", planted=0.05, measured=0.1, rates=dict.fromkeys(VERDICTS, RATE)
         )
     ],
@@ -188,7 +189,7 @@ def test_csv_has_the_numbers_and_the_text_of_the_json_document(kind):
         (schema.Listing, "visible", lambda text: text),
         (schema.Run, "visible", lambda text: text.replace("\r\n", "")),
         (gate_schema.Gate, "Ratio", None),
-        (gate_schema.ErrorRates, "ErrorRateRecord", int),
+        (error_rate_schema.ErrorRates, "ErrorRateRecord", int),
         (schema.Run, "_cell", lambda value: f"{value:.6g}" if isinstance(value, float) else value),
         (tutorial_schema.Tutorials, "_cell", lambda value: "None" if value is None else value),
     ],
@@ -251,7 +252,7 @@ def test_the_documented_columns_are_those_of_the_commands():
         "history": history_schema.History,
         "compare FILE FILE": comparison_schema.FileComparison,
         "baseline show": gate_schema.BaselineSummary,
-        "error-rates": gate_schema.ErrorRates,
+        "error-rates": error_rate_schema.ErrorRates,
         "baseline record": gate_schema.RecordedSession,
         "baseline accept": gate_schema.BaselineAcceptance,
     }

@@ -22,8 +22,8 @@ from bench.gate.recorded_rows import RecordedRow
 from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
 from bench.gate.row_plans import BackendCase
 from bench.records import files
+from bench.records.error_rate_schema import ErrorRates
 from bench.records.files import RecordError
-from bench.records.gate_schema import ErrorRates
 from pairbench import sequential_test
 from pairbench.sequential_test import RoundChange
 from pairbench.worktrees import Revision

@@ -26,16 +26,9 @@ from bench.cli.program import cli
 from bench.gate import baseline_verdict, error_rates, recording
 from bench.gate.session import MeasuredSession
 from bench.records import files
+from bench.records.error_rate_schema import RecordingState
 from bench.records.files import RecordError
-from bench.records.gate_schema import (
-    AcceptedMove,
-    Baseline,
-    BaselineSummary,
-    Bucket,
-    GateState,
-    RecordingState,
-    RoundRecord,
-)
+from bench.records.gate_schema import AcceptedMove, Baseline, BaselineSummary, Bucket, GateState, RoundRecord
 from bench.records.scale_schema import ScaleState
 from bench.records.schema import Latest
 from bench.records.speed_schema import SpeedState

@@ -31,7 +31,7 @@ from bench.gate.recording import (
     write_recording,
 )
 from bench.records import files
-from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
+from bench.records.error_rate_schema import CurvePointRecord, ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
 from bench.wording import counted

@@ -26,8 +26,8 @@ from bench.gate.recorded_rows import RecordedRow
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from bench.records import files
+from bench.records.error_rate_schema import RecordingState
 from bench.records.files import RecordError
-from bench.records.gate_schema import RecordingState
 from bench.wording import counted, in_percent
 from pairbench import rounds, timer
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample

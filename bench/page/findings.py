@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.page.sources import Sources
 from bench.page.timings import Entry
-from bench.records.gate_schema import ErrorRates
+from bench.records.error_rate_schema import ErrorRates
 from bench.records.remarks import remarks
 from bench.records.scale_schema import Scale
 from bench.records.schema import Document, Proof, Run

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.records import files
+from bench.records.error_rate_schema import ErrorRates
 from bench.records.files import RecordError
-from bench.records.gate_schema import ErrorRates
 from bench.records.scale_schema import Scale
 from bench.records.schema import Proof, Run
 from bench.records.speed_schema import Speed

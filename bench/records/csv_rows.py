@@ -11,7 +11,8 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Any, get_args
 
-from bench.records.gate_schema import CountRecord, ErrorRateRecord, SlowProcessesRecord
+from bench.records.error_rate_schema import ErrorRateRecord
+from bench.records.gate_schema import CountRecord, SlowProcessesRecord
 from bench.records.schema import Ratio, Record
 from pairbench.visible_text import visible
 

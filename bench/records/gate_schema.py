@@ -152,55 +152,6 @@ class GateState(CheckpointRecord):
     deaths: dict[str, dict[str, int]]
 
 
-class ErrorRateRecord(Record):
-    """How many of ``runs`` runs gave a verdict, and the 95 % confidence interval of the share."""
-
-    count: Annotated[int, Field(ge=0, le=2**53)]
-    runs: Annotated[int, Field(ge=0, le=2**53)]
-    low: Finite
-    high: Finite
-
-
-class ErrorRateRow(Record):
-    """A rule's verdicts on the disjoint runs of a recording in which the head was slowed by a planted delay.
-
-    ``planted`` is the intended slowdown as a share of the call's time, ``measured`` the slowdown in the recording.
-    """
-
-    recording: str
-    rule: str
-    planted: Finite
-    measured: Finite
-    rates: dict[Verdict, ErrorRateRecord]
-
-
-class CurvePointRecord(Record):
-    """The verdicts of simulated gates on one of ``rows`` rows, with at most ``rounds`` rounds.
-
-    ``share`` of the head's processes, drawn at random, were slower by ``slowdown``, a share of the call's time.
-    """
-
-    recording: str
-    rows: int
-    rounds: int
-    slowdown: Finite
-    share: Finite
-    rates: dict[Verdict, ErrorRateRecord]
-
-
-class ErrorRates(Record):
-    """The document of ``mlpbench error-rates``. ``curve`` is the operating curve, at ``threshold``."""
-
-    schema_: Literal["mlpbench.error-rates/2"] = Field("mlpbench.error-rates/2", alias="schema")
-    command: str
-    version: str
-    machine: dict[str, Any]
-    budget: Finite
-    rows: list[ErrorRateRow]
-    threshold: Finite
-    curve: list[CurvePointRecord]
-
-
 class RecordedRow(CaseFields):
     """Result of a session for one backend at one case."""
 
@@ -303,16 +254,3 @@ class BaselineAcceptance(Document):
     baseline: str
     head: RevisionRecord
     rows: list[AcceptedRow]
-
-
-class RecordingState(CheckpointRecord):
-    """Checkpoint of a recording of ``mlpbench error-rates``.
-
-    ``seconds`` are per call, by round, arm and block. ``delay_steps`` and ``loops`` are results of the calibration.
-    """
-
-    schema_: Literal["mlpbench.recording-state/2"] = Field("mlpbench.recording-state/2", alias="schema")
-    loops: int
-    delay_steps: list[int]
-    wall_seconds: Finite
-    seconds: list[list[list[Positive]]]

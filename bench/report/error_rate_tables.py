@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.gate import error_rates
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.recording import Recording
-from bench.records.gate_schema import CurvePointRecord, ErrorRateRecord, ErrorRates
+from bench.records.error_rate_schema import CurvePointRecord, ErrorRateRecord, ErrorRates
 from bench.report import tables
 from bench.report.layout import Paragraph
 from bench.wording import counted, in_percent

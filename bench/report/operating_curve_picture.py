@@ -9,7 +9,7 @@ from matplotlib import pyplot, rc_context
 from matplotlib.ticker import FuncFormatter
 
 from bench.gate.error_rates import VERDICTS
-from bench.records.gate_schema import ErrorRates
+from bench.records.error_rate_schema import ErrorRates
 from bench.report import drawing
 from bench.report.drawing import INK, STYLE, TONES
 from bench.wording import in_percent
