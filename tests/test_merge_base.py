@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from pairbench import lock
 from pairbench.worktrees import Checkout, WorktreeError
 from tests.gates import git
 from tests.helpers import one_line_error
@@ -165,8 +166,10 @@ def test_a_common_commit_that_may_not_be_the_last_one_is_refused(origin):
     assert Checkout(root, "impls").revision("origin/main...").commit == commit_of(origin, "m4")
 
 
-def test_the_gate_prints_the_line(origin, capsys, monkeypatch):
+def test_the_gate_prints_the_line(origin, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(clone(origin, "--depth", "1"))
+    # A lock of its own, so that the test does not wait for a gate outside of it.
+    monkeypatch.setattr(lock.tempfile, "gettempdir", lambda: str(tmp_path))
     line = one_line_error(capsys, "gate", "--against", "origin/main...")
     assert line == (
         "mlpbench: git does not know the revision 'origin/main'; this clone is shallow, and what it lacks comes with: "
