@@ -57,7 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--benchmark-gate-budget",
         metavar="SECONDS",
         type=float,
-        default=120.0,
+        default=240.0,
         help="Time limit of the gate's measurement.",
     )
     group.addoption(

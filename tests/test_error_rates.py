@@ -124,7 +124,7 @@ def test_the_operating_curve_of_a_synthetic_recording():
 def test_the_operating_curve_takes_its_recordings_in_turn():
     slower = synthetic(8, 50, spread=0.005)
     slower.seconds[:, 0] *= 1.2
-    (first, *_) = operating_curve([synthetic(9, 50, spread=0.005), slower], 24, 120.0, 20, Random(3))
+    (first, *_) = operating_curve([synthetic(9, 50, spread=0.005), slower], 24, 240.0, 20, Random(3))
     assert (first.slowdown, first.rates["PASS"].count, first.rates["FAIL"].count) == (0.0, 10, 10)
 
 

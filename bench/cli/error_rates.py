@@ -26,9 +26,9 @@ from bench.cli.shared_options import destination_options, examples, results_opti
 @click.option("--loaded", is_flag=True, help="Record while two other processes keep the CPUs busy.")
 @click.option(
     "--budget",
-    default=120.0,
+    default=240.0,
     metavar="SECONDS",
-    help="Budget of the gate whose error rates are shown, in seconds. Default: 120. It does not limit the recording.",
+    help="Budget of the gate whose error rates are shown, in seconds. Default: 240. It does not limit the recording.",
 )
 @click.option(
     "--gates",

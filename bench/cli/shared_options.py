@@ -62,7 +62,7 @@ resume_option = click.option(
     "new one ends.",
 )
 budget_option = click.option(
-    "--budget", default=120.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 120."
+    "--budget", default=240.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 240."
 )
 baseline_option = click.option(
     "--baseline",

@@ -22,7 +22,7 @@ CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
 ROWS = 24
 """Rows of a default gate: eight core backends at three cases, which share the permitted error probability."""
-WHOLE_GATE_ROUND_SECONDS = 4.0
+WHOLE_GATE_ROUND_SECONDS = 8.0
 """Rough seconds of a round of a default gate with all rows."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 

@@ -143,7 +143,10 @@ def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
     keys = _with_references(state, task, list(is_confirming))
-    if spent + task.overhead + sum(task.plans[key].cost for key in keys) <= task.budget:
+    expected = task.overhead + sum(task.plans[key].cost for key in keys)
+    if state.rounds:  # the rounds do not become longer, and the overhead of the trial round includes compiling
+        expected = min(expected, state.rounds[-1].wall_seconds)
+    if spent + expected <= task.budget:
         return keys
     return _with_references(state, task, [key for key, confirming in is_confirming.items() if confirming])
 
