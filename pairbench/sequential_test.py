@@ -169,7 +169,7 @@ def _is_not_slower(changes: Sequence[RoundChange], threshold: float, number: int
     if _interval(values, _pass_alpha(number)).high >= limit:
         return False
     typical, _ = _trimmed_mean(values)
-    slow = _slow_processes(changes, threshold)
+    slow = _slow_processes(changes, typical, threshold)
     return not (slow.are_the_heads and typical + slow.largest_effect >= limit)
 
 
@@ -178,8 +178,7 @@ def _pass_alpha(number: int) -> float:
     return PASS_ALPHA / 2 / (number * (number + 1))
 
 
-def _slow_processes(changes: Sequence[RoundChange], threshold: float) -> SlowProcesses:
-    typical, _ = _trimmed_mean([change.change for change in changes])
+def _slow_processes(changes: Sequence[RoundChange], typical: float, threshold: float) -> SlowProcesses:
     contrasts = np.array([change.contrasts for change in changes])
     return slow_processes.count_slow(contrasts, typical, math.log1p(threshold))
 
@@ -199,6 +198,7 @@ def _judgement(
     values = [change.change for change in reported]
     points = takewhile(lambda point: point <= len(reported), analysis_points())
     number = max(1, sum(point >= PASS_ROUNDS for point in points))
+    typical, _ = _trimmed_mean(values)
     offset = _interval([change.offset for change in changes], OFFSET_ALPHA / rows / 2)
     judgement = Judgement(
         verdict,
@@ -206,10 +206,10 @@ def _judgement(
         len(changes),
         confirming_rounds,
         change=_interval(values, _pass_alpha(number)),
-        typical=_trimmed_mean(values)[0],
+        typical=typical,
         offset=offset,
         detectable=_detectable([change.change for change in changes], threshold, rows),
-        slow=_slow_processes(reported, threshold),
+        slow=_slow_processes(reported, typical, threshold),
     )
     return replace(judgement, verdict="INCONCLUSIVE") if judgement.checkouts_differ else judgement
 

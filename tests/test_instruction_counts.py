@@ -358,4 +358,5 @@ def test_a_gate_counts_what_was_planted(repository, capsys, monkeypatch):
 
 
 def test_counts_need_a_base(repository, capsys):
-    one_line_error(capsys, "gate", "--baseline", "baseline.json", "--counts")
+    line = one_line_error(capsys, "gate", "--baseline", "baseline.json", "--counts")
+    assert "--counts belongs to --against" in line

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import impls
-from bench.case_measurement import CaseMeasurement
 from bench.cases import Case
 from bench.records import scale_schema, schema
 from bench.report import scale_tables
@@ -18,10 +17,9 @@ from bench.scale.extrapolation import extrapolate_seconds
 from bench.scale.result import ScaleResult
 from bench.scale.settings import scale_settings as scale_settings
 from impls import Network
-from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
-from pairbench.worker_protocol import Sample, TimedGroup
 from tests.helpers import timing_row as row
+from tests.made_up_times import make_up_times
 
 SIZES = st.lists(st.integers(1, 4096), min_size=2, max_size=13, unique=True).map(sorted)
 POSITIVE = st.floats(1e-7, 1e-2)
@@ -91,26 +89,7 @@ LAWS = {"python_loops": 1e-6, "numpy_plain": 1e-8}
 
 def simulated(monkeypatch, laws):
     """Simulate times: ``laws`` gives a backend's seconds per multiplication. Returns the list of measured groups."""
-    groups = []
-
-    def measure(given, effort, seed, progress, compiling=()):
-        groups.extend(given)
-        timed = [
-            TimedGroup(
-                group,
-                results={},
-                records={},
-                remarks={},
-                seconds={},
-                samples={arm: [Sample(0, 0, 1, seconds(arm, laws))] for arm in group},
-                failures={},
-            )
-            for group in given
-        ]
-        return CaseMeasurement(given, processes=[TimingProcess(seed, timed), TimingProcess(seed, timed)])
-
-    monkeypatch.setattr(growth, "measure_cases", measure)
-    return groups
+    return make_up_times(monkeypatch, lambda arm: seconds(arm, laws))
 
 
 def seconds(arm, laws):

@@ -8,14 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import impls
-from bench.case_measurement import CaseMeasurement
 from bench.records import scale_schema
 from bench.report import scale_tables, terminal
 from bench.scale import bisection, growth, points
 from bench.scale.result import ScaleResult
-from pairbench.measure import TimingProcess
 from pairbench.progress import NoProgress
-from pairbench.worker_protocol import Sample, TimedGroup
+from tests.made_up_times import make_up_times
 
 WIDTHS = (1, 4, 8, 64)
 ANYWAY = {3, 100, *WIDTHS}
@@ -31,31 +29,7 @@ def narrow(monkeypatch):
 
 def made_up(monkeypatch, laws):
     """Make up times: ``laws`` gives the seconds of a backend at a width; None fails. Returns the timed groups."""
-    groups = []
-
-    def measure(given, effort, seed, progress, compiling=()):
-        groups.extend(given)
-        failures = {arm: "wrong" for group in given for arm in group if seconds(arm) is None}
-        timed = [
-            TimedGroup(
-                group,
-                results={},
-                records={},
-                remarks={},
-                seconds={},
-                samples={arm: [Sample(0, 0, 1, seconds(arm))] for arm in group if arm not in failures},
-                failures={},
-            )
-            for group in given
-        ]
-        processes = [TimingProcess(seed, timed), TimingProcess(seed, timed)]
-        return CaseMeasurement(given, failures=failures, processes=processes)
-
-    def seconds(arm):
-        return laws[arm.backend](arm.case.network.layer_sizes[0])
-
-    monkeypatch.setattr(growth, "measure_cases", measure)
-    return groups
+    return make_up_times(monkeypatch, lambda arm: laws[arm.backend](arm.case.network.layer_sizes[0]))
 
 
 def a_state():

@@ -21,7 +21,7 @@ from bench.gate.baseline import (
     session_numbers,
 )
 from bench.gate.earlier_session import earlier_session
-from bench.gate.gate_document import gate_document
+from bench.gate.gate_document import gate_document, row_without_figures
 from bench.gate.row_plans import BackendCase
 from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
@@ -31,7 +31,6 @@ from bench.wording import counted, in_percent
 from pairbench import machine, session_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
-from pairbench.sequential_test import Verdict
 from pairbench.session_test import SessionJudgement
 
 INTERRUPTED = f"interrupted before all {PROCESSES} processes of a session were measured"
@@ -106,9 +105,9 @@ def judge_rows(
     rows = []
     for row in head.rows:
         if row.key in wrong:
-            rows.append(_gate_row(row, "FAIL", f"the head fails: {wrong[row.key]}"))
+            rows.append(row_without_figures(row, "FAIL", f"the head fails: {wrong[row.key]}"))
         elif row.key not in session.rows:
-            rows.append(_gate_row(row, "INCONCLUSIVE", INTERRUPTED))
+            rows.append(row_without_figures(row, "INCONCLUSIVE", INTERRUPTED))
         else:
             rows.append(_measured_row(row, own, session, earlier, threshold, len(head.rows)))
             if measured.interrupted is not None:
@@ -165,7 +164,7 @@ def _measured_row(
         reason = f"the speedup is below {_level(own, row.key, judgement)}; another session must confirm that"
     elif verdict == "INCONCLUSIVE":
         reason = f"the sessions vary too much to detect {in_percent(threshold, 1)}"
-    return _gate_row(row, verdict, reason).model_copy(
+    return row_without_figures(row, verdict, reason).model_copy(
         update={
             "base_seconds": median(earlier_row.seconds for earlier_row in before) if before else None,
             "head_seconds": now.seconds,
@@ -184,27 +183,6 @@ def _level(own: Bucket, key: str, judgement: SessionJudgement) -> str:
     numbers = session_numbers(own, key)
     first, last = judgement.level.positions[0], judgement.level.positions[-1]
     return f"its {judgement.level.name}, sessions {numbers[first]} to {numbers[last]}"
-
-
-def _gate_row(row: BackendCase, verdict: Verdict, reason: str) -> GateRow:
-    """The row of the document without figures."""
-    return GateRow(
-        **row.case.fields(),
-        backend=row.backend,
-        verdict=verdict,
-        reason=reason,
-        base_seconds=None,
-        head_seconds=None,
-        change=None,
-        typical_change=None,
-        speedup_change=None,
-        aa_ratio=None,
-        slow_processes=None,
-        minimum_detectable_effect=None,
-        rounds=0,
-        confirming_rounds=None,
-        changed_times=[],
-    )
 
 
 def _change(judgement: SessionJudgement) -> Ratio | None:

@@ -129,13 +129,13 @@ def revision_row(
     )
 
 
-def unchanged_row(row: BackendCase) -> GateRow:
-    """The row of a backend whose sources are the same in head and base, and which was not measured."""
+def row_without_figures(row: BackendCase, verdict: Verdict, reason: str) -> GateRow:
+    """The row of a backend at a case, without figures."""
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
-        verdict="PASS",
-        reason="unchanged: head and base have the same sources; --all-rows measures it",
+        verdict=verdict,
+        reason=reason,
         base_seconds=None,
         head_seconds=None,
         change=None,

@@ -126,10 +126,16 @@ def shorten_rows(choice: RowChoice, seconds: Mapping[str, float]) -> RowChoice:
     return replace(choice, rows=rows, cases=tuple(references), references=references)
 
 
-def plan_rows(choice: RowChoice) -> dict[str, RowPlan]:
-    """Plans of the usable rows and of the references at their cases, each with one call in one block."""
+def plan_rows(choice: RowChoice, known: Mapping[str, RowPlan]) -> dict[str, RowPlan]:
+    """Plans of the usable rows and of the references at their cases, each with one call in one block.
+
+    ``known`` has plans of an earlier choice, whose exact results need not be computed again.
+    """
     planned = dict.fromkeys([*choice.rows, *(choice.references[row.case] for row in choice.rows)])
-    judges = {case: CaseJudge(case, expect_case(case)) for case in dict.fromkeys(row.case for row in planned)}
+    judges = {plan.row.case: plan.judge_of_case for plan in known.values()}
+    for case in dict.fromkeys(row.case for row in planned):
+        if case not in judges:
+            judges[case] = CaseJudge(case, expect_case(case))
     return {row.key: plan_row(row, judges[row.case]) for row in planned if row.key not in choice.wrong}
 
 

@@ -24,6 +24,8 @@ from pairbench.module_sources import same_sources
 from pairbench.progress import Progress
 from pairbench.worktrees import Checkout, Revision, Worktree
 
+UNCHANGED = "unchanged: head and base have the same sources; --all-rows measures it"
+
 
 @dataclass(frozen=True)
 class RevisionRequest:
@@ -141,13 +143,13 @@ def _prepare_gate(
     unchanged = frozenset() if request.all_rows else _unchanged_rows(everything, head, base)
     choice = replace(everything, rows=tuple(row for row in everything.rows if row not in unchanged))
     progress.stage("computing the exact results")
-    plans = preparation.plan_rows(choice)
+    plans = preparation.plan_rows(choice, {})
     progress.stage("verifying the head")
     seconds, head_failures = preparation.verify_side(side_worktrees["head"], plans, progress)
     shorter = preparation.shorten_rows(choice, seconds)
     if request.short_calls and shorter != choice:
         choice = shorter
-        plans = preparation.plan_rows(choice)
+        plans = preparation.plan_rows(choice, plans)
         shortened = {key: plan for key, plan in plans.items() if key not in seconds | head_failures}
         shortened_seconds, reasons = preparation.verify_side(side_worktrees["head"], shortened, progress)
         seconds |= shortened_seconds
@@ -205,7 +207,7 @@ def _unchanged_rows(choice: RowChoice, head: Revision, base: Revision) -> frozen
 def _judged_rows(state: GateState, prepared: PreparedGate, end_reason: str) -> list[GateRow]:
     task = prepared.task
     return [
-        gate_document.unchanged_row(row)
+        gate_document.row_without_figures(row, "PASS", UNCHANGED)
         if row in prepared.unchanged
         else gate_document.revision_row(
             row,

@@ -45,7 +45,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     worktree = side_worktrees["head"]
     choice = preparation.choose_rows(side_worktrees, cases, named)
     progress.stage("computing the exact results")
-    plans = preparation.plan_rows(choice)
+    plans = preparation.plan_rows(choice, {})
     progress.stage("verifying the head")
     seconds, wrong = preparation.verify_side(worktree, plans, progress)
     wrong |= {key: reasons["head"] for key, reasons in choice.wrong.items()}
