@@ -47,7 +47,7 @@ def synthetic(seed, count, spread=0.02, noise=0.01):
 def scores_of(name):
     """The scores of a stored recording, or of the synthetic one."""
     return error_rates.score_rules(
-        synthetic(3, 480) if name == "synthetic" else recording.read_recording(STORED / f"{name}.npz"), 120
+        synthetic(3, 480) if name == "synthetic" else recording.read_recording(STORED / f"{name}.npz"), 240.0
     )
 
 

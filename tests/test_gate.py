@@ -49,7 +49,7 @@ def last_line(text):
 
 
 def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
-    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    plant(repository, "numpy_plain", "[None for _ in range(30000)]")
     plant(repository, "numpy_vectorized", "out *= 1 + 1e-9")
     plant(repository, "python_loops_ndarray", "os.kill(os.getpid(), signal.SIGSEGV)")
     shutil.copy(ROOT / "impls" / "numpy_plain.py", repository / "impls" / "fresh.py")
@@ -133,7 +133,7 @@ def test_a_head_whose_backends_are_all_wrong_fails(repository):
 
 CACHE = (
     "seen = sample.__dict__.setdefault('seen', set()); "
-    "x.tobytes() in seen or [None for _ in range(3000)]; seen.add(x.tobytes())"
+    "x.tobytes() in seen or [None for _ in range(30000)]; seen.add(x.tobytes())"
 )
 
 
@@ -156,7 +156,7 @@ def test_a_wrong_base_makes_the_row_inconclusive(repository, fault, reason):
 
 def test_an_improvement_passes_and_is_reported(repository, capsys):
     source = (repository / "impls" / "numpy_plain.py").read_text()
-    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    plant(repository, "numpy_plain", "[None for _ in range(30000)]")
     git("commit", "--quiet", "--all", "--message", "slow", cwd=repository)
     (repository / "impls" / "numpy_plain.py").write_text(source)
     status, rows, _ = gate("--backend", "numpy_plain", "--budget", "30")
@@ -185,7 +185,7 @@ gates.reduce_effort(pytest.MonkeyPatch())
 
 
 def test_in_pytest_a_verdict_decides_its_test(repository):
-    plant(repository, "numpy_plain", "[None for _ in range(3000)]")
+    plant(repository, "numpy_plain", "[None for _ in range(30000)]")
     Path("less_effort.py").write_text(LESS_EFFORT)
     plugins = (*FEWER_PLUGINS, "-p", "less_effort", "-p", "bench.plugin")
     options = ("-c", os.devnull, *plugins, "--rootdir", ".", "-rs", "--benchmark")
@@ -215,7 +215,7 @@ def test_in_pytest_a_verdict_decides_its_test(repository):
     assert done.returncode == 1, done.stdout
     assert re.search(
         r"^numpy_plain, forward 3-3-1, 1 sample: FAIL: significantly slower, typically by ", done.stdout, re.MULTILINE
-    )
+    ), done.stdout
     assert "numpy_plain" in Path("junit.xml").read_text()
     gates = {
         benchmark["extra_info"]["backend"]: benchmark["extra_info"]["gate"]
