@@ -31,6 +31,7 @@ def reduce_effort(patch):
     patch.setattr(sequential_test, "FAIL_ALPHA", 0.04)
     patch.setattr(sequential_test, "CONFIRMATION_ALPHA", 0.1)
     patch.setattr(session, "PROCESSES", ROUNDS)
+    patch.setattr(session, "BLOCKS", BLOCKS)
     patch.setattr(measurement_loop, "MAX_BLOCKS", BLOCKS)
     patch.setattr(measurement_loop, "MIN_BLOCKS", BLOCKS)
 

@@ -15,11 +15,11 @@ import impls
 from bench.cases import select_cases
 from bench.cli.main import main
 from bench.gate import error_rates, preparation, recorded_rows, recording
-from bench.gate.measurement_loop import round_change
+from bench.gate.measurement_loop import blocks_for, round_change
 from bench.gate.neutral_edits import EDITS, edit_revision
 from bench.gate.operating_curve import operating_curve, slowed
-from bench.gate.recorded_rows import RecordedRow
-from bench.gate.recording import ARMS, BLOCKS, PLANTED, Calibration, Recording
+from bench.gate.recorded_rows import RecordedRow, SimulatedGate
+from bench.gate.recording import ARMS, PLANTED, Calibration, Recording
 from bench.gate.row_plans import BackendCase
 from bench.records import files
 from bench.records.error_rate_schema import ErrorRates
@@ -39,7 +39,7 @@ def synthetic(seed, count, spread=0.02, noise=0.01):
     process = rng.normal(0, spread, (count, 3))
     arms = np.concatenate([process, np.repeat(process[:, :1], len(PLANTED), axis=1)], axis=1)
     arms[:, 3:] += np.log1p(PLANTED)
-    logarithms = arms[:, :, None] + rng.exponential(noise, (count, len(ARMS), BLOCKS))
+    logarithms = arms[:, :, None] + rng.exponential(noise, (count, len(ARMS), 30))
     return Recording((2e-6 * np.exp(logarithms)).astype(np.float32), {"row": "synthetic"}, CALIBRATION, 1.5 * count)
 
 
@@ -106,13 +106,13 @@ def test_a_planted_delay_is_measured_from_the_recording():
 
 def test_the_error_rates_assume_the_number_of_rows_of_a_default_gate():
     core = [name for name, origin in impls.origins().items() if origin == "core"]
-    assert len(core) * len(select_cases(default=preparation.DEFAULT_GATE_CASES)) == error_rates.ROWS
+    assert len(core) * len(select_cases(default=preparation.DEFAULT_GATE_CASES)) == recorded_rows.DEFAULT_ROWS
 
 
 def test_the_operating_curve_of_a_synthetic_recording():
     points = {
         (point.slowdown, point.share): point
-        for point in operating_curve([synthetic(7, 200, spread=0.01)], 1, 60.0, 40, Random(2))
+        for point in operating_curve([synthetic(7, 200, spread=0.01)], SimulatedGate(1), 60.0, 40, Random(2))
     }
     assert {point.rounds for point in points.values()} == {40}  # of 1.5 s each
     assert points[0.0, 1.0].rates["PASS"].count >= 38
@@ -124,8 +124,16 @@ def test_the_operating_curve_of_a_synthetic_recording():
 def test_the_operating_curve_takes_its_recordings_in_turn():
     slower = synthetic(8, 50, spread=0.005)
     slower.seconds[:, 0] *= 1.2
-    (first, *_) = operating_curve([synthetic(9, 50, spread=0.005), slower], 24, 240.0, 20, Random(3))
+    (first, *_) = operating_curve([synthetic(9, 50, spread=0.005), slower], SimulatedGate(24), 240.0, 20, Random(3))
     assert (first.slowdown, first.rates["PASS"].count, first.rates["FAIL"].count) == (0.0, 10, 10)
+
+
+def test_a_gate_is_simulated_with_the_blocks_that_it_measures():
+    """Only the later blocks of a round are slowed. A gate with a high threshold does not measure them."""
+    seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)
+    seconds[:, 0, blocks_for(0.05) :] *= 1.2
+    verdicts = {t: set(error_rates.gate_rule(t, 1, 40)(seconds, 0)) for t in (0.05, 0.02)}
+    assert verdicts == {0.05: {"PASS"}, 0.02: {"FAIL"}}
 
 
 def test_a_share_of_the_heads_processes_is_slowed():
@@ -196,8 +204,10 @@ def test_the_command_scores_the_recordings(tmp_path, capsys):
 @pytest.mark.slow
 def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     row = BackendCase("numpy_plain", recorded_rows.USUAL_ROW.case)  # numpy_plain is not compiled
-    monkeypatch.setitem(recorded_rows.GROUPS, "loaded", {"loaded": RecordedRow(row, has_delays=True, loaded=True)})
-    monkeypatch.setitem(recorded_rows.GROUPS, "edits", {"edit-6": RecordedRow(row, list(EDITS)[5])})
+    monkeypatch.setitem(
+        recorded_rows.GROUPS, "loaded", {"loaded": RecordedRow(row, has_delays=True, loaded=True, blocks=5)}
+    )
+    monkeypatch.setitem(recorded_rows.GROUPS, "edits", {"edit-6": RecordedRow(row, list(EDITS)[5], blocks=4)})
     monkeypatch.setattr(recording, "PROBE_SAMPLES", 4)
     probed = []
 
@@ -209,7 +219,7 @@ def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     arguments = ["error-rates", "--results", str(tmp_path), "--gates", "2"]
     assert main([*arguments, "--rounds", "1", "--recording", "edits"]) == 0
     edited = recording.read_recording(tmp_path / "gate" / "edit-6.npz")
-    assert edited.seconds.shape == (1, 3, BLOCKS)
+    assert edited.seconds.shape == (1, 3, 4)
     assert edited.calibration.steps == ()
     assert "operating curve, edits: 1 row" in capsys.readouterr().out
     probed.clear()
@@ -220,8 +230,8 @@ def test_rounds_are_recorded_and_added_to(tmp_path, capsys, monkeypatch):
     assert "holds 1 round; --resume adds to them" in capsys.readouterr().err
     assert main([*arguments, "--rounds", "2", "--loaded", "--resume"]) == 0
     both = recording.read_recording(tmp_path / "gate" / "loaded.npz")
-    assert first.seconds.shape == (1, len(ARMS), BLOCKS)
-    assert both.seconds.shape == (2, len(ARMS), BLOCKS)
+    assert first.seconds.shape == (1, len(ARMS), 5)
+    assert both.seconds.shape == (2, len(ARMS), 5)
     assert_array_equal(both.seconds[:1], first.seconds, strict=True)
     assert both.seconds.min() > 0
     assert both.calibration == first.calibration == Calibration(50, (1, 2, 4, 8))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp, ttest_ind
 
-from bench.gate.recording import ARMS, BLOCKS, Calibration, Recording
+from bench.gate.recording import ARMS, Calibration, Recording
 from bench.records.schema import Comparison
 from bench.report import contents, interval_coverage, markdown, terminal
 from bench.report.interval_coverage import SIMULATED, coverage, half_width, main, one_sample, recorded, two_samples
@@ -82,7 +82,7 @@ def test_distributions_have_the_shares_and_means_that_their_names_say(name, mean
 
 
 def test_recorded_processes_are_compared_with_others_of_the_process_of_the_round_and_of_the_time():
-    seconds = np.ones((40, len(ARMS), BLOCKS), np.float32)
+    seconds = np.ones((40, len(ARMS), 30), np.float32)
     seconds *= np.linspace(1, 2, 40)[:, None, None]  # the machine becomes slower
     seconds[:, ARMS.index("head +5%")] *= 1.05
     seconds[30, [ARMS.index("head"), ARMS.index("head +5%")]] *= 1.1  # a slow process, with both of its arms

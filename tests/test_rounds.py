@@ -15,6 +15,7 @@ from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
 QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
+MOST_BLOCKS = 30
 SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
 
 
@@ -22,13 +23,14 @@ def with_effort(budget, seconds, overhead=0.0):
     plans = {
         row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None) for row in (QUICK, SLOW)
     }
-    task = plan_effort(GateTask(plans, tuple(plans), 0.05, budget, {}, overhead), {QUICK.key: 5e-6, SLOW.key: seconds})
+    task = GateTask(plans, tuple(plans), 0.05, budget, {}, overhead)
+    task = plan_effort(task, {QUICK.key: 5e-6, SLOW.key: seconds}, MOST_BLOCKS)
     return task.plans[QUICK.key], task.plans[SLOW.key]
 
 
 def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     quick, slow = with_effort(400, 0.1)
-    assert (quick.loops, quick.blocks) == (200, measurement_loop.MAX_BLOCKS)
+    assert (quick.loops, quick.blocks) == (200, MOST_BLOCKS)
     assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
     assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
@@ -36,9 +38,18 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
     quick, slow = with_effort(2.5 * 1.5 * sequential_test.PASS_ROUNDS, 0.5)
-    assert (quick.blocks, slow.blocks) == (measurement_loop.MAX_BLOCKS, 1)
+    assert (quick.blocks, slow.blocks) == (MOST_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
     assert (quick.blocks, slow.blocks) == (measurement_loop.MIN_BLOCKS, 1)
+
+
+def test_a_lower_threshold_takes_more_blocks():
+    """The noise of a round is a fourth of the threshold, between the fewest and the most blocks."""
+    blocks = {threshold: measurement_loop.blocks_for(threshold) for threshold in (0.0001, 0.02, 0.03, 0.05, 0.2, 1.0)}
+    assert [blocks[threshold] for threshold in (0.0001, 0.2, 1.0)] == [120, 15, 15]
+    for threshold in (0.02, 0.03, 0.05):
+        assert measurement_loop.BLOCK_NOISE / blocks[threshold] ** 0.5 <= threshold / 4 * (1 + 1e-9)
+        assert measurement_loop.BLOCK_NOISE / (blocks[threshold] - 1) ** 0.5 > threshold / 4
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system cannot pin a process to a CPU")

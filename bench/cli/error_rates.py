@@ -18,10 +18,11 @@ from bench.cli.shared_options import destination_options, examples, results_opti
 )
 @click.option(
     "--recording",
-    type=click.Choice(["idle", "slow", "fast", "edits"]),
+    type=click.Choice(["idle", "slow", "fast", "fine", "edits"]),
     default="idle",
-    help="What to record: the usual row (idle), a slow or a fast row, or the usual row with each of ten neutral edits "
-    "in the head. Default: idle.",
+    help="What to record: the usual row (idle), a slow or a fast row, the usual row with more blocks in a round, as in "
+    "a gate with a low threshold (fine), or the usual row with each of ten neutral edits in the head (edits). "
+    "Default: idle.",
 )
 @click.option("--loaded", is_flag=True, help="Record while two other processes keep the CPUs busy.")
 @click.option(

@@ -18,9 +18,9 @@ from bench.gate import error_rates as rates
 from bench.gate import preparation
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.neutral_edits import edit_revision
-from bench.gate.operating_curve import THRESHOLD, CurvePoint, operating_curve
+from bench.gate.operating_curve import CurvePoint, operating_curve
 from bench.gate.option_values import check_budget
-from bench.gate.recorded_rows import GROUPS, RecordedRow
+from bench.gate.recorded_rows import GROUPS, RecordedRow, SimulatedGate, simulated_gates
 from bench.gate.recording import (
     Recording,
     read_recording,
@@ -82,9 +82,9 @@ def error_rates(
     with_delays = {name: members[0] for name, members in groups.items() if members[0].calibration.steps}
     scores = {name: rates.score_rules(recorded, most) for name, recorded in with_delays.items()}
     curves = {
-        (name, rows): operating_curve(members, rows, most, gates, Random(SEED))
+        (name, gate): operating_curve(members, gate, most, gates, Random(SEED))
         for name, members in groups.items()
-        for rows in (1, rates.ROWS)
+        for gate in simulated_gates(name)
     }
     document = ErrorRates(
         command="error-rates",
@@ -92,8 +92,7 @@ def error_rates(
         machine=machine.describe(),
         budget=most,
         rows=[_row(name, score) for name, of_recording in scores.items() for score in of_recording],
-        threshold=THRESHOLD,
-        curve=[_point(name, rows, curve) for (name, rows), of_rows in curves.items() for curve in of_rows],
+        curve=[_point(name, gate, point) for (name, gate), points in curves.items() for point in points],
     )
     notes = []
     if pictures is not None:
@@ -176,10 +175,11 @@ def _row(name: str, score: RuleScore) -> ErrorRateRow:
     )
 
 
-def _point(name: str, rows: int, point: CurvePoint) -> CurvePointRecord:
+def _point(name: str, gate: SimulatedGate, point: CurvePoint) -> CurvePointRecord:
     return CurvePointRecord(
         recording=name,
-        rows=rows,
+        rows=gate.rows,
+        threshold=gate.threshold,
         rounds=point.rounds,
         slowdown=point.slowdown,
         share=point.share,

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, mannwhitneyu
 
-from bench.gate.measurement_loop import round_change
+from bench.gate.measurement_loop import blocks_for, round_change
+from bench.gate.recorded_rows import DEFAULT_ROWS
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
 from bench.wording import in_percent
 from pairbench import sequential_test
@@ -20,8 +21,6 @@ from pairbench.sequential_test import RoundChange, Verdict
 HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
-ROWS = 24
-"""Rows of a default gate: eight core backends at three cases, which share the permitted error probability."""
 WHOLE_GATE_ROUND_SECONDS = 8.0
 """Rough seconds of a round of a default gate with all rows."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
@@ -64,7 +63,7 @@ def gate_rule(threshold: float, rows: int, max_rounds: int) -> Rule:
     """The gate's sequential test of one of ``rows`` rows, with at most ``max_rounds`` rounds."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        changes = side_changes(seconds, head)
+        changes = side_changes(seconds, head, threshold)
         begin = 0
         while begin + sequential_test.MIN_ROUNDS <= len(changes):
             end = begin + max_rounds + sequential_test.MIN_ROUNDS
@@ -113,7 +112,7 @@ def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
             threshold, rows, most_rounds([recording], rows, budget)
         )
         for threshold in THRESHOLDS
-        for rows in (1, ROWS)
+        for rows in (1, DEFAULT_ROWS)
     }
     delayed = [ARMS.index(delayed_arm(planted)) for planted in PLANTED]
     heads = {HEAD: 0.0, **dict(zip(delayed, PLANTED, strict=True))}
@@ -159,7 +158,11 @@ def simulate_gate(
     return judgement.rounds, None if is_cut_off else judgement.verdict
 
 
-def side_changes(seconds: NDArray[np.float32], head: int) -> list[RoundChange]:
-    """The changes of the rounds, with the arm of index ``head`` as the head."""
+def side_changes(seconds: NDArray[np.float32], head: int, threshold: float) -> list[RoundChange]:
+    """The changes of the rounds, with the arm of index ``head`` as the head, in a gate with this threshold.
+
+    Of each round, as many blocks count as such a gate measures, if the recording has as many.
+    """
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
+    seconds = seconds[..., : blocks_for(threshold)]
     return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]

@@ -23,7 +23,9 @@ from pairbench.worktrees import Worktree
 
 MAX_DEATHS = 2
 """Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
-MAX_BLOCKS, MIN_BLOCKS = 30, 15
+MIN_BLOCKS, MAX_BLOCKS = 15, 120
+BLOCK_NOISE = 0.05
+"""Rough standard deviation of a change that a single block shows."""
 MIN_SLOW_BLOCKS = (3, 1)
 """Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, in the order in which they are tried. The median of
 three blocks ignores one disturbed sample; one block is used only where the budget does not allow three."""
@@ -47,13 +49,21 @@ class GateTask:
     overhead: float = 0.0
 
 
-def plan_effort(task: GateTask, seconds: Mapping[str, float]) -> GateTask:
+def blocks_for(threshold: float) -> int:
+    """Number of blocks in a round of a gate: as many as make the noise of the blocks a fourth of the threshold.
+
+    The processes of a round differ by more than a higher number would gain.
+    """
+    return min(MAX_BLOCKS, max(MIN_BLOCKS, math.ceil((4 * BLOCK_NOISE / threshold) ** 2)))
+
+
+def plan_effort(task: GateTask, seconds: Mapping[str, float], most_blocks: int) -> GateTask:
     """The task with loops and blocks chosen so that ``PASS_ROUNDS`` rounds take at most 2/3 of the budget if possible.
 
-    ``seconds``: rough seconds per call, by row.
+    ``seconds``: rough seconds per call, by row. ``most_blocks``: number of blocks if the budget suffices.
     """
     round_seconds = task.budget / (1.5 * sequential_test.PASS_ROUNDS) - task.overhead
-    for min_blocks, blocks in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
+    for min_blocks, blocks in product(MIN_SLOW_BLOCKS, range(most_blocks, MIN_BLOCKS - 1, -1)):
         plans = {key: _with_effort(plan, seconds[key], blocks, min_blocks) for key, plan in task.plans.items()}
         if sum(plan.cost for plan in plans.values()) <= round_seconds:
             break

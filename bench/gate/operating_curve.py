@@ -8,13 +8,12 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from bench.gate.error_rates import HEAD, ErrorRate, most_rounds, side_changes, simulate_gate, verdict_rates
+from bench.gate.recorded_rows import SimulatedGate
 from bench.gate.recording import Recording
 from pairbench.sequential_test import MIN_ROUNDS, RoundChange, Verdict
 
-THRESHOLD = 0.05
-"""Threshold of the gates."""
-SLOWDOWNS = (0.0, 0.02, 0.03, 0.04, 0.045, 0.049, 0.05, 0.055, 0.06, 0.07, 0.08, 0.1)
-"""True slowdowns of all processes of the head."""
+SLOWDOWNS = (0.0, 0.4, 0.6, 0.8, 0.9, 0.98, 1.0, 1.1, 1.2, 1.4, 1.5, 1.6, 2.0)
+"""True slowdowns of all processes of the head, as multiples of the threshold."""
 SLOW_MODES = ((0.25, 0.2), (0.15, 0.5), (0.1, 1.0))
 """Shares of the head's processes that are slow, and their slowdowns."""
 
@@ -33,18 +32,19 @@ class CurvePoint:
 
 
 def operating_curve(
-    recordings: Sequence[Recording], rows: int, budget: float, gates: int, random: Random
+    recordings: Sequence[Recording], gate: SimulatedGate, budget: float, gates: int, random: Random
 ) -> list[CurvePoint]:
-    """The verdicts of ``gates`` simulated gates for each slowdown, on one of ``rows`` rows, with a budget in seconds.
+    """The verdicts of ``gates`` simulated gates for each slowdown. ``budget``: seconds, unless the gate has its own.
 
     Each gate takes the recordings in turn, and draws its rounds from one of them, with replacement. This keeps the
     distribution of the noise, and loses only the order of the rounds.
     """
-    rounds = most_rounds(recordings, rows, budget)
-    changes = [side_changes(one.seconds, HEAD) for one in recordings]
-    heads = [(slowdown, 1.0) for slowdown in SLOWDOWNS] + [(slowdown, share) for share, slowdown in SLOW_MODES]
+    rounds = most_rounds(recordings, gate.rows, gate.budget or budget)
+    changes = [side_changes(one.seconds, HEAD, gate.threshold) for one in recordings]
+    heads = [(round(multiple * gate.threshold, 6), 1.0) for multiple in SLOWDOWNS]
+    heads += [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
-        CurvePoint(rounds, slowdown, share, _rates(changes, slowdown, share, rows, rounds, gates, random))
+        CurvePoint(rounds, slowdown, share, _rates(changes, slowdown, share, gate, rounds, gates, random))
         for slowdown, share in heads
     ]
 
@@ -64,7 +64,7 @@ def _rates(
     changes: Sequence[Sequence[RoundChange]],
     slowdown: float,
     share: float,
-    rows: int,
+    gate: SimulatedGate,
     rounds: int,
     gates: int,
     random: Random,
@@ -73,6 +73,6 @@ def _rates(
     for number in range(gates):
         recorded = changes[number % len(changes)]
         drawn = slowed(random.choices(recorded, k=rounds + MIN_ROUNDS), slowdown, share, random)
-        _, verdict = simulate_gate(drawn, THRESHOLD, rows, rounds)
+        _, verdict = simulate_gate(drawn, gate.threshold, gate.rows, rounds)
         verdicts.append(verdict or "INCONCLUSIVE")
     return verdict_rates(verdicts)

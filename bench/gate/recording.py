@@ -39,7 +39,6 @@ from pairbench.workload import SamplePlan
 from pairbench.worktrees import Worktree
 
 PLANTED = (0.03, 0.05, 0.10, 0.20)
-BLOCKS = 30
 SAVE_EVERY = 10
 """Number of rounds after which a recording is saved."""
 NEIGHBOURS = 2
@@ -89,8 +88,8 @@ def read_recording(path: Path) -> Recording:
         with np.load(content, allow_pickle=False) as archive:
             text, seconds = str(archive["about"]), archive["seconds"]
         about = json.loads(text)
-        shapes = [(arms, BLOCKS) for arms in (len(rounds.SIDES), len(ARMS))]
-        if len(seconds) == 0 or seconds.shape[1:] not in shapes or seconds.dtype != np.float32:
+        has_arms = seconds.ndim == 3 and seconds.shape[1] in (len(rounds.SIDES), len(ARMS))
+        if not has_arms or seconds.size == 0 or seconds.dtype != np.float32:
             raise ValueError(f"its array has the shape {seconds.shape}")
         if not np.all(np.isfinite(seconds) & (seconds > 0)):
             raise ValueError("its array has times that are not positive and finite")
@@ -131,7 +130,7 @@ def state_of(recording: Recording, started: str) -> RecordingState:
 
 def recording_of(state: RecordingState) -> Recording:
     """The recording in a checkpoint."""
-    seconds = np.array(state.seconds, np.float32).reshape(len(state.seconds), -1, BLOCKS)
+    seconds = np.array(state.seconds, np.float32)
     return Recording(seconds, state.settings, Calibration(state.loops, tuple(state.delay_steps)), state.wall_seconds)
 
 
@@ -165,7 +164,8 @@ def record_rounds(
         progress.stage(f"recording {counted(missing, 'round')}")
         for number in range(1, missing + 1):
             start = time.monotonic()
-            seconds = _round_mantissa(_record_round(side_worktrees, request, calibration, random))
+            times = _record_round(side_worktrees, request, calibration, recorded.blocks, random)
+            seconds = _round_mantissa(times)
             wall_seconds = state.wall_seconds + time.monotonic() - start
             state = state.model_copy(
                 update={"seconds": [*state.seconds, seconds.astype(float).tolist()], "wall_seconds": wall_seconds}
@@ -236,13 +236,13 @@ def _relative_delay(undelayed: Sequence[float], delayed: Sequence[float]) -> flo
 
 
 def _record_round(
-    side_worktrees: Mapping[str, Worktree], request: Build, calibration: Calibration, random: Random
+    side_worktrees: Mapping[str, Worktree], request: Build, calibration: Calibration, blocks: int, random: Random
 ) -> NDArray[np.float32]:
     """Seconds per call, with axes (arms, blocks). The arms are timed in turn, in random and balanced order."""
     arms = ARMS[: len(rounds.SIDES) + len(calibration.steps)]
     steps = dict(zip(arms, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in arms}
-    seconds = np.empty((len(arms), BLOCKS), np.float32)
+    seconds = np.empty((len(arms), blocks), np.float32)
     with rounds.open_processes(side_worktrees, random) as processes:
         for arm in random.sample(arms, len(arms)):
             # On every side, so that no process does more than another before the timing.
@@ -250,7 +250,7 @@ def _record_round(
             for reply in processes.ask_all(arm, dict.fromkeys(processes, build), rounds.BUILD_TIMEOUT).values():
                 _require_success(reply)
         processes.pin_to_one_cpu(random)
-        for block, order in zip(range(BLOCKS), balanced_orders(len(arms), random), strict=False):
+        for block, order in zip(range(blocks), balanced_orders(len(arms), random), strict=False):
             for index in order:
                 arm = arms[index]
                 sample = SamplePlan(random.getrandbits(63), calibration.loops)

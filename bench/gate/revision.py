@@ -11,7 +11,7 @@ from typing import Any
 from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
 from bench.gate import counted_rows, gate_document, measurement_loop, preparation
-from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate.measurement_loop import GateTask, blocks_for, plan_effort
 from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
@@ -182,7 +182,9 @@ def _prepare_gate(
         rows=tuple(sorted([*choice.rows, *unchanged_rows], key=lambda row: choice.cases.index(row.case))),
         unchanged=unchanged,
         task=plan_effort(
-            GateTask(plans, judged, request.threshold, request.budget, choice.reference_keys(), overhead), seconds
+            GateTask(plans, judged, request.threshold, request.budget, choice.reference_keys(), overhead),
+            seconds,
+            blocks_for(request.threshold),
         ),
         wrong={**wrong, **choice.wrong},
         failures={**failures, **more_failures},

@@ -22,6 +22,8 @@ from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
 """Number of fresh processes in a session."""
+BLOCKS = 30
+"""Number of blocks in each process, if the budget suffices."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
             overhead,
         ),
         seconds,
+        BLOCKS,
     )
     return SessionHead(revision, worktree, rows, task, wrong, choice.notes)
 

@@ -33,13 +33,14 @@ class ErrorRateRow(Record):
 
 
 class CurvePointRecord(Record):
-    """The verdicts of simulated gates on one of ``rows`` rows, with at most ``rounds`` rounds.
+    """The verdicts of simulated gates on one of ``rows`` rows, with ``threshold`` and at most ``rounds`` rounds.
 
     ``share`` of the head's processes, drawn at random, were slower by ``slowdown``, a share of the call's time.
     """
 
     recording: str
     rows: int
+    threshold: Finite
     rounds: int
     slowdown: Finite
     share: Finite
@@ -47,15 +48,14 @@ class CurvePointRecord(Record):
 
 
 class ErrorRates(Record):
-    """The document of ``mlpbench error-rates``. ``curve`` is the operating curve, at ``threshold``."""
+    """The document of ``mlpbench error-rates``. ``curve`` has the operating curves."""
 
-    schema_: Literal["mlpbench.error-rates/2"] = Field("mlpbench.error-rates/2", alias="schema")
+    schema_: Literal["mlpbench.error-rates/3"] = Field("mlpbench.error-rates/3", alias="schema")
     command: str
     version: str
     machine: dict[str, Any]
     budget: Finite
     rows: list[ErrorRateRow]
-    threshold: Finite
     curve: list[CurvePointRecord]
 
 

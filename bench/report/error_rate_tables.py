@@ -43,8 +43,8 @@ def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[Rul
 
 
 def curves(document: ErrorRates) -> Iterator[RenderableType]:
-    """For each recording and number of rows, the operating curve: a table with a row per slowdown."""
-    for (name, rows), points in groupby(document.curve, lambda point: (point.recording, point.rows)):
+    """For each recording and simulated gate, the operating curve: a table with a row per slowdown."""
+    for (name, rows, threshold), points in groupby(document.curve, attrgetter("recording", "rows", "threshold")):
         table = tables.plain("true slowdown", "FAIL", "PASS", "INCONCLUSIVE")
         for point in points:
             title = in_percent(point.slowdown, 1) if point.share == 1 else _slow_processes(point)
@@ -53,7 +53,7 @@ def curves(document: ErrorRates) -> Iterator[RenderableType]:
             rounds, gates = point.rounds, point.rates["FAIL"].runs
         yield Text(
             f"operating curve, {name}: {'1 row' if rows == 1 else f'one of {rows} rows'}, threshold "
-            f"{in_percent(document.threshold)}, at most {counted(rounds, 'round')}, {counted(gates, 'simulated gate')} "
+            f"{in_percent(threshold)}, at most {counted(rounds, 'round')}, {counted(gates, 'simulated gate')} "
             "each",
             style="bold",
         )

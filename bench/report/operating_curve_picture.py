@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import groupby
+from math import ceil
+from operator import attrgetter
 from pathlib import Path
 
 from matplotlib import pyplot, rc_context
@@ -14,22 +16,24 @@ from bench.report import drawing
 from bench.report.drawing import INK, STYLE, TONES
 from bench.wording import in_percent
 
+CURVE = ("recording", "rows", "threshold")
+COLUMNS = 2
+
 
 def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
     """Draw ``operating_curve.svg`` into the folder, and return its path. Raises RecordError.
 
-    There is a chart for each recording and number of rows. Slowdowns of a part of the processes are left out.
+    There is a chart for each recording and simulated gate. Slowdowns of a part of the processes are left out.
     """
-    names = list(dict.fromkeys(point.recording for point in document.curve))
-    counts = list(dict.fromkeys(point.rows for point in document.curve))
+    curves = [(key, list(points)) for key, points in groupby(document.curve, attrgetter(*CURVE))]
     with rc_context(STYLE):
-        size = (1 + 3 * len(counts), 0.6 + 2.1 * len(names))
+        lines = ceil(len(curves) / COLUMNS)
         figure, grid = pyplot.subplots(
-            len(names), len(counts), figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained"
+            lines, COLUMNS, figsize=(7, 0.6 + 2.3 * lines), sharey=True, squeeze=False, layout="constrained"
         )
-        for axes, (name, rows) in zip(grid.flat, product(names, counts), strict=True):
-            points = [p for p in document.curve if (p.recording, p.rows, p.share) == (name, rows, 1)]
-            axes.axvline(100 * document.threshold, color=INK, linewidth=0.8, linestyle=":")
+        for axes, ((name, rows, threshold), all_points) in zip(grid.flat, curves, strict=False):
+            points = [point for point in all_points if point.share == 1]
+            axes.axvline(100 * threshold, color=INK, linewidth=0.8, linestyle=":")
             for verdict, tone, style in zip(VERDICTS, TONES, ("-", "--", "-."), strict=False):
                 rates = [point.rates[verdict] for point in points]
                 places = [100 * point.slowdown for point in points]
@@ -37,9 +41,12 @@ def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
                 axes.fill_between(
                     places, [100 * r.low for r in rates], [100 * r.high for r in rates], color=tone, alpha=0.2, lw=0
                 )
-            axes.set_title(f"{name}, {'1 row' if rows == 1 else f'one of {rows} rows'}", fontsize="medium")
+            gate = f"{'1 row' if rows == 1 else f'one of {rows} rows'}, threshold {in_percent(threshold)}"
+            axes.set_title(f"{name}, {gate}", fontsize="medium")
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        figure.supxlabel(f"true slowdown in %, threshold {in_percent(document.threshold)}", fontsize="medium")
+        for axes in grid.flat[len(curves) :]:
+            axes.remove()
+        figure.supxlabel("true slowdown in %", fontsize="medium")
         figure.supylabel("gates with the verdict in %", fontsize="medium")
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside upper center", ncols=len(VERDICTS))
         return drawing.save_figure(figure, folder, "operating_curve")
