@@ -47,8 +47,7 @@ class RoundPlan:
     """How a row is timed in a round: ``loops`` calls per sample, one sample of each side in each of ``blocks`` blocks.
 
     ``key``: name of the row in the records. ``judge``: function from a sample with judged calls to its evidence.
-    ``has_state``: whether the calls change a state. ``cost``: rough seconds that the samples of a round take, over all
-    sides.
+    ``has_state``: whether the calls change a state.
     """
 
     key: str
@@ -57,7 +56,6 @@ class RoundPlan:
     has_state: bool = False
     loops: int = 1
     blocks: int = 1
-    cost: float = 0.0
 
 
 @dataclass

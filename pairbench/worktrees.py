@@ -7,10 +7,12 @@ and renamed when it is complete.
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import os
 import shutil
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -235,7 +237,8 @@ def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
 def _restore(folder: Path, revision: Revision) -> None:
     """Write the files that are missing or differ, and remove Python files that the revision does not contain.
 
-    Python's compiled files are removed, too: code of another revision may have written them.
+    Python's compiled files are written anew: code of another revision may have written those that are there. Without
+    them, every process of every round would compile the sources.
     """
     for name, content in revision.files.items():
         path = folder / name
@@ -247,6 +250,8 @@ def _restore(folder: Path, revision: Revision) -> None:
             path.unlink()
     for compiled in folder.rglob("*.pyc"):
         compiled.unlink()
+    with warnings.catch_warnings(action="ignore"):
+        compileall.compile_dir(folder, quiet=2)  # the import says what is wrong with a source
 
 
 def _forked_from(name: str) -> str | None:

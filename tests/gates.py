@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from bench.cli.main import main
-from bench.gate import measurement_loop, session
+from bench.gate import round_effort, session
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import sequential_test
@@ -31,9 +31,8 @@ def reduce_effort(patch):
     patch.setattr(sequential_test, "FAIL_ALPHA", 0.04)
     patch.setattr(sequential_test, "CONFIRMATION_ALPHA", 0.1)
     patch.setattr(session, "PROCESSES", ROUNDS)
-    patch.setattr(session, "BLOCKS", BLOCKS)
-    patch.setattr(measurement_loop, "MAX_BLOCKS", BLOCKS)
-    patch.setattr(measurement_loop, "MIN_BLOCKS", BLOCKS)
+    patch.setattr(round_effort, "MAX_BLOCKS", BLOCKS)
+    patch.setattr(round_effort, "MIN_BLOCKS", BLOCKS)
 
 
 def git(*arguments, cwd):

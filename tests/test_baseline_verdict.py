@@ -10,7 +10,6 @@ import pytest
 from bench.cases import Case
 from bench.gate import baseline, baseline_verdict, earlier_session
 from bench.gate import session as sessions
-from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase, RowPlan
 from bench.gate.session import MeasuredSession, SessionHead
 from bench.records import files
@@ -35,7 +34,7 @@ def history(count, factor=1.0, reference=1.0):
 
 
 ROW = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), GateTask({}, (KEY,), 0, 0, {}), {}, ())
+HEAD = SessionHead(Revision("", None, "impls", {}), None, (ROW,), (KEY,), {}, {}, {}, ())
 
 
 def judged(sessions, now=None, earlier=None, moves=(), failures=None):
@@ -104,8 +103,8 @@ def test_an_interrupted_session_keeps_the_measured_rows(monkeypatch):
         row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None)
         for row in (ROW, ROW.of("python_loops"))
     }
-    task = GateTask(plans, (KEY,), 0, 0, {KEY: reference})
-    measured = sessions.measure_session(replace(HEAD, task=task), Lines(), [KEY])
+    head = replace(HEAD, plans=plans, references={KEY: reference})
+    measured = sessions.measure_session(head, Lines(), [KEY])
     assert measured.interrupted == 1
     assert measured.session.rows[KEY].speedup == pytest.approx(9)
 

@@ -14,8 +14,8 @@ from scipy import stats
 import impls
 from bench.cases import select_cases
 from bench.cli.main import main
-from bench.gate import error_rates, preparation, recorded_rows, recording
-from bench.gate.measurement_loop import blocks_for, round_change
+from bench.gate import error_rates, preparation, recorded_rows, recording, round_effort
+from bench.gate.measurement_loop import round_change
 from bench.gate.neutral_edits import EDITS, edit_revision
 from bench.gate.operating_curve import operating_curve, slowed
 from bench.gate.recorded_rows import RecordedRow, SimulatedGate
@@ -129,11 +129,14 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
 
 
 def test_a_gate_is_simulated_with_the_blocks_that_it_measures():
-    """Only the later blocks of a round are slowed. A gate with a high threshold does not measure them."""
+    """Only the later blocks of a round are slowed. A gate of many rows measures them if its threshold is low."""
     seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)
-    seconds[:, 0, blocks_for(0.05) :] *= 1.2
-    verdicts = {t: set(error_rates.gate_rule(t, 1, 40)(seconds, 0)) for t in (0.05, 0.02)}
-    assert verdicts == {0.05: {"PASS"}, 0.02: {"FAIL"}}
+    seconds[:, 0, round_effort.MIN_BLOCKS :] *= 1.2
+    verdicts = {
+        (threshold, rows): set(error_rates.gate_rule(threshold, rows, 40)(seconds, 0))
+        for threshold, rows in ((0.05, 24), (0.005, 24), (0.05, 1))
+    }
+    assert verdicts == {(0.05, 24): {"PASS"}, (0.005, 24): {"FAIL"}, (0.05, 1): {"FAIL"}}
 
 
 def test_a_share_of_the_heads_processes_is_slowed():

@@ -15,7 +15,7 @@ import pytest
 from filelock import FileLock
 
 from bench.cli.main import main
-from bench.gate import measurement_loop, preparation
+from bench.gate import preparation, round_effort
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import lock, rounds
@@ -59,8 +59,8 @@ def test_processes_that_a_backend_starts_are_ended(repository, child):
 
 
 def test_a_thread_that_computes_while_other_processes_are_timed_is_named(repository, monkeypatch):
-    monkeypatch.setattr(measurement_loop, "MAX_BLOCKS", 30)  # so that the others take longer than 5 ms
-    monkeypatch.setattr(measurement_loop, "MIN_BLOCKS", 30)
+    monkeypatch.setattr(round_effort, "MAX_BLOCKS", 30)  # so that the others take longer than 5 ms
+    monkeypatch.setattr(round_effort, "MIN_BLOCKS", 30)
     compute = "lambda: [sum(range(1000)) for _ in range(10**7)]"
     plant(repository, "numpy_plain", f"calls == 300 and __import__('_thread').start_new_thread({compute}, ())")
     _, rows, _ = gate("--backend", "numpy_plain", "--backend", "numpy_vectorized")

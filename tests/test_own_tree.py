@@ -10,6 +10,7 @@ from bench.cases import Case
 from bench.gate import gate_document, preparation, revision_backends
 from bench.gate.measurement_loop import GateTask
 from bench.gate.revision_backends import list_backends
+from bench.gate.round_effort import RoundEffort
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import GateState
 from impls import Network
@@ -127,7 +128,7 @@ def test_a_backend_that_is_installed_outside_is_refused(monkeypatch, repository)
 def test_what_both_sides_fail_alike_is_no_regression():
     row = BackendCase("numpy_plain", FORWARD[0])
     state = GateState(settings={}, started="", rounds=[], failures={}, deaths={})
-    task = GateTask({}, (row.key,), 0.05, 1.0, {row.key: ""})
+    task = GateTask({}, (row.key,), 0.05, 1.0, {row.key: ""}, RoundEffort(15, 15, 3, 0.0))
 
     def judged(**failures):
         found = gate_document.revision_row(row, state, task, failures, "")

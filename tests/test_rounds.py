@@ -2,12 +2,12 @@
 
 from random import Random
 
+import numpy as np
 import psutil
 import pytest
 
 from bench.cases import Case
-from bench.gate import measurement_loop
-from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate import round_effort
 from bench.gate.row_plans import BackendCase, RowPlan
 from impls import Network
 from pairbench import rounds, sequential_test, timer
@@ -15,41 +15,59 @@ from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
 QUICK = BackendCase("numpy_plain", Case(Network((3, 3, 1)), "forward", 1))
-MOST_BLOCKS = 30
 SLOW = BackendCase("python_loops", Case(Network((100, 100, 50, 10)), "gradient", 64))
 
 
-def with_effort(budget, seconds, overhead=0.0):
+def with_effort(budget, seconds, overhead=0.0, noise=round_effort.USUAL_NOISE, threshold=0.05):
     plans = {
-        row.key: RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None) for row in (QUICK, SLOW)
+        row.key: round_effort.with_loops(
+            RowPlan(key=row.key, workload=None, judge=None, row=row, judge_of_case=None), call_seconds
+        )
+        for row, call_seconds in ((QUICK, 5e-6), (SLOW, seconds))
     }
-    task = GateTask(plans, tuple(plans), 0.05, budget, {}, overhead)
-    task = plan_effort(task, {QUICK.key: 5e-6, SLOW.key: seconds}, MOST_BLOCKS)
-    return task.plans[QUICK.key], task.plans[SLOW.key]
+    effort = round_effort.choose_effort(plans, budget, overhead)
+    return [round_effort.with_blocks(plan, effort, threshold, noise) for plan in plans.values()]
 
 
 def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     quick, slow = with_effort(400, 0.1)
-    assert (quick.loops, quick.blocks) == (200, MOST_BLOCKS)
+    assert (quick.loops, quick.blocks) == (200, round_effort.MIN_BLOCKS)
     assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
-    assert slow.cost == pytest.approx(3 * 3 * 0.1, rel=0.2)
+    assert round_effort.timing_seconds(slow) == pytest.approx(3 * 3 * 0.1, rel=0.2)
+
+
+def test_noise_and_a_low_threshold_take_more_blocks():
+    """The noise of the blocks of a round is two fifths of the threshold, between the fewest and the most blocks."""
+    for noise, threshold in ((0.05, 0.02), (0.1, 0.05), (0.2, 0.05)):
+        quick, _ = with_effort(1000, 0.1, noise=noise, threshold=threshold)
+        assert noise / quick.blocks**0.5 <= 0.4 * threshold < noise / (quick.blocks - 1) ** 0.5
+    assert with_effort(1000, 0.1, noise=10.0)[0].blocks == round_effort.MAX_BLOCKS
+    assert with_effort(1000, 0.1, noise=0.0)[0].blocks == round_effort.MIN_BLOCKS
+
+
+def test_timing_takes_a_quarter_of_the_time_for_starting():
+    quick, slow = with_effort(1000, 1e-4, overhead=1.2)
+    timing = round_effort.timing_seconds(quick) + round_effort.timing_seconds(slow)
+    assert timing == pytest.approx(0.3, rel=0.1)
 
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
-    quick, slow = with_effort(2.5 * 1.5 * sequential_test.PASS_ROUNDS, 0.5)
-    assert (quick.blocks, slow.blocks) == (MOST_BLOCKS, 1)
+    quick, slow = with_effort(2.5 * 1.5 * sequential_test.PASS_ROUNDS, 0.5, noise=10.0)
+    assert (quick.blocks, slow.blocks) == (round_effort.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
-    assert (quick.blocks, slow.blocks) == (measurement_loop.MIN_BLOCKS, 1)
+    assert (quick.blocks, slow.blocks) == (round_effort.MIN_BLOCKS, 1)
 
 
-def test_a_lower_threshold_takes_more_blocks():
-    """The noise of a round is a fourth of the threshold, between the fewest and the most blocks."""
-    blocks = {threshold: measurement_loop.blocks_for(threshold) for threshold in (0.0001, 0.02, 0.03, 0.05, 0.2, 1.0)}
-    assert [blocks[threshold] for threshold in (0.0001, 0.2, 1.0)] == [120, 15, 15]
-    for threshold in (0.02, 0.03, 0.05):
-        assert measurement_loop.BLOCK_NOISE / blocks[threshold] ** 0.5 <= threshold / 4 * (1 + 1e-9)
-        assert measurement_loop.BLOCK_NOISE / (blocks[threshold] - 1) ** 0.5 > threshold / 4
+def test_the_noise_of_a_block_is_that_of_the_change():
+    """Against NumPy: the standard deviation of log(head) less the mean of the logarithms of base and control."""
+    random = np.random.default_rng(5)
+    logarithms = random.normal(0, 0.03, (3, 4000)) + np.array([[0.5], [0.0], [-0.1]])
+    times = dict(zip(rounds.SIDES, np.exp(logarithms).tolist(), strict=True))
+    expected = np.std(logarithms[0] - logarithms[1:].mean(axis=0))
+    assert round_effort.block_noise(times) == pytest.approx(expected, rel=0.05)
+    swapped = dict(zip(rounds.SIDES, [times["control"], times["head"], times["base"]], strict=True))
+    assert round_effort.block_noise(swapped) == pytest.approx(round_effort.block_noise(times))
 
 
 @pytest.mark.skipif(not hasattr(psutil.Process, "cpu_affinity"), reason="the system cannot pin a process to a CPU")

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -94,17 +95,24 @@ def test_worktrees_of_all_sides_are_equal_reused_and_repaired(repository, tmp_pa
     assert len(set(places)) == 3
     assert len({len(str(place)) for place in places}) == 1
     for place in places:
-        assert {path.relative_to(place).as_posix() for path in place.rglob("*") if path.is_file()} == set(base.files)
+        files = {path.relative_to(place).as_posix(): path for path in place.rglob("*") if path.is_file()}
+        assert {name for name in files if "__pycache__" not in name} == set(base.files)
+        sources = [path for name, path in files.items() if name.endswith(".py")]
+        assert sources
+        assert all(Path(cache_from_source(str(path))).is_file() for path in sources)
     compiled = places[1] / "impls" / "__pycache__" / "kept.nbc"
-    compiled.parent.mkdir()
     compiled.write_text("compiled")
-    planted = compiled.with_name("backend.cpython-311.pyc")  # Python would run it instead of the source
+    # Python would run these instead of the source.
+    planted = Path(cache_from_source(str(places[1] / "impls" / "backend.py")))
+    of_no_source = planted.with_name("other.cpython-311.pyc")
     planted.write_bytes(b"planted")
+    of_no_source.write_bytes(b"planted")
     (places[1] / "impls" / "backend.py").write_text("changed")
     (places[1] / "impls" / "stray.py").write_text("stray")
     assert worktrees.lay_out(store, base, "base").path == places[1]
     assert compiled.read_text() == "compiled"
-    assert not planted.exists()
+    assert planted.read_bytes() != b"planted"
+    assert not of_no_source.exists()
     assert (places[1] / "impls" / "backend.py").read_bytes() == base.files["impls/backend.py"]
     assert not (places[1] / "impls" / "stray.py").exists()
     shutil.rmtree(places[0])

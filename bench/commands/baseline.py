@@ -175,7 +175,7 @@ def _check_destinations(baseline: Path, destinations: Destinations, kind: type[R
 
 def _complete_session(head: SessionHead, progress: Progress) -> MeasuredSession:
     """Measure a session. Raises ClickException if a row fails, and KeyboardInterrupt if it is interrupted."""
-    measured = measure_session(head, progress, head.task.judged)
+    measured = measure_session(head, progress, head.judged)
     if measured.interrupted is not None:
         raise KeyboardInterrupt(UNCHANGED)
     failures = {**head.wrong, **measured.failures}

@@ -68,7 +68,7 @@ def judge_against_baseline(request: BaselineRequest, progress: Progress) -> tupl
     baseline = read_baseline(request.path, request.revision)
     own = find_bucket(baseline, machine.bucket(machine.describe()))
     head = prepare_head(request.cases, request.backends, request.budget, progress)
-    measured = measure_session(head, progress, head.task.judged)
+    measured = measure_session(head, progress, head.judged)
     earlier = None
     if request.results is not None:
         earlier = earlier_session(request.results, own.machine, head.revision.digest)

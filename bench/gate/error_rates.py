@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, mannwhitneyu
 
-from bench.gate.measurement_loop import blocks_for, round_change
+from bench.gate import round_effort
+from bench.gate.measurement_loop import round_change
 from bench.gate.recorded_rows import DEFAULT_ROWS
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
 from bench.wording import in_percent
@@ -63,7 +65,7 @@ def gate_rule(threshold: float, rows: int, max_rounds: int) -> Rule:
     """The gate's sequential test of one of ``rows`` rows, with at most ``max_rounds`` rounds."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        changes = side_changes(seconds, head, threshold)
+        changes = side_changes(seconds, head, threshold, rows)
         begin = 0
         while begin + sequential_test.MIN_ROUNDS <= len(changes):
             end = begin + max_rounds + sequential_test.MIN_ROUNDS
@@ -158,11 +160,14 @@ def simulate_gate(
     return judgement.rounds, None if is_cut_off else judgement.verdict
 
 
-def side_changes(seconds: NDArray[np.float32], head: int, threshold: float) -> list[RoundChange]:
-    """The changes of the rounds, with the arm of index ``head`` as the head, in a gate with this threshold.
+def side_changes(seconds: NDArray[np.float32], head: int, threshold: float, rows: int) -> list[RoundChange]:
+    """The changes of the rounds, with the arm of index ``head`` as the head, in a gate of ``rows`` rows.
 
     Of each round, as many blocks count as such a gate measures, if the recording has as many.
     """
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
-    seconds = seconds[..., : blocks_for(threshold)]
+    if rows > 1:  # a round of one row has time for more blocks than a recording has
+        noise = median(round_effort.block_noise(dict(zip(SIDES, one[:3].tolist(), strict=True))) for one in seconds)
+        blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
+        seconds = seconds[..., :blocks]
     return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]

@@ -6,16 +6,17 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import product
+from dataclasses import dataclass
 from random import Random
 from statistics import median
 from typing import Any
 
+from bench.gate import round_effort
+from bench.gate.round_effort import RoundEffort
 from bench.gate.row_plans import RowPlan
 from bench.records.gate_schema import GateState, RoundRecord
 from bench.wording import counted
-from pairbench import rounds, sequential_test, timer
+from pairbench import rounds, sequential_test
 from pairbench.progress import Progress
 from pairbench.rounds import ProcessDied
 from pairbench.sequential_test import Judgement, RoundChange
@@ -23,12 +24,6 @@ from pairbench.worktrees import Worktree
 
 MAX_DEATHS = 2
 """Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
-MIN_BLOCKS, MAX_BLOCKS = 15, 120
-BLOCK_NOISE = 0.05
-"""Rough standard deviation of a change that a single block shows."""
-MIN_SLOW_BLOCKS = (3, 1)
-"""Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, in the order in which they are tried. The median of
-three blocks ignores one disturbed sample; one block is used only where the budget does not allow three."""
 
 Save = Callable[[GateState], None]
 
@@ -38,7 +33,7 @@ class GateTask:
     """The rows to measure: ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
 
     ``threshold`` is a share, ``budget`` is in seconds. ``references`` has, by row, the reference's row, which is timed
-    in the same rounds. ``overhead``: seconds of a round that are not spent on timing.
+    in the same rounds. ``effort``: the limits of the samples in a round.
     """
 
     plans: Mapping[str, RowPlan]
@@ -46,41 +41,16 @@ class GateTask:
     threshold: float
     budget: float
     references: Mapping[str, str]
-    overhead: float = 0.0
+    effort: RoundEffort
 
 
-def blocks_for(threshold: float) -> int:
-    """Number of blocks in a round of a gate: as many as make the noise of the blocks a fourth of the threshold.
-
-    The processes of a round differ by more than a higher number would gain.
-    """
-    return min(MAX_BLOCKS, max(MIN_BLOCKS, math.ceil((4 * BLOCK_NOISE / threshold) ** 2)))
-
-
-def plan_effort(task: GateTask, seconds: Mapping[str, float], most_blocks: int) -> GateTask:
-    """The task with loops and blocks chosen so that ``PASS_ROUNDS`` rounds take at most 2/3 of the budget if possible.
-
-    ``seconds``: rough seconds per call, by row. ``most_blocks``: number of blocks if the budget suffices.
-    """
-    round_seconds = task.budget / (1.5 * sequential_test.PASS_ROUNDS) - task.overhead
-    for min_blocks, blocks in product(MIN_SLOW_BLOCKS, range(most_blocks, MIN_BLOCKS - 1, -1)):
-        plans = {key: _with_effort(plan, seconds[key], blocks, min_blocks) for key, plan in task.plans.items()}
-        if sum(plan.cost for plan in plans.values()) <= round_seconds:
-            break
-    return replace(task, plans=plans)
-
-
-def min_seconds(task: GateTask) -> float:
-    """Rough seconds that ``PASS_ROUNDS`` rounds take."""
-    return sequential_test.PASS_ROUNDS * (task.overhead + sum(plan.cost for plan in task.plans.values()))
-
-
-def _with_effort(plan: RowPlan, seconds: float, blocks: int, min_blocks: int) -> RowPlan:
-    """The plan with ``blocks`` blocks, or fewer, for the same total time, if a call takes longer than a sample."""
-    loops = timer.loops_per_sample(seconds)
-    count = max(min_blocks, min(blocks, round(blocks * timer.SAMPLE_SECONDS / (loops * seconds))))
-    cost = len(rounds.SIDES) * count * (1.1 * loops * seconds + rounds.TURN_SECONDS)
-    return replace(plan, loops=loops, blocks=count, cost=cost)
+def usual_seconds(task: GateTask) -> float:
+    """Rough seconds that ``PASS_ROUNDS`` rounds take, with the usual noise."""
+    plans = [
+        round_effort.with_blocks(plan, task.effort, task.threshold, round_effort.USUAL_NOISE)
+        for plan in task.plans.values()
+    ]
+    return sequential_test.PASS_ROUNDS * round_effort.seconds(task.effort, plans)
 
 
 def measure_until_decided(
@@ -94,8 +64,9 @@ def measure_until_decided(
         progress.stage(_title(state, task, keys))
         start = time.monotonic()
         deaths, failures = state.deaths, state.failures
+        plans = _round_plans(state, task, keys)
         try:
-            result = rounds.measure_round(worktrees, [task.plans[key] for key in keys], random)
+            result = rounds.measure_round(worktrees, plans, random)
         except ProcessDied as death:
             count = deaths.get(death.key, {}).get(death.side, 0) + 1
             deaths = _with(deaths, death.key, death.side, count)
@@ -153,12 +124,22 @@ def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
     keys = _with_references(state, task, list(is_confirming))
-    expected = task.overhead + sum(task.plans[key].cost for key in keys)
+    expected = round_effort.seconds(task.effort, _round_plans(state, task, keys))
     if state.rounds:  # the rounds do not become longer, and the overhead of the trial round includes compiling
         expected = min(expected, state.rounds[-1].wall_seconds)
     if spent + expected <= task.budget:
         return keys
     return _with_references(state, task, [key for key, confirming in is_confirming.items() if confirming])
+
+
+def _round_plans(state: GateState, task: GateTask, keys: Sequence[str]) -> list[RowPlan]:
+    """Plans of the rows of the next round, with blocks according to the noise so far."""
+    return [round_effort.with_blocks(task.plans[key], task.effort, task.threshold, _noise(state, key)) for key in keys]
+
+
+def _noise(state: GateState, key: str) -> float:
+    times = [record.seconds[key] for record in state.rounds if key in record.seconds]
+    return median(map(round_effort.block_noise, times)) if times else round_effort.USUAL_NOISE
 
 
 def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> list[str]:

@@ -40,7 +40,7 @@ def operating_curve(
     distribution of the noise, and loses only the order of the rounds.
     """
     rounds = most_rounds(recordings, gate.rows, gate.budget or budget)
-    changes = [side_changes(one.seconds, HEAD, gate.threshold) for one in recordings]
+    changes = [side_changes(one.seconds, HEAD, gate.threshold, gate.rows) for one in recordings]
     heads = [(round(multiple * gate.threshold, 6), 1.0) for multiple in SLOWDOWNS]
     heads += [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [

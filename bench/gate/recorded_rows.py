@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.cases import Case
-from bench.gate.measurement_loop import MAX_BLOCKS
 from bench.gate.neutral_edits import EDITS
+from bench.gate.round_effort import MAX_BLOCKS
 from bench.gate.row_plans import BackendCase
 from impls import Network
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
-from bench.gate import counted_rows, gate_document, measurement_loop, preparation
-from bench.gate.measurement_loop import GateTask, blocks_for, plan_effort
+from bench.gate import counted_rows, gate_document, measurement_loop, preparation, round_effort
+from bench.gate.measurement_loop import GateTask
 from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
@@ -93,7 +93,7 @@ def judge_revision(
     state = checkpoint.begin(fresh, resume)
     state = state.model_copy(update={"failures": {**state.failures, **prepared.failures}})
     checkpoint.state = state
-    if (needed := measurement_loop.min_seconds(prepared.task)) > request.budget:
+    if (needed := measurement_loop.usual_seconds(prepared.task)) > request.budget:
         say(
             f"the {sequential_test.PASS_ROUNDS} rounds that a PASS needs take about {needed:.0f} s, "
             f"but the budget is {request.budget:g} s; raise the budget, or choose fewer rows"
@@ -168,6 +168,7 @@ def _prepare_gate(
     progress.stage("compiling all sides in a trial round")
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
     more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)
+    plans = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in plans.items()}
     judged = tuple(row.key for row in choice.rows if row.key in plans)
     if unchanged:
         progress.stage(f"{counted(len(unchanged), 'row')} unchanged, {counted(len(judged), 'row')} to measure")
@@ -181,10 +182,13 @@ def _prepare_gate(
         side_worktrees=side_worktrees,
         rows=tuple(sorted([*choice.rows, *unchanged_rows], key=lambda row: choice.cases.index(row.case))),
         unchanged=unchanged,
-        task=plan_effort(
-            GateTask(plans, judged, request.threshold, request.budget, choice.reference_keys(), overhead),
-            seconds,
-            blocks_for(request.threshold),
+        task=GateTask(
+            plans=plans,
+            judged=judged,
+            threshold=request.threshold,
+            budget=request.budget,
+            references=choice.reference_keys(),
+            effort=round_effort.choose_effort(plans, request.budget, overhead),
         ),
         wrong={**wrong, **choice.wrong},
         failures={**failures, **more_failures},

@@ -9,8 +9,7 @@ from random import Random
 from statistics import fmean, median
 
 from bench.cases import Case
-from bench.gate import preparation
-from bench.gate.measurement_loop import GateTask, plan_effort
+from bench.gate import preparation, round_effort
 from bench.gate.row_plans import BackendCase, RowPlan
 from bench.records.gate_schema import Session, SessionRow
 from bench.records.header import now
@@ -22,18 +21,21 @@ from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
 """Number of fresh processes in a session."""
-BLOCKS = 30
-"""Number of blocks in each process, if the budget suffices."""
 
 
 @dataclass(frozen=True)
 class SessionHead:
-    """The working tree, verified and ready to be measured; ``wrong`` has, by row, the reason of a failure."""
+    """The working tree, verified and ready to be measured.
+
+    ``plans``, ``references`` (the reference's row) and ``wrong`` (the reason of a failure) are by row.
+    """
 
     revision: Revision
     worktree: Worktree
     rows: tuple[BackendCase, ...]
-    task: GateTask
+    judged: tuple[str, ...]
+    plans: Mapping[str, RowPlan]
+    references: Mapping[str, str]
     wrong: Mapping[str, str]
     notes: tuple[str, ...]
 
@@ -62,19 +64,10 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
         if reference in wrong:
             wrong.setdefault(row.key, f"the reference fails: {wrong[reference]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
-    task = plan_effort(
-        GateTask(
-            {key: plan for key, plan in right_plans.items() if key not in wrong},
-            judged,
-            0.0,
-            budget,
-            choice.reference_keys(),
-            overhead,
-        ),
-        seconds,
-        BLOCKS,
-    )
-    return SessionHead(revision, worktree, rows, task, wrong, choice.notes)
+    usable = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in right_plans.items() if key not in wrong}
+    effort = round_effort.choose_effort(usable, budget, overhead)
+    plans = {key: round_effort.with_most_blocks(plan, effort) for key, plan in usable.items()}
+    return SessionHead(revision, worktree, rows, judged, plans, choice.reference_keys(), wrong, choice.notes)
 
 
 @dataclass(frozen=True)
@@ -88,10 +81,8 @@ class MeasuredSession:
 
 def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
     """Measure the speedups of the rows ``keys`` in fresh processes."""
-    references = dict.fromkeys(head.task.references[key] for key in keys)
-    plans: list[RowPlan] = [
-        head.task.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.task.plans
-    ]
+    references = dict.fromkeys(head.references[key] for key in keys)
+    plans: list[RowPlan] = [head.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.plans]
     seconds: dict[str, list[float]] = {plan.key: [] for plan in plans}
     failures: dict[str, str] = {}
     interrupted = None
@@ -116,7 +107,7 @@ def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) 
         progress.advance()
     rows = {}
     for key in keys:
-        reference = head.task.references[key]
+        reference = head.references[key]
         if reference in failures:
             failures.setdefault(key, f"the reference fails: {failures[reference]}")
         if key not in failures and seconds[key] and seconds[reference]:
