@@ -36,7 +36,7 @@ from pairbench.worktrees import Worktree
 SIDES = ("head", "base", "control")
 """The control has the same sources as the base, in a separate worktree; it is the gate's A/A control."""
 MODULE = "pairbench.gate_worker"
-TURN_SECONDS = 0.0006
+TURN_SECONDS = 0.003
 """Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process counts as hung: while building, and while calling."""
