@@ -8,6 +8,7 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
+    cluster_options,
     destination_options,
     examples,
     function_options,
@@ -15,6 +16,7 @@ from bench.cli.shared_options import (
     peers_option,
     quick_option,
     results_option,
+    resume_option,
     say_former,
     threads_option,
     timing_case_options,
@@ -25,6 +27,7 @@ from bench.cli.shared_options import (
     epilog=examples(
         "mlpbench run --quick --network 3-3-1",
         "mlpbench run --peers --backend numba_simd --format csv --output run.csv",
+        "mlpbench run --quick --cluster",
     )
 )
 @quick_option
@@ -45,6 +48,11 @@ from bench.cli.shared_options import (
     help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
 )
 @click.option("--limits", is_flag=True, hidden=True)
+@cluster_options
+@click.option(
+    "--each-machine", is_flag=True, help="Time every case on each machine of the cluster, not once in each bucket."
+)
+@resume_option
 @destination_options
 @results_option
 def run(limits: bool, **options: Any) -> int:
