@@ -6,8 +6,8 @@ import subprocess
 import psutil
 import pytest
 
-from bench.cluster.connection import Connection
 from bench.cluster import pool as pools
+from bench.cluster.connection import Connection
 from bench.cluster.pool import open_pool
 from tests.helpers import ROOT
 

@@ -60,7 +60,8 @@ def run(limits: bool, **options: Any) -> int:
 
     Wrong backends get no time. Without --backend and --peers: the core backends. The reference, python_loops, is always
     timed. A default run takes two minutes; --quick takes one minute and leaves out the compile times. Large networks
-    and batches take longer: a run says how long before it begins.
+    and batches take longer: a run says how long before it begins. With --cluster, each case is timed on a machine of a
+    Dask cluster, once for every kind of machine.
     """
     from bench.commands import run as command
 

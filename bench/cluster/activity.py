@@ -9,7 +9,6 @@ from typing import Any
 
 from distributed import WorkerPlugin
 
-NAME = "mlpbench-activity"
 REMEMBERED = 10_000
 EXECUTING = ("executing", "long-running")
 
@@ -34,8 +33,8 @@ class Activity(WorkerPlugin):
         return ended + [key for key, started in self.running.items() if started < end]
 
 
-def executed(begin: float, end: float, dask_worker: Any = None) -> list[str] | None:
-    """The tasks that a worker executed between two times of its clock; None if it has not remembered them."""
+def executed(name: str, begin: float, end: float, dask_worker: Any = None) -> list[str] | None:
+    """The tasks that a worker executed between two times of its clock; None if it has no plugin of this name."""
     plugins: Mapping[str, Any] = dask_worker.plugins
-    activity = plugins.get(NAME)
+    activity = plugins.get(name)
     return None if activity is None else [str(key) for key in activity.during(begin, end)]

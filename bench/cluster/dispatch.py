@@ -19,7 +19,7 @@ from distributed import Future, wait
 from distributed.scheduler import KilledWorker
 
 from bench.cluster.connection import ClusterLost
-from bench.cluster.pool import RESOURCE, Machine, Pool
+from bench.cluster.pool import GONE, RESOURCE, Machine, Pool
 from bench.wording import counted
 from pairbench.progress import Progress
 
@@ -95,7 +95,7 @@ class _Running:
     job: Job
     machine: Machine
     address: str
-    future: Future
+    future: Future[Any]
     missing: int = 0
 
     def is_lost(self, processing: Mapping[str, Sequence[str]]) -> bool:
@@ -154,7 +154,7 @@ class _Jobs:
                     continue
                 del self._running[slot]
                 self._done += 1
-                yield Done(entry.job, entry.machine, entry.future.key, result)
+                yield Done(entry.job, entry.machine, str(entry.future.key), result)
 
     def begin(self, slot: str, machine: Machine, address: str) -> str | None:
         """Begin the next job that fits, and return its title; None if the slot is taken, or no job fits."""
@@ -184,13 +184,13 @@ class _Jobs:
     def cancel(self) -> None:
         """Cancel the tasks that have not begun. A task that has begun ends by itself."""
         for entry in self._running.values():
-            with suppress(OSError, TimeoutError, CancelledError):
+            with suppress(*GONE):
                 entry.future.cancel()
 
     def _again(self, slot: str) -> None:
         """Let the job of a slot wait again, before all others. Raises ClusterLost if it has lost too many workers."""
         lost = self._running.pop(slot)
-        with suppress(OSError, TimeoutError, CancelledError):
+        with suppress(*GONE):
             lost.future.cancel()
         self._losses[lost.job] += 1
         if self._losses[lost.job] > LOST_WORKERS:

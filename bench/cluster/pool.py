@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -19,6 +20,9 @@ from pairbench.visible_text import one_line
 
 RESOURCE = "mlpbench"
 """Resource of a worker, of which every task takes one, so that a worker has one task at a time."""
+
+GONE = (OSError, TimeoutError, CancelledError)
+"""What Dask raises for a call to a scheduler that is gone."""
 
 CONNECT_SECONDS = 10.0
 FIRST_WORKER_SECONDS = 30.0
@@ -39,8 +43,8 @@ def open_pool(
 ) -> Iterator[Pool]:
     """Connect to a cluster whose workers are to time these backends on ``threads`` threads.
 
-    Raises ValueError if the cluster cannot be reached, has no worker, or is refused: because of its versions, of plain
-    connections to other machines, or of too few CPUs.
+    ``say`` receives messages on workers that join later. Raises ValueError if the cluster cannot be reached, has no
+    worker, or is refused: because of its versions, of plain connections to other machines, or of too few CPUs.
     """
     settings = {
         "distributed.comm.timeouts.connect": f"{CONNECT_SECONDS:g}s",
@@ -48,15 +52,18 @@ def open_pool(
         "distributed.nanny.pre-spawn-environ": {},
         "logging": {"distributed": "critical"},
     }
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what happens is said in one line
-    with dask.config.set(settings), _connected(connection) as client:
+    with dask.config.set(settings), _silent_logs(), _connected(connection) as client, client.as_current():
         pool = Pool(client, connection, backends, threads, say)
         pool.check_scheduler()
-        client.register_plugin(activity.Activity(), name=activity.NAME)
         if not pool.machines():
             raise ValueError("no worker of the cluster has answered")
         pool.is_open = True
-        yield pool
+        client.register_plugin(activity.Activity(), name=pool.plugin)
+        try:
+            yield pool
+        finally:
+            if client.status == "running":
+                client.unregister_worker_plugin(pool.plugin)
 
 
 class Pool:
@@ -75,6 +82,7 @@ class Pool:
     ):
         self.client = client
         self.is_open = False
+        self.plugin = f"mlpbench-{secrets.token_hex(4)}"  # other clients have their own
         self._connection, self._backends, self._threads, self._say = connection, backends, threads, say
         self._ours = versions(backends)
         self._facts: dict[str, WorkerFacts] = {}
@@ -82,7 +90,7 @@ class Pool:
 
     def check_scheduler(self) -> None:
         """Raise ValueError if the scheduler has other versions of the libraries of the cluster."""
-        found: Mapping[str, Any] = self.client.get_versions()
+        found: Any = self.client.get_versions()
         theirs = dict(found["scheduler"]["packages"])
         ours = {name: self._ours[name] for name in OF_CLUSTER}
         self._require_none(differences(ours, {"the scheduler": {name: theirs.get(name) for name in ours}}))
@@ -93,7 +101,7 @@ class Pool:
             if self.client.status != "running":
                 raise OSError("the connection is closed")
             tasks: Mapping[str, Sequence[str]] = self.client.processing()
-        except (OSError, TimeoutError, CancelledError) as error:
+        except GONE as error:
             raise ClusterLost(f"the scheduler of the cluster is gone: {one_line(str(error))}") from None
         return tasks
 
@@ -104,13 +112,15 @@ class Pool:
         """
         present = self.processing() if processing is None else processing
         self._facts = {address: facts for address, facts in self._facts.items() if address in present}
-        if new := [address for address in present if address not in self._facts and address not in self._left_out]:
+        new = [address for address in present if address not in self._facts and address not in self._left_out]
+        if not self.is_open:
+            self._facts.update(self._inspected(new))
+            new = []
+        for address in new:
             try:
-                self._facts.update(self._inspected(new))
+                self._facts.update(self._inspected([address]))
             except ValueError as error:
-                if not self.is_open:
-                    raise
-                self._left_out.update(new)
+                self._left_out.add(address)
                 self._say(f"left out: {error}")
         workers: dict[tuple[str, str], list[str]] = {}
         for address, facts in sorted(self._facts.items(), key=lambda item: item[0]):
@@ -123,7 +133,7 @@ class Pool:
     def other_tasks(self, machine: Machine, own_task: str, begin: float, end: float) -> list[str]:
         """A text for each worker of a machine that executed other tasks between two times of the machine's clock."""
         neighbours = [address for address, facts in self._facts.items() if facts.machine == machine.name]
-        executed = self._run(activity.executed, begin, end, workers=neighbours)
+        executed = self._run(activity.executed, self.plugin, begin, end, workers=neighbours)
         texts = []
         for address, keys in executed.items():
             others = None if isinstance(keys, Exception) or keys is None else [key for key in keys if key != own_task]
@@ -157,7 +167,7 @@ class Pool:
             return {}
         try:
             answers: dict[str, Any] = self.client.run(function, *arguments, workers=list(workers), on_error="return")
-        except (OSError, TimeoutError, CancelledError) as error:
+        except GONE as error:
             raise ClusterLost(f"the scheduler of the cluster is gone: {one_line(str(error))}") from None
         return answers
 
@@ -169,6 +179,18 @@ class Pool:
 async def _offer_resource(dask_worker: Any = None) -> None:
     if dask_worker.state.total_resources.get(RESOURCE) != 1:
         await dask_worker.set_resources(**{RESOURCE: 1})
+
+
+@contextmanager
+def _silent_logs() -> Iterator[None]:
+    """Keep Dask from writing to standard error: the commands say what happens, in one line."""
+    logger = logging.getLogger("distributed")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

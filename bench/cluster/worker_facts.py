@@ -17,6 +17,7 @@ from bench.backend_listing import libraries
 from bench.checkpoint import source_digest
 from impls import BackendError
 from pairbench import machine
+from pairbench.visible_text import visible_prints
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 """File of Linux with a random name of the running kernel, which the containers on a machine share."""
@@ -54,7 +55,8 @@ def versions(backends: Sequence[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {"Python": platform.python_version()}
     found.update((name, machine.library_version(name)) for name in (*LIBRARIES, *OF_CLUSTER))
     try:
-        loaded = [impls.load(name) for name in backends]
+        with visible_prints():
+            loaded = [impls.load(name) for name in backends]
     except BackendError as error:
         return {**found, "backends": str(error)}
     for backend in loaded:

@@ -12,6 +12,7 @@ import impls
 from bench import cases, selection, suite
 from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
+from bench.cluster.connection import LOCAL
 from bench.commands import output
 from bench.commands.cluster_options import ClusterOptions
 from bench.commands.destinations import Destinations
@@ -100,7 +101,7 @@ def run(
             [reference, *others],
             chosen,
             effort,
-            {**options, "cluster": connection.address, "each_machine": each_machine},
+            {**options, "cluster": connection.address or LOCAL, "each_machine": each_machine},
             resume,
             destinations,
             results,

@@ -7,6 +7,8 @@ from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.console import RenderableType
+
 from bench import selection
 from bench.checkpoint import Checkpoint
 from bench.commands import output
@@ -90,6 +92,6 @@ def scale(
             lines.append(f"picture: {drawing.draw_scale(document.rows, names, folder)}")
         return lines
 
-    notes = [*disturbances(document.processes), *chosen.notes(but_for=selection.REFERENCE)]
+    notes: list[RenderableType] = [*disturbances(document.processes), *chosen.notes(but_for=selection.REFERENCE)]
     output.store_and_show(store, document, destinations, contents(document), notes)
     return FINDING if chosen.broken else output.status(document.rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.records.cluster_schema import CaseResult, ClusterRow, SpreadRow
-from bench.records.sample_table import SampleTable
+from bench.records.sample_table import ArmKey, SampleTable
 from bench.records.schema import Ratio, TimingRow
 from pairbench.measure import AA_CONTROL
 from pairbench.random_effects import random_effects
@@ -95,7 +95,7 @@ def _table(members: Sequence[CaseResult]) -> SampleTable:
     return SampleTable(processes, {_key(row) for member in members for row in member.rows if not row.ok})
 
 
-def _key(row: TimingRow) -> tuple[object, str]:
+def _key(row: TimingRow) -> ArmKey:
     return row.case, row.arm
 
 

@@ -102,9 +102,8 @@ def measure_growth(
     while inside := _next_bisection(state, backends):
         progress.start(len(inside) * (1 + effort.processes) + len(compilations))
         progress.stage(f"crossovers: {', '.join(map(_title, inside))}")
-        state = _round(state, inside, backends, effort, progress, timer, save)
         state = state.model_copy(update={"bisections": state.bisections + 1})
-        save(state)
+        state = _round(state, inside, backends, effort, progress, timer, save)
     for backend, case in compilations:
         progress.stage(f"compiling {backend.name} for {case.network}")
         state = _with_compile_time(state, backend, case, timer)
