@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,7 +62,7 @@ def open_pool(
         try:
             yield pool
         finally:
-            if client.status == "running":
+            with suppress(*GONE):
                 client.unregister_worker_plugin(pool.plugin)
 
 
@@ -212,7 +212,7 @@ def _connected(connection: Connection) -> Iterator[Client]:
                 processes=True,
                 host=LOOPBACK,
                 protocol="tls://" if security else "tcp://",
-                dashboard_address=None,
+                dashboard_address=f"{LOOPBACK}:0",  # a port that is free; None would take port 8787, with a warning
                 security=security,
                 silence_logs=logging.CRITICAL,
             ) as cluster,
