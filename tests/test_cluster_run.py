@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -46,17 +46,32 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def cluster(folder):
-    """A scheduler with two workers on this machine."""
-    with distributed.LocalCluster(
-        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
-    ) as running:
-        yield running
+def clusters(folder):
+    """A list that has the cluster that the tests share, which is closed at the end."""
+    running = []
+    yield running
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def cluster(clusters):
+    """A scheduler with two workers on this machine; a new one if a worker that a test killed has not come back."""
+    for running in clusters[-1:]:
+        with distributed.Client(running.scheduler_address) as client, suppress(TimeoutError):
+            client.wait_for_workers(2, timeout=10)
+            return running
+    clusters.append(
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+        )
+    )
+    return clusters[-1]
 
 
 @pytest.fixture(autouse=True)
 def small(empty_folder, folder, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", ONE_PROCESS)
     monkeypatch.setattr(growth, "EFFORT", ONE_PROCESS)
     monkeypatch.setattr(points, "DIMENSIONS", FEW)
     monkeypatch.setattr(points, "BREAK_EVEN_NETWORKS", ())
@@ -93,12 +108,12 @@ def test_a_cluster_gives_the_cases_and_the_verification_of_a_run_without_it(clus
     for key, row in rows.items():
         assert row.ok
         assert (row.ulps, row.share) == (expected[key].ulps, expected[key].share)
-        assert row.speedup.low <= row.speedup.estimate <= row.speedup.high
+        assert row.seconds
         assert row.disturbances == []
     (machine,) = document.machines
     assert {row.bucket for row in document.rows} == {machine.bucket}
     assert {process.machine for process in document.processes} == {machine.machine}
-    assert len(document.processes) == TINY.processes * len({key for key, _ in rows})
+    assert len(document.processes) == len({key for key, _ in rows})
     assert document.spreads == []
     assert f"bucket {machine.bucket}" in out
     assert f"machines: {machine.machine}" in out
@@ -120,7 +135,7 @@ def test_a_killed_worker_loses_nothing(cluster, monkeypatch, capsys):
     document = files.read(stored, ClusterRun)
     assert {row.batch for row in document.rows} == {1, 64}
     assert all(row.ok and row.seconds for row in document.rows)
-    assert len(document.processes) == 2 * TINY.processes
+    assert len(document.processes) == 2
     assert "Traceback" not in "".join(capsys.readouterr())
 
 
@@ -156,7 +171,7 @@ def group_job(pool, monkeypatch, patience=5.0):
     group = arms_of_case(FORWARD, impls.load("python_loops"), [impls.load("numpy_plain")])
     expectations = timings.exact_results(pool, [group], Killer(None, 0))
     bucket = pool.machines()[0].facts.bucket
-    job = timings.timing_job(group, expectations, TINY, ["python_loops", "numpy_plain"], bucket)
+    job = timings.timing_job(group, expectations, ONE_PROCESS, ["python_loops", "numpy_plain"], bucket)
     ((_, part),) = timings.timed_jobs(pool, [job], Killer(None, 0))
     return part
 
@@ -172,7 +187,7 @@ def test_a_busy_neighbour_and_a_held_lock_are_in_the_samples(cluster, monkeypatc
         held, other = part.disturbances
         assert held == "another measurement is running on this machine"
         assert other == f"the Dask worker {neighbour} on the same machine executed other tasks: 1"
-        assert [process.disturbances for process in part.processes] == [[held, other]] * TINY.processes
+        assert [process.disturbances for process in part.processes] == [[held, other]]
         assert {process.machine for process in part.processes} == {machine.name}
         pid = pool.client.run(os.getpid, workers=[neighbour])[neighbour]
         busy.release()
@@ -216,12 +231,13 @@ def test_a_worker_with_other_sources_is_refused(tmp_path, folder, capsys):
     assert not Path("results/cluster-run.partial.json").exists()
 
 
-def test_each_bucket_measures_every_case_one_after_the_other_on_a_shared_machine(cluster, capsys):
+def test_each_bucket_measures_every_case_one_after_the_other_on_a_shared_machine(cluster, capsys, monkeypatch):
+    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)  # the spread takes two processes
     arguments = (cluster.scheduler_address, "--no-nanny", "--nthreads", "1")
     with process("worker", *arguments, MLPBENCH_TEST="1"):
-        cluster_client = distributed.Client(cluster.scheduler_address)
-        with cluster_client:
-            cluster_client.wait_for_workers(3, timeout=30)
+        with distributed.Client(cluster.scheduler_address) as client:
+            while "1" not in client.run(os.environ.get, "MLPBENCH_TEST").values():
+                time.sleep(0.1)
         arguments = ("--batch", "1", "--cluster", cluster.scheduler_address, "--json", "two.json")
         assert main([*RUN, *arguments]) == 0
     document = files.read(Path("two.json"), ClusterRun)
