@@ -60,6 +60,17 @@ def test_a_plain_connection_to_another_machine_needs_the_flag(host):
     assert connect(f"tcp://{host}:8786", insecure=True).insecure
 
 
+@pytest.mark.parametrize(
+    "text", ["tcp://127.0.0.1@node1:8786", "tcp://node1:8786#@127.0.0.1:1", "tcp://127.0.0.1:1\\@node1:8786"]
+)
+def test_no_text_hides_another_host(text):
+    try:
+        address = connect(text).address
+    except ValueError:
+        return
+    assert address.startswith("tcp://127.0.0.1:")
+
+
 def test_encryption_needs_three_files_and_a_tls_address(certificates, tmp_path):
     assert connect("tls://node1:8786", **certificates).tls == tuple(certificates.values())
     assert connect(connection.LOCAL, **certificates).tls == tuple(certificates.values())

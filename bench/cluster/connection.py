@@ -90,7 +90,8 @@ def _scheduler_address(text: str) -> str:
         raise ValueError(f"{text!r} is no address of a scheduler: {error}") from None
     if parts.scheme not in ("tcp", "tls") or not host or not port or parts.path or parts.query or parts.username:
         raise ValueError(f"{text!r} is no address of a scheduler; write tcp://HOST:PORT or tls://HOST:PORT")
-    return address
+    # Made of the parts that were checked, so that nobody can read another host into the text.
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _address_in(path: Path) -> str:
