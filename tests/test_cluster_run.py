@@ -236,7 +236,7 @@ def test_each_bucket_measures_every_case_one_after_the_other_on_a_shared_machine
     arguments = (cluster.scheduler_address, "--no-nanny", "--nthreads", "1")
     with process("worker", *arguments, MLPBENCH_TEST="1"):
         with distributed.Client(cluster.scheduler_address) as client:
-            while "1" not in client.run(os.environ.get, "MLPBENCH_TEST").values():
+            while "1" not in client.run(os.getenv, "MLPBENCH_TEST").values():
                 time.sleep(0.1)
         arguments = ("--batch", "1", "--cluster", cluster.scheduler_address, "--json", "two.json")
         assert main([*RUN, *arguments]) == 0
