@@ -25,6 +25,7 @@ from tests.clusters import Killer, kill, process, scheduler
 from tests.helpers import ONE_PROCESS, ROOT, TINY, one_line_error
 
 distributed = pytest.importorskip("distributed", reason="the cluster needs Dask")
+dask = pytest.importorskip("dask", reason="the cluster needs Dask")
 
 # Every test starts processes.
 pytestmark = pytest.mark.slow
@@ -61,11 +62,12 @@ def cluster(clusters):
         with distributed.Client(running.scheduler_address) as client, suppress(TimeoutError):
             client.wait_for_workers(2, timeout=10)
             return running
-    clusters.append(
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):  # it would set variables of this process, too
+        clusters.append(
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
+            )
         )
-    )
     return clusters[-1]
 
 
@@ -195,7 +197,10 @@ def test_a_busy_neighbour_and_a_held_lock_are_in_the_samples(cluster, monkeypatc
 
 
 def test_a_lost_scheduler_leaves_what_was_measured_and_resume_goes_on(cluster, folder, tmp_path, monkeypatch, capsys):
-    with scheduler(tmp_path) as (running, file), process("worker", "--scheduler-file", file, "--nthreads", "1"):
+    with (
+        scheduler(tmp_path) as (running, file),
+        process("worker", "--scheduler-file", file, "--no-nanny", "--nthreads", "1"),
+    ):
         killer = Killer(running.kill, count=2)
         with monkeypatch.context() as patch:
             reporting(patch, killer)

@@ -25,9 +25,8 @@ from bench.cli.shared_options import (
 
 @click.command(
     epilog=examples(
-        "mlpbench run --quick --network 3-3-1",
+        "mlpbench run --quick --network 3-3-1 --cluster",
         "mlpbench run --peers --backend numba_simd --format csv --output run.csv",
-        "mlpbench run --quick --cluster",
     )
 )
 @quick_option
