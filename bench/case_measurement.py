@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from bench.arms import Arm
 from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload, build_model
+from bench.proof.expectation import Expectation
 from bench.proof.problems import draw_problem
 from bench.proof.verify import expect_case
 from bench.selection import GUARDED
@@ -66,39 +67,62 @@ def measure_cases(
     Raises WorkerRefused if the worker processes cannot work at all, and UnfitInputs if the inputs are not suitable to
     detect a wrong backend.
     """
-    unsupported = _unsupported_arms(groups)
-    supported_groups = [*filter(None, (tuple(arm for arm in group if arm not in unsupported) for group in groups))]
-    cases = list(dict.fromkeys(arm.case for group in supported_groups for arm in group))
+    cases = cases_to_expect(groups)
     progress.start(len(cases))
     progress.stage("computing the exact results")
-    case_judges = {}
+    expectations = {}
     for case in cases:
-        case_judges[case] = CaseJudge(case, expect_case(case))
+        expectations[case] = expect_case(case)
         progress.advance()
-    judges = {arm: case_judges[arm.case] for group in supported_groups for arm in group}
-    workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judge.expectation) for arm, judge in judges.items()}
-    threads = cases[0].threads if cases else 1  # all cases of a command have the same number of threads
-    progress.start(effort.processes * len(supported_groups) + len(compiling))  # these steps take longer
-    timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads, GUARDED)
-    compile_times = []
+    progress.start(effort.processes * len(groups) + len(compiling))  # these steps take longer
+    measurement = time_cases(groups, expectations, effort, seed, progress)
     for backend in compiling:
         progress.stage(f"compiling {backend}")
-        same = [case for case in cases if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)]
-        supported = [case for case in same if _reason(load(backend), case) is None]
-        with suppress(WorkerDied):  # the timing has already recorded such a failure
-            if supported:
-                compile_times.append(measure_compile_time(backend, supported))
+        if (times := compile_time(backend, cases)) is not None:
+            measurement.compile_times.append(times)
         progress.advance()
+    return measurement
+
+
+def cases_to_expect(groups: Sequence[tuple[Arm, ...]]) -> list[Case]:
+    """The cases whose exact results ``time_cases`` needs: those that a backend supports, each once."""
+    unsupported = _unsupported_arms(groups)
+    return list(dict.fromkeys(arm.case for group in groups for arm in group if arm not in unsupported))
+
+
+def time_cases(
+    groups: Sequence[tuple[Arm, ...]],
+    expectations: Mapping[Case, Expectation],
+    effort: Effort,
+    seed: int,
+    progress: Progress,
+) -> CaseMeasurement:
+    """Time the arms of all groups, and verify them with the exact results of their cases.
+
+    Raises WorkerRefused if the worker processes cannot work at all.
+    """
+    unsupported = _unsupported_arms(groups)
+    supported_groups = [*filter(None, (tuple(arm for arm in group if arm not in unsupported) for group in groups))]
+    case_judges = {case: CaseJudge(case, expectation) for case, expectation in expectations.items()}
+    judges = {arm: case_judges[arm.case] for group in supported_groups for arm in group}
+    workloads = {arm: CaseWorkload.of(arm.backend, arm.case, judge.expectation) for arm, judge in judges.items()}
+    threads = next((arm.case.threads for arm in judges), 1)  # all cases of a command have the same number of threads
+    timed = measure_groups(supported_groups, workloads, judges, effort, seed, progress, threads, GUARDED)
     return CaseMeasurement(
-        groups,
-        timed.evidence,
-        timed.seconds,
-        timed.failures,
-        timed.remarks,
-        timed.processes,
-        unsupported,
-        compile_times,
+        groups, timed.evidence, timed.seconds, timed.failures, timed.remarks, timed.processes, unsupported
     )
+
+
+def compile_time(backend: str, cases: Sequence[Case]) -> CompileTime | None:
+    """The compile time of a backend on those of the cases that have the network and the dtype of the first one.
+
+    None if the backend supports none of them, or ends its process, which the timing records, too.
+    """
+    same = [case for case in cases if (case.network, case.dtype) == (cases[0].network, cases[0].dtype)]
+    supported = [case for case in same if _reason(load(backend), case) is None]
+    with suppress(WorkerDied):
+        return measure_compile_time(backend, supported) if supported else None
+    return None
 
 
 def measure_compile_time(backend: str, cases: Sequence[Case]) -> CompileTime:

@@ -98,9 +98,13 @@ class Checkpoint(Generic[State]):
 
     def interruption(self) -> str:
         """What to report after an interruption: what is saved, and how to resume."""
+        return f"interrupted; {self.saved()}"
+
+    def saved(self) -> str:
+        """What is saved, and how to resume."""
         if not self.path.exists():
-            return "interrupted; nothing was saved"
-        return f"interrupted; {self.path} has the results so far; to continue, repeat the command with --resume"
+            return "nothing was saved"
+        return f"{self.path} has the results so far; to continue, repeat the command with --resume"
 
     @contextmanager
     def resumable(self) -> Iterator[None]:

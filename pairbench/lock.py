@@ -1,4 +1,7 @@
-"""A lock that allows one gate at a time on a machine: two gates at a time would disturb each other's timings."""
+"""A lock that allows one measurement at a time on a machine: two at a time would disturb each other's timings.
+
+The gates and the measurements of a cluster take it.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +17,27 @@ from filelock import FileLock, Timeout
 
 
 @contextmanager
-def machine_lock(say: Callable[[str], None]) -> Iterator[None]:
+def machine_lock(say: Callable[[str], None], patience: float = -1) -> Iterator[bool]:
     """Hold this machine's lock. The operating system releases the lock when the process ends.
 
-    If another gate holds the lock, ``say`` is called with a message, and this process waits.
+    If another process holds the lock, ``say`` is called with a message, and this process waits: for ``patience``
+    seconds, or for ever if that is negative. The context gets whether the lock is held.
     """
     lock = FileLock(lock_path())
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        say(f"another gate is running on this machine{_holder()}; waiting for it to end")
-        lock.acquire()
+        say(f"another measurement is running on this machine{_holder()}; waiting for it to end")
+        with suppress(Timeout):
+            lock.acquire(timeout=patience)
+    if not lock.is_locked:
+        yield False
+        return
     holder = _holder_path()
     with suppress(OSError):  # only the message to others needs this file
         holder.write_text(f"process {os.getpid()} in {str(Path.cwd())!a}, since {datetime.now():%H:%M:%S on %d %B}")
     try:
-        yield
+        yield True
     finally:
         with suppress(OSError):
             holder.unlink()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bench.records import (
+    cluster_schema,
     comparison_schema,
     csv_rows,
     error_rate_schema,
@@ -72,6 +73,9 @@ ROWS = {
     schema.Run: TIMINGS,
     schema.Comparison: TIMINGS,
     speed_schema.Speed: TIMINGS,
+    cluster_schema.ClusterRun: [
+        cluster_schema.ClusterRow(**dict(row), bucket="b", machines=["m", "n"], disturbances=[NASTY]) for row in TIMINGS
+    ],
     scale_schema.Scale: [
         scale_schema.ScaleRow(
             **CASE,
@@ -242,6 +246,7 @@ def test_the_documented_columns_are_those_of_the_commands():
     case = documented.pop("the case")
     expected = {
         "run": schema.Run,
+        "run --cluster": cluster_schema.ClusterRun,
         "compare": schema.Comparison,
         "speed": speed_schema.Speed,
         "scale": scale_schema.Scale,

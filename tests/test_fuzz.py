@@ -213,6 +213,7 @@ MEASURING = (
     "bench.suite.compare_backends",
     "bench.suite.verify_backends",
     "bench.scale.growth.measure_growth",
+    "bench.cluster.pool._connected",
     "bench.speed.speed_run.measure_speed",
     "bench.tutorials.resumable.reproduce_tutorials",
     "bench.tutorials.datasets.boston",

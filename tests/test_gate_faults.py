@@ -132,7 +132,7 @@ def test_a_second_gate_waits_and_says_so(repository):
         process = start("--backend", "nosuch")
         line = process.stderr.readline()
         assert process.poll() is None
-    assert line == "mlpbench: another gate is running on this machine; waiting for it to end\n"
+    assert line == "mlpbench: another measurement is running on this machine; waiting for it to end\n"
     assert "no backend is named 'nosuch'" in process.communicate()[1]
     assert process.returncode == 2
 

@@ -1,4 +1,4 @@
-"""The lock that allows one gate at a time."""
+"""The lock that allows one measurement at a time."""
 
 import os
 
@@ -26,7 +26,7 @@ def test_the_lock_says_who_holds_it_and_since_when():
     holder = rf"\(process {os.getpid()} in '.*', since \d\d:\d\d:\d\d on \d\d \w+\); waiting for it to end$"
     with lock.machine_lock(wait):
         with (
-            pytest.raises(Waiting, match=f"^another gate is running on this machine {holder}"),
+            pytest.raises(Waiting, match=f"^another measurement is running on this machine {holder}"),
             lock.machine_lock(wait),
         ):
             pass
@@ -34,6 +34,17 @@ def test_the_lock_says_who_holds_it_and_since_when():
         with pytest.raises(Waiting, match=r"on this machine; waiting"), lock.machine_lock(wait):
             pass
     assert not lock._holder_path().exists()
+
+
+def test_a_patient_process_goes_on_without_the_lock():
+    texts = []
+    with FileLock(lock.lock_path()), lock.machine_lock(texts.append, patience=0.05) as held:
+        assert not held
+    assert texts == ["another measurement is running on this machine; waiting for it to end"]
+    with lock.machine_lock(wait, patience=0.05) as held:
+        assert held
+    with FileLock(lock.lock_path(), timeout=0):
+        pass
 
 
 @pytest.mark.parametrize("command", [("gate", "--against", "HEAD"), ("baseline", "record"), ("baseline", "accept")])

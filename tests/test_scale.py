@@ -100,7 +100,7 @@ def test_calls_predicted_over_one_second_are_not_run(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     saved = []
     backends = [impls.load(name) for name in LAWS]
-    done = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append)
+    done = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append, growth.LocalTimer())
     assert saved[-1] == done
     slowest = {name: max(seconds(arm, LAWS) for group in groups for arm in group if arm.name == name) for name in LAWS}
     assert slowest["python_loops"] == pytest.approx(2048 * 256 * 1e-6)  # at batch 512 it would be 1.05 s
@@ -119,7 +119,12 @@ def test_calls_predicted_over_one_second_are_not_run(monkeypatch):
 def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     growth.measure_growth(
-        a_state(), [impls.load(name) for name in LAWS], growth.EFFORT, NoProgress(), lambda state: None
+        a_state(),
+        [impls.load(name) for name in LAWS],
+        growth.EFFORT,
+        NoProgress(),
+        lambda state: None,
+        growth.LocalTimer(),
     )
     first = {group[0].case: group[0].backend for group in groups}
     assert len(first) == len(groups) == len(points.all_cases())
@@ -130,9 +135,11 @@ def test_the_fastest_is_in_every_block_and_every_case_comes_once(monkeypatch):
 def test_growth_resumes_from_a_saved_state(monkeypatch):
     groups = simulated(monkeypatch, LAWS)
     backends, saved = [impls.load(name) for name in LAWS], []
-    whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append)
+    whole = growth.measure_growth(a_state(), backends, growth.EFFORT, NoProgress(), saved.append, growth.LocalTimer())
     groups.clear()
-    resumed = growth.measure_growth(saved[4], backends, growth.EFFORT, NoProgress(), lambda state: None)
+    resumed = growth.measure_growth(
+        saved[4], backends, growth.EFFORT, NoProgress(), lambda state: None, growth.LocalTimer()
+    )
     assert (resumed.rows, resumed.not_run) == (whole.rows, whole.not_run)
     before = {row.case for row in saved[4].rows}
     assert before.isdisjoint(group[0].case for group in groups)
@@ -258,13 +265,13 @@ def test_findings_as_text():
     assert not any("no difference detected" in line for line in without)
 
 
-def test_settings_depend_on_backends_and_effort():
+def test_settings_depend_on_machine_backends_and_effort():
     backends = [impls.load("numpy_plain")]
-    assert scale_settings(backends, growth.EFFORT) == scale_settings(backends, growth.EFFORT)
-    assert scale_settings(backends, growth.EFFORT) != scale_settings([], growth.EFFORT)
-    assert scale_settings(backends, growth.EFFORT) != scale_settings(
-        backends, replace(growth.EFFORT, seconds_per_arm=1)
-    )
+    settings = scale_settings(backends, growth.EFFORT, {"cpu": "a"})
+    assert settings == scale_settings(backends, growth.EFFORT, {"cpu": "a"})
+    assert settings != scale_settings([], growth.EFFORT, {"cpu": "a"})
+    assert settings != scale_settings(backends, growth.EFFORT, {"cpu": "b"})
+    assert settings != scale_settings(backends, replace(growth.EFFORT, seconds_per_arm=1), {"cpu": "a"})
 
 
 @given(st.lists(st.floats(0, 1), max_size=12))

@@ -38,7 +38,7 @@ def a_state():
 
 def measured(laws, state=None, save=lambda state: None):
     backends = [impls.load(name) for name in laws]
-    return growth.measure_growth(state or a_state(), backends, growth.EFFORT, NoProgress(), save)
+    return growth.measure_growth(state or a_state(), backends, growth.EFFORT, NoProgress(), save, growth.LocalTimer())
 
 
 def places_of(state, laws):
@@ -127,7 +127,7 @@ def test_a_backend_that_compiles_for_every_shape_is_not_timed_inside(monkeypatch
     plain = impls.load(PLAIN)
     shaped = replace(plain, model=type("Shaped", (plain.model,), {"compiles_shapes": True}))
     state = growth.measure_growth(
-        a_state(), [impls.load(LOOPS), shaped], growth.EFFORT, NoProgress(), lambda state: None
+        a_state(), [impls.load(LOOPS), shaped], growth.EFFORT, NoProgress(), lambda state: None, growth.LocalTimer()
     )
     assert names_by_width(groups).keys() == ANYWAY
     assert places_of(state, laws) == {(LOOPS, PLAIN): "between width 1 and 64"}

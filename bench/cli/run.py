@@ -8,6 +8,7 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
+    cluster_options,
     destination_options,
     examples,
     function_options,
@@ -15,6 +16,7 @@ from bench.cli.shared_options import (
     peers_option,
     quick_option,
     results_option,
+    resume_option,
     say_former,
     threads_option,
     timing_case_options,
@@ -23,7 +25,7 @@ from bench.cli.shared_options import (
 
 @click.command(
     epilog=examples(
-        "mlpbench run --quick --network 3-3-1",
+        "mlpbench run --quick --network 3-3-1 --cluster",
         "mlpbench run --peers --backend numba_simd --format csv --output run.csv",
     )
 )
@@ -45,6 +47,11 @@ from bench.cli.shared_options import (
     help="Also measure the peak rates of this machine, and show each backend's share of the roofline.",
 )
 @click.option("--limits", is_flag=True, hidden=True)
+@cluster_options
+@click.option(
+    "--each-machine", is_flag=True, help="Time every case on each machine of the cluster, not once in each bucket."
+)
+@resume_option
 @destination_options
 @results_option
 def run(limits: bool, **options: Any) -> int:
@@ -52,7 +59,8 @@ def run(limits: bool, **options: Any) -> int:
 
     Wrong backends get no time. Without --backend and --peers: the core backends. The reference, python_loops, is always
     timed. A default run takes two minutes; --quick takes one minute and leaves out the compile times. Large networks
-    and batches take longer: a run says how long before it begins.
+    and batches take longer: a run says how long before it begins. With --cluster, each case is timed on a machine of a
+    Dask cluster, once for every kind of machine.
     """
     from bench.commands import run as command
 

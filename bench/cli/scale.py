@@ -8,6 +8,7 @@ import click
 
 from bench.cli.shared_options import (
     backend_option,
+    cluster_options,
     destination_options,
     examples,
     peers_option,
@@ -16,10 +17,16 @@ from bench.cli.shared_options import (
 )
 
 
-@click.command(epilog=examples("mlpbench scale --backend numpy_vectorized --backend numba_jit"))
+@click.command(
+    epilog=examples(
+        "mlpbench scale --backend numpy_vectorized --backend numba_jit",
+        "mlpbench scale --cluster tls://node1:8786 --tls-ca-file ca.pem --tls-cert own.pem --tls-key key.pem",
+    )
+)
 @peers_option
 @backend_option
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw scale.svg into DIR.")
+@cluster_options
 @resume_option
 @destination_options
 @results_option

@@ -9,7 +9,12 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from bench.cluster.connection import LOCAL
+from bench.commands.cluster_options import ClusterOptions
 from bench.commands.destinations import FORMATS, STANDARD_OUTPUT, Destinations
+
+CLUSTER_WORKERS = 2
+CLUSTER_ONLY = ("cluster_workers", "tls_ca_file", "tls_cert", "tls_key", "insecure_cluster")
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -140,6 +145,50 @@ def function_options(command: Command) -> Command:
         "or categorical_cross_entropy, which needs softmax.",
     )
     return hidden(output(loss(command)))
+
+
+def cluster_options(command: Command) -> Command:
+    """Add the options that describe a cluster. The command gets their values as one, ``cluster``, or None."""
+
+    @wraps(command)
+    def with_cluster(*arguments: Any, cluster: str | None, **options: Any) -> Any:
+        own = {name: options.pop(name) for name in CLUSTER_ONLY}
+        if cluster is None and (given := [name for name, value in own.items() if value not in (None, False)]):
+            raise click.UsageError(f"--{given[0].replace('_', '-')} needs --cluster")
+        if own["cluster_workers"] is None:
+            own["cluster_workers"] = CLUSTER_WORKERS
+        described = None if cluster is None else ClusterOptions(cluster, **own)
+        return command(*arguments, cluster=described, **options)
+
+    decorated: Any = with_cluster
+    for option in reversed(
+        (
+            click.option(
+                "--cluster",
+                is_flag=False,
+                flag_value=LOCAL,
+                metavar="[ADDRESS]",
+                help="Measure on a Dask cluster: a new one on this machine, or that of a scheduler, such as "
+                "tls://HOST:8786, or of a scheduler file.",
+            ),
+            click.option(
+                "--cluster-workers",
+                type=int,
+                metavar="N",
+                help=f"Number of workers of a new cluster. Default: {CLUSTER_WORKERS}.",
+            ),
+            click.option("--tls-ca-file", type=click.Path(), metavar="FILE", help="Certificate of the authority."),
+            click.option("--tls-cert", type=click.Path(), metavar="FILE", help="Certificate of this process."),
+            click.option("--tls-key", type=click.Path(), metavar="FILE", help="Key of that certificate."),
+            click.option(
+                "--insecure-cluster",
+                is_flag=True,
+                help="Allow connections to other machines that are not encrypted.",
+            ),
+        )
+    ):
+        decorated = option(decorated)
+    return cast(Command, decorated)
 
 
 def check_output(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:

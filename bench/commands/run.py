@@ -12,11 +12,15 @@ import impls
 from bench import cases, selection, suite
 from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
+from bench.cluster.connection import LOCAL
 from bench.commands import output
+from bench.commands.cluster_options import ClusterOptions
 from bench.commands.destinations import Destinations
 from bench.commands.exit_codes import FINDING
+from bench.commands.on_cluster import require_cluster
 from bench.forecast import forecast
 from bench.records import files, schema
+from bench.records.cluster_schema import ClusterRun
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
@@ -36,6 +40,9 @@ def run(
     dtype: str | None,
     threads: int,
     roofline: bool,
+    cluster: ClusterOptions | None,
+    each_machine: bool,
+    resume: bool,
     destinations: Destinations,
     results: Path,
 ) -> int:
@@ -44,7 +51,14 @@ def run(
     # Some peers are made for float32, so a comparison with peers covers both dtypes.
     more_dtypes = cases.DTYPES if peers and dtype is None else ()
     with output.caller_input():
-        output.check_threads(threads)
+        connection = None if cluster is None else cluster.connection()
+        if connection is None:
+            output.check_threads(threads)
+            require_cluster(each_machine, resume)
+        elif threads < 1:
+            raise ValueError(f"--threads must be at least 1; got {threads}")
+        elif roofline:
+            raise ValueError("--roofline measures the limits of this machine; leave out --cluster")
         if roofline and threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
         if roofline:
@@ -61,7 +75,7 @@ def run(
         )
         chosen = selection.select_backends(backend, peers, dtype)
         reference = impls.load(selection.REFERENCE)
-        output.check_destinations(destinations, schema.Run)
+        output.check_destinations(destinations, schema.Run if connection is None else ClusterRun)
         files.check_folder(results)
     options = {
         "quick": quick,
@@ -78,6 +92,20 @@ def run(
     others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
     effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
     groups = [arms_of_case(case, reference, others, more_dtypes) for case in chosen_cases]
+    if connection is not None:
+        from bench.commands.cluster_run import run_on_cluster  # imports Dask
+
+        return run_on_cluster(
+            connection,
+            groups,
+            [reference, *others],
+            chosen,
+            effort,
+            {**options, "cluster": connection.address or LOCAL, "each_machine": each_machine},
+            resume,
+            destinations,
+            results,
+        )
     compiling = sum(chosen_backend.compiles and effort.compile for chosen_backend in others)
     terminal.say(forecast(groups, effort, compiling))
     with output.measuring(), terminal.progress() as progress:

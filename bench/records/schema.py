@@ -155,12 +155,17 @@ class SampleRecord(CaseFields):
 
 
 class ProcessRecord(Record):
-    """One timing process."""
+    """One timing process. On a cluster ``machine`` names the machine on which it ran, else it is empty.
+
+    ``disturbances``: what shared the machine of a cluster during the timing, in one line each.
+    """
 
     seed: int
     conditions: list[ConditionsRecord]
     pools: list[PoolRecord]
     samples: list[SampleRecord]
+    machine: str = ""
+    disturbances: list[str] = []
 
 
 class SourceRecord(Record):

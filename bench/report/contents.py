@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from rich.console import RenderableType
 
 from bench import selection
+from bench.records.cluster_schema import ClusterRun
 from bench.records.comparison_schema import FileComparison
 from bench.records.gate_schema import BaselineSummary, Gate
 from bench.records.history_schema import History
@@ -15,6 +16,7 @@ from bench.records.schema import Comparison, Listing, Proof, Record, Run
 from bench.records.speed_schema import Speed
 from bench.report import (
     baseline_tables,
+    cluster_tables,
     comparison_tables,
     gate_tables,
     history_tables,
@@ -41,6 +43,8 @@ def contents(document: Record) -> list[RenderableType]:
                 *tables.LEGEND,
                 *roofline_tables.roofline_legend(rows),
             ]
+        case ClusterRun():
+            return [*cluster_tables.buckets(document), *tables.LEGEND]
         case Comparison(rows=rows, options={"a": a, "b": b}):
             return [*tables.comparison(rows, a, b), *tables.untimed(rows)]
         case Proof(rows=rows):
@@ -75,7 +79,7 @@ def html(document: Record) -> str | None:
 
 def _conclusion(document: Record) -> Iterable[RenderableType]:
     match document:
-        case Run(rows=rows) | Comparison(rows=rows):
+        case Run(rows=rows) | Comparison(rows=rows) | ClusterRun(rows=rows):
             return [tables.aa_line(rows)]
         case Proof():
             return proof_tables.mutants(document)

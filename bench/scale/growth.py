@@ -7,22 +7,21 @@ after the grid bisect the crossovers.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from math import inf
+from typing import Protocol
 
 from bench.arms import Arm, arms_of_case
-from bench.case_measurement import CaseMeasurement, measure_cases, measure_compile_time
+from bench.case_measurement import CompileTime, compile_time, measure_cases
 from bench.cases import Case
 from bench.records.scale_schema import NotRun, ScaleState
-from bench.records.schema import CompileRow
+from bench.records.schema import CompileRow, ProcessRecord, TimingRow
 from bench.records.timing_rows import process_records, timing_rows
 from bench.scale import bisection, points
 from bench.scale.extrapolation import extrapolate_seconds
 from bench.selection import REFERENCE
 from impls import Backend
 from pairbench.progress import Progress
-from pairbench.worker_processes import WorkerDied
 from pairbench.worker_protocol import Effort
 
 MAX_CALL_SECONDS = 1.0
@@ -33,6 +32,37 @@ EFFORT = Effort(
 )
 
 Save = Callable[[ScaleState], None]
+Timed = tuple[list[TimingRow], list[ProcessRecord]]
+
+
+class Timer(Protocol):
+    """Where the arms are timed: on this machine, or on others."""
+
+    def time_groups(
+        self, groups: Sequence[tuple[Arm, ...]], effort: Effort, order: Sequence[str], progress: Progress
+    ) -> Iterator[Timed]:
+        """Time the arms of all groups, and yield the rows in the ``order`` of the backends, all at once or in parts.
+
+        Each group takes 1 + ``effort.processes`` steps of the progress.
+        """
+
+    def compile_time(self, backend: str, case: Case) -> CompileTime | None:
+        """The compile time of a backend at a case; None if it ends its process."""
+
+
+class LocalTimer:
+    """Times on this machine, one group after another."""
+
+    def time_groups(
+        self, groups: Sequence[tuple[Arm, ...]], effort: Effort, order: Sequence[str], progress: Progress
+    ) -> Iterator[Timed]:
+        """Time the arms of all groups, and yield all rows at once."""
+        measurement = measure_cases(groups, effort, secrets.randbits(32), _Steps(progress))
+        yield timing_rows(measurement, order), process_records(measurement)
+
+    def compile_time(self, backend: str, case: Case) -> CompileTime | None:
+        """The compile time of a backend at a case; None if it ends its process."""
+        return compile_time(backend, [case])
 
 
 class _Steps:
@@ -49,11 +79,17 @@ class _Steps:
 
 
 def measure_growth(
-    state: ScaleState, backends: Sequence[Backend], effort: Effort, progress: Progress, save: Save
+    state: ScaleState,
+    backends: Sequence[Backend],
+    effort: Effort,
+    progress: Progress,
+    save: Save,
+    timer: Timer,
 ) -> ScaleState:
-    """Time the points that are missing in the state. ``save`` receives the state after each round.
+    """Time the points that are missing in the state with a ``timer``.
 
-    Raises WorkerRefused if no worker can run, and UnfitInputs if no inputs can reveal a wrong backend.
+    ``save`` receives the state whenever points are done. Raises WorkerRefused if no worker can run, and UnfitInputs if
+    no inputs can reveal a wrong backend.
     """
     cases, compilations = points.all_cases(), _compilations(state, backends)
     remaining = len(set(cases) - _done(state))
@@ -62,17 +98,15 @@ def measure_growth(
         progress.stage(f"resuming: {len(cases) - remaining} of {len(cases)} points are done")
     while batch := _next(state, backends):
         progress.stage(", ".join(map(_title, batch)) + _last_speedup(state))
-        state = _round(state, batch, backends, effort, progress)
-        save(state)
+        state = _round(state, batch, backends, effort, progress, timer, save)
     while inside := _next_bisection(state, backends):
         progress.start(len(inside) * (1 + effort.processes) + len(compilations))
         progress.stage(f"crossovers: {', '.join(map(_title, inside))}")
-        state = _round(state, inside, backends, effort, progress)
         state = state.model_copy(update={"bisections": state.bisections + 1})
-        save(state)
+        state = _round(state, inside, backends, effort, progress, timer, save)
     for backend, case in compilations:
         progress.stage(f"compiling {backend.name} for {case.network}")
-        state = _with_compile_time(state, backend, case)
+        state = _with_compile_time(state, backend, case, timer)
         save(state)
         progress.advance()
     return state
@@ -103,8 +137,13 @@ def _round(
     backends: Sequence[Backend],
     effort: Effort,
     progress: Progress,
+    timer: Timer,
+    save: Save,
 ) -> ScaleState:
-    """Time backends against each other at the cases of a batch, but for those that failed or would take too long."""
+    """Time backends against each other at the cases of a batch, but for those that failed or would take too long.
+
+    ``save`` receives the state whenever cases are done.
+    """
     failed = failures(state)
     groups: list[tuple[Arm, ...]] = []
     not_run = []
@@ -133,16 +172,24 @@ def _round(
         else:
             for _ in range(1 + effort.processes):
                 progress.advance()
-    measurement = (
-        measure_cases(groups, effort, secrets.randbits(32), _Steps(progress)) if groups else CaseMeasurement([])
-    )
-    return state.model_copy(
-        update={
-            "rows": [*state.rows, *timing_rows(measurement, [backend.name for backend in backends])],
-            "not_run": [*state.not_run, *not_run],
-            "processes": [*state.processes, *process_records(measurement)],
-        }
-    )
+    # A case of which a part is saved counts as done, so all its rows are saved together.
+    cases = {group[0].case for group in groups}
+    done = [row for row in not_run if row.case not in cases]
+    state = state.model_copy(update={"not_run": [*state.not_run, *done]})
+    if not groups:
+        save(state)
+        return state
+    for rows, processes in timer.time_groups(groups, effort, [backend.name for backend in backends], progress):
+        cases = {row.case for row in rows}
+        state = state.model_copy(
+            update={
+                "rows": [*state.rows, *rows],
+                "not_run": [*state.not_run, *(row for row in not_run if row.case in cases)],
+                "processes": [*state.processes, *processes],
+            }
+        )
+        save(state)
+    return state
 
 
 def _group(case: Case, ready: Sequence[Backend], expected: dict[str, float | None]) -> tuple[Arm, ...]:
@@ -210,14 +257,9 @@ def _compilations(state: ScaleState, backends: Sequence[Backend]) -> list[tuple[
     ]
 
 
-def _with_compile_time(state: ScaleState, backend: Backend, case: Case) -> ScaleState:
+def _with_compile_time(state: ScaleState, backend: Backend, case: Case, timer: Timer) -> ScaleState:
     """Add a compile time to the state, unless the backend has failed or its worker dies."""
-    if backend.name in failures(state):
+    if backend.name in failures(state) or (times := timer.compile_time(backend.name, case)) is None:
         return state
-    with suppress(WorkerDied):
-        times = measure_compile_time(backend.name, [case])
-        row = CompileRow(
-            backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached
-        )
-        return state.model_copy(update={"compile": [*state.compile, row]})
-    return state
+    row = CompileRow(backend=times.backend, network=times.network, cold_seconds=times.cold, cached_seconds=times.cached)
+    return state.model_copy(update={"compile": [*state.compile, row]})

@@ -1,0 +1,1 @@
+"""Measurements on the machines of a Dask cluster."""
