@@ -137,7 +137,7 @@ def _computed(array: Any) -> Array:
 def _dask_matrix(name: str, value: Any, width: int, dtype: np.dtype[Any]) -> Any:
     """The value as a Dask array (batch, width), each block with all columns. Raises TypeError or ValueError."""
     if not isinstance(value, da.Array):
-        return _from_numpy(_check.converted(name, value, dtype), (-1,))
+        value = da.from_array(_check.converted(name, value, dtype), chunks=-1, name=False)
     if value.dtype.kind not in "biuf":
         raise TypeError(f"{name} must hold real numbers, got dtype {value.dtype}")
     if value.ndim != 2 or value.shape[1] != width:
@@ -150,18 +150,14 @@ def _dask_matrix(name: str, value: Any, width: int, dtype: np.dtype[Any]) -> Any
     return value.rechunk((rows, (width,)))
 
 
-def _from_numpy(array: Array, rows: Sequence[int]) -> Any:
-    """A Dask array of views of the rows of an array; without ``name=False``, Dask would read all values for a hash."""
-    return da.from_array(array, chunks=(tuple(rows), array.shape[1]), name=False)
-
-
 def _partitioned(array: Array, rows: int) -> Any:
     """Divide an array into partitions of up to ``rows`` rows. With a cluster, its workers get them now."""
     starts = [*range(0, len(array), rows), len(array)]
     sizes = [stop - start for start, stop in pairwise(starts)]
     client = _client()
     if client is None:
-        return _from_numpy(array, sizes)
+        # Without ``name=False``, Dask would read all values to compute a name from them.
+        return da.from_array(array, chunks=(tuple(sizes), array.shape[1]), name=False)
     blocks = [array[start:stop] for start, stop in pairwise(starts)]
     futures = client.scatter(blocks, hash=False)
     name = f"partitions-{futures[0].key}"
