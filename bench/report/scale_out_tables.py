@@ -53,7 +53,7 @@ def _costs(costs: CostsRecord) -> Iterator[RenderableType]:
         ("a sample in one process, without Dask", tables.duration(costs.sample_seconds)),
     ):
         table.add_row(what, value)
-    yield Text(f"costs on a cluster of {counted(costs.workers, 'process')}es on this machine", style="bold")
+    yield Text(f"costs on a cluster of {counted(costs.workers, 'worker')} on this machine", style="bold")
     yield table
 
 

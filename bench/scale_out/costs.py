@@ -13,7 +13,7 @@ from bench.records.scale_out_schema import CostsRecord
 from bench.scale_out import data, methods
 
 WORKERS = 2
-FEW, MANY = 2, 400
+FEW, MANY = 2, 200
 """Partitions of one sample each."""
 CHAIN = 100
 """Tasks in a chain, each of which waits for the one before."""

@@ -107,7 +107,7 @@ def cluster(workers: int) -> Iterator[Any]:
             n_workers=workers,
             threads_per_worker=1,
             processes=True,
-            dashboard_address=None,
+            dashboard_address="127.0.0.1:0",  # any free port
             memory_limit=WORKER_MEMORY,
         ) as local,
         Client(local) as client,

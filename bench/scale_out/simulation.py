@@ -27,8 +27,8 @@ FAN_IN = 8
 """Inputs of a node of the tree, as in ``dask_data_parallel``."""
 COPIES = 2
 """Workers to which a worker passes the parameters on in one round, as in Dask."""
-MOST_SAMPLES, MOST_PARTITIONS = 2**34, 10**5
-"""Limits of the search for a break-even point, so that it ends."""
+MOST_SAMPLES, MOST_PARTITIONS = 2**30, 4000
+"""Limits of a simulation, so that it is short: samples of a break-even point, and partitions, which grow instead."""
 GRADIENT_BYTES = 8 * (1 + sum((n_in + 1) * n_out for n_in, n_out in NETWORK.shapes))
 """The loss and the gradient of a partition; the parameters take as many bytes, but for the loss."""
 
@@ -64,7 +64,10 @@ def epoch_seconds(samples: int, workers: int, rows: int, costs: CostsRecord) -> 
 
 
 def simulated_rows(costs: CostsRecord, rows: int) -> list[SimulatedRow]:
-    """The curve: all numbers of samples and of workers. A partition has ``rows`` samples, or a worker's share."""
+    """The curve: all numbers of samples and of workers.
+
+    A partition has ``rows`` samples, or fewer where there are more workers than such partitions.
+    """
     return [_simulated(samples, workers, rows, costs) for samples in SAMPLES for workers in WORKERS]
 
 
@@ -74,7 +77,7 @@ def break_even_rows(costs: CostsRecord, rows: int) -> list[BreakEvenRow]:
 
 
 def _simulated(samples: int, workers: int, rows: int, costs: CostsRecord) -> SimulatedRow:
-    rows = min(rows, math.ceil(samples / workers))
+    rows = max(min(rows, math.ceil(samples / workers)), math.ceil(samples / MOST_PARTITIONS))
     seconds = epoch_seconds(samples, workers, rows, costs)
     speedup = samples * costs.sample_seconds / seconds
     return SimulatedRow(samples=samples, workers=workers, partition_rows=rows, seconds=seconds, speedup=speedup)
@@ -83,8 +86,7 @@ def _simulated(samples: int, workers: int, rows: int, costs: CostsRecord) -> Sim
 def _break_even(workers: int, rows: int, costs: CostsRecord) -> int | None:
     samples = workers
     while samples <= MOST_SAMPLES:
-        largest = max(rows, samples // MOST_PARTITIONS)
-        if _simulated(samples, workers, largest, costs).speedup > 1:
+        if _simulated(samples, workers, rows, costs).speedup > 1:
             return samples
         samples *= 2
     return None

@@ -14,7 +14,7 @@ Design decisions:
   thread: a thread pool would take more threads than a timed process may use.
 - A task that makes a block and the task that computes with it become one task, so that no block waits in memory. Where
   Dask cannot join them, its queue on the scheduler holds the blocks back until a worker is free.
-- The parameters are sent to each worker once per update, and each thread of a worker builds one model of them.
+- The parameters are sent to each worker once per update. Each thread of a worker keeps one model.
 - NumPy arrays are sent to the workers once per call. Arrays from a file or a computation are made on the workers.
 - The values of a Dask array are checked in the tasks, before the first update.
 
@@ -59,19 +59,26 @@ PARTITION_ROWS = _rows_setting(os.environ.get(ROWS_VARIABLE, ""))
 
 
 class _KernelModels(threading.local):
-    """The last model of this thread; it is built again for other parameters.
+    """The model of this thread, which is kept from one update to the next.
 
     A list of parameters is never changed, so the same list has the same values.
     """
 
-    parameters: Parameters | None = None
     model: numba_simd.Model | None = None
+    parameters: Parameters | None = None
 
     def model_of(self, network: Network, dtype: np.dtype[Any], parameters: Parameters) -> numba_simd.Model:
+        """The model with these parameters, which need not be finite, because a training may diverge."""
         model = self.model
-        if model is None or self.parameters is not parameters or (model.network, model.dtype) != (network, dtype):
-            model = numba_simd.Model(network, parameters, dtype)
-            self.parameters, self.model = parameters, model
+        if model is None or (model.network, model.dtype) != (network, dtype):
+            model = numba_simd.Model(
+                network, [(np.zeros(shape), np.zeros(shape[1])) for shape in network.shapes], dtype
+            )
+            self.model, self.parameters = model, None
+        if self.parameters is not parameters:
+            for (W, b), (new_W, new_b) in zip(model._fetch(), parameters, strict=True):
+                W[:], b[:] = new_W, new_b
+            self.parameters = parameters
         return model
 
 
