@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.cli.main import main
+from bench.page import sources
 from bench.records import files
 from bench.records.scale_out_schema import CostsRecord, ScaleOut
 from bench.report import scale_out_tables, terminal
@@ -161,6 +162,12 @@ def test_without_dask_the_other_methods_stay(monkeypatch):
     assert reason == "not run: distributed is not installed; install mlpbench[cluster]"
     document = ScaleOut.model_construct(rows=[], costs=None, simulated=[], break_even=[])
     assert "simulated" not in terminal.rendered(*scale_out_tables.scale_out(document))
+
+
+def test_a_report_takes_no_file_of_scale_out_for_one_of_scale(tmp_path):
+    for name in ("scale-20260101T000000Z-abcdef.json", "scale-out-20270101T000000Z-abcdef.json", "scale-out.json"):
+        (tmp_path / name).write_text("{}")
+    assert [path.name for path in sources.latest(tmp_path)] == ["scale-20260101T000000Z-abcdef.json"]
 
 
 @pytest.mark.parametrize(

@@ -44,14 +44,13 @@ def measure_costs(sample_seconds: float) -> CostsRecord:
             client.scatter([np.zeros(LARGE // 8)], hash=False)
 
         fixed, many = _seconds(epoch(FEW)), _seconds(epoch(MANY))
-        broadcast_seconds = _seconds(broadcast)
         return CostsRecord(
             workers=WORKERS,
             fixed_seconds=fixed,
             partition_seconds=max((many - fixed) / (MANY - FEW), 1e-9),
             latency_seconds=_seconds(chain) / CHAIN,
-            broadcast_seconds=broadcast_seconds,
-            bytes_per_second=LARGE / max(_seconds(send) - broadcast_seconds, 1e-9),
+            broadcast_seconds=_seconds(broadcast),
+            bytes_per_second=LARGE / _seconds(send),
             sample_seconds=sample_seconds,
         )
 

@@ -30,6 +30,7 @@ from contextlib import contextmanager
 from itertools import accumulate, pairwise
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 from dask.highlevelgraph import HighLevelGraph
@@ -138,7 +139,7 @@ def _client() -> Any:
 
 def _computed(array: Any) -> Array:
     """Compute a Dask array on the cluster, or in this thread if there is none."""
-    return np.asarray(array.compute(scheduler=_client() or get_sync))
+    return np.asarray(*dask.compute(array, scheduler=_client() or get_sync))
 
 
 def _dask_matrix(name: str, value: Any, width: int, dtype: np.dtype[Any]) -> Any:
