@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib import pyplot
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter
 
 from bench.records.scale_out_schema import ScaleOut
 from bench.report.drawing import DASHES, INK, STYLE, TONES, save_figure
@@ -25,7 +25,7 @@ def draw_scale_out(document: ScaleOut, folder: Path) -> Path:
             left.lines[-1].set_label(visible(method))
         left.set(xscale="log", yscale="log", xlabel="samples", ylabel="time of an epoch", title="measured")
         left.yaxis.set_major_formatter(EngFormatter("s"))
-        left.legend(fontsize=7)
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=4, fontsize=7)
         for place, samples in enumerate(dict.fromkeys(row.samples for row in document.simulated)):
             curve = [row for row in document.simulated if row.samples == samples]
             tone, dash = TONES[place % len(TONES)], DASHES[place // len(TONES) % len(DASHES)]
@@ -38,4 +38,6 @@ def draw_scale_out(document: ScaleOut, folder: Path) -> Path:
         for panel in (left, right):
             panel.grid(color=INK, alpha=0.25, linewidth=0.5)
             panel.minorticks_off()
+        for axis in (left.xaxis, right.xaxis, right.yaxis):
+            axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         return save_figure(figure, folder, NAME)
