@@ -50,7 +50,7 @@ gate: $(VENV)/test
 # Measures what the page of results/ lacks, which takes about 20 minutes, and opens the page.
 report: $(VENV)/test results/tutorials.json results/verify.json results/error-rates.json
 	@ls results/run-*.json > /dev/null 2>&1 || $(BIN)/mlpbench run --roofline
-	@ls results/scale-*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
+	@ls results/scale-[0-9]*.json > /dev/null 2>&1 || $(BIN)/mlpbench scale
 	$(BIN)/mlpbench report
 	$(BIN)/python -m webbrowser "file://$(CURDIR)/results/report/index.html"
 
@@ -59,7 +59,7 @@ results/%.json: | $(VENV)/test
 
 # Draws the last run and the last growth in results/, or the results file RUN.
 pictures: $(VENV)/test
-	$(BIN)/python -m bench.report.pictures $(or $(RUN),results/latest.json $(lastword $(sort $(wildcard results/scale-*.json)))) results
+	$(BIN)/python -m bench.report.pictures $(or $(RUN),results/latest.json $(lastword $(sort $(wildcard results/scale-[0-9]*.json)))) results
 
 # Times numba_simd beside NumPy on COUNT random networks; SEED chooses them.
 random-networks: $(VENV)/test

@@ -117,7 +117,7 @@ class Model(ABC):
         self._quietly = quietly()
         self._quietly(self._store, self._quietly(network.check_parameters, parameters, dtype))
         self.forward, self._begin, self._end = guarded_calls(
-            self._forward_sample, self._forward_batch, network, dtype, self._quietly
+            self._forward_sample, self._forward_batch, self._inputs, network, dtype, self._quietly
         )
 
     forward: Callable[[ArrayLike], Array]
@@ -235,6 +235,9 @@ class Model(ABC):
 
     def _name(self) -> str:
         return type(self).__module__.rpartition(".")[2]
+
+    def _inputs(self, x: ArrayLike) -> Array:
+        return _check.inputs(x, self.network.n_in, self.dtype)
 
     def _samples(self, X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
         network = self.network

@@ -11,7 +11,6 @@ import numpy as np
 from numpy import empty, ndarray
 from numpy.typing import ArrayLike, NDArray
 
-from impls import _check
 from impls._network import Network
 
 Array = NDArray[Any]
@@ -23,6 +22,7 @@ BUSY = "the model is in use by another thread; only one thread may use a model a
 def guarded_calls(
     sample: Callable[[Array, Array], object],
     forward_batch: Callable[[Array], Array],
+    inputs: Callable[[ArrayLike], Array],
     network: Network,
     dtype: np.dtype[Any],
     quietly: Run,
@@ -34,10 +34,9 @@ def guarded_calls(
     times that. No lock is needed: Python does not switch threads between testing the flag and setting it, because it
     makes no call in between.
     """
-    n_in = network.n_in
-    sample_shape, output_shape = (n_in,), (network.n_out,)
+    sample_shape, output_shape = (network.n_in,), (network.n_out,)
     batch: Callable[[Array], Array] = partial(quietly, forward_batch)
-    check: Callable[..., Array] = partial(quietly, _check.inputs)
+    check: Callable[[ArrayLike], Array] = partial(quietly, inputs)
     busy = False
 
     def forward(x: ArrayLike) -> Array:
@@ -47,7 +46,7 @@ def guarded_calls(
         busy = True
         try:
             if x.__class__ is not ndarray or x.dtype is not dtype or x.shape != sample_shape:
-                x = check(x, n_in, dtype)
+                x = check(x)
                 if x.ndim == 2:
                     return batch(x)
             out = empty(output_shape, dtype)

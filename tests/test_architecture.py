@@ -22,7 +22,7 @@ LAYERS = (
     ("bench.records",),
     ("bench.backend_listing", "bench.checkpoint", "bench.suite"),
     ("bench.tutorials", "bench.scale", "bench.speed"),
-    ("bench.cluster",),
+    ("bench.cluster", "bench.scale_out"),
     ("bench.gate",),
     ("bench.history",),
     ("bench.comparison",),

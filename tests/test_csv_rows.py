@@ -17,6 +17,7 @@ from bench.records import (
     files,
     gate_schema,
     history_schema,
+    scale_out_schema,
     scale_schema,
     schema,
     speed_schema,
@@ -90,6 +91,20 @@ ROWS = {
             share=None,
             ok=True,
             reason="+1",
+        )
+    ],
+    scale_out_schema.ScaleOut: [
+        scale_out_schema.ScaleOutRow(
+            method="=m",
+            workers=None,
+            samples=10**6,
+            partition_rows=3,
+            seconds=1 / 3,
+            speedup=RATIO,
+            peak_bytes=2**30,
+            share=None,
+            ok=False,
+            reason=NASTY,
         )
     ],
     schema.Proof: [schema.ProofRow(**CASE, backend="b", ulps=0.1, share=None, ok=False, reason="@x")],
@@ -250,6 +265,7 @@ def test_the_documented_columns_are_those_of_the_commands():
         "compare": schema.Comparison,
         "speed": speed_schema.Speed,
         "scale": scale_schema.Scale,
+        "scale-out": scale_out_schema.ScaleOut,
         "verify": schema.Proof,
         "tutorials": tutorial_schema.Tutorials,
         "gate": gate_schema.Gate,

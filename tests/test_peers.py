@@ -60,7 +60,14 @@ FORWARD_ONLY = Backend("forward_only", "third party", Forward)
 
 
 def test_the_peers_are_found_whether_or_not_they_are_installed():
-    assert set(PEERS) == {"sklearn_mlp", "torch_eager", "torch_compiled", "jax_jit", "onnx_runtime"}
+    assert set(PEERS) == {
+        "dask_data_parallel",
+        "sklearn_mlp",
+        "torch_eager",
+        "torch_compiled",
+        "jax_jit",
+        "onnx_runtime",
+    }
 
 
 @pytest.mark.slow
@@ -223,18 +230,19 @@ def test_tutorials_leave_out_figures_of_unsupported_operations(capsys, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("backend", "library"),
+    ("backend", "library", "extra"),
     [
-        ("torch_eager", "torch"),
-        ("torch_compiled", "torch"),
-        ("jax_jit", "jax"),
-        ("onnx_runtime", "onnxruntime"),
+        ("torch_eager", "torch", "peers"),
+        ("torch_compiled", "torch", "peers"),
+        ("jax_jit", "jax", "peers"),
+        ("onnx_runtime", "onnxruntime", "peers"),
+        ("dask_data_parallel", "dask", "cluster"),
     ],
 )
-def test_a_peer_without_its_library_names_the_extra(backend, library):
+def test_a_peer_without_its_library_names_the_extra(backend, library, extra):
     code = f"import sys; sys.modules[{library!r}] = None; import impls; impls.load({backend!r})"
     done = python("-c", code)
     assert done.stderr.splitlines()[-1] == (
         f"impls._registry.BackendNotInstalled: backend {backend} needs {library}, which is not installed: "
-        "pip install -c constraints.txt -e '.[peers]'"
+        f"pip install -c constraints.txt -e '.[{extra}]'"
     )

@@ -17,6 +17,7 @@ from bench.cli.history import history
 from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.scale import scale
+from bench.cli.scale_out import scale_out
 from bench.cli.shared_options import examples
 from bench.cli.speed import speed
 from bench.cli.tutorials import documents, tutorials
@@ -59,6 +60,7 @@ for command in (
     tutorials,
     documents,
     scale,
+    scale_out,
     gate,
     baseline,
     error_rates,

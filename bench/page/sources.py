@@ -24,6 +24,8 @@ KINDS: dict[str, Any] = {
     "error-rates": ErrorRates,
 }
 """The kinds of documents that a report shows, by the command that makes them."""
+NOT_SHOWN = "scale-out"
+"""The command whose files a report does not show, although their names begin like those of ``scale``."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ def latest(folder: Path) -> list[Path]:
     """The file of each kind that was written last into a results folder."""
     paths = []
     for command in KINDS:
-        found = [path for path in folder.glob(f"{command}*.json") if ".partial" not in path.suffixes and path.is_file()]
+        named = [path for path in folder.glob(f"{command}*.json") if not path.name.startswith(NOT_SHOWN)]
+        found = [path for path in named if ".partial" not in path.suffixes and path.is_file()]
         if found:
             paths.append(max(found, key=lambda path: path.stat().st_mtime))
     return paths

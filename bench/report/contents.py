@@ -11,6 +11,7 @@ from bench.records.cluster_schema import ClusterRun
 from bench.records.comparison_schema import FileComparison
 from bench.records.gate_schema import BaselineSummary, Gate
 from bench.records.history_schema import History
+from bench.records.scale_out_schema import ScaleOut
 from bench.records.scale_schema import Scale
 from bench.records.schema import Comparison, Listing, Proof, Record, Run
 from bench.records.speed_schema import Speed
@@ -22,6 +23,7 @@ from bench.report import (
     history_tables,
     proof_tables,
     roofline_tables,
+    scale_out_tables,
     scale_tables,
     speed_page,
     tables,
@@ -56,6 +58,8 @@ def contents(document: Record) -> list[RenderableType]:
                 *scale_tables.break_even_table(document),
                 tables.aa_summary(scale_tables.aa(rows)),
             ]
+        case ScaleOut():
+            return [*scale_out_tables.scale_out(document)]
         case Speed():
             return [*speed_page.renderables(document), tables.aa_line(document.rows)]
         case Gate():

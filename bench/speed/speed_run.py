@@ -44,8 +44,10 @@ def speed_settings(peers: Sequence[Backend], effort: Effort) -> dict[str, Any]:
 
 
 def compared_backends(peers: Sequence[Backend]) -> list[Backend]:
-    """Return the backends that are compared with ``numba_simd``."""
-    return [impls.load(PLAIN), impls.load(VECTORIZED), *peers]
+    """Return the backends that are compared with ``numba_simd``; a peer with its own kernels is no comparison."""
+    simd = impls.load(SIMD).model
+    others = [peer for peer in peers if not issubclass(peer.model, simd)]
+    return [impls.load(PLAIN), impls.load(VECTORIZED), *others]
 
 
 def measure_speed(
