@@ -10,7 +10,6 @@ import pytest
 from bench.cases import Case
 from bench.gate import baseline, baseline_verdict, earlier_session
 from bench.gate import session as sessions
-from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase, RowPlan
 from bench.gate.session import MeasuredSession, SessionHead
 from bench.records import files
@@ -18,6 +17,7 @@ from bench.records.gate_schema import AcceptedMove, Baseline, Bucket, Session, S
 from bench.report.terminal import Lines
 from impls import Network
 from pairbench import machine, rounds
+from pairbench.measurement_loop import GateTask
 from pairbench.worktrees import Revision
 
 KEY = "numpy_plain: forward 3-3-1, 1 sample, float64"

@@ -15,7 +15,6 @@ import impls
 from bench.cases import select_cases
 from bench.cli.main import main
 from bench.gate import error_rates, preparation, recorded_rows, recording
-from bench.gate.measurement_loop import round_change
 from bench.gate.neutral_edits import EDITS, edit_revision
 from bench.gate.operating_curve import operating_curve, slowed
 from bench.gate.recorded_rows import RecordedRow
@@ -25,6 +24,7 @@ from bench.records import files
 from bench.records.error_rate_schema import ErrorRates
 from bench.records.files import RecordError
 from pairbench import sequential_test
+from pairbench.measurement_loop import round_change
 from pairbench.sequential_test import RoundChange
 from pairbench.worktrees import Revision
 from tests.helpers import ROOT

@@ -14,12 +14,12 @@ from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import FINDING
 from bench.forecast import forecast
 from bench.records import files, schema
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.exit_codes import FINDING
 
 
 def run(

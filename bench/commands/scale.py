@@ -10,7 +10,6 @@ from bench import selection
 from bench.checkpoint import Checkpoint
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import FINDING
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.scale_schema import Scale, ScaleState
@@ -19,6 +18,7 @@ from bench.report.contents import contents
 from bench.scale import growth
 from bench.scale.result import ScaleResult
 from bench.scale.settings import scale_settings
+from pairbench.cli.exit_codes import FINDING
 
 
 def scale(

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, mannwhitneyu
 
-from bench.gate.measurement_loop import round_change
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
-from bench.wording import in_percent
 from pairbench import sequential_test
+from pairbench.measurement_loop import round_change
 from pairbench.rounds import SIDES
 from pairbench.sequential_test import RoundChange, Verdict
+from pairbench.wording import in_percent
 
 HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95

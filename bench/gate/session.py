@@ -10,14 +10,14 @@ from statistics import fmean, median
 
 from bench.cases import Case
 from bench.gate import preparation
-from bench.gate.measurement_loop import GateTask, plan_effort
-from bench.gate.row_plans import BackendCase, RowPlan
+from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Session, SessionRow
 from bench.records.header import now
 from bench.selection import REFERENCE
-from pairbench import rounds, sequential_test
+from pairbench import measurement_loop, rounds, sequential_test
+from pairbench.measurement_loop import GateTask, plan_effort
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied
+from pairbench.rounds import ProcessDied, RoundPlan
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
@@ -53,7 +53,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is the reference of the speedups, and has no speedup itself")
-    failures, overhead = preparation.run_trial_round(side_worktrees, right_plans)
+    failures, overhead = measurement_loop.run_trial_round(side_worktrees, right_plans)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         reference = choice.references[row.case].key
@@ -86,7 +86,7 @@ class MeasuredSession:
 def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
     """Measure the speedups of the rows ``keys`` in fresh processes."""
     references = dict.fromkeys(head.task.references[key] for key in keys)
-    plans: list[RowPlan] = [
+    plans: list[RoundPlan] = [
         head.task.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.task.plans
     ]
     seconds: dict[str, list[float]] = {plan.key: [] for plan in plans}

@@ -12,7 +12,7 @@ from bench.gate.error_rates import VERDICTS
 from bench.records.error_rate_schema import ErrorRates
 from bench.report import drawing
 from bench.report.drawing import INK, STYLE, TONES
-from bench.wording import in_percent
+from pairbench.wording import in_percent
 
 
 def draw_operating_curves(document: ErrorRates, folder: Path) -> Path:
