@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pairbench import comparison_views
 from pairbench.statistics import Interval
 
 SCHEMA = "pairbench-comparison-1"
@@ -75,23 +76,22 @@ class Comparison:
     def to_rows(self) -> list[dict[str, Any]]:
         """A flat row for each candidate, for ``csv.DictWriter`` or a data frame.
 
-        The columns are ``candidate, reference, seconds, reference_seconds, speedup, low, high, aa_low, aa_high,
-        processes, blocks, equal, reason, remarks``.
+        The keys are those of ``comparison_views.COLUMNS``. What is unknown is None.
         """
-        raise NotImplementedError
+        return comparison_views.flat_rows(self)
 
     def to_csv(self) -> str:
         """The rows of ``to_rows`` as CSV, with a header."""
-        raise NotImplementedError
+        return comparison_views.csv_text(self)
 
     def to_markdown(self) -> str:
         """The table in Markdown, with the A/A control and the remarks below."""
-        raise NotImplementedError
+        return comparison_views.markdown(self)
 
     def to_svg(self) -> str:
         """A picture of the speedups with their intervals, as an SVG document."""
-        raise NotImplementedError
+        return comparison_views.svg(self)
 
     def _repr_html_(self) -> str:
         """The table and the picture, for a notebook."""
-        raise NotImplementedError
+        return comparison_views.html_text(self)
