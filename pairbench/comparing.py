@@ -59,11 +59,7 @@ def compare(
         if check is None
         else partial(equality.check_difference, check)
     )
-    try:
-        while measurement.extend() and not _is_precise(measurement, functions):
-            pass
-    except MonitoringError as error:
-        raise CompareError(f"nothing can be timed: {error}") from error
+    measure(measurement, functions)
     return describe(measurement, functions, judge, collection)
 
 
@@ -76,6 +72,15 @@ def start(
     if processes == 1:
         return InProcess(functions, budget, collection, seed)
     return FreshProcesses(functions, processes, budget, collection, seed, timeout)
+
+
+def measure(measurement: Measurement, functions: FunctionSet) -> None:
+    """Measure until the intervals are precise or the budget is spent. Raises CompareError."""
+    try:
+        while measurement.extend() and not _is_precise(measurement, functions):
+            pass
+    except MonitoringError as error:
+        raise CompareError(f"nothing can be timed: {error}") from error
 
 
 def judge_of(check: equality.Check | None, rtol: float, atol: float) -> Judge:
@@ -105,7 +110,7 @@ def describe(measurement: Measurement, functions: FunctionSet, judge: Judge, col
     return Comparison(
         reference=reference,
         rows=tuple(rows.values()),
-        control=function_ratios.ratio(processes, REFERENCE, CONTROL, measurement.confidence),
+        control=measurement.ratio(REFERENCE, CONTROL),
         processes=max(1, len(processes)),
         blocks=sum(len(samples[REFERENCE]) for samples in processes),
         collection=collection,
@@ -121,7 +126,7 @@ def interval(measurement: Measurement, over: str, under: str) -> Interval | None
     """Time of ``over`` ÷ time of ``under`` by the samples so far; None if nothing can be told."""
     if any(function_ratios.too_short(measurement.processes, arm) for arm in (over, under)):
         return None
-    return function_ratios.ratio(measurement.processes, over, under, measurement.confidence)
+    return measurement.ratio(over, under)
 
 
 def _row(measurement: Measurement, arm: str, judge: Judge) -> Row:

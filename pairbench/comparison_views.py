@@ -87,6 +87,17 @@ def cells(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     ]
 
 
+def aligned(comparison: Comparison) -> list[str]:
+    """The table as lines of text, with aligned columns."""
+    rows = [HEADINGS, *cells(comparison)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    name, *numbers = widths
+    return [
+        "  ".join([f"{row[0]:<{name}}", *(f"{cell:>{width}}" for cell, width in zip(row[1:], numbers, strict=True))])
+        for row in rows
+    ]
+
+
 def flat_rows(comparison: Comparison) -> list[dict[str, Any]]:
     """The rows of ``Comparison.to_rows``."""
     return [_flat_row(comparison, row) for row in comparison.rows]

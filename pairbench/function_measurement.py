@@ -15,7 +15,7 @@ from pairbench import environment, function_ratios, threads, timer
 from pairbench.function_timer import Evidence, FunctionTimer, Reading
 from pairbench.functions import CONTROL, REFERENCE, CompareError, FunctionSet
 from pairbench.sequential_test import analysis_points
-from pairbench.statistics import CONFIDENCE
+from pairbench.statistics import Interval
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
 from pairbench.worker_protocol import FunctionJob, FunctionTimes
 
@@ -47,9 +47,11 @@ class Measurement(Protocol):
     def remarks(self) -> Mapping[str, Sequence[str]]:
         """What a reader should know of each function."""
 
-    @property
-    def confidence(self) -> float:
-        """Confidence that an interval needs now, so that all intervals so far together have 95 %."""
+    def ratio(self, over: str, under: str) -> Interval | None:
+        """Time of ``over`` ÷ time of ``under`` by the samples so far; None without any.
+
+        The intervals of all looks together contain the true ratio with 95 %.
+        """
 
     def prepare(self) -> None:
         """Call the functions until there is evidence. Raises CompareError."""
@@ -66,7 +68,7 @@ class InProcess:
         self._points = analysis_points(function_ratios.FIRST_LOOK)
         self._left = budget
         self._is_checked = self._is_warm = False
-        self._looks = 0
+        self._looks, self._batch = 0, 1
         self.evidence, self.failures = self._timer.evidence, self._timer.failures
         self.errors, self.remarks = self._timer.errors, self._timer.remarks
 
@@ -75,10 +77,10 @@ class InProcess:
         """The samples of this process."""
         return [self._timer.samples] if self._timer.blocks else []
 
-    @property
-    def confidence(self) -> float:
-        """Confidence of an interval at the present look."""
-        return function_ratios.look_confidence(max(1, self._looks))
+    def ratio(self, over: str, under: str) -> Interval | None:
+        """Time of ``over`` ÷ time of ``under``, at the confidence of the present look."""
+        confidence = function_ratios.look_confidence(max(1, self._looks))
+        return function_ratios.ratio(self.processes, over, under, confidence, self._batch)
 
     def prepare(self) -> None:
         """Call every function once."""
@@ -92,19 +94,24 @@ class InProcess:
         if not self._is_warm:
             self._is_warm = True
             self._timer.warm_up()
-        if self._timer.blocks and self._timer.block_seconds > self._left:
+        if not self._timer.blocks:  # tells how long a block takes
+            self._take(1)
+            self._batch = function_ratios.smallest_batch(self._timer.block_seconds)
+        elif self._timer.block_seconds > self._left:
             return False
-        start = timer.seconds_now()
-        self._timer.extend(next(self._points) - self._timer.blocks, start + self._left)
-        self._left -= timer.seconds_now() - start
+        if self._timer.block_seconds <= self._left:
+            self._take(next(self._points) * self._batch - self._timer.blocks)
         self._looks += 1
         return True
+
+    def _take(self, blocks: int) -> None:
+        start = timer.seconds_now()
+        self._timer.extend(blocks, start + self._left)
+        self._left -= timer.seconds_now() - start
 
 
 class FreshProcesses:
     """A measurement in fresh processes, one after the other, which is looked at when all have ended."""
-
-    confidence = CONFIDENCE
 
     def __init__(
         self, functions: FunctionSet, processes: int, budget: float, collection: bool, seed: int, timeout: float
@@ -117,6 +124,10 @@ class FreshProcesses:
         self.failures: dict[str, str] = {}
         self.errors: dict[str, BaseException] = {}
         self.remarks: dict[str, list[str]] = defaultdict(list)
+
+    def ratio(self, over: str, under: str) -> Interval | None:
+        """Time of ``over`` ÷ time of ``under``, over the processes."""
+        return function_ratios.ratio(self.processes, over, under)
 
     def prepare(self) -> None:
         """Measure, because a function may crash or hang, and is therefore called in fresh processes only."""

@@ -1,10 +1,11 @@
 """From the samples of functions to ratios with intervals, which stay valid however often they are looked at.
 
 In one process, consecutive blocks are not independent: a disturbance lasts longer than a block. The blocks are
-therefore divided into about ``BATCHES`` batches of consecutive blocks, and the replicates are the medians of the
-batches. (Source: Law and Carson, "A sequential procedure for determining the length of a steady-state simulation",
-Operations Research 27, 1979.) A batch has an odd number of blocks, because the median of an odd number of values lies
-above the true median as often as below it. With several processes, the replicates are the medians of the processes.
+therefore divided into about ``BATCHES`` batches of consecutive blocks, each of which takes ``BATCH_SECONDS`` or more,
+and the replicates are the medians of the batches. (Source: Law and Carson, "A sequential procedure for determining the
+length of a steady-state simulation", Operations Research 27, 1979.) A batch has an odd number of blocks, because the
+median of an odd number of values lies above the true median as often as below it. With several processes, the
+replicates are the medians of the processes.
 
 The interval is that of ``statistics.median_ends``. Whoever measures until a result is clear looks at the data many
 times. Look k has the error probability 0.05/(k(k + 1)), so that all looks together have 0.05 at most, as the interim
@@ -19,11 +20,11 @@ from statistics import median
 from typing import Literal
 
 from pairbench.function_timer import Reading
-from pairbench.statistics import CONFIDENCE, Interval, median_ends, ratio_interval
+from pairbench.statistics import CONFIDENCE, Interval, order_statistic, ratio_interval
 
-BATCHES = 20
+BATCHES, BATCH_SECONDS = 20, 0.05
 FIRST_LOOK = 8
-"""Blocks before the first look, the fewest whose smallest and largest ratio have the confidence of that look."""
+"""Batches before the first look, the fewest whose smallest and largest ratio have the confidence of that look."""
 SMALLEST = 1e-12
 """Seconds that stand for a time that is not longer than the loop's."""
 OWN_SHARE = 0.25
@@ -39,13 +40,21 @@ def look_confidence(look: int) -> float:
     return 1 - (1 - CONFIDENCE) / (look * (look + 1))
 
 
-def batches(values: Sequence[float]) -> list[Sequence[float]]:
-    """Consecutive values in batches of equal and odd size, at least ``BATCHES`` of them if there are as many values.
+def smallest_batch(block_seconds: float) -> int:
+    """Blocks in a batch, an odd number, if a block takes this long."""
+    return 2 * math.ceil((BATCH_SECONDS / block_seconds - 1) / 2) + 1 if block_seconds < BATCH_SECONDS else 1
 
-    The first values are left out if the number of values is no multiple of the size.
+
+def batches(values: Sequence[float], smallest: int = 1) -> list[Sequence[float]]:
+    """Consecutive values in batches of an equal and odd size, the odd number ``smallest`` or more.
+
+    There are ``BATCHES`` or more, if there are enough values. The first values are left out if the number of values is
+    no multiple of the size; without a whole batch, all values are one.
     """
-    size = max(1, len(values) // BATCHES)
-    size -= 1 - size % 2
+    size = max(smallest, len(values) // BATCHES)
+    size = min(size - 1 + size % 2, len(values))
+    if size == 0:
+        return []
     kept = values[len(values) % size :]
     return [kept[start : start + size] for start in range(0, len(kept), size)]
 
@@ -55,13 +64,16 @@ def own_seconds(reading: Reading, loop: Loop = "empty") -> float:
     return max(SMALLEST, reading.gross - getattr(reading, loop))
 
 
-def ratio(processes: Sequence[Samples], over: str, under: str, confidence: float = CONFIDENCE) -> Interval | None:
+def ratio(
+    processes: Sequence[Samples], over: str, under: str, confidence: float = CONFIDENCE, smallest: int = 1
+) -> Interval | None:
     """Time of the arm ``over`` ÷ time of the arm ``under``, with its interval; None without common blocks.
 
+    In a single process, a batch has ``smallest`` blocks or more.
     The interval contains those for the shortest and for the longest time that the loop may take. The ends are None with
     a single replicate.
     """
-    found = [_ratio(processes, over, under, loop, confidence) for loop in ("empty", "bare")]
+    found = [_ratio(processes, over, under, loop, confidence, smallest) for loop in ("empty", "bare")]
     estimate, other = found
     if estimate is None or other is None:
         return None
@@ -71,9 +83,11 @@ def ratio(processes: Sequence[Samples], over: str, under: str, confidence: float
     return Interval(estimate.estimate, min(filter(None, lows)), max(filter(None, highs)))
 
 
-def _ratio(processes: Sequence[Samples], over: str, under: str, loop: Loop, confidence: float) -> Interval | None:
+def _ratio(
+    processes: Sequence[Samples], over: str, under: str, loop: Loop, confidence: float, smallest: int
+) -> Interval | None:
     values = [log_ratios(samples, over, under, loop) for samples in processes]
-    replicates = batches(values[0]) if len(values) == 1 else values
+    replicates = batches(values[0], smallest) if len(values) == 1 else values
     return ratio_interval(replicates, confidence)
 
 
@@ -99,16 +113,11 @@ def too_short(processes: Sequence[Samples], arm: str) -> str:
     if not readings:
         return ""
     loop, gross = (median(getattr(one, name) for one in readings) for name in ("empty", "gross"))
-    own = [median(own_seconds(reading) for reading in batch) for batch in _reading_batches(readings)]
-    shortest = median_ends(own)[0] if len(own) > 1 else own[0]
-    if shortest > OWN_SHARE * loop:
+    own = sorted(map(own_seconds, readings))
+    k = order_statistic(len(own), CONFIDENCE)
+    if (own[k - 1] if k else median(own)) > OWN_SHARE * loop:
         return ""
     return (
         f"is too short to time: a call takes {gross * 1e9:.3g} ns with the loop, "
         f"and the loop alone {loop * 1e9:.3g} ns; let each call do more work"
     )
-
-
-def _reading_batches(readings: Sequence[Reading]) -> list[Sequence[Reading]]:
-    places = batches([*range(len(readings))])
-    return [[readings[int(place)] for place in batch] for batch in places]
