@@ -61,6 +61,16 @@ def guard_names(trees: Mapping[str, Path]) -> None:
     check_origins()
 
 
+def guard_only(package: str) -> None:
+    """Have this process import all guarded packages but this one from where it finds them.
+
+    A project under test may have packages of its own with the names of others in the tree, such as ``tests``.
+    """
+    for finder in sys.meta_path:
+        if isinstance(finder, TreeFinder):
+            finder.trees = {name: tree for name, tree in finder.trees.items() if name == package}
+
+
 def check_origins() -> None:
     """Raise ForeignModule if a module of a guarded package comes from another place than the package's tree."""
     trees = {

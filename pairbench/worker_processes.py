@@ -159,14 +159,15 @@ def run_job(
     variables: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
     silence_seconds: float = SILENCE_SECONDS,
+    module: str = "pairbench.worker",
 ) -> Generator[Message | ClockReading]:
-    """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
+    """Do a job in a fresh worker process that runs a module, and yield its messages; the last message is ``Done``.
 
     A ClockReading is yielded for each step that ends with the message ``Finished``. The worker is killed when the
     iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, WorkerDisturbed if it gives up
     because of a backend, and WorkerRefused if it cannot do the job.
     """
-    with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
+    with start_worker(module, variables=variables, path=path, thread_count=job.threads) as worker:
         sent = time.perf_counter()
         worker.send(job)
         at, started = None, 0.0
