@@ -125,7 +125,7 @@ def _compare_results(found: Mapping[str, Examination]) -> tuple[Results, str]:
         return "not compared", ""
     if results_check.difference(head, again) or any(results_check.difference(base, other) for other in others):
         return "not compared", ""
-    difference = results_check.difference(head, base)
+    difference = results_check.difference(base, head)
     return ("different", difference) if difference else ("equal", "")
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pairbench import plugin_gate
+
 if TYPE_CHECKING:
     from pairbench.paired import Paired
 
@@ -40,6 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="Time limit of each comparison without a budget of its own. Default: 5.",
     )
     group.addoption("--paired-json", metavar="PATH", type=Path, help="Write the figures to PATH, as JSON.")
+    plugin_gate.add_options(group)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -50,8 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
         pytest.exit(f"--paired-budget must be a positive number of seconds, not {budget:g}", 2)
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         pytest.exit(f"--paired-json cannot write {path}: it is a folder, or its folder does not exist", 2)
-    if config.getoption("paired_timing"):
+    if config.getoption("paired_timing") or plugin_gate.is_wanted(config):
         _check_timing(config)
+    plugin_gate.register(config)
 
 
 def _check_timing(config: pytest.Config) -> None:
@@ -80,7 +84,8 @@ def paired(
     ``--paired`` the functions are called once and compared, and nothing is timed.
     """
     comparisons: list[Paired] = []
-    timing = is_timing(request.config)
+    is_gate = plugin_gate.is_wanted(request.config)
+    timing = is_timing(request.config) and not is_gate
 
     def start(
         reference: Callable[..., Any],
@@ -104,6 +109,9 @@ def paired(
         measurement = comparing.start(functions, processes, seconds, collection, timeout)
         if not timing:  # a single call in this process suffices, whatever would be timed
             measurement = comparing.start(functions, 1, seconds, collection, timeout)
+        if is_gate:
+            call = plugin_gate.PairedCall(candidates, functions.args, functions.kwargs, setup, budget)
+            plugin_gate.record(request.node, call)
         comparisons.append(Paired(functions, measurement, timing, check, collection))
         return comparisons[-1]
 
@@ -202,6 +210,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from pairbench.visible_text import visible
 
     timed = _timed(terminalreporter.config)
+    if plugin_gate.is_wanted(terminalreporter.config):  # which shows its own table
+        return
     if not timed:
         terminalreporter.write_line("paired: the results were compared, and nothing was timed; --paired times")
         return

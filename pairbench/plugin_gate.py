@@ -58,7 +58,7 @@ def add_options(group: Any) -> None:
 
 
 def register(config: pytest.Config) -> None:
-    """Add the gate to a pytest run with ``--paired-against``. Raises pytest.UsageError for wrong values."""
+    """Add the gate to a pytest run with ``--paired-against``. Ends pytest with a line for wrong values."""
     revision = config.getoption("paired_against")
     if revision is None:
         return
@@ -71,13 +71,13 @@ def register(config: pytest.Config) -> None:
         parse_threshold(config.getoption("paired_threshold"))
         Checkout.find().revision(revision)
     except ValueError as error:
-        raise pytest.UsageError(str(error)) from None
+        pytest.exit(str(error), 2)
     config.pluginmanager.register(FunctionGate(config), NAME)
 
 
-def is_on(config: pytest.Config) -> bool:
+def is_wanted(config: pytest.Config) -> bool:
     """Whether this run is a gate; its tests then time nothing else."""
-    return config.pluginmanager.has_plugin(NAME)
+    return config.getoption("paired_against") is not None
 
 
 def record(item: pytest.Item, call: PairedCall) -> None:

@@ -94,7 +94,9 @@ class Checkout:
         A file that a sparse checkout leaves out is as it is in HEAD.
         """
         listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self._place)
-        files = {name: self.root / name for name in os.fsdecode(listing).split("\0") if name}
+        # Python writes compiled files when it likes, and where git does not ignore them, they are no change.
+        names = [name for name in os.fsdecode(listing).split("\0") if name and not name.endswith(".pyc")]
+        files = {name: self.root / name for name in names}
         # ``revision`` leaves out symbolic links, too.
         contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
         head = self.revision("HEAD")

@@ -97,7 +97,7 @@ def test_each_change_gets_its_verdict(root, monkeypatch, tmp_path):
     assert rows["flat:fresh"]["verdict"] == "new"
     assert rows["flat:fresh"]["reason"] == "the base has no such function: flat has no fresh"
     assert rows["flat:changed"]["verdict"] == "INCONCLUSIVE"
-    assert rows["flat:changed"]["reason"].endswith("head and base have different results: 2.1, not 2.0")
+    assert rows["flat:changed"]["reason"].endswith("head and base have different results: result is 2.1 instead of 2.0")
     assert rows["flat:noise"]["results"] == "not compared"
     assert "results" not in rows["flat:noise"]["reason"]
     head, base, control = (rows["flat:total"]["files"][side] for side in ("head", "base", "control"))

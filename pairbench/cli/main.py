@@ -10,6 +10,7 @@ from click.shell_completion import shell_complete
 
 from pairbench import threads
 from pairbench.cli import running
+from pairbench.cli.compare import compare
 from pairbench.cli.exit_codes import USAGE_ERROR
 from pairbench.cli.gate import gate
 from pairbench.cli.options import examples
@@ -38,7 +39,7 @@ def cli(context: click.Context) -> int:
     return USAGE_ERROR  # with a command, the status is the command's
 
 
-for command in (gate, run):
+for command in (compare, gate, run):
     cli.add_command(command)
 
 

@@ -97,16 +97,17 @@ def rendering(times: CommandTimes) -> Rendering:
     from pairbench import machine
     from pairbench.cli import tables
     from pairbench.command_timer import CONTROL
+    from pairbench.comparison_views import ratio_text, seconds_text
 
     def seconds(interval: Any) -> str:
-        low, high = (tables.duration(end) for end in (interval.low, interval.high))
-        return f"{tables.duration(interval.estimate)} [{low}, {high}]"
+        low, high = (seconds_text(end) for end in (interval.low, interval.high))
+        return f"{seconds_text(interval.estimate)} [{low}, {high}]"
 
     rows, records = [], []
     for arm in times.arms:
         is_first = arm == times.reference
         speedup, middle, mean = times.speedup(arm), times.median(arm), times.mean(arm)
-        rows.append((arm, seconds(middle), seconds(mean), "1" if is_first else tables.ratio(speedup)))
+        rows.append((arm, seconds(middle), seconds(mean), "1" if is_first else ratio_text(speedup)))
         records.append(
             {
                 "arm": arm,

@@ -15,13 +15,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from pairbench.comparison_views import seconds_text
 from pairbench.function_rows import FunctionRow
 from pairbench.statistics import Interval
 from pairbench.visible_text import one_line
 
-NONE = "–"
+NONE = "—"
 WIDE = 10_000
-_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (0.0, "ns"))
 _MARKUP = re.compile(r"[\\`*|~$]")
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
@@ -64,16 +64,6 @@ class Report:
         return "\n".join([*lines, *map(_row, self.rows), "", *(f"- {escaped(line)}" for line in self.lines)]) + "\n"
 
 
-def duration(seconds: float | None) -> str:
-    """Seconds in a suitable unit, with three significant digits: "1.23 µs"."""
-    if seconds is None:
-        return NONE
-    unit, name = next((unit, name) for unit, name in _UNITS if abs(seconds) >= unit)
-    value = seconds / (unit or 1e-9)
-    digits = max(0, 2 - len(str(int(value))) + 1)
-    return f"{value:.{digits}f} {name}"
-
-
 def percent(ratio: float | None) -> str:
     """A ratio as a change in percent: 1.05 is "+5.0 %"."""
     return NONE if ratio is None else f"{100 * (ratio - 1):+.1f} %"
@@ -87,21 +77,13 @@ def change(ratio: Interval | None) -> str:
     return f"{percent(ratio.estimate)} [{low}, {high}]"
 
 
-def ratio(interval: Interval | None) -> str:
-    """A ratio and its interval: "1.25 [1.20, 1.31]"."""
-    if interval is None:
-        return NONE
-    ends = ", ".join(NONE if end is None else f"{end:.3g}" for end in (interval.low, interval.high))
-    return f"{interval.estimate:.3g} [{ends}]"
-
-
 GATE_COLUMNS = ("base", "head", "change", "MDE", "results", "verdict")
 
 
 def gate_cells(row: FunctionRow) -> tuple[str, ...]:
     """The cells of ``GATE_COLUMNS`` of a row of the gate."""
-    mde = percent(row.minimum_detectable_effect)
-    return duration(row.base_seconds), duration(row.head_seconds), change(row.change), mde, row.results, row.verdict
+    base, head = seconds_text(row.base_seconds), seconds_text(row.head_seconds)
+    return base, head, change(row.change), percent(row.minimum_detectable_effect), row.results, row.verdict
 
 
 def escaped(text: str) -> str:
