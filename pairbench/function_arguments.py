@@ -90,9 +90,8 @@ def with_other_content(value: Any, random: Random) -> Any:
         return value * (1 + random.random() * 1e-9) + random.random() * 1e-300
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
         changed = value.copy(order="K")
-        place = np.unravel_index(random.randrange(value.size), value.shape)
-        steps = random.randrange(1, 1000)
-        changed[place] += steps * np.spacing(changed[place])
+        element = np.unravel_index(random.randrange(value.size), value.shape)
+        changed[element] += random.randrange(1, 1000) * np.spacing(changed[element])
         return changed
     if type(value) in (list, tuple):
         parts = list(value)

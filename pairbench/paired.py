@@ -101,6 +101,7 @@ class Paired:
         return comparing.describe(self._measurement, self._functions, self._judge, self._collection)
 
     def _require_names(self, *names: str) -> None:
+        __tracebackhide__ = True
         for name in names:
             if name not in self._functions.functions:
                 known = ", ".join(self._functions.functions)
