@@ -168,7 +168,7 @@ def check_values(options: dict) -> str | None:
 @cache
 def pytest_options() -> set[str]:
     """All options of pytest, with the plugins that this project uses."""
-    command = [sys.executable, "-m", "pytest", "--help"]
+    command = [sys.executable, "-m", "pytest", "-p", "pairbench.plugin", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return set(re.findall(r"(?<![\w-])(--?[a-zA-Z][\w-]*)", done.stdout))
 

@@ -239,7 +239,7 @@ def test_the_entry_point_names_the_plugin():
     import tomllib
 
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
-    assert points == {"pairbench": plugin.__name__}
+    assert points == {plugin.__name__: plugin.__name__}
 
 
 def test_names_from_outside_are_visible_on_the_terminal(project):
