@@ -115,7 +115,7 @@ class Paired:
             raise AssertionError(f"{name} {reason}") from self._measurement.errors.get(name)
         for name in self._functions.functions:
             if found := comparing.find_difference(self._measurement, name, self._judge):
-                raise AssertionError(f"{name} is not equal to the reference: {found}")
+                raise AssertionError(f"{name} {comparing.inequality(name)}: {found}")
 
     def _decide(
         self, over: str, under: str, decide: Callable[[_Ends], bool | None], sentence: Callable[[str], str]

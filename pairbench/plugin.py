@@ -142,7 +142,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Note whether the test has failed, and let the report of its teardown carry the figures."""
     report = yield
     if report.when == "call":
-        item.stash[FAILED] = report.failed
+        item.stash[FAILED] = not report.passed
     elif report.when == "teardown" and item.stash.get(FIGURES, None):
         setattr(report, REPORTED, item.stash[FIGURES])
     return report

@@ -111,6 +111,27 @@ def test_a_comparison_in_this_process():
         found["sum"]
 
 
+def test_a_wrapper_that_runs_an_asynchronous_function_is_timed():
+    @functools.wraps(asynchronous)
+    def run():
+        try:
+            asynchronous().send(None)
+        except StopIteration as stop:
+            return stop.value
+
+    assert compare(run, {"one": lambda: 1}, budget=BUDGET)["one"].difference == ""
+
+
+def test_a_reference_that_does_not_repeat_its_result_is_said():
+    calls = []
+    found = compare(lambda: calls.append(1) or len(calls), {"one": lambda: 1}, budget=BUDGET)
+    assert not found.ok
+    assert "is 1 instead of" not in found.reference.difference
+    assert found.reference.difference.startswith("in a timed call, result is")
+    assert found["one"].speedup is None
+    assert "returns another result for equal arguments" in found.to_markdown()
+
+
 def test_the_tolerances_and_the_check_decide_on_equality():
     def near(values):
         return sum(values) * (1 + 1e-6)
