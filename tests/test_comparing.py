@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import math
+import re
 import subprocess
 import sys
 import textwrap
@@ -284,6 +285,12 @@ def test_csv_and_rows_hold_the_documented_columns():
     assert [*rows[0]] == [*COLUMNS] == [*made_up().to_rows()[0]]
     assert rows[0]["speedup"] == "2.0"
     assert (rows[1]["reason"], rows[2]["equal"], rows[3]["low"]) == ("raises ValueError: no", "False", "")
+
+
+def test_the_documentation_lists_the_columns():
+    page = (ROOT / "docs" / "your-own-functions.md").read_text(encoding="utf-8")
+    [sentence] = re.findall(r"The columns of the CSV are (.+?)\.", page, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", sentence)) == COLUMNS
 
 
 def test_json_holds_everything():
