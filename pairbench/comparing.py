@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -100,16 +101,21 @@ def find_difference(measurement: Measurement, arm: str, judge: Judge) -> str:
     return ""
 
 
+def inequality(arm: str) -> str:
+    """What a difference means, as a sentence without its subject."""
+    return "returns another result for equal arguments" if arm == REFERENCE else "is not equal to the reference"
+
+
 def describe(measurement: Measurement, functions: FunctionSet, judge: Judge, collection: bool) -> Comparison:
     """The measurement so far as a comparison. A candidate that is not equal to the reference has no time."""
-    rows = {name: _row(measurement, name, judge) for name in functions.functions}
     name = display_name(functions.functions[REFERENCE])
-    reference = rows.pop(REFERENCE)
-    reference = Row(name, reference.seconds, None, reference.reason, reference.difference, reference.remarks)
+    reference = replace(_row(measurement, REFERENCE, judge, ""), name=name)
+    blocked = "has no speedup, because the reference has no time" if reference.reason or reference.difference else ""
+    candidates = [candidate for candidate in functions.functions if candidate != REFERENCE]
     processes = measurement.processes
     return Comparison(
         reference=reference,
-        rows=tuple(rows.values()),
+        rows=tuple(_row(measurement, candidate, judge, blocked) for candidate in candidates),
         control=measurement.ratio(REFERENCE, CONTROL),
         processes=max(1, len(processes)),
         blocks=sum(len(samples[REFERENCE]) for samples in processes),
@@ -129,13 +135,11 @@ def interval(measurement: Measurement, over: str, under: str) -> Interval | None
     return measurement.ratio(over, under)
 
 
-def _row(measurement: Measurement, arm: str, judge: Judge) -> Row:
+def _row(measurement: Measurement, arm: str, judge: Judge, blocked: str) -> Row:
+    """The row of an arm, without a time if it fails, differs, is too short, or is ``blocked`` for this reason."""
     processes = measurement.processes
     difference = find_difference(measurement, arm, judge)
-    short = function_ratios.too_short(processes, arm)
-    reason = measurement.failures.get(arm, "") or short
-    if not reason and arm != REFERENCE and function_ratios.too_short(processes, REFERENCE):
-        reason = "has no speedup, for the reference is too short to time"
+    reason = measurement.failures.get(arm, "") or function_ratios.too_short(processes, arm) or blocked
     if difference or reason:
         return Row(arm, None, None, reason, difference, tuple(measurement.remarks.get(arm, ())))
     patterns = time_patterns.remarks(processes[0], arm) if processes and processes[0].get(arm) else []

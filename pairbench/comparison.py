@@ -67,7 +67,7 @@ class Comparison:
     @property
     def ok(self) -> bool:
         """Whether every candidate is equal to the reference and has a speedup."""
-        return all(row.ok for row in self.rows)
+        return not self.reference.difference and all(row.ok for row in self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """The comparison as data for ``json.dump``."""

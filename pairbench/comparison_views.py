@@ -59,7 +59,8 @@ def notes(comparison: Comparison) -> Iterator[str]:
     """The lines below a table: what is wrong with rows, what is noticeable, the A/A control and the scope."""
     for row in (comparison.reference, *comparison.rows):
         if row.difference:
-            yield f"{row.name}: not equal to the reference: {row.difference}"
+            same = "returns another result for equal arguments" if row is comparison.reference else "is not equal"
+            yield f"{row.name} {same}: {row.difference}"
         if row.reason:
             yield f"{row.name} {row.reason}"
         yield from (f"{row.name} {remark}" for remark in row.remarks)
@@ -74,7 +75,12 @@ def cells(comparison: Comparison) -> list[tuple[str, str, str, str]]:
     """The cells of the table, below ``HEADINGS``."""
     reference = comparison.reference
     return [
-        (one_line(reference.name), seconds_text(reference.seconds), "1" if comparison.blocks else "—", ""),
+        (
+            f"{one_line(reference.name)} (reference)",
+            seconds_text(reference.seconds),
+            "1" if comparison.blocks else "—",
+            "",
+        ),
         *(
             (
                 one_line(row.name),

@@ -62,12 +62,17 @@ def _scalar_difference(expected: Any, output: Any, rtol: float, atol: float, pla
     shown = f"{place} is {_shown(output)} instead of {_shown(expected)}"
     if isinstance(expected, Number) and isinstance(output, Number):
         return "" if _close(expected, output, rtol, atol) else shown
-    if type(expected).__eq__ is object.__eq__ and expected is not output:
+    if not _compares(type(expected)) and expected is not output:
         return f"{place} is of type {type(expected).__name__}, which cannot be compared; give check="
     try:
         return "" if bool(expected == output) else shown
     except Exception as error:
         return f"{place} cannot be compared: {describe_error(error)}; give check="
+
+
+def _compares(kind: type) -> bool:
+    """Whether a class defines equality, other than that of identity."""
+    return any("__eq__" in vars(one) for one in kind.__mro__ if one is not object)
 
 
 def _close(expected: Any, output: Any, rtol: float, atol: float) -> bool:

@@ -65,8 +65,8 @@ class ArgumentSource:
         return max(1, min(loops, int(DRAWING_FACTOR * timer.SAMPLE_SECONDS / max(self.draw_seconds, 1e-9))))
 
 
-def duplicate(arguments: Arguments) -> Arguments | None:
-    """A deep copy; None if the arguments cannot be copied, such as an open file."""
+def duplicate(arguments: Arguments | None) -> Arguments | None:
+    """A deep copy; None for None, or if the arguments cannot be copied, such as an open file."""
     try:
         return copy.deepcopy(arguments)
     except Exception:
@@ -90,9 +90,8 @@ def with_other_content(value: Any, random: Random) -> Any:
         return value * (1 + random.random() * 1e-9) + random.random() * 1e-300
     if isinstance(value, np.ndarray) and value.dtype.kind == "f" and value.size:
         changed = value.copy(order="K")
-        place = np.unravel_index(random.randrange(value.size), value.shape)
-        steps = random.randrange(1, 1000)
-        changed[place] += steps * np.spacing(changed[place])
+        element = np.unravel_index(random.randrange(value.size), value.shape)
+        changed[element] += random.randrange(1, 1000) * np.spacing(changed[element])
         return changed
     if type(value) in (list, tuple):
         parts = list(value)
@@ -113,15 +112,16 @@ def require_no_cache(function: Function, source: ArgumentSource, random: Random)
     if source.is_fresh and digest(first) != digest(second):
         return
     if info is not None and hasattr(before := info(), "hits"):
-        function(*first)
-        function(*second)
+        for arguments in source.draw(2):
+            function(*arguments)
         if info().hits > before.hits:
             raise WorkloadError("answers repeated inputs from a cache; give setup=, which returns new inputs")
-    if with_other_content(first, random) is None:
+    if duplicate(with_other_content(first, random)) is None:
         return
 
     def draw(seed: int, count: int) -> list[Arguments]:
-        return [with_other_content(first, Random(seed + number)) for number in range(count)]
+        changed = [duplicate(with_other_content(first, Random(seed + number))) for number in range(count)]
+        return [arguments for arguments in changed if arguments is not None]
 
     new = min(_single_call(function, draw(random.getrandbits(60), 1)[0]) for _ in range(3))
     seed = random.getrandbits(60)

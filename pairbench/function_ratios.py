@@ -61,7 +61,7 @@ def batches(values: Sequence[float], smallest: int = 1) -> list[Sequence[float]]
 
 def own_seconds(reading: Reading, loop: Loop = "empty") -> float:
     """Seconds per call without the loop, but no less than ``SMALLEST``."""
-    return max(SMALLEST, reading.gross - getattr(reading, loop))
+    return max(SMALLEST, reading.gross - (reading.empty if loop == "empty" else reading.bare))
 
 
 def ratio(

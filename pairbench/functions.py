@@ -118,7 +118,6 @@ def _check_function(name: str, function: Function) -> None:
     inner = function
     while isinstance(inner, functools.partial):
         inner = inner.func
-    inner = inspect.unwrap(inner) if inspect.isroutine(inner) else inner
     call = inner if inspect.isroutine(inner) or inspect.isclass(inner) else type(inner).__call__
     for candidate in (inner, call):
         if inspect.iscoroutinefunction(candidate) or inspect.isasyncgenfunction(candidate):

@@ -101,6 +101,7 @@ class Paired:
         return comparing.describe(self._measurement, self._functions, self._judge, self._collection)
 
     def _require_names(self, *names: str) -> None:
+        __tracebackhide__ = True
         for name in names:
             if name not in self._functions.functions:
                 known = ", ".join(self._functions.functions)
@@ -114,7 +115,7 @@ class Paired:
             raise AssertionError(f"{name} {reason}") from self._measurement.errors.get(name)
         for name in self._functions.functions:
             if found := comparing.find_difference(self._measurement, name, self._judge):
-                raise AssertionError(f"{name} is not equal to the reference: {found}")
+                raise AssertionError(f"{name} {comparing.inequality(name)}: {found}")
 
     def _decide(
         self, over: str, under: str, decide: Callable[[_Ends], bool | None], sentence: Callable[[str], str]

@@ -75,9 +75,7 @@ def is_timing(config: pytest.Config) -> bool:
 
 
 @pytest.fixture
-def paired(
-    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-) -> Generator[Callable[..., Paired]]:
+def paired(request: pytest.FixtureRequest) -> Generator[Callable[..., Paired]]:
     """Compare functions: ``paired(reference, candidates, args)`` returns an object with assertions on them.
 
     The arguments are those of ``pairbench.compare``, without the tolerances, which ``assert_equal`` takes. Without
@@ -119,9 +117,8 @@ def paired(
     has_failed = request.node.stash.get(FAILED, False)
     figures = [_figures(request.node.nodeid, one, has_failed) for one in comparisons]
     request.node.stash[FIGURES] = figures
-    for one in figures:
-        for name, value in one["properties"]:
-            record_property(name, value)
+    # The fixture record_property would warn of every family of JUnit files but the oldest.
+    request.node.user_properties.extend(property for one in figures for property in one["properties"])
 
 
 def _figures(test: str, paired: Paired, has_failed: bool) -> dict[str, Any]:
@@ -153,7 +150,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Note whether the test has failed, and let the report of its teardown carry the figures."""
     report = yield
     if report.when == "call":
-        item.stash[FAILED] = report.failed
+        item.stash[FAILED] = not report.passed
     elif report.when == "teardown" and item.stash.get(FIGURES, None):
         setattr(report, REPORTED, item.stash[FIGURES])
     return report

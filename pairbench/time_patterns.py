@@ -54,10 +54,11 @@ def _trend(samples: Samples, arm: str) -> str:
 
 def _change(values: Sequence[float]) -> float:
     """The change from the first value to the last by the Theil–Sen line; 0 if Kendall's test does not find a trend."""
-    from scipy.stats import kendalltau, theilslopes
-
-    if len(values) < FEWEST:
+    third = len(values) // 3
+    if len(values) < FEWEST or abs(median(values[-third:]) - median(values[:third])) < math.log1p(EFFECT) / 2:
         return 0.0
+    from scipy.stats import kendalltau, theilslopes  # takes half a second to import
+
     step = math.ceil(len(values) / 200)  # the number of slopes grows with the square of that of the values
     thinned = [median(values[start : start + step]) for start in range(0, len(values), step)]
     if kendalltau(range(len(thinned)), thinned).pvalue > LEVEL:
@@ -99,19 +100,21 @@ def _inner_deviation(ordered: Sequence[float]) -> float:
 
 def _order(samples: Samples, arm: str) -> str:
     """Whether the time depends on which arm was timed before it in the block."""
-    from scipy.stats import kruskal
-
     relative = _relative(samples, arm)
     groups: dict[str, list[float]] = defaultdict(list)
     for reading in samples[arm]:
         if reading.before and reading.block in relative:
             groups[reading.before].append(relative[reading.block])
     groups = {before: values for before, values in groups.items() if len(values) >= FEWEST // 4}
-    if len(groups) < 2 or sum(map(len, groups.values())) < FEWEST or kruskal(*groups.values()).pvalue > LEVEL:
+    if len(groups) < 2 or sum(map(len, groups.values())) < FEWEST:
         return ""
     medians = {before: median(values) for before, values in groups.items()}
     slow, quick = max(medians, key=medians.__getitem__), min(medians, key=medians.__getitem__)
     effect = math.expm1(medians[slow] - medians[quick])
     if effect < EFFECT:
+        return ""
+    from scipy.stats import kruskal  # takes half a second to import
+
+    if kruskal(*groups.values()).pvalue > LEVEL:
         return ""
     return f"depends on the order of the calls: after {slow} it takes {100 * effect:.0f} % longer than after {quick}"

@@ -5,6 +5,7 @@ import functools
 import io
 import json
 import math
+import re
 import subprocess
 import sys
 import textwrap
@@ -109,6 +110,27 @@ def test_a_comparison_in_this_process():
     assert found.machine["python"]
     with pytest.raises(KeyError, match="no candidate 'sum'; there are fsum, wrong, bad"):
         found["sum"]
+
+
+def test_a_wrapper_that_runs_an_asynchronous_function_is_timed():
+    @functools.wraps(asynchronous)
+    def run():
+        try:
+            asynchronous().send(None)
+        except StopIteration as stop:
+            return stop.value
+
+    assert compare(run, {"one": lambda: 1}, budget=BUDGET)["one"].difference == ""
+
+
+def test_a_reference_that_does_not_repeat_its_result_is_said():
+    calls = []
+    found = compare(lambda: calls.append(1) or len(calls), {"one": lambda: 1}, budget=BUDGET)
+    assert not found.ok
+    assert "is 1 instead of" not in found.reference.difference
+    assert found.reference.difference.startswith("in a timed call, result is")
+    assert found["one"].speedup is None
+    assert "returns another result for equal arguments" in found.to_markdown()
 
 
 def test_the_tolerances_and_the_check_decide_on_equality():
@@ -263,6 +285,12 @@ def test_csv_and_rows_hold_the_documented_columns():
     assert [*rows[0]] == [*COLUMNS] == [*made_up().to_rows()[0]]
     assert rows[0]["speedup"] == "2.0"
     assert (rows[1]["reason"], rows[2]["equal"], rows[3]["low"]) == ("raises ValueError: no", "False", "")
+
+
+def test_the_documentation_lists_the_columns():
+    page = (ROOT / "docs" / "your-own-functions.md").read_text(encoding="utf-8")
+    [sentence] = re.findall(r"The columns of the CSV are (.+?)\.", page, re.DOTALL)
+    assert tuple(re.findall(r"`(\w+)`", sentence)) == COLUMNS
 
 
 def test_json_holds_everything():

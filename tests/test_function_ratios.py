@@ -1,6 +1,7 @@
 """Ratios of functions: batches, looks, the time of the loop, and the coverage of the intervals."""
 
 import math
+import re
 from itertools import takewhile
 from statistics import median
 
@@ -15,6 +16,7 @@ from pairbench import function_ratios
 from pairbench.function_ratios import batches, look_confidence, ratio, too_short
 from pairbench.function_timer import Reading
 from pairbench.sequential_test import analysis_points
+from tests.helpers import ROOT
 
 
 def readings(seconds, empty=20e-9, bare=10e-9):
@@ -154,3 +156,13 @@ def test_the_simulation_gives_the_same_table_for_the_same_seed(monkeypatch, caps
     assert all(name in tables[0] for name in paired_coverage.DISTRIBUTIONS)
     with pytest.raises(SystemExit, match="2"):
         paired_coverage.main(["-1"])
+
+
+@pytest.mark.slow
+def test_the_documentation_shows_the_coverage_of_this_version(monkeypatch):
+    monkeypatch.setattr(paired_coverage, "RUNS", 200)
+    page = (ROOT / "docs" / "your-own-functions.md").read_text(encoding="utf-8")
+    name = "correlated, 0.9 from block to block"
+    (cells,) = re.findall(rf"^\| {re.escape(name)} \|(.+)\|$", page, re.MULTILINE)
+    found = [*map(float, paired_coverage.row(paired_coverage.DISTRIBUTIONS[name], 1))]
+    assert found == pytest.approx([*map(float, cells.split("|"))], abs=9)

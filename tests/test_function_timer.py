@@ -357,3 +357,12 @@ def test_the_order_of_another_number_of_arms_is_balanced_after_a_failure():
     rest = {arm: [one for one in timed.samples[arm] if one.block > start] for arm in (REFERENCE, CONTROL, "good")}
     firsts = [min(rest, key=lambda arm: rest[arm][index].position) for index in range(len(rest["good"]))]
     assert set(firsts) == {REFERENCE, CONTROL, "good"}
+
+
+def test_looking_for_a_cache_does_not_use_up_arguments_that_a_function_changes():
+    def pop(values, value):
+        busy()
+        return values.pop() + value
+
+    timed = run(functions(pop, {"same": pop}, setup=lambda: ([1], 0.5)))
+    assert timed.failures == {}

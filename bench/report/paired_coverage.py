@@ -47,12 +47,12 @@ def correlated(correlation: float, random: Generator, shape: tuple[int, int]) ->
     start = random.normal(0, 1, (shape[0], 1))
     steps = random.normal(0, math.sqrt(1 - correlation**2), shape)
     series, _ = lfilter([1.0], [1.0, -correlation], steps, zi=correlation * start)
-    return NOISE * series
+    return np.asarray(NOISE * series)
 
 
 def skewed(random: Generator, shape: tuple[int, int]) -> Values:
     """Lognormal noise: no time is much shorter than usual, some are much longer."""
-    return NOISE * (random.lognormal(0, 1, shape) - 1)
+    return np.asarray(NOISE * (random.lognormal(0, 1, shape) - 1))
 
 
 def interrupted(random: Generator, shape: tuple[int, int]) -> Values:
@@ -139,7 +139,7 @@ def row(draw: Draw, seed: int) -> list[str]:
 def draw_processes(draw: Draw, random: Generator) -> list[list[list[float]]]:
     """For each run, the blocks of six processes, 100 each."""
     values = partial(between_processes, draw)(random, (6 * RUNS, 100))
-    return values.reshape(RUNS, 6, 100).tolist()  # type: ignore[no-any-return]
+    return values.reshape(RUNS, 6, 100).tolist()
 
 
 def _share(held: Sequence[bool]) -> str:
