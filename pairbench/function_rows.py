@@ -11,6 +11,7 @@ import psutil
 
 from pairbench import machine, measurement_loop, results_check, verdict_reasons
 from pairbench.function_workload import Examination, FunctionName
+from pairbench.judged_samples import TOO_SHORT
 from pairbench.machine import Conditions
 from pairbench.measurement_loop import GateTask, LoopState
 from pairbench.results_check import is_comparable
@@ -86,6 +87,8 @@ def judged_row(
     judgement = measurement_loop.row_judgement(state, task, key)
     verdict: FunctionVerdict
     verdict, reason = verdict_reasons.explain(judgement, failures, task.threshold, end_reason)
+    if TOO_SHORT in failures.values():  # which side it happens to is chance
+        verdict, reason = "INCONCLUSIVE", TOO_SHORT
     results, difference = _compare_results(found)
     if results == "different":
         if verdict == "PASS":  # which asserts that the same work takes no longer

@@ -54,13 +54,18 @@ def pytest_configure(config: pytest.Config) -> None:
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         pytest.exit(f"--paired-json cannot write {path}: it is a folder, or its folder does not exist", 2)
     if config.getoption("paired_timing") or plugin_gate.is_wanted(config):
-        _check_timing(config)
+        _refuse_several_workers(config)
+    if config.getoption("paired_timing"):
+        _refuse_monitoring()
     plugin_gate.register(config)
 
 
-def _check_timing(config: pytest.Config) -> None:
+def _refuse_several_workers(config: pytest.Config) -> None:
     if (config.getoption("numprocesses", None) or 0) > 1 or len(config.getoption("tx", None) or ()) > 1:
         pytest.exit("--paired times, and several processes would disturb each other; leave out -n, or use -n 1", 2)
+
+
+def _refuse_monitoring() -> None:
     from pairbench import tracing
 
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -93,11 +94,12 @@ class FunctionGate:
         self._shown: list[dict[str, Any]] = []
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Run the test, and then measure its candidates."""
-        yield
+        result = yield
         if calls := item.stash.get(CALLS, []):
             self._judge(item, calls)
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -215,7 +217,7 @@ def _say(config: pytest.Config) -> Callable[[str], None]:
     capture: Any = config.pluginmanager.getplugin("capturemanager")
 
     def say(text: str) -> None:
-        with capture.global_and_fixture_disabled():
+        with nullcontext() if capture is None else capture.global_and_fixture_disabled():
             print(f"\npairbench: {visible(text)}", file=sys.stderr, flush=True)
 
     return say

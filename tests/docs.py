@@ -161,6 +161,8 @@ def check_program(name: str, program: click.Group, words: list[str]) -> str | No
             options = command.make_context(path[-1], list(words), parent=context.parent).params
     except click.exceptions.Exit:  # --help, --version
         return None
+    except click.MissingParameter as error:
+        return error.format_message() if words else None  # without words, the text names the command
     except click.UsageError as error:
         return error.format_message()
     return check_values(options)

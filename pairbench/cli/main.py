@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import click
 from click.shell_completion import shell_complete
 
-from pairbench import threads
 from pairbench.cli import running
 from pairbench.cli.compare import compare
 from pairbench.cli.exit_codes import USAGE_ERROR
@@ -47,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit status."""
     if instruction := os.environ.get(COMPLETE_VARIABLE):
         return shell_complete(cli, {}, PROGRAM, COMPLETE_VARIABLE, instruction)
-    return running.run(cli, PROGRAM, argv, threads.limit_own_threads)
+    return running.run(cli, PROGRAM, argv)  # no variable is set, which a timed command would inherit
 
 
 def console() -> None:

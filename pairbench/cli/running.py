@@ -19,7 +19,9 @@ TRACEBACK_VARIABLE = "MLPBENCH_TRACEBACK"
 """Environment variable that, with the value 1, has an internal error print its traceback."""
 
 
-def run(program: click.Group, name: str, argv: Sequence[str] | None, prepare: Callable[[], None]) -> int:
+def run(
+    program: click.Group, name: str, argv: Sequence[str] | None, prepare: Callable[[], object] = lambda: None
+) -> int:
     """Run a command line, by default that of this process, and return its exit status. ``prepare`` is called first."""
     try:
         prepare()
