@@ -176,4 +176,4 @@ def _interval(
 def _mean_ends(values: Sequence[float]) -> tuple[float, float]:
     count = len(values)
     half = statistics.t_quantile(count - 1, (1 + CONFIDENCE) / 2) * stdev(values) / math.sqrt(count)
-    return fmean(values) - half, fmean(values) + half
+    return max(0.0, fmean(values) - half), fmean(values) + half

@@ -95,7 +95,7 @@ def run(root, *options):
 
 @pytest.mark.slow
 def test_a_verdict_decides_its_test(root):
-    done = run(root, "--paired-against=HEAD", "--paired-threshold=100%", "-rs", "--junitxml=../junit.xml")
+    done = run(root, "--paired-against=HEAD", "--paired-threshold=100%", "-rfs", "--junitxml=../junit.xml")
     out = done.stdout
     assert done.returncode == 1, out + done.stderr
     assert re.search(r"^FAILED tests/test_flat\.py::test_slow - Failed: total \(flat:total\): FAIL", out, re.MULTILINE)
