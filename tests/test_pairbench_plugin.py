@@ -103,18 +103,18 @@ def test_a_comparison_without_assertion_is_still_compared(project):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("budget", "line", "words"),
     [
-        ('result.assert_speedup("quick", at_least=1e6)', "FAIL: quick is"),
-        ('result.assert_speedup("twice", at_least=1)', "INCONCLUSIVE: twice is"),
-        ('result.assert_speedup("quik", at_least=1)', "there is no function 'quik' in this comparison"),
+        (5, 'result.assert_speedup("quick", at_least=1e6)', "FAIL: quick is"),
+        (0.1, 'result.assert_speedup("twice", at_least=1)', "INCONCLUSIVE: twice is"),
+        (0.1, 'result.assert_speedup("quik", at_least=1)', "there is no function 'quik' in this comparison"),
     ],
 )
-def test_an_assertion_that_does_not_hold_fails_the_test_with_its_figures(project, line, words):
+def test_an_assertion_that_does_not_hold_fails_the_test_with_its_figures(project, budget, line, words):
     test = (
         "from bench.sums import loops, quick, slow\n"
         "def test_f(paired):\n"
-        "    result = paired(slow, {'quick': quick, 'twice': slow}, args=([1.5] * 300,), budget=0.1)\n"
+        f"    result = paired(slow, {{'quick': quick, 'twice': slow}}, args=([1.5] * 300,), budget={budget})\n"
         f"    {line}\n"
     )
     (project / "tests" / "test_sums.py").write_text(test)

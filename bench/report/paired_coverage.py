@@ -58,7 +58,7 @@ def skewed(random: Generator, shape: tuple[int, int]) -> Values:
 def interrupted(random: Generator, shape: tuple[int, int]) -> Values:
     """Normal noise, and every tenth block has one side that takes up to 50 % longer, half of the time either side."""
     hit = random.random(shape) < 0.1
-    return independent(random, shape) + hit * random.choice([-1, 1], shape) * random.uniform(0, 0.5, shape)
+    return np.asarray(independent(random, shape) + hit * random.choice([-1, 1], shape) * random.uniform(0, 0.5, shape))
 
 
 def two_modes(random: Generator, shape: tuple[int, int]) -> Values:
