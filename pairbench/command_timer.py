@@ -170,10 +170,13 @@ def _interval(
 ) -> Interval | None:
     if not values:
         return None
-    return Interval(estimate(values), *(ends(values) if len(values) > 1 else (None, None)))
+    if len(values) == 1:
+        return Interval(values[0], None, None)
+    low, high = ends(values)
+    return Interval(estimate(values), max(0.0, low), high)  # few values have an interval that reaches below 0
 
 
 def _mean_ends(values: Sequence[float]) -> tuple[float, float]:
     count = len(values)
     half = statistics.t_quantile(count - 1, (1 + CONFIDENCE) / 2) * stdev(values) / math.sqrt(count)
-    return max(0.0, fmean(values) - half), fmean(values) + half
+    return fmean(values) - half, fmean(values) + half
