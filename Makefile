@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage baseline-rates lint clean
+.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage paired-coverage baseline-rates lint clean
 
 install: $(VENV)/test
 
@@ -68,6 +68,10 @@ random-networks: $(VENV)/test
 # Simulates how often the intervals contain the true value; SEED chooses the draws.
 interval-coverage: $(VENV)/test
 	$(BIN)/python -m bench.report.interval_coverage $(or $(SEED),1) results/gate/idle.npz results/gate/loaded.npz
+
+# Simulates how often the intervals for functions of others contain the true ratio.
+paired-coverage: $(VENV)/test
+	$(BIN)/python -m bench.report.paired_coverage $(or $(SEED),1)
 
 # Simulates the error rates of a stored baseline.
 baseline-rates: $(VENV)/test

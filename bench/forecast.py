@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bench.arms import Arm
-from bench.wording import in_percent
 from pairbench.duration import arm_seconds, in_words, process_seconds
 from pairbench.measure import AA_CONTROL, Measurement, chosen_arms
+from pairbench.wording import in_percent
 from pairbench.worker_protocol import Effort
 
 WEIGHT_SECONDS = {"python_loops": 60e-9, "python_loops_ndarray": 270e-9}

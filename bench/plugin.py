@@ -78,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if revision is None and baseline is None:
         return
     from bench.gate.baseline import read_baseline
-    from bench.gate.option_values import check_budget, parse_threshold
     from bench.gate.preparation import PACKAGE
+    from pairbench.option_values import check_budget, parse_threshold
     from pairbench.worktrees import Checkout
 
     if revision is not None and baseline is not None:
@@ -132,9 +132,9 @@ def gate_rows(request: pytest.FixtureRequest) -> Mapping[tuple[str, Any], GateRo
     revision, baseline = option("benchmark_gate_against"), option("benchmark_gate_baseline")
     if revision is None and baseline is None:
         return {}
-    from bench.gate.option_values import check_budget, parse_threshold
     from bench.gate.pytest_verdicts import verdicts_for_tests
     from bench.report import terminal
+    from pairbench.option_values import check_budget, parse_threshold
 
     parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
     pairs = [(params["name"], params["case"]) for params in parameters if {"name", "case"} <= params.keys()]

@@ -20,10 +20,10 @@ from bench.records import schema
 from bench.records.header import header, now
 from bench.records.roofline_rows import roofline_rows
 from bench.records.timing_rows import compile_rows, process_records, timing_rows
-from bench.wording import counted
 from impls import Backend
 from pairbench.progress import Progress
 from pairbench.visible_text import visible_prints
+from pairbench.wording import counted
 from pairbench.worker_protocol import Effort
 
 

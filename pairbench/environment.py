@@ -44,6 +44,12 @@ def inherited(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     return {**neutral, **settings(base)}
 
 
+def everything(base: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """All variables but those that a worker gets with values of its own: code of others may read any variable."""
+    own = {"PYTHONPATH", "TMPDIR", "TEMP", "TMP"} | LEFT_OUT | _OURS
+    return {name: value for name, value in base.items() if name not in own}
+
+
 def settings(base: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The variables that are set and may change times, in the order of their names."""
     return {name: base[name] for name in sorted(base) if base[name] and _is_setting(name)}

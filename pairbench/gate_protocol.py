@@ -12,6 +12,9 @@ from typing import Any
 
 from pairbench.workload import SamplePlan, Workload
 
+MODULE = "pairbench.gate_worker"
+"""The module that a worker process runs."""
+
 
 @dataclass(frozen=True)
 class CallFunction:

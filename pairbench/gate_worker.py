@@ -154,6 +154,11 @@ def main() -> None:
     # If the sources of this revision were removed, Python has imported another copy of the package.
     is_home = Path(str(package.__file__)).resolve().parents[1] == home.resolve()
     functions.extend(package.__name__)
+    serve(send, functions, None if is_home else Failure(f"the sources in {home} were removed"))
+
+
+def serve(send: Callable[[object], None], functions: FunctionWatch, refusal: Failure | None) -> None:
+    """Answer requests until standard input ends, each with the refusal if there is one."""
     state = WorkerState(functions)
     gc.disable()
     while True:
@@ -161,7 +166,7 @@ def main() -> None:
             request = state.wait(partial(pickle.load, sys.stdin.buffer))
         except EOFError:
             return
-        send([reply_to(request, state) if is_home else Failure(f"the sources in {home} were removed")])
+        send([refusal or reply_to(request, state)])
 
 
 if __name__ == "__main__":

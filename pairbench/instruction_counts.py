@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pairbench import bytecode, call_copies, rounds, valgrind
-from pairbench.gate_protocol import CallFunction, Failure
+from pairbench import bytecode, call_copies, valgrind
+from pairbench.gate_protocol import MODULE, CallFunction, Failure
 from pairbench.rounds import ProcessDied, RoundProcesses
 from pairbench.valgrind import CountMissing
 from pairbench.worker_processes import Worker, start_worker
@@ -154,13 +154,13 @@ def _read_answers(plan: CountPlan, answers: Mapping[str, Any], read: Callable[[A
 
 
 def _start(worktree: Worktree) -> AbstractContextManager[Worker]:
-    return start_worker(rounds.MODULE, worktree.package, variables=FIXED_HASHES, path=[worktree.path])
+    return start_worker(MODULE, worktree.package, variables=FIXED_HASHES, path=[worktree.path])
 
 
 def _start_pinned(worktree: Worktree, prefix: Sequence[str] = ()) -> AbstractContextManager[Worker]:
     variables = {**FIXED_HASHES, **valgrind.PINNED, "NUMBA_CACHE_DIR": str(CACHE)}
     return start_worker(
-        rounds.MODULE,
+        MODULE,
         worktree.package,
         variables=variables,
         path=[STARTED_IN],

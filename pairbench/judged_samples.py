@@ -26,6 +26,7 @@ WARM_UP_SHARE = 10
 """Before a sample, 1/``WARM_UP_SHARE`` of its calls are made untimed, to reload caches that other arms have used."""
 MAX_STATEFUL_LOOPS = 100
 """Most calls in a sample of a call that changes a state, because the judge has to repeat all of them."""
+TOO_SHORT = "a call takes no longer than an empty one, so it cannot be timed"
 PLAIN_TYPES = (type(None), bool, int, float, complex, str, bytes)
 
 
@@ -82,7 +83,7 @@ class PreparedSample:
             total += self._deferred_seconds()
         seconds = total / self._plan.loops
         if seconds <= self._overhead:
-            raise WorkloadError("a call takes no longer than an empty one, so it cannot be timed")
+            raise WorkloadError(TOO_SHORT)
         return SampleTime(seconds - self._overhead, timer.seconds_now() - start)
 
     def _deferred_seconds(self) -> float:

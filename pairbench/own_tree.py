@@ -49,8 +49,26 @@ def guard(folders: Sequence[Path]) -> None:
         if folder not in installed:
             for file in folder.glob("*/__init__.py"):
                 trees.setdefault(file.parent.name, folder)
+    guard_names(trees)
+
+
+def guard_names(trees: Mapping[str, Path]) -> None:
+    """Have this process import these packages and modules, and no others, from the folders given here alone.
+
+    Raises ForeignModule if one is imported already, from elsewhere.
+    """
     sys.meta_path[:] = [TreeFinder(trees), *(finder for finder in sys.meta_path if not isinstance(finder, TreeFinder))]
     check_origins()
+
+
+def guard_only(package: str) -> None:
+    """Have this process import all guarded packages but this one from where it finds them.
+
+    A project under test may have packages of its own with the names of others in the tree, such as ``tests``.
+    """
+    for finder in sys.meta_path:
+        if isinstance(finder, TreeFinder):
+            finder.trees = {name: tree for name, tree in finder.trees.items() if name == package}
 
 
 def check_origins() -> None:

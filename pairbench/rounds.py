@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
@@ -22,7 +22,7 @@ from pairbench.gate_protocol import (
     TimeSample,
 )
 from pairbench.interleave import balanced_orders, takes_part
-from pairbench.worker_processes import Worker, WorkerGone, start_worker
+from pairbench.worker_processes import Worker, WorkerGone
 from pairbench.workload import (
     CheckResult,
     JudgedSample,
@@ -31,15 +31,23 @@ from pairbench.workload import (
     WorkloadError,
     find_wrong_result,
 )
-from pairbench.worktrees import Worktree
 
 SIDES = ("head", "base", "control")
 """The control has the same sources as the base, in a separate worktree; it is the gate's A/A control."""
-MODULE = "pairbench.gate_worker"
 TURN_SECONDS = 0.003
 """Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process counts as hung: while building, and while calling."""
+
+
+class SourceTree(Protocol):
+    """The sources of a side."""
+
+    def check_present(self) -> None:
+        """Raise WorktreeError if the sources were removed."""
+
+    def start(self) -> AbstractContextManager[Worker]:
+        """Start a fresh process that runs these sources, and answers the requests of ``gate_protocol``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +55,7 @@ class RoundPlan:
     """How a row is timed in a round: ``loops`` calls per sample, one sample of each side in each of ``blocks`` blocks.
 
     ``key``: name of the row in the records. ``judge``: function from a sample with judged calls to its evidence.
-    ``has_state``: whether the calls change a state.
+    ``has_state``: whether the calls change a state. ``call_seconds``: rough seconds per call.
     """
 
     key: str
@@ -56,6 +64,7 @@ class RoundPlan:
     has_state: bool = False
     loops: int = 1
     blocks: int = 1
+    call_seconds: float = 0.0
 
 
 @dataclass
@@ -133,38 +142,35 @@ class RoundProcesses:
 
 
 @contextmanager
-def open_processes(worktrees: Mapping[str, Worktree], random: Random) -> Iterator[RoundProcesses]:
+def open_processes(trees: Mapping[str, SourceTree], random: Random) -> Iterator[RoundProcesses]:
     """Start a fresh process for each side, in a random order, so that no side is first more often than another.
 
     Raises WorktreeError if the sources of a side were removed.
     """
-    for worktree in worktrees.values():
-        worktree.check_present()
+    for tree in trees.values():
+        tree.check_present()
     with ExitStack() as stack:
-        workers = {}
-        for side in random.sample(list(worktrees), len(worktrees)):
-            worktree = worktrees[side]
-            workers[side] = stack.enter_context(start_worker(MODULE, worktree.package, path=[worktree.path]))
-        yield RoundProcesses(workers)
+        order = random.sample(list(trees), len(trees))
+        yield RoundProcesses({side: stack.enter_context(trees[side].start()) for side in order})
 
 
-def measure_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
+def measure_round(trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
     """Build the rows on every side, time the sides in turn, and judge calls of the samples.
 
     Raises ProcessDied and WorktreeError.
     """
-    with open_processes(worktrees, random) as processes:
+    with open_processes(trees, random) as processes:
         result = _build_rows(processes, plans)
         processes.pin_to_one_cpu(random)
         return _time_and_check(processes, plans, random, result)
 
 
-def measure_trial_round(worktrees: Mapping[str, Worktree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
+def measure_trial_round(trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
     """Measure a round whose times do not count, and look for calls that answer repeated inputs from a cache.
 
     Raises ProcessDied and WorktreeError.
     """
-    with open_processes(worktrees, random) as processes:
+    with open_processes(trees, random) as processes:
         result = _build_rows(processes, plans)
         for plan in plans:
             if plan.key in result.seconds:

@@ -109,9 +109,9 @@ class Judgement:
         return self.offset is not None and not self.offset.low <= 0 <= self.offset.high
 
 
-def analysis_points() -> Iterator[int]:
+def analysis_points(first: int = MIN_ROUNDS) -> Iterator[int]:
     """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third."""
-    rounds = MIN_ROUNDS
+    rounds = first
     while True:
         yield rounds
         rounds = math.ceil(rounds * 4 / 3)

@@ -62,6 +62,15 @@ def time_empty_calls(arguments: Sequence[Arguments]) -> float:
     return min(time_calls(function, repeated)[0] for _ in range(EMPTY_SAMPLES))
 
 
+def time_bare_loop(arguments: Sequence[Arguments], clock: Callable[[], int] = perf_counter_ns) -> float:
+    """Seconds per round of the loop of ``time_calls`` without any call."""
+    kept = chain(repeat(False, len(arguments) - 1), (True,))
+    rounds: Iterator[Arguments] = compress(arguments, kept)
+    start = clock()
+    (_,) = rounds
+    return (clock() - start) * 1e-9 / len(arguments)
+
+
 def estimate_seconds(function: Callable[..., object], draw: Callable[[int], Sequence[Arguments]]) -> float:
     """Rough seconds per call: the number of calls is doubled until they take a fifth of a sample.
 

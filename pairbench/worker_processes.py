@@ -69,20 +69,21 @@ def start_worker(
     thread_count: int = 1,
     prefix: Sequence[str] = (),
     start_in: Path | None = None,
+    python: str = sys.executable,
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
     ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
     ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
-    command line, such as that of a program under which it runs. It starts in the folder ``start_in``. Its temporary
-    files are removed with it, however it ended.
+    command line, such as that of a program under which it runs. It starts in the folder ``start_in``.
+    ``python`` is its interpreter. Its temporary files are removed with it, however it ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     trees = [*map(str, path), str(ROOT)]
     import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
     fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
     inherited = threads.thread_environment(environment.inherited(), thread_count)
-    command = [*prefix, sys.executable, "-P", "-m", module, *arguments]
+    command = [*prefix, python, "-P", "-m", module, *arguments]
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,
@@ -158,14 +159,15 @@ def run_job(
     variables: Mapping[str, str] | None = None,
     path: Sequence[Path] = (),
     silence_seconds: float = SILENCE_SECONDS,
+    module: str = "pairbench.worker",
 ) -> Generator[Message | ClockReading]:
-    """Do a job in a fresh worker process, and yield the worker's messages; the last message is ``Done``.
+    """Do a job in a fresh worker process that runs a module, and yield its messages; the last message is ``Done``.
 
     A ClockReading is yielded for each step that ends with the message ``Finished``. The worker is killed when the
     iterator is closed. Raises WorkerDied if the worker ends or hangs during a step, WorkerDisturbed if it gives up
     because of a backend, and WorkerRefused if it cannot do the job.
     """
-    with start_worker("pairbench.worker", variables=variables, path=path, thread_count=job.threads) as worker:
+    with start_worker(module, variables=variables, path=path, thread_count=job.threads) as worker:
         sent = time.perf_counter()
         worker.send(job)
         at, started = None, 0.0

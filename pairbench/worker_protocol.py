@@ -64,6 +64,31 @@ class CallJob:
 
 
 @dataclass(frozen=True)
+class FunctionJob:
+    """Job: time functions for some seconds. ``functions`` is a pickled FunctionSet, imported from ``path``."""
+
+    functions: bytes
+    path: tuple[str, ...]
+    seconds: float
+    collection: bool
+    seed: int
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class FunctionTimes:
+    """Result of a FunctionJob, by name of the arm.
+
+    ``samples``: the fields of its readings. ``evidence``: its pickled evidence, None for what cannot be pickled.
+    """
+
+    samples: dict[str, list[tuple[Any, ...]]]
+    evidence: dict[str, list[bytes | None]]
+    failures: dict[str, str]
+    remarks: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
 class Starting:
     """Message: the worker starts a step for this arm, or for the label of a CallJob."""
 
@@ -136,5 +161,5 @@ class Done:
     pools: list[Pool]
 
 
-Job = TimeJob[Any] | CallJob
-Message = Starting | Finished | Disturbing | TimedGroup[Any] | CallResult | Refused | Done
+Job = TimeJob[Any] | CallJob | FunctionJob
+Message = Starting | Finished | Disturbing | TimedGroup[Any] | CallResult | FunctionTimes | Refused | Done

@@ -14,11 +14,14 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pairbench import environment
+from pairbench.gate_protocol import MODULE
 from pairbench.git import GitError, run_git
+from pairbench.worker_processes import Worker, start_worker
 
 STORE = Path(".mlpbench") / "gate"
 """Folder of the worktrees, relative to the checkout."""
@@ -64,22 +67,26 @@ class Worktree:
         if not _has_package(self.path, self.package):
             raise WorktreeError(f"the sources in {self.path} were removed during the measurement")
 
+    def start(self) -> AbstractContextManager[Worker]:
+        """Start a fresh process of the gate that imports the package from here."""
+        return start_worker(MODULE, self.package, path=[self.path])
+
 
 @dataclass(frozen=True)
 class Checkout:
-    """A git checkout whose top folder ``root`` holds a package."""
+    """A git checkout whose top folder ``root`` holds a package; with an empty name, the whole checkout is meant."""
 
     root: Path
     package: str
 
     @classmethod
-    def find(cls, package: str) -> Checkout:
+    def find(cls, package: str = "") -> Checkout:
         """The checkout that contains the current folder. Raises WorktreeError if there is none with the package."""
         try:
             root = Path(_git(Path.cwd(), "rev-parse", "--show-toplevel").decode().strip())
         except WorktreeError as error:
             raise WorktreeError(f"the gate needs a git checkout of the project: {error}") from None
-        if not _has_package(root, package):
+        if package and not _has_package(root, package):
             raise WorktreeError(f"{root} does not contain {package}/: run the gate in a checkout of the project")
         return cls(root, package)
 
@@ -88,12 +95,14 @@ class Checkout:
 
         A file that a sparse checkout leaves out is as it is in HEAD.
         """
-        listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self.package)
-        files = {name: self.root / name for name in os.fsdecode(listing).split("\0") if name}
+        listing = _git(self.root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", self._place)
+        # Python writes compiled files when it likes, and where git does not ignore them, they are no change.
+        names = [name for name in os.fsdecode(listing).split("\0") if name and not name.endswith(".pyc")]
+        files = {name: self.root / name for name in names}
         # ``revision`` leaves out symbolic links, too.
         contents = {name: path.read_bytes() for name, path in files.items() if path.is_file() and not path.is_symlink()}
         head = self.revision("HEAD")
-        contents |= {name: head.files[name] for name in self._left_out(self.package) if name in head.files}
+        contents |= {name: head.files[name] for name in self._left_out(self._place) if name in head.files}
         if contents == head.files:
             return head
         return Revision("the working tree", None, self.package, contents)
@@ -104,7 +113,7 @@ class Checkout:
         Raises WorktreeError if git or the revision does not have it.
         """
         commit = self._commit(name)
-        if not _git(self.root, "ls-tree", "--full-tree", commit, "--", f"{self.package}/"):
+        if self.package and not _git(self.root, "ls-tree", "--full-tree", commit, "--", f"{self.package}/"):
             raise WorktreeError(f"{name} does not contain {self.package}/; name another revision")
         # The files are written as a checkout writes them, not as ``git archive`` does: the attributes export-ignore and
         # export-subst would make a clean working tree differ from its own commit.
@@ -112,7 +121,8 @@ class Checkout:
             index = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
             whole = ("-c", "core.sparseCheckout=false")
             tree = f"{commit}:{self.package}"
-            _git(self.root, *whole, "read-tree", f"--prefix={self.package}/", tree, variables=index)
+            prefix = [f"--prefix={self.package}/"] if self.package else []
+            _git(self.root, *whole, "read-tree", *prefix, tree, variables=index)
             _git(self.root, *whole, "checkout-index", "--all", f"--prefix={folder}/tree/", variables=index)
             top = Path(folder, "tree")
             files = (path for path in top.rglob("*") if path.is_file() and not path.is_symlink())
@@ -145,6 +155,11 @@ class Checkout:
         )
         pins = {name: (then.get(name), now.get(name)) for name in sorted({*then, *now})}
         return {name: versions for name, versions in pins.items() if versions[0] != versions[1]}
+
+    @property
+    def _place(self) -> str:
+        """The path of the package for git."""
+        return self.package or "."
 
     def _left_out(self, path: str) -> list[str]:
         """The tracked files at a path that a sparse checkout leaves out."""
@@ -212,11 +227,22 @@ def remove_stale(store: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def lay_out(store: Path, revision: Revision, side: str) -> Worktree:
-    """A side's worktree of a revision, made if it is missing. Raises WorktreeError if it cannot be made."""
+def place(store: Path, revision: Revision, side: str, variant: str = "") -> Path:
+    """The folder of a side's worktree of a revision. Worktrees of another ``variant`` are in other folders."""
     # Compiled code lies beside the sources, and a setting may change it: an older revision's cache does not see that.
-    home = store / "-".join(filter(None, [revision.digest, environment.fingerprint()]))
-    folder = home / SLOTS[side]
+    return store / "-".join(filter(None, [revision.digest, environment.fingerprint(), variant])) / SLOTS[side]
+
+
+def holds(folder: Path, revision: Revision) -> bool:
+    """Whether a folder has all files of a revision, unchanged."""
+    files = ((folder / name, content) for name, content in revision.files.items())
+    return all(path.is_file() and path.read_bytes() == content for path, content in files)
+
+
+def lay_out(store: Path, revision: Revision, side: str, variant: str = "") -> Worktree:
+    """A side's worktree of a revision, made if it is missing. Raises WorktreeError if it cannot be made."""
+    folder = place(store, revision, side, variant)
+    home = folder.parent
     try:
         home.mkdir(parents=True, exist_ok=True)
         os.utime(home)

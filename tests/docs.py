@@ -22,6 +22,7 @@ import click
 
 import impls
 from bench.cli.main import cli
+from pairbench.cli.main import cli as pairbench_cli
 
 ROOT = Path(__file__).parents[1]
 EXAMPLE = ROOT / "docs" / "examples" / "mlpbench-example-backend"
@@ -64,7 +65,7 @@ def check_page(path: Path, text: str | None = None) -> list[str]:
         )
         errors += [f"line {block.line}: {error}" for error in block_errors]
     for span in re.findall(r"(?<!`)`([^`\n]+)`(?!`)", prose(text)):
-        if span.split()[0] in ("mlpbench", "make", "pytest") and " " in span:
+        if span.split()[0] in ("mlpbench", "pairbench", "make", "pytest") and " " in span:
             errors += check_command(span)
     return errors + check_links(path, text)
 
@@ -134,10 +135,20 @@ def check_command(line: str) -> list[str]:
 
 
 def check_mlpbench(words: list[str]) -> str | None:
-    """Parse a command line of mlpbench with its own parser."""
-    command: click.Command = cli
-    context = click.Context(cli, info_name="mlpbench", **cli.context_settings)
-    path = ["mlpbench"]
+    """Errors in a command line of mlpbench."""
+    return check_program("mlpbench", cli, words)
+
+
+def check_pairbench(words: list[str]) -> str | None:
+    """Errors in a command line of pairbench."""
+    return check_program("pairbench", pairbench_cli, words)
+
+
+def check_program(name: str, program: click.Group, words: list[str]) -> str | None:
+    """Parse a command line of a program with its own parser."""
+    command: click.Command = program
+    context = click.Context(program, info_name=name, **program.context_settings)
+    path = [name]
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
         name, *words = words
         path.append(name)
@@ -150,6 +161,8 @@ def check_mlpbench(words: list[str]) -> str | None:
             options = command.make_context(path[-1], list(words), parent=context.parent).params
     except click.exceptions.Exit:  # --help, --version
         return None
+    except click.MissingParameter as error:
+        return error.format_message() if words else None  # without words, the text names the command
     except click.UsageError as error:
         return error.format_message()
     return check_values(options)
@@ -168,7 +181,7 @@ def check_values(options: dict) -> str | None:
 @cache
 def pytest_options() -> set[str]:
     """All options of pytest, with the plugins that this project uses."""
-    command = [sys.executable, "-m", "pytest", "--help"]
+    command = [sys.executable, "-m", "pytest", "-p", "pairbench.plugin", "--help"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return set(re.findall(r"(?<![\w-])(--?[a-zA-Z][\w-]*)", done.stdout))
 
@@ -325,6 +338,7 @@ CHECKS = {
 }
 PROGRAMS = {
     "mlpbench": check_mlpbench,
+    "pairbench": check_pairbench,
     "pytest": check_pytest,
     "make": check_make,
     "pip": check_pip,

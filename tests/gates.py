@@ -12,10 +12,10 @@ import psutil
 import pytest
 
 from bench.cli.main import main
-from bench.gate import round_effort, session
+from bench.gate import session
 from bench.records import files
 from bench.records.gate_schema import Gate
-from pairbench import sequential_test
+from pairbench import round_effort, sequential_test
 from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")

@@ -14,7 +14,7 @@ PACKAGES = ("impls", "pairbench", "bench")
 
 LAYERS = (
     ("impls", "pairbench"),
-    ("bench.cases", "bench.selection", "bench.wording"),
+    ("bench.cases", "bench.selection"),
     ("bench.proof",),
     ("bench.workload", "bench.correctness", "bench.arms", "bench.case_measurement"),
     ("bench.forecast", "bench.timing_proof", "bench.warm"),

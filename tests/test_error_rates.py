@@ -14,8 +14,7 @@ from scipy import stats
 import impls
 from bench.cases import select_cases
 from bench.cli.main import main
-from bench.gate import error_rates, preparation, recorded_rows, recording, round_effort
-from bench.gate.measurement_loop import round_change
+from bench.gate import error_rates, preparation, recorded_rows, recording
 from bench.gate.neutral_edits import EDITS, edit_revision
 from bench.gate.operating_curve import operating_curve, slowed
 from bench.gate.recorded_rows import RecordedRow, SimulatedGate
@@ -24,7 +23,8 @@ from bench.gate.row_plans import BackendCase
 from bench.records import files
 from bench.records.error_rate_schema import ErrorRates
 from bench.records.files import RecordError
-from pairbench import sequential_test
+from pairbench import round_effort, sequential_test
+from pairbench.measurement_loop import round_change
 from pairbench.sequential_test import RoundChange
 from pairbench.worktrees import Revision
 from tests.helpers import ROOT

@@ -15,10 +15,10 @@ import pytest
 from filelock import FileLock
 
 from bench.cli.main import main
-from bench.gate import preparation, round_effort
+from bench.gate import preparation
 from bench.records import files
 from bench.records.gate_schema import Gate
-from pairbench import lock, rounds
+from pairbench import lock, round_effort, rounds
 from tests.gates import QUICK, gate, left_behind, plant, start, worker_pids
 from tests.helpers import ROOT
 

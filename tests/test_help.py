@@ -6,7 +6,7 @@ import click
 import pytest
 
 from bench.cli.main import cli, main
-from bench.commands.exit_codes import USAGE_ERROR
+from pairbench.cli.exit_codes import USAGE_ERROR
 from tests import docs
 from tests.helpers import one_line_error
 

@@ -8,13 +8,13 @@ import pytest
 
 from bench.cases import Case
 from bench.gate import gate_document, preparation, revision_backends
-from bench.gate.measurement_loop import GateTask
 from bench.gate.revision_backends import list_backends
-from bench.gate.round_effort import RoundEffort
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import GateState
 from impls import Network
 from pairbench import own_tree
+from pairbench.measurement_loop import GateTask
+from pairbench.round_effort import RoundEffort
 from pairbench.worktrees import Checkout
 from tests import gates
 from tests.helpers import ROOT, python

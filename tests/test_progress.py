@@ -5,11 +5,10 @@ from types import SimpleNamespace
 from bench import suite
 from bench.arms import Arm
 from bench.cases import Case
-from bench.gate import measurement_loop
 from bench.records.scale_schema import ScaleState
 from bench.scale import growth
 from impls import Network
-from pairbench import measure
+from pairbench import measure, measurement_loop
 from tests.helpers import timing_row
 
 CASE = Case(Network((3, 3, 1)), "forward", 1)

@@ -7,10 +7,10 @@ import psutil
 import pytest
 
 from bench.cases import Case
-from bench.gate import round_effort
 from bench.gate.row_plans import BackendCase, RowPlan
 from impls import Network
-from pairbench import rounds, sequential_test, timer
+from pairbench import round_effort, rounds, sequential_test, timer
+from pairbench.gate_protocol import MODULE
 from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
@@ -76,9 +76,7 @@ def test_a_round_stays_on_one_cpu_and_rounds_use_all():
     for seed in range(4):
         with rounds.open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
             sides.pin_to_one_cpu(Random(seed))
-            pinned = {
-                tuple(child.cpu_affinity()) for child in psutil.Process().children() if rounds.MODULE in child.cmdline()
-            }
+            pinned = {tuple(child.cpu_affinity()) for child in psutil.Process().children() if MODULE in child.cmdline()}
         (cpus,) = pinned
         assert len(cpus) == 1
         used.update(cpus)

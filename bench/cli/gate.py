@@ -16,7 +16,7 @@ from bench.cli.shared_options import (
     results_option,
     resume_option,
 )
-from bench.commands.exit_codes import FINDING
+from pairbench.cli.exit_codes import FINDING
 from pairbench.error_text import describe_error
 
 PROJECT = Path(__file__).resolve().parents[2]

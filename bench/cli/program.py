@@ -23,7 +23,7 @@ from bench.cli.speed import speed
 from bench.cli.tutorials import documents, tutorials
 from bench.cli.verify import verify
 from bench.cli.warm import warm
-from bench.commands.exit_codes import USAGE_ERROR
+from pairbench.cli.exit_codes import USAGE_ERROR
 
 PROGRAM = "mlpbench"
 

@@ -20,8 +20,8 @@ from distributed.scheduler import KilledWorker
 
 from bench.cluster.connection import ClusterLost
 from bench.cluster.pool import GONE, RESOURCE, Machine, Pool
-from bench.wording import counted
 from pairbench.progress import Progress
+from pairbench.wording import counted
 
 POLL_SECONDS = 0.5
 MISSING_POLLS = 20

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bench import backend_listing
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import OK
 from bench.records import schema
 from bench.report.contents import contents
 from pairbench import machine
+from pairbench.cli.exit_codes import OK
 
 
 def backends(*, destinations: Destinations) -> int:

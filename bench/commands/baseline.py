@@ -10,12 +10,10 @@ from rich.console import RenderableType
 
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import OK
 from bench.commands.gate import remove_unfinished_files, select_gate_cases, sources_present
 from bench.gate import baseline as stored
 from bench.gate.earlier_session import earlier_session
 from bench.gate.gate_document import revision_record
-from bench.gate.option_values import check_budget
 from bench.gate.preparation import PACKAGE
 from bench.gate.session import MeasuredSession, SessionHead, measure_session, prepare_head
 from bench.records import files
@@ -32,7 +30,9 @@ from bench.records.schema import Record
 from bench.report import baseline_tables, terminal
 from bench.report.contents import contents
 from pairbench import machine
+from pairbench.cli.exit_codes import OK
 from pairbench.lock import machine_lock
+from pairbench.option_values import check_budget
 from pairbench.progress import Progress
 from pairbench.worktrees import Checkout
 

@@ -13,7 +13,6 @@ from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import OK
 from bench.forecast import forecast
 from bench.records import schema
 from bench.records.comparison_schema import FileComparison
@@ -21,6 +20,7 @@ from bench.records.header import header, now
 from bench.report import terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.exit_codes import OK
 
 
 def compare_backends(

@@ -13,13 +13,11 @@ import click
 from bench.checkpoint import Checkpoint
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import OK
 from bench.gate import error_rates as rates
 from bench.gate import preparation
 from bench.gate.error_rates import ErrorRate, RuleScore
 from bench.gate.neutral_edits import edit_revision
 from bench.gate.operating_curve import CurvePoint, operating_curve
-from bench.gate.option_values import check_budget
 from bench.gate.recorded_rows import GROUPS, RecordedRow, SimulatedGate, simulated_gates
 from bench.gate.recording import (
     Recording,
@@ -34,11 +32,13 @@ from bench.records import files
 from bench.records.error_rate_schema import CurvePointRecord, ErrorRateRecord, ErrorRateRow, ErrorRates, RecordingState
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
-from bench.wording import counted
-from pairbench import machine
+from pairbench import machine, measurement_loop
+from pairbench.cli.exit_codes import OK
 from pairbench.lock import machine_lock
+from pairbench.option_values import check_budget
 from pairbench.rounds import ProcessDied
 from pairbench.sequential_test import Verdict
+from pairbench.wording import counted
 from pairbench.worktrees import Checkout
 
 FOLDER = "gate"
@@ -130,7 +130,7 @@ def _record(results: Path, name: str, recorded: RecordedRow, count: int, resume:
             plans = {recorded.row.key: recorded_plan(recorded.row)}
             compiled = preparation.lay_out(checkout, {"head": head, "base": base})
             # Worktrees that are laid out later are copies of these, with their compiled code.
-            preparation.run_trial_round(compiled, plans)
+            measurement_loop.run_trial_round(compiled, plans)
             places = compiled | preparation.lay_out(checkout, {"control": base})
             try:
                 state = record_rounds(state, recorded, places, count, progress, checkpoint.save)

@@ -13,17 +13,18 @@ from bench.cases import Case
 from bench.checkpoint import Checkpoint
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import INTERRUPTED, OF_VERDICT
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
-from bench.gate.option_values import check_budget, parse_threshold, row_options
+from bench.gate.option_values import row_options
 from bench.gate.revision import RevisionRequest, judge_revision
 from bench.records import files
 from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateState
 from bench.report import gate_tables, terminal
 from bench.report.contents import contents
+from pairbench.cli.exit_codes import INTERRUPTED, OF_VERDICT
 from pairbench.lock import machine_lock
+from pairbench.option_values import check_budget, parse_threshold
 from pairbench.worktrees import Checkout, WorktreeError
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import OK
 from bench.history import course, imported
 from bench.history.index import is_stored, own_machine, read_index
 from bench.records import files
@@ -14,7 +13,8 @@ from bench.records.header import header, now
 from bench.records.history_schema import History
 from bench.report import tables, terminal
 from bench.report.contents import contents
-from bench.wording import counted
+from pairbench.cli.exit_codes import OK
+from pairbench.wording import counted
 
 
 def history(

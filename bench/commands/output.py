@@ -12,7 +12,6 @@ import click
 from rich.console import RenderableType
 
 from bench.commands.destinations import STANDARD_OUTPUT, Destinations
-from bench.commands.exit_codes import FINDING, OK
 from bench.proof.problems import UnfitInputs
 from bench.records import files, scale_schema, schema, tutorial_schema
 from bench.records.remarks import remarks
@@ -21,6 +20,7 @@ from bench.report.layout import Paragraph
 from impls import BackendError
 from impls._registry import install_command
 from pairbench import machine
+from pairbench.cli.exit_codes import FINDING, OK
 from pairbench.worker_processes import WorkerRefused
 
 

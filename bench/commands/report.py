@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.commands import output
-from bench.commands.exit_codes import OK
 from bench.history import course
 from bench.history.index import own_machine, read_index
 from bench.page import sources
 from bench.report import history_tables, terminal
+from pairbench.cli.exit_codes import OK
 
 FOLDER = "report"
 

@@ -16,7 +16,6 @@ from bench.cluster.connection import LOCAL
 from bench.commands import output
 from bench.commands.cluster_options import ClusterOptions
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import FINDING
 from bench.commands.on_cluster import require_cluster
 from bench.forecast import forecast
 from bench.records import files, schema
@@ -24,6 +23,7 @@ from bench.records.cluster_schema import ClusterRun
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.exit_codes import FINDING
 
 
 def run(

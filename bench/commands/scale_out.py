@@ -7,13 +7,13 @@ from pathlib import Path
 
 from bench.commands import output
 from bench.commands.destinations import Destinations
-from bench.commands.exit_codes import FINDING, OK
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.scale_out_schema import ScaleOut
 from bench.report import terminal
 from bench.report.contents import contents
 from bench.scale_out import measurement, simulation
+from pairbench.cli.exit_codes import FINDING, OK
 
 MOST_SAMPLES, MOST_WORKERS = 10**9, 64
 

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from bench import cases, selection
 from bench.commands import output
-from bench.commands.exit_codes import FINDING, OK
 from bench.report import tables, terminal
 from bench.report.layout import Paragraph
 from bench.warm import compile_ahead
 from impls import Backend
+from pairbench.cli.exit_codes import FINDING, OK
 
 
 def warm(*, backend: Sequence[str], network: Sequence[str], dtype: str | None, threads: int) -> int:

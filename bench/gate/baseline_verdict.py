@@ -27,11 +27,11 @@ from bench.gate.session import PROCESSES, MeasuredSession, SessionHead, measure_
 from bench.records.gate_schema import Baseline, Bucket, Cause, Gate, GateRow, Session, SessionRow
 from bench.records.header import now
 from bench.records.schema import Ratio
-from bench.wording import counted, in_percent
 from pairbench import machine, session_test
 from pairbench.machine import Meter
 from pairbench.progress import Progress
 from pairbench.session_test import SessionJudgement
+from pairbench.wording import counted, in_percent
 
 INTERRUPTED = f"interrupted before all {PROCESSES} processes of a session were measured"
 

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from bench.gate.row_plans import RowPlan
 from bench.records.gate_schema import CountRecord, GateRow
-from bench.wording import counted
 from pairbench import instruction_counts, valgrind
 from pairbench.instruction_counts import CallCount, CountPlan
 from pairbench.progress import Progress
+from pairbench.rounds import RoundPlan
+from pairbench.wording import counted
 from pairbench.worktrees import Worktree, WorktreeError
 
 LONGEST_CALL = 0.1
@@ -32,7 +32,7 @@ TITLES = {"bytecode": "bytecode instructions", "instructions": "machine instruct
 
 def add_counts(
     rows: Mapping[str, GateRow],
-    plans: Mapping[str, RowPlan],
+    plans: Mapping[str, RoundPlan],
     side_worktrees: Mapping[str, Worktree],
     progress: Progress,
 ) -> tuple[list[GateRow], list[str]]:
@@ -60,7 +60,7 @@ def add_counts(
 def _count(
     fields: Sequence[str],
     keys: Sequence[str],
-    plans: Mapping[str, RowPlan],
+    plans: Mapping[str, RoundPlan],
     side_worktrees: Mapping[str, Worktree],
     progress: Progress,
 ) -> dict[tuple[str, str], CallCount]:

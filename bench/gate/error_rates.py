@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest, mannwhitneyu
 
-from bench.gate import round_effort
-from bench.gate.measurement_loop import round_change
 from bench.gate.recorded_rows import DEFAULT_ROWS
 from bench.gate.recording import ARMS, PLANTED, Recording, delayed_arm
-from bench.wording import in_percent
-from pairbench import sequential_test
+from pairbench import round_effort, sequential_test
+from pairbench.measurement_loop import round_change
 from pairbench.rounds import SIDES
 from pairbench.sequential_test import RoundChange, Verdict
+from pairbench.wording import in_percent
 
 HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95

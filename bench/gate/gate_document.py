@@ -5,13 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from statistics import fmean, median
 from typing import Any
 
 import psutil
 
-from bench.gate import measurement_loop
-from bench.gate.measurement_loop import GateTask
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import (
     Cause,
@@ -26,14 +23,11 @@ from bench.records.gate_schema import (
 from bench.records.header import header
 from bench.records.remarks import remarks
 from bench.records.schema import ConditionsRecord, Ratio
-from bench.wording import counted, in_percent
-from pairbench import sequential_test, statistics
-from pairbench.machine import Conditions, signs_of_load
+from pairbench import measurement_loop, statistics, verdict_reasons
+from pairbench.machine import Conditions
+from pairbench.measurement_loop import GateTask
 from pairbench.sequential_test import Estimate, Judgement, RoundChange, Verdict
 from pairbench.worktrees import Revision
-
-NOISY_OFFSET = 0.02
-"""A/A offset above which the machine counts as noisy."""
 
 
 def gate_document(
@@ -55,6 +49,7 @@ def gate_document(
         circumstances.append(
             f"The revisions are those of {other}; the gate is that of {header_fields['source'].folder}."
         )
+    offsets = [row.aa_ratio.estimate for row in rows if row.aa_ratio is not None]
     return Gate(
         **header_fields,
         options=options,
@@ -62,7 +57,7 @@ def gate_document(
         head=revision_record(head),
         base=None if base is None else revision_record(base),
         rows=list(rows),
-        notes=[*notes, *noise_notes(rows, conditions, psutil.cpu_count() or 1), *circumstances],
+        notes=[*notes, *verdict_reasons.noise_notes(offsets, conditions, psutil.cpu_count() or 1), *circumstances],
         conditions=ConditionsRecord(**asdict(conditions)),
         rounds=list(rounds),
         session=session,
@@ -80,19 +75,6 @@ def overall_verdict(rows: Sequence[GateRow]) -> Verdict:
     return next((verdict for verdict in worst_first if any(row.verdict == verdict for row in rows)), "PASS")
 
 
-def noise_notes(rows: Sequence[GateRow], conditions: Conditions, cpus: int) -> list[str]:
-    """A note that lists the signs of noise; empty if there are none."""
-    signs = []
-    offsets = [abs(row.aa_ratio.estimate - 1) for row in rows if row.aa_ratio is not None]
-    if offsets and max(offsets) > NOISY_OFFSET:
-        signs.append(f"base and control differ by up to {in_percent(max(offsets), 1)}")
-    signs += signs_of_load([conditions], cpus)
-    if conditions.throttled_seconds:
-        share = conditions.throttled_seconds / conditions.wall_seconds
-        signs.append(f"the CPU quota stopped it for {in_percent(share)} of the time")
-    return [f"This machine is noisy: {'; '.join(signs)}."] if signs else []
-
-
 def revision_row(
     row: BackendCase, state: GateState, task: GateTask, failures: Mapping[str, str], end_reason: str
 ) -> GateRow:
@@ -100,23 +82,15 @@ def revision_row(
     key, reference = row.key, task.references[row.key]
     judgement = measurement_loop.row_judgement(state, task, key)
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
-    verdict: Verdict
-    if "head" in failures and failures["head"] == failures.get("base"):
-        verdict, reason = "INCONCLUSIVE", f"head and base fail alike: {failures['head']}"
-    elif "head" in failures:
-        verdict, reason = "FAIL", f"the head fails: {failures['head']}"
-    elif failures:
-        verdict, reason = "INCONCLUSIVE", f"the base fails: {next(iter(failures.values()))}"
-    else:
-        verdict, reason = judgement.verdict, _reason(judgement, task, end_reason)
+    verdict, reason = verdict_reasons.explain(judgement, failures, task.threshold, end_reason)
     changes, reference_changes = (measurement_loop.round_changes(state, row_key) for row_key in (key, reference))
     return GateRow(
         **row.case.fields(),
         backend=row.backend,
         verdict=verdict,
         reason=reason,
-        base_seconds=_seconds(times, ("base", "control")),
-        head_seconds=_seconds(times, ("head",)),
+        base_seconds=measurement_loop.side_seconds(times, ("base", "control")),
+        head_seconds=measurement_loop.side_seconds(times, ("head",)),
         change=None if failures else _ratio(judgement.change),
         typical_change=None if failures or judgement.typical is None else math.exp(judgement.typical),
         speedup_change=None if failures else _interval(_speedup_changes(state, key, reference)),
@@ -161,29 +135,6 @@ def _slow_processes(judgement: Judgement) -> SlowProcessesRecord | None:
     return None if slow is None else SlowProcessesRecord(head=slow.head, base=slow.base, rounds=slow.rounds)
 
 
-def _reason(judgement: Judgement, task: GateTask, end_reason: str) -> str:
-    if judgement.checkouts_differ:
-        return "two checkouts of the base differ significantly, so a change cannot be attributed to the head"
-    if judgement.verdict == "FAIL":
-        typical, most = (in_percent(change, 1) for change in (math.expm1(judgement.typical or 0.0), task.threshold))
-        later = counted(judgement.confirming_rounds or 0, "later round")
-        return f"significantly slower, typically by {typical}, which is more than {most}; confirmed in {later}"
-    if judgement.verdict == "PASS" and judgement.confirming_rounds is not None:
-        return "a suspected regression was not confirmed"
-    if judgement.verdict == "PASS":
-        change = judgement.change
-        is_faster = change is not None and change.mean < -math.log1p(task.threshold) and change.high < 0
-        return f"faster by more than {in_percent(task.threshold, 1)}" if is_faster else ""
-    if judgement.confirming_rounds is not None:
-        later = f"{sequential_test.MIN_ROUNDS} or more later rounds"
-        return f"a regression is suspected; {end_reason} before {later} confirmed or refuted it"
-    if judgement.rounds < sequential_test.PASS_ROUNDS:
-        return f"{end_reason} after {judgement.rounds} of the {sequential_test.PASS_ROUNDS} rounds that a PASS needs"
-    if judgement.slow is not None and judgement.slow.are_the_heads:
-        return f"{end_reason}; some processes of the head are slow for their whole life"
-    return f"{end_reason}; the interval contains {in_percent(task.threshold, 1)}, or the slowdown is not significant"
-
-
 def _changed_times(own: Sequence[RoundChange], reference: Sequence[RoundChange]) -> list[Cause]:
     """Which times changed significantly: the backend's, the reference's, or, from base to control, the machine's."""
     series: dict[Cause, list[float]] = {
@@ -198,7 +149,7 @@ def _is_significant(values: Sequence[float]) -> bool:
     ratio = _interval(values)
     if ratio is None or ratio.low is None or ratio.high is None:
         return False
-    return abs(ratio.estimate - 1) > NOISY_OFFSET / 2 and not ratio.low <= 1 <= ratio.high
+    return abs(ratio.estimate - 1) > verdict_reasons.NOISY_OFFSET / 2 and not ratio.low <= 1 <= ratio.high
 
 
 def _speedup_changes(state: GateState, key: str, reference: str) -> list[float]:
@@ -211,8 +162,3 @@ def _speedup_changes(state: GateState, key: str, reference: str) -> list[float]:
 def _interval(logarithms: Sequence[float]) -> Ratio | None:
     interval = statistics.ratio_interval([[value] for value in logarithms])
     return None if interval is None else Ratio.of(interval)
-
-
-def _seconds(times: Sequence[Mapping[str, Sequence[float]]], sides: Sequence[str]) -> float | None:
-    medians = [fmean(median(by_side[side]) for side in sides) for by_side in times]
-    return median(medians) if medians else None

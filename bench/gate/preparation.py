@@ -1,11 +1,9 @@
-"""Prepares the rounds: lays out the revisions, chooses the rows, verifies the head, and compiles in a trial round."""
+"""Prepares the rounds: lays out the revisions, chooses the rows, and verifies the head."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from random import Random
 
 from bench import selection
 from bench.arms import Arm
@@ -15,10 +13,9 @@ from bench.gate.revision_backends import BackendListing, RevisionBroken, broken_
 from bench.gate.row_plans import BackendCase, RowPlan, plan_row
 from bench.proof.verify import expect_case
 from impls._registry import unknown_backend_message
-from pairbench import rounds, worktrees
+from pairbench import worktrees
 from pairbench.measure import Measurement, time_in_worker
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied
 from pairbench.worker_protocol import Effort, TimeJob
 from pairbench.worktrees import Checkout, Revision, Worktree
 
@@ -158,26 +155,6 @@ def verify_side(
     time_in_worker(job, judges, measurement, progress, [worktree.path])
     seconds = {arm.name: measurement.seconds[arm] for arm in arms if arm in measurement.seconds}
     return seconds, {arm.name: reason for arm, reason in measurement.failures.items()}
-
-
-def run_trial_round(
-    side_worktrees: Mapping[str, Worktree], plans: Mapping[str, RowPlan]
-) -> tuple[dict[str, dict[str, str]], float]:
-    """Measure a round whose times are not used, so that all code is compiled before the rounds that count.
-
-    Returns the reasons of failures, by row and side, and the seconds of the round that were not spent on timing.
-    """
-    failures: dict[str, dict[str, str]] = {}
-    while open_plans := [plan for key, plan in plans.items() if key not in failures]:
-        start = time.monotonic()
-        try:
-            result = rounds.measure_trial_round(side_worktrees, open_plans, Random(0))
-        except ProcessDied as death:
-            failures[death.key] = {death.side: str(death)}
-            continue
-        timed = sum(sum(map(sum, times.values())) for times in result.seconds.values())
-        return {**failures, **result.failures}, max(0.0, time.monotonic() - start - timed)
-    return failures, 0.0
 
 
 def lay_out(checkout: Checkout, revisions: Mapping[str, Revision]) -> dict[str, Worktree]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from bench.cases import Case
 from bench.gate.neutral_edits import EDITS
-from bench.gate.round_effort import MAX_BLOCKS
 from bench.gate.row_plans import BackendCase
 from impls import Network
+from pairbench.round_effort import MAX_BLOCKS
 
 TUTORIAL, LARGE = Network((3, 3, 1)), Network((100, 100, 50, 10))
 USUAL_ROW = BackendCase("numba_simd", Case(LARGE, "forward", 1))

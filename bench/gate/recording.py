@@ -28,13 +28,12 @@ from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.error_rate_schema import RecordingState
 from bench.records.files import RecordError
-from bench.wording import counted, in_percent
 from pairbench import rounds, timer
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
 from pairbench.interleave import balanced_orders
 from pairbench.progress import Progress
 from pairbench.rounds import RoundProcesses
-from pairbench.worker_processes import start_worker
+from pairbench.wording import counted, in_percent
 from pairbench.workload import SamplePlan
 from pairbench.worktrees import Worktree
 
@@ -269,8 +268,7 @@ def busy_neighbours(worktree: Worktree) -> Iterator[None]:
     """Run ``NEIGHBOURS`` processes that keep CPUs busy until the context ends."""
     with ExitStack() as stack:
         for _ in range(NEIGHBOURS):
-            worker = start_worker(rounds.MODULE, worktree.package, path=[worktree.path])
-            stack.enter_context(worker).send(BurnCpu())
+            stack.enter_context(worktree.start()).send(BurnCpu())
         yield
 
 

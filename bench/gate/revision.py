@@ -10,18 +10,18 @@ from typing import Any
 
 from bench.cases import Case
 from bench.checkpoint import Checkpoint, Say
-from bench.gate import counted_rows, gate_document, measurement_loop, preparation, round_effort
-from bench.gate.measurement_loop import GateTask
+from bench.gate import counted_rows, gate_document, preparation
 from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
 from bench.selection import REFERENCE
-from bench.wording import counted
-from pairbench import machine, sequential_test
+from pairbench import machine, measurement_loop, round_effort, sequential_test
 from pairbench.machine import Meter
+from pairbench.measurement_loop import GateTask
 from pairbench.module_sources import same_sources
 from pairbench.progress import Progress
+from pairbench.wording import counted
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 UNCHANGED = "unchanged: head and base have the same sources; --all-rows measures it"
@@ -163,11 +163,11 @@ def _prepare_gate(
             wrong[key]["base"] = reason
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("compiling the base in a trial round")
-    failures, _ = preparation.run_trial_round({"base": side_worktrees["base"]}, plans)
+    failures, _ = measurement_loop.run_trial_round({"base": side_worktrees["base"]}, plans)
     side_worktrees |= preparation.lay_out(checkout, {"control": base})
     progress.stage("compiling all sides in a trial round")
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
-    more_failures, overhead = preparation.run_trial_round(side_worktrees, remaining_plans)
+    more_failures, overhead = measurement_loop.run_trial_round(side_worktrees, remaining_plans)
     plans = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in plans.items()}
     judged = tuple(row.key for row in choice.rows if row.key in plans)
     if unchanged:

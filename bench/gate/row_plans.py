@@ -29,11 +29,10 @@ class BackendCase:
 
 @dataclass(frozen=True, kw_only=True)
 class RowPlan(RoundPlan):
-    """How a row is timed in a round, and the results that it must compute. ``call_seconds``: rough seconds per call."""
+    """How a row is timed in a round, and the results that it must compute."""
 
     row: BackendCase
     judge_of_case: CaseJudge
-    call_seconds: float = 0.0
 
 
 def plan_row(row: BackendCase, judge: CaseJudge) -> RowPlan:

@@ -9,14 +9,14 @@ from random import Random
 from statistics import fmean, median
 
 from bench.cases import Case
-from bench.gate import preparation, round_effort
-from bench.gate.row_plans import BackendCase, RowPlan
+from bench.gate import preparation
+from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Session, SessionRow
 from bench.records.header import now
 from bench.selection import REFERENCE
-from pairbench import rounds, sequential_test
+from pairbench import measurement_loop, round_effort, rounds, sequential_test
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied
+from pairbench.rounds import ProcessDied, RoundPlan
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
@@ -34,7 +34,7 @@ class SessionHead:
     worktree: Worktree
     rows: tuple[BackendCase, ...]
     judged: tuple[str, ...]
-    plans: Mapping[str, RowPlan]
+    plans: Mapping[str, RoundPlan]
     references: Mapping[str, str]
     wrong: Mapping[str, str]
     notes: tuple[str, ...]
@@ -57,7 +57,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is the reference of the speedups, and has no speedup itself")
-    failures, overhead = preparation.run_trial_round(side_worktrees, right_plans)
+    failures, overhead = measurement_loop.run_trial_round(side_worktrees, right_plans)
     wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
     for row in rows:
         reference = choice.references[row.case].key
@@ -66,8 +66,8 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     judged = tuple(row.key for row in rows if row.key not in wrong)
     usable = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in right_plans.items() if key not in wrong}
     effort = round_effort.choose_effort(usable, budget, overhead)
-    plans = {key: round_effort.with_most_blocks(plan, effort) for key, plan in usable.items()}
-    return SessionHead(revision, worktree, rows, judged, plans, choice.reference_keys(), wrong, choice.notes)
+    timed = {key: round_effort.with_most_blocks(plan, effort) for key, plan in usable.items()}
+    return SessionHead(revision, worktree, rows, judged, timed, choice.reference_keys(), wrong, choice.notes)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class MeasuredSession:
 def measure_session(head: SessionHead, progress: Progress, keys: Sequence[str]) -> MeasuredSession:
     """Measure the speedups of the rows ``keys`` in fresh processes."""
     references = dict.fromkeys(head.references[key] for key in keys)
-    plans: list[RowPlan] = [head.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.plans]
+    plans: list[RoundPlan] = [head.plans[key] for key in dict.fromkeys([*keys, *references]) if key in head.plans]
     seconds: dict[str, list[float]] = {plan.key: [] for plan in plans}
     failures: dict[str, str] = {}
     interrupted = None

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.proof.bounds import Analysis, Bounded, Pairs, exact, exact_pairs
-from bench.wording import in_percent
 from impls import Network
+from pairbench.wording import in_percent
 
 Array = NDArray[np.float64]
 

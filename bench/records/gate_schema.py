@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -150,6 +151,17 @@ class GateState(CheckpointRecord):
     rounds: list[RoundRecord]
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
+
+    def after_round(
+        self,
+        wall_seconds: float,
+        seconds: dict[str, dict[str, list[float]]],
+        failures: Mapping[str, Mapping[str, str]],
+        deaths: Mapping[str, Mapping[str, int]],
+    ) -> Self:
+        """The state with one round more, and with these failures and deaths."""
+        record = RoundRecord(wall_seconds=wall_seconds, seconds=seconds)
+        return self.model_copy(update={"rounds": [*self.rounds, record], "failures": failures, "deaths": deaths})
 
 
 class RecordedRow(CaseFields):

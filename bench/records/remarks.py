@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.records.schema import ConditionsRecord, SourceRecord
-from bench.wording import in_percent
+from pairbench.wording import in_percent
 
 
 def remarks(

@@ -10,8 +10,8 @@ from rich.text import Text
 from bench.records.gate_schema import BaselineAcceptance, BaselineSummary, LevelChange, RecordedSession
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import counted, in_percent
 from pairbench.session_test import MIN_SESSIONS
+from pairbench.wording import counted, in_percent
 
 LEGEND = (
     "anchor: speedup of the first ten sessions, with the accepted gains and losses. window: number of sessions of the "

@@ -14,8 +14,8 @@ from bench.records.schema import ProcessRecord
 from bench.report import tables
 from bench.report.layout import Paragraph
 from bench.report.noise import noise_paragraphs
-from bench.wording import in_percent
 from pairbench import machine
+from pairbench.wording import in_percent
 
 
 def buckets(document: ClusterRun) -> Iterator[RenderableType]:

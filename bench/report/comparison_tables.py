@@ -12,7 +12,7 @@ from bench.records.comparison_schema import ComparedRow, FileComparison
 from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import counted
+from pairbench.wording import counted
 
 
 def comparison(document: FileComparison) -> Iterator[RenderableType]:

@@ -15,7 +15,7 @@ from bench.gate.recording import Recording
 from bench.records.error_rate_schema import CurvePointRecord, ErrorRateRecord, ErrorRates
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import counted, in_percent
+from pairbench.wording import counted, in_percent
 
 
 def rates(recordings: Mapping[str, Recording], scores: Mapping[str, Sequence[RuleScore]]) -> Iterator[RenderableType]:

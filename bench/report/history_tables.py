@@ -13,7 +13,7 @@ from bench.history.course import by_series, speed
 from bench.records.history_schema import History, HistoryChange, HistoryRow
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import in_percent
+from pairbench.wording import in_percent
 
 BARS = "▁▂▃▄▅▆▇█"
 FEWEST, LONGEST = 3, 30

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from bench.records.schema import ProcessRecord, TimingRow
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import in_percent
 from pairbench.machine import signs_of_load
 from pairbench.measure import AA_CONTROL
+from pairbench.wording import in_percent
 
 ADVICE = "Repeat the measurement when nothing else runs here; a run without --quick is more certain."
 

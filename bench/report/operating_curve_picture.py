@@ -14,7 +14,7 @@ from bench.gate.error_rates import VERDICTS
 from bench.records.error_rate_schema import ErrorRates
 from bench.report import drawing
 from bench.report.drawing import INK, STYLE, TONES
-from bench.wording import in_percent
+from pairbench.wording import in_percent
 
 CURVE = ("recording", "rows", "threshold")
 COLUMNS = 2

@@ -11,7 +11,7 @@ from rich.text import Text
 from bench.records.scale_out_schema import CostsRecord, ScaleOut
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.wording import counted
+from pairbench.wording import counted
 
 REFERENCE = "numba_simd in parts"
 

@@ -20,8 +20,8 @@ from bench.scale.bisection import STEPS
 from bench.scale.crossovers import CONFIDENCE, MARGIN
 from bench.scale.growth import MAX_CALL_SECONDS
 from bench.selection import REFERENCE
-from bench.wording import in_percent
 from pairbench.measure import AA_CONTROL
+from pairbench.wording import in_percent
 
 BASES = {
     "width": f"depth {points.DEPTH}, {cases.samples(points.BATCH)}",

@@ -13,9 +13,9 @@ from rich.text import Text
 
 from bench.records.schema import BackendRow, CompileRow, Ratio, TimingRow
 from bench.report.layout import Paragraph
-from bench.wording import counted, in_percent
 from pairbench import statistics
 from pairbench.measure import AA_CONTROL
+from pairbench.wording import counted, in_percent
 
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 NONE = "-"

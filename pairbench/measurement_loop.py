@@ -8,24 +8,61 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from statistics import median
-from typing import Any
+from statistics import fmean, median
+from typing import Any, Protocol, Self, TypeVar
 
-from bench.gate import round_effort
-from bench.gate.round_effort import RoundEffort
-from bench.gate.row_plans import RowPlan
-from bench.records.gate_schema import GateState, RoundRecord
-from bench.wording import counted
-from pairbench import rounds, sequential_test
+from pairbench import round_effort, rounds, sequential_test
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied
+from pairbench.round_effort import RoundEffort
+from pairbench.rounds import ProcessDied, RoundPlan, SourceTree
 from pairbench.sequential_test import Judgement, RoundChange
-from pairbench.worktrees import Worktree
+from pairbench.wording import counted
 
 MAX_DEATHS = 2
 """Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
 
-Save = Callable[[GateState], None]
+Seconds = Mapping[str, Mapping[str, Sequence[float]]]
+"""Seconds per call of a round, by row and side, in the order of the blocks."""
+
+
+class MeasuredRound(Protocol):
+    """One round. A round in which a process died has no times."""
+
+    @property
+    def wall_seconds(self) -> float:
+        """How long the round took."""
+
+    @property
+    def seconds(self) -> Seconds:
+        """The times by row and side."""
+
+
+class LoopState(Protocol):
+    """The rounds so far, and by row and side the reason of a failure and the count of process deaths."""
+
+    @property
+    def rounds(self) -> Sequence[MeasuredRound]:
+        """The rounds, in the order in which they were measured."""
+
+    @property
+    def failures(self) -> Mapping[str, Mapping[str, str]]:
+        """Reasons of failures; a row that fails is measured no more."""
+
+    @property
+    def deaths(self) -> Mapping[str, Mapping[str, int]]:
+        """Counts of process deaths."""
+
+    def after_round(
+        self,
+        wall_seconds: float,
+        seconds: dict[str, dict[str, list[float]]],
+        failures: Mapping[str, Mapping[str, str]],
+        deaths: Mapping[str, Mapping[str, int]],
+    ) -> Self:
+        """The state with one round more, and with these failures and deaths."""
+
+
+State = TypeVar("State", bound=LoopState)
 
 
 @dataclass(frozen=True)
@@ -36,7 +73,7 @@ class GateTask:
     in the same rounds. ``effort``: the limits of the samples in a round.
     """
 
-    plans: Mapping[str, RowPlan]
+    plans: Mapping[str, RoundPlan]
     judged: tuple[str, ...]
     threshold: float
     budget: float
@@ -53,9 +90,34 @@ def usual_seconds(task: GateTask) -> float:
     return sequential_test.PASS_ROUNDS * round_effort.seconds(task.effort, plans)
 
 
+def run_trial_round(
+    trees: Mapping[str, SourceTree], plans: Mapping[str, RoundPlan]
+) -> tuple[dict[str, dict[str, str]], float]:
+    """Measure a round whose times are not used, so that all code is compiled before the rounds that count.
+
+    Returns the reasons of failures, by row and side, and the seconds of the round that were not spent on timing.
+    """
+    failures: dict[str, dict[str, str]] = {}
+    while open_plans := [plan for key, plan in plans.items() if key not in failures]:
+        start = time.monotonic()
+        try:
+            result = rounds.measure_trial_round(trees, open_plans, Random(0))
+        except ProcessDied as death:
+            failures[death.key] = {death.side: str(death)}
+            continue
+        timed = sum(sum(map(sum, times.values())) for times in result.seconds.values())
+        return {**failures, **result.failures}, max(0.0, time.monotonic() - start - timed)
+    return failures, 0.0
+
+
 def measure_until_decided(
-    state: GateState, task: GateTask, worktrees: Mapping[str, Worktree], random: Random, progress: Progress, save: Save
-) -> GateState:
+    state: State,
+    task: GateTask,
+    trees: Mapping[str, SourceTree],
+    random: Random,
+    progress: Progress,
+    save: Callable[[State], None],
+) -> State:
     """Measure rounds until every row is decided or the budget is spent; ``save`` is called with each new state.
 
     A confirmation that has begun continues to its first interim analysis, even beyond the budget.
@@ -66,7 +128,7 @@ def measure_until_decided(
         deaths, failures = state.deaths, state.failures
         plans = _round_plans(state, task, keys)
         try:
-            result = rounds.measure_round(worktrees, plans, random)
+            result = rounds.measure_round(trees, plans, random)
         except ProcessDied as death:
             count = deaths.get(death.key, {}).get(death.side, 0) + 1
             deaths = _with(deaths, death.key, death.side, count)
@@ -78,14 +140,13 @@ def measure_until_decided(
                 for side, reason in reasons.items():
                     failures = _with(failures, key, side, reason)
             seconds = result.seconds
-        record = RoundRecord(wall_seconds=time.monotonic() - start, seconds=seconds)
-        state = state.model_copy(update={"rounds": [*state.rounds, record], "failures": failures, "deaths": deaths})
+        state = state.after_round(time.monotonic() - start, seconds, failures, deaths)
         save(state)
         progress.advance()
     return state
 
 
-def round_changes(state: GateState, key: str) -> list[RoundChange]:
+def round_changes(state: LoopState, key: str) -> list[RoundChange]:
     """The change that each round measured for a row."""
     return [round_change(times) for record in state.rounds if (times := record.seconds.get(key)) is not None]
 
@@ -104,16 +165,22 @@ def round_change(times: Mapping[str, Sequence[float]]) -> RoundChange:
     )
 
 
-def row_judgement(state: GateState, task: GateTask, key: str) -> Judgement:
+def row_judgement(state: LoopState, task: GateTask, key: str) -> Judgement:
     """The sequential test of a row, from the rounds so far."""
     return sequential_test.judge_rounds(round_changes(state, key), task.threshold, max(1, len(task.judged)))
+
+
+def side_seconds(times: Sequence[Mapping[str, Sequence[float]]], sides: Sequence[str]) -> float | None:
+    """Seconds per call of some sides: the median over the rounds, whose times these are; None without rounds."""
+    medians = [fmean(median(by_side[side]) for side in sides) for by_side in times]
+    return median(medians) if medians else None
 
 
 def _median_difference(minuends: Sequence[float], subtrahends: Sequence[float]) -> float:
     return median(a - b for a, b in zip(minuends, subtrahends, strict=True))
 
 
-def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
+def _rows_to_measure(state: LoopState, task: GateTask) -> list[str]:
     """Rows of the next round: undecided rows and the references at their cases; none if the budget is spent."""
     spent = sum(record.wall_seconds for record in state.rounds)
     is_confirming: dict[str, bool] = {}  # by undecided row
@@ -132,23 +199,23 @@ def _rows_to_measure(state: GateState, task: GateTask) -> list[str]:
     return _with_references(state, task, [key for key, confirming in is_confirming.items() if confirming])
 
 
-def _round_plans(state: GateState, task: GateTask, keys: Sequence[str]) -> list[RowPlan]:
+def _round_plans(state: LoopState, task: GateTask, keys: Sequence[str]) -> list[RoundPlan]:
     """Plans of the rows of the next round, with blocks according to the noise so far."""
     return [round_effort.with_blocks(task.plans[key], task.effort, task.threshold, _noise(state, key)) for key in keys]
 
 
-def _noise(state: GateState, key: str) -> float:
+def _noise(state: LoopState, key: str) -> float:
     times = [record.seconds[key] for record in state.rounds if key in record.seconds]
     return median(map(round_effort.block_noise, times)) if times else round_effort.USUAL_NOISE
 
 
-def _with_references(state: GateState, task: GateTask, keys: Sequence[str]) -> list[str]:
+def _with_references(state: LoopState, task: GateTask, keys: Sequence[str]) -> list[str]:
     references = (task.references[key] for key in keys)
     usable = (key for key in references if key in task.plans and key not in state.failures)
     return [*dict.fromkeys([*keys, *usable])]
 
 
-def _title(state: GateState, task: GateTask, keys: Sequence[str]) -> str:
+def _title(state: LoopState, task: GateTask, keys: Sequence[str]) -> str:
     spent = sum(record.wall_seconds for record in state.rounds)
     open_rows = f"{sum(key in task.judged for key in keys)} of {counted(len(task.judged), 'row')} open"
     judgements = (row_judgement(state, task, key) for key in task.judged)

@@ -7,9 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from statistics import NormalDist, median
+from typing import TypeVar
 
-from bench.gate.row_plans import RowPlan
 from pairbench import rounds, sequential_test, timer
+from pairbench.rounds import RoundPlan
+
+Plan = TypeVar("Plan", bound=RoundPlan)
 
 MIN_BLOCKS, MAX_BLOCKS = 15, 120
 MIN_SLOW_BLOCKS = (3, 1)
@@ -38,12 +41,12 @@ class RoundEffort:
     overhead: float
 
 
-def with_loops(plan: RowPlan, call_seconds: float) -> RowPlan:
+def with_loops(plan: Plan, call_seconds: float) -> Plan:
     """The plan with as many calls in a sample as fill it, at rough seconds per call."""
     return replace(plan, loops=timer.loops_per_sample(call_seconds), call_seconds=call_seconds)
 
 
-def choose_effort(plans: Mapping[str, RowPlan], budget: float, overhead: float) -> RoundEffort:
+def choose_effort(plans: Mapping[str, RoundPlan], budget: float, overhead: float) -> RoundEffort:
     """The limits with which ``PASS_ROUNDS`` rounds take at most 2/3 of the budget, in seconds, if possible."""
     round_seconds = budget / (1.5 * sequential_test.PASS_ROUNDS) - overhead
     for least_slow, most in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
@@ -54,7 +57,7 @@ def choose_effort(plans: Mapping[str, RowPlan], budget: float, overhead: float) 
     return RoundEffort(min(most, max(MIN_BLOCKS, affordable)), most, least_slow, overhead)
 
 
-def with_blocks(plan: RowPlan, effort: RoundEffort, threshold: float, noise: float) -> RowPlan:
+def with_blocks(plan: RoundPlan, effort: RoundEffort, threshold: float, noise: float) -> RoundPlan:
     """The plan with the blocks that a threshold needs. ``noise``: standard deviation of the change of a block."""
     least, most = (_blocks_of(plan, blocks, effort.least_slow) for blocks in (effort.least, effort.most))
     return replace(plan, blocks=min(most, max(least, needed_blocks(noise, threshold))))
@@ -65,17 +68,17 @@ def needed_blocks(noise: float, threshold: float) -> int:
     return math.ceil((noise / (NOISE_SHARE * threshold)) ** 2)
 
 
-def with_most_blocks(plan: RowPlan, effort: RoundEffort) -> RowPlan:
+def with_most_blocks(plan: RoundPlan, effort: RoundEffort) -> RoundPlan:
     """The plan with as many blocks as the effort allows."""
     return replace(plan, blocks=_blocks_of(plan, effort.most, effort.least_slow))
 
 
-def seconds(effort: RoundEffort, plans: Sequence[RowPlan]) -> float:
+def seconds(effort: RoundEffort, plans: Sequence[RoundPlan]) -> float:
     """Rough seconds of a round."""
     return effort.overhead + sum(map(timing_seconds, plans))
 
 
-def timing_seconds(plan: RowPlan) -> float:
+def timing_seconds(plan: RoundPlan) -> float:
     """Rough seconds that the samples of a row take in a round, over all sides."""
     return len(rounds.SIDES) * plan.blocks * (1.1 * plan.loops * plan.call_seconds + rounds.TURN_SECONDS)
 
@@ -95,10 +98,10 @@ def block_noise(times: Mapping[str, Sequence[float]]) -> float:
     return math.sqrt(3 / 4) * median(distances) / NormalDist().inv_cdf(3 / 4)
 
 
-def _timing_seconds(plans: Mapping[str, RowPlan], blocks: int, least_slow: int) -> float:
+def _timing_seconds(plans: Mapping[str, RoundPlan], blocks: int, least_slow: int) -> float:
     return sum(timing_seconds(replace(plan, blocks=_blocks_of(plan, blocks, least_slow))) for plan in plans.values())
 
 
-def _blocks_of(plan: RowPlan, blocks: int, least_slow: int) -> int:
+def _blocks_of(plan: RoundPlan, blocks: int, least_slow: int) -> int:
     """``blocks``, or fewer for the same total time, if a call takes longer than a sample."""
     return max(least_slow, min(blocks, round(blocks * timer.SAMPLE_SECONDS / (plan.loops * plan.call_seconds))))
