@@ -155,6 +155,27 @@ def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
     assert "<svg" in Path("scale_out.svg").read_text()
 
 
+def test_an_interrupted_command_goes_on_after_the_last_number_of_samples(empty_folder, monkeypatch, capsys):
+    counts = []
+
+    def measure(_, name, workers, count, rows):
+        counts.append(count)
+        if counts.count(2000) == 2 and "--resume" not in arguments:
+            raise KeyboardInterrupt
+        return "its process ended"
+
+    monkeypatch.setattr(measurement, "in_fresh_process", measure)
+    arguments = ["scale-out", "--samples", "1000", "--samples", "2000", "--rounds", "1"]
+    assert main(arguments) == 130
+    assert "scale-out.partial.json has the results so far; to continue" in capsys.readouterr().err.replace("\n", " ")
+    counts.clear()
+    arguments.append("--resume")
+    assert main([*arguments, "--json", "out.json"]) == 1  # no method could be timed
+    assert set(counts) == {2000}
+    assert {row.samples for row in files.read(Path("out.json"), ScaleOut).rows} == {1000, 2000}
+    assert not Path("results", "scale-out.partial.json").exists()
+
+
 def test_without_dask_the_other_methods_stay(monkeypatch):
     monkeypatch.setattr(measurement, "find_spec", lambda name: None if name in ("dask", "distributed") else name)
     arm = measurement.candidates([2])["dask_data_parallel, 2 workers"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, examples, results_option
+from bench.cli.shared_options import destination_options, examples, results_option, resume_option
 
 
 @click.command("scale-out", epilog=examples("mlpbench scale-out --samples 10000 --rounds 1"))
@@ -31,6 +31,7 @@ from bench.cli.shared_options import destination_options, examples, results_opti
 )
 @click.option("--rounds", type=int, default=3, metavar="N", help="Fresh processes for each method. Default: 3.")
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Draw scale_out.svg into DIR.")
+@resume_option
 @destination_options
 @results_option
 def scale_out(**options: Any) -> int:
@@ -38,7 +39,7 @@ def scale_out(**options: Any) -> int:
 
     One epoch on the digits, repeated: time and peak memory of dask_data_parallel on a Dask cluster on this machine,
     beside numba_simd in one process, scikit-learn and PyTorch. Below the table: the costs of distribution, and what
-    they let expect of up to 1000 workers. The command takes five minutes; ten million samples take three minutes more
+    they let expect of up to 1000 workers. The command takes five minutes; ten million samples take several minutes more
     in one round.
     """
     from bench.commands import scale_out as command

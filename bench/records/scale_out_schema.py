@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from bench.records.schema import Count, Document, Finite, Positive, Ratio, Record
+from bench.records.schema import CheckpointRecord, Count, Document, Finite, Positive, Ratio, Record
 
 
 class ScaleOutRow(Record):
@@ -75,3 +75,10 @@ class ScaleOut(Document):
     costs: CostsRecord | None
     simulated: list[SimulatedRow]
     break_even: list[BreakEvenRow]
+
+
+class ScaleOutState(CheckpointRecord):
+    """Checkpoint of ``mlpbench scale-out``: the rows of the numbers of samples that are complete."""
+
+    schema_: Literal["mlpbench.scale-out-state/1"] = Field("mlpbench.scale-out-state/1", alias="schema")
+    rows: list[ScaleOutRow]

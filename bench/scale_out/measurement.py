@@ -74,8 +74,8 @@ def candidates(workers: Sequence[int]) -> dict[str, _Candidate]:
 
 def measure_rows(
     samples: Sequence[int], rows: int, workers: Sequence[int], rounds: int, progress: Progress
-) -> Iterator[ScaleOutRow]:
-    """Yield a row for each method at each number of samples."""
+) -> Iterator[list[ScaleOutRow]]:
+    """Yield the rows of all methods at each number of samples."""
     arms = candidates(workers)
     progress.start(len(samples) * len(arms) * rounds)
     for count in samples:
@@ -99,9 +99,11 @@ def measure_rows(
                     else:
                         found[name].append(outcome)
                 progress.advance()
-        for name, arm in arms.items():
-            failed = name in reasons and not _obstacle(name, arm, count)
-            yield _row(name, arm, count, rows, found, reasons.get(name, ""), failed, target)
+        failed = {name for name in reasons if not _obstacle(name, arms[name], count)}
+        yield [
+            _row(name, arm, count, rows, found, reasons.get(name, ""), name in failed, target)
+            for name, arm in arms.items()
+        ]
 
 
 def measure_costs(rows: Sequence[ScaleOutRow]) -> CostsRecord | None:
