@@ -1,7 +1,10 @@
 """A cluster of one's own listens on loopback alone, and encrypts with the given certificates."""
 
+import os
 import shutil
+import signal
 import subprocess
+import time
 
 import psutil
 import pytest
@@ -43,6 +46,34 @@ def test_a_cluster_on_this_machine_listens_on_loopback_alone():
         assert pool.client.run(lambda: __import__("os").environ.get("MALLOC_TRIM_THRESHOLD_")) == {
             machine.workers[0]: None
         }
+
+
+def test_ctrl_c_does_not_reach_the_workers_of_ones_own_cluster():
+    with open_pool(Connection(workers=2), ["numpy_plain"], 1, print) as pool:
+        workers = pool.client.run(os.getpid)
+        for process in workers.values():
+            os.kill(process, signal.SIGINT)
+        time.sleep(0.2)
+        assert pool.client.run(os.getpid) == workers
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+def test_ctrl_c_while_a_cluster_starts_closes_the_cluster(monkeypatch):
+    closed = []
+
+    class Interrupted(pools.LocalCluster):
+        def __init__(self, *arguments, **options):
+            os.kill(os.getpid(), signal.SIGINT)
+            super().__init__(*arguments, **options)
+
+        def close(self, timeout=None):
+            closed.append(len(self.workers))
+            return super().close(timeout)
+
+    monkeypatch.setattr(pools, "LocalCluster", Interrupted)
+    with pytest.raises(KeyboardInterrupt), open_pool(Connection(workers=1), ["numpy_plain"], 1, print):
+        pass
+    assert closed[0] == 1
 
 
 def certificate(folder, name, authority=None):

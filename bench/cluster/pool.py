@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any
 
 import dask
@@ -194,6 +196,23 @@ def _silent_logs() -> Iterator[None]:
 
 
 @contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Delay Ctrl-C until the end of the block, and keep it from the processes of a cluster that starts here.
+
+    A terminal sends it to all processes, but only the command acts on it. Threads and processes inherit the mask.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # as on Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its start, with the first process, would end the blocking in some Pythons
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _connected(connection: Connection) -> Iterator[Client]:
     security = None
     if connection.tls is not None:
@@ -205,20 +224,20 @@ def _connected(connection: Connection) -> Iterator[Client]:
         }
         security = Security(tls_ca_file=ca_file, require_encryption=True, **own)
     if connection.address is None:
-        with (
-            LocalCluster(
-                n_workers=connection.workers,
-                threads_per_worker=1,
-                processes=True,
-                host=LOOPBACK,
-                protocol="tls://" if security else "tcp://",
-                dashboard_address=f"{LOOPBACK}:0",  # a port that is free; None would take port 8787, with a warning
-                security=security,
-                silence_logs=logging.CRITICAL,
-            ) as cluster,
-            Client(cluster, set_as_default=False) as client,
-        ):
-            yield client
+        with ExitStack() as stack:
+            with _without_interrupts():
+                cluster = LocalCluster(
+                    n_workers=connection.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    host=LOOPBACK,
+                    protocol="tls://" if security else "tcp://",
+                    dashboard_address=f"{LOOPBACK}:0",  # a port that is free; None would take port 8787, with a warning
+                    security=security,
+                    silence_logs=logging.CRITICAL,
+                )
+                stack.enter_context(cluster)
+            yield stack.enter_context(Client(cluster, set_as_default=False))
         return
     try:
         client = Client(connection.address, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
