@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def parse_threshold(text: str) -> float:
     """Parse a threshold such as "5%", "5 %" or "0.05" into a share. Raises ValueError."""
@@ -20,3 +22,19 @@ def check_budget(seconds: float) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"a budget is a number of seconds above 0, not {seconds:g}")
     return seconds
+
+
+def check_file(path: Path) -> None:
+    """Raise ValueError unless the file can be written. A file that exists keeps its content."""
+    try:
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            raise ValueError(f"cannot write {path}: it is a folder, or its folder does not exist")
+        exists = path.exists()
+        if exists and not path.is_file():  # such as a pipe, whose reader would see its end
+            return
+        with path.open("ab"):
+            pass
+        if not exists:
+            path.unlink()
+    except OSError as error:
+        raise ValueError(f"cannot write {path}: {error.strerror}") from None

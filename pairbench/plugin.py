@@ -51,8 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     budget, path = config.getoption("paired_budget"), config.getoption("paired_json")
     if not math.isfinite(budget) or budget <= 0:
         pytest.exit(f"--paired-budget must be a positive number of seconds, not {budget:g}", 2)
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        pytest.exit(f"--paired-json cannot write {path}: it is a folder, or its folder does not exist", 2)
+    if path is not None and not hasattr(config, "workerinput"):
+        from pairbench.option_values import check_file
+
+        try:
+            check_file(path)
+        except ValueError as error:
+            pytest.exit(f"--paired-json {error}", 2)
     if config.getoption("paired_timing") or plugin_gate.is_wanted(config):
         _refuse_several_workers(config)
     if config.getoption("paired_timing"):
@@ -193,8 +198,10 @@ def pytest_benchmark_update_json(config: pytest.Config, output_json: dict[str, A
         output_json["pairbench"] = _document(config)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the file of ``--paired-json``."""
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Generator[None, None, None]:
+    """Write the file of ``--paired-json``, after the summary, so that a full disk does not lose the table."""
+    yield
     path = session.config.getoption("paired_json")
     if path is None or hasattr(session.config, "workerinput"):
         return

@@ -154,6 +154,7 @@ def test_the_figures_go_into_the_file_of_pytest_benchmark(project):
         (("--paired-budget=nan",), "--paired-budget must be a positive number of seconds"),
         (("--paired-json=nowhere/out.json",), "--paired-json cannot write nowhere/out.json"),
         (("--paired-json=tests",), "--paired-json cannot write tests: it is a folder"),
+        (("--paired-json=" + 300 * "x",), ": File name too long"),
     ],
 )
 def test_a_wrong_option_gets_one_line(project, options, words):
@@ -161,6 +162,17 @@ def test_a_wrong_option_gets_one_line(project, options, words):
     assert done.returncode == 2
     [line] = done.stderr.splitlines()
     assert words in line
+    assert "passed" not in done.stdout  # nothing is lost, because nothing was measured
+
+
+def test_a_file_that_can_no_longer_be_written_does_not_lose_the_table(project):
+    (project / "out").mkdir()
+    with (project / "tests" / "test_sums.py").open("a") as file:
+        file.write("\ndef test_removal():\n    import pathlib\n    pathlib.Path('out').rmdir()\n")
+    done = run(project, "--paired", "--paired-json=out/figures.json")
+    assert done.returncode == 2
+    assert "paired times" in done.stdout
+    assert "--paired-json cannot write out/figures.json: No such file or directory" in done.stderr
 
 
 def test_a_tool_that_slows_the_code_is_refused(project):

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from pairbench.option_values import check_file
 from pairbench.visible_text import visible, visible_data
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -60,8 +61,10 @@ class Destinations:
         if len({Path(name).resolve() for name in files if name}) < len(files):
             raise click.ClickException(f"{files[0]} would be written twice; name another file")
         for path in (Path(name) for name in files if name):
-            if path.is_dir() or not path.absolute().parent.is_dir():
-                raise click.ClickException(f"cannot write {path}: name a file in a folder that exists")
+            try:
+                check_file(path)
+            except ValueError as error:
+                raise click.ClickException(str(error)) from error
 
     def show(self, results: Rendering) -> None:
         """Write the results."""
