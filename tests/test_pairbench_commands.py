@@ -15,6 +15,7 @@ from pairbench import command_timer
 from pairbench.cli.main import main
 from pairbench.cli.tables import Report, escaped
 from pairbench.command_timer import CONTROL, Command, CommandFailed, CommandTimes
+from pairbench.option_values import check_file
 from tests.helpers import ROOT
 
 PYTHON = sys.executable
@@ -60,6 +61,7 @@ def test_run_reports_a_command_that_fails(capsys):
     [
         (["a"], "give two commands or more"),
         (["a", "---"], "give two commands or more"),
+        (["", "---", "a"], "give two commands or more"),
         (["nosuchprogram", "x", "---", "true", "x"], "nosuchprogram: No such file or directory"),
     ],
 )
@@ -193,3 +195,37 @@ def test_text_from_outside_is_no_markup(monkeypatch):
     assert "[red]\\x1b[31m*`" in report.text()
     assert "| [red]\\\\x1b[31m\\*\\` | 1 |" in report.markdown()
     assert escaped("<b>") == "&lt;b&gt;"
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(Command, "run", lambda command: pytest.fail("a command was run"))
+    for option in ("--output", "--json"):
+        assert main(["run", option, str(tmp_path / (300 * "x")), "--", "true", "---", "false"]) == 2
+        assert capsys.readouterr().err.endswith(": File name too long\n")
+    kept = tmp_path / "kept"
+    kept.write_text("content")
+    check_file(kept)
+    check_file(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert kept.read_text() == "content"
+
+
+def test_run_needs_no_double_dash_and_one_run_is_singular(capsys, monkeypatch):
+    seconds = iter([1.0, 1.0, 1.0])
+
+    def run(command):
+        if (taken := next(seconds, None)) is None:
+            raise KeyboardInterrupt
+        return taken
+
+    monkeypatch.setattr(Command, "run", run)
+    assert main(["run", "--warmup", "0", "ls", "---", "ls", "-l"]) == 130
+    out = capsys.readouterr().out
+    assert "ls -l" in out
+    assert "\n1 run of each command" in out
+
+
+def test_a_name_that_is_no_function_has_been_imported(capsys):
+    for name, reason in (("math:pi", "math:pi is no function"), ("math:nothing", "math has no nothing")):
+        assert main(["compare", "math:sqrt", name]) == 2
+        assert capsys.readouterr().err == f"pairbench: {reason}\n"

@@ -71,11 +71,13 @@ def compare(
 def _load(text: str) -> Any:
     """Import a function by its name. Raises ValueError."""
     from pairbench.function_workload import FunctionName
-    from pairbench.workload import failure_reason
+    from pairbench.workload import WorkloadError, failure_reason
 
     name = FunctionName.parse(text)
     try:
         return name.load()
+    except WorkloadError as error:
+        raise ValueError(str(error)) from error
     except (Exception, SystemExit) as error:  # importing runs the module
         raise ValueError(f"{text} cannot be imported: {failure_reason(error)}") from error
 

@@ -23,10 +23,11 @@ LEGEND = (
 
 
 @click.command(
+    context_settings={"allow_interspersed_args": False},  # the options of a command are its own, also without --
     epilog=examples(
         "pairbench run -- gzip -k -f -c data --- zstd -c data",
         "pairbench run -- 'sort data | uniq' --- 'sort -u data'",
-    )
+    ),
 )
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND --- COMMAND")
 @click.option("--warmup", default=1, metavar="N", help="Untimed runs of each command at the beginning. Default: 1.")
@@ -78,7 +79,7 @@ def split_commands(words: tuple[str, ...]) -> dict[str, Any]:
             parts.append([])
         else:
             parts[-1].append(word)
-    if len(parts) < 2 or not all(parts):
+    if len(parts) < 2 or not all(part and part[0].strip() for part in parts):
         raise ValueError("give two commands or more, separated by ---, such as: pairbench run -- ls --- ls -l")
     commands: dict[str, Any] = {}
     for part in parts:
@@ -98,6 +99,7 @@ def rendering(times: CommandTimes) -> Rendering:
     from pairbench.cli import tables
     from pairbench.command_timer import CONTROL
     from pairbench.comparison_views import ratio_text, seconds_text
+    from pairbench.wording import counted
 
     def seconds(interval: Any) -> str:
         low, high = (seconds_text(end) for end in (interval.low, interval.high))
@@ -118,7 +120,7 @@ def rendering(times: CommandTimes) -> Rendering:
                 "speedup": None if is_first or speedup is None else asdict(speedup),
             }
         )
-    lines = [f"{times.runs} runs of each command; {CONTROL} is a second series of the first.", *LEGEND]
+    lines = [f"{counted(times.runs, 'run')} of each command; {CONTROL} is a second series of the first.", *LEGEND]
     shown = tables.Report("pairbench run", ("command", "median", "mean", "speedup"), rows, lines)
     document = {
         "schema": SCHEMA,
