@@ -199,17 +199,23 @@ def _silent_logs() -> Iterator[None]:
 def _without_interrupts() -> Iterator[None]:
     """Delay Ctrl-C until the end of the block, and keep it from the processes of a cluster that starts here.
 
-    A terminal sends it to all processes, but only the command acts on it. Threads and processes inherit the mask.
+    A terminal sends it to all processes, but only the command acts on it. Threads and processes inherit the mask; the
+    handler is for a signal that another thread of this process takes.
     """
     if not hasattr(signal, "pthread_sigmask"):  # as on Windows
         yield
         return
     resource_tracker.ensure_running()  # its start, with the first process, would end the blocking in some Pythons
+    delayed: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: delayed.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, handler)
+        if delayed:
+            signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
