@@ -178,7 +178,8 @@ class Checkout:
             arguments = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
             return _git(self.root, *arguments).decode().strip()
         except WorktreeError:
-            hint = self._how_to_deepen(name) or "fetch it, or name another"
+            other = self._how_to_deepen(name) or "fetch it, or name another"
+            hint = "the branch has no commit yet" if name == "HEAD" else other
             raise WorktreeError(f"git does not know the revision {name!r}; {hint}") from None
 
     def _merge_base(self, name: str) -> str:

@@ -73,6 +73,13 @@ def test_an_unknown_revision_is_an_error(repository, name):
         Checkout(repository, "impls").revision(name)
 
 
+def test_a_repository_without_a_commit_has_a_hint_of_its_own(tmp_path):
+    (tmp_path / "code.py").write_text("speed = 1\n")
+    git("init", "--quiet", cwd=tmp_path)
+    with pytest.raises(WorktreeError, match=r"'HEAD'; the branch has no commit yet$"):
+        Checkout(tmp_path, "").working_tree()
+
+
 def test_a_revision_without_impls_is_an_error(repository, tmp_path, monkeypatch):
     git("rm", "-r", "--quiet", "impls", cwd=repository)
     git("commit", "--quiet", "--message", "gone", cwd=repository)
