@@ -109,9 +109,12 @@ class Judgement:
         return self.offset is not None and not self.offset.low <= 0 <= self.offset.high
 
 
-def analysis_points(first: int = MIN_ROUNDS) -> Iterator[int]:
-    """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third."""
-    rounds = first
+def analysis_points(first: int | None = None) -> Iterator[int]:
+    """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third.
+
+    It begins with ``first``, by default ``MIN_ROUNDS``.
+    """
+    rounds = MIN_ROUNDS if first is None else first
     while True:
         yield rounds
         rounds = math.ceil(rounds * 4 / 3)

@@ -69,21 +69,21 @@ def start_worker(
     thread_count: int = 1,
     prefix: Sequence[str] = (),
     start_in: Path | None = None,
-    python: str = sys.executable,
+    python: str | None = None,
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
     ``variables`` are added to the environment that it inherits, as are those that limit the libraries to
     ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
     command line, such as that of a program under which it runs. It starts in the folder ``start_in``.
-    ``python`` is its interpreter. Its temporary files are removed with it, however it ended.
+    ``python`` is its interpreter, by default this one. Its temporary files are removed with it, however it ended.
     """
     # The worker must import this copy of the packages, not one in the current folder.
     trees = [*map(str, path), str(ROOT)]
     import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
     fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
     inherited = threads.thread_environment(environment.inherited(), thread_count)
-    command = [*prefix, python, "-P", "-m", module, *arguments]
+    command = [*prefix, python or sys.executable, "-P", "-m", module, *arguments]
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,

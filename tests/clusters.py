@@ -8,6 +8,8 @@ import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import dask
+
 from tests.helpers import ROOT, CountedProgress
 
 QUIET = ("--host", "127.0.0.1", "--no-dashboard")
@@ -57,3 +59,8 @@ class Killer(CountedProgress):
 
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
+
+
+def unchanged_environment():
+    """Context in which a local cluster sets no variables: its workers would have them, but this process, too."""
+    return dask.config.set({"distributed.nanny.pre-spawn-environ": {}})

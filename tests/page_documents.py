@@ -133,9 +133,7 @@ def error_rates():
         for rule in ("gate, 5 %, 1 row", "asv Mann-Whitney, 1.1")
         for planted, failed in ((0.0, 0), (0.05, 20), (0.2, 50))
     ]
-    return ErrorRates(
-        command="error-rates", version="0", machine=MACHINE, budget=120.0, rows=rows, threshold=0.05, curve=[]
-    )
+    return ErrorRates(command="error-rates", version="0", machine=MACHINE, budget=120.0, rows=rows, curve=[])
 
 
 def sources():

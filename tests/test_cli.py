@@ -31,7 +31,10 @@ from tests.third_party import OFF
 # Nearly every test starts processes.
 pytestmark = pytest.mark.slow
 
-COMMANDS = "backends, baseline, compare, error-rates, gate, history, report, run, scale, speed, tutorials, verify, warm"
+COMMANDS = (
+    "backends, baseline, compare, error-rates, gate, history, report, run, scale, scale-out, speed, tutorials, "
+    "verify, warm"
+)
 FAST = MachineLimits(
     products={("float64", "any"): 1e12},
     exponentials={"float64": 1e12},

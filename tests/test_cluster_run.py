@@ -21,7 +21,7 @@ from bench.records.scale_schema import Scale
 from bench.report import terminal
 from bench.scale import growth, points
 from pairbench import lock
-from tests.clusters import Killer, kill, process, scheduler
+from tests.clusters import Killer, kill, process, scheduler, unchanged_environment
 from tests.helpers import ONE_PROCESS, ROOT, TINY, one_line_error
 
 distributed = pytest.importorskip("distributed", reason="the cluster needs Dask")
@@ -62,7 +62,7 @@ def cluster(clusters):
         with distributed.Client(running.scheduler_address) as client, suppress(TimeoutError):
             client.wait_for_workers(2, timeout=10)
             return running
-    with dask.config.set({"distributed.nanny.pre-spawn-environ": {}}):  # it would set variables of this process, too
+    with unchanged_environment():
         clusters.append(
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50

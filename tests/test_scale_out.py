@@ -131,6 +131,8 @@ def test_a_method_with_a_lost_part_gets_no_time(monkeypatch, name):
 @pytest.mark.slow
 def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
     pytest.importorskip("distributed")
+    from tests.clusters import unchanged_environment
+
     monkeypatch.setattr(measurement, "in_fresh_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(measurement, "ENOUGH_SECONDS", 0.01)
     monkeypatch.setattr(measurement, "WARM_SAMPLES", 100)
@@ -138,7 +140,8 @@ def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
     for name, value in {"MANY": 20, "CHAIN": 5, "LARGE": 2**20, "REPEATS": 1}.items():
         monkeypatch.setattr(costs_of_distribution, name, value)
     options = ["--samples", "3000", "--partition-rows", "500", "--workers", "2", "--rounds", "1", "--pictures", "."]
-    assert main(["scale-out", *options, "--json", "out.json"]) == 0
+    with unchanged_environment():
+        assert main(["scale-out", *options, "--json", "out.json"]) == 0
     out, _ = capsys.readouterr()
     document = files.read(Path("out.json"), ScaleOut)
     rows = {row.method: row for row in document.rows}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from rich.text import Text
 
-from bench.cli import main as main_module
 from bench.records import files, schema
 from bench.report import gate_tables, markdown, speedup_picture, tables, terminal
+from pairbench.cli import running
 from pairbench.error_text import describe_error
 from pairbench.visible_text import INVISIBLE, one_line, visible, visible_data
 from tests.helpers import timing_row
@@ -83,7 +83,7 @@ def test_messages_and_stages_are_visible(text):
     err = io.StringIO()
     with redirect_stderr(err):
         terminal.say(text)
-        main_module._fail(text, 2)
+        running._fail("mlpbench", text, 2)
         with terminal.progress() as progress:
             progress.stage(text)
     assert unseen(err.getvalue()) == []

@@ -35,7 +35,7 @@ from bench.cli.shared_options import destination_options, examples, results_opti
 @destination_options
 @results_option
 def scale_out(**options: Any) -> int:
-    """Train on more data than fits one process, and simulate larger clusters.
+    """Train on more data than fits one process.
 
     One epoch on the digits, repeated: time and peak memory of dask_data_parallel on a Dask cluster on this machine,
     beside numba_simd in one process, scikit-learn and PyTorch. Below the table: the costs of distribution, and what
