@@ -19,7 +19,7 @@ from bench.cli.shared_options import destination_options, examples, results_opti
     help="Number of samples; may be repeated. Default: 100000 and 1000000.",
 )
 @click.option(
-    "--partition-rows", type=int, default=25_000, metavar="N", help="Samples in a partition. Default: 25000 (15 MB)."
+    "--partition-rows", type=int, default=100_000, metavar="N", help="Samples in a partition. Default: 100000 (59 MB)."
 )
 @click.option(
     "--workers",
@@ -39,7 +39,7 @@ def scale_out(**options: Any) -> int:
 
     One epoch on the digits, repeated: time and peak memory of dask_data_parallel on a Dask cluster on this machine,
     beside numba_simd in one process, scikit-learn and PyTorch. Below the table: the costs of distribution, and what
-    they let expect of up to 1000 workers. The command takes five minutes; ten million samples take several minutes more
+    they let expect of up to 1000 workers. The command takes six minutes; ten million samples take about as long
     in one round.
     """
     from bench.commands import scale_out as command
