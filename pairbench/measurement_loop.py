@@ -122,11 +122,10 @@ def measure_until_decided(
 
     A confirmation that has begun continues to its first interim analysis, even beyond the budget.
     """
-    while keys := _rows_to_measure(state, task):
-        progress.stage(_title(state, task, keys))
+    while plans := _plans_to_measure(state, task):
+        progress.stage(_title(state, task, [plan.key for plan in plans]))
         start = time.monotonic()
         deaths, failures = state.deaths, state.failures
-        plans = _round_plans(state, task, keys)
         try:
             result = rounds.measure_round(trees, plans, random)
         except ProcessDied as death:
@@ -180,8 +179,11 @@ def _median_difference(minuends: Sequence[float], subtrahends: Sequence[float]) 
     return median(a - b for a, b in zip(minuends, subtrahends, strict=True))
 
 
-def _rows_to_measure(state: LoopState, task: GateTask) -> list[str]:
-    """Rows of the next round: undecided rows and the references at their cases; none if the budget is spent."""
+def _plans_to_measure(state: LoopState, task: GateTask) -> list[RoundPlan]:
+    """Plans of the next round: undecided rows and the references at their cases; none if the budget is spent.
+
+    The number of blocks follows from the noise so far.
+    """
     spent = sum(record.wall_seconds for record in state.rounds)
     is_confirming: dict[str, bool] = {}  # by undecided row
     for key in task.judged:
@@ -190,18 +192,17 @@ def _rows_to_measure(state: LoopState, task: GateTask) -> list[str]:
         judgement = row_judgement(state, task, key)
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
-    keys = _with_references(state, task, list(is_confirming))
-    expected = round_effort.seconds(task.effort, _round_plans(state, task, keys))
+    plans = {
+        key: round_effort.with_blocks(task.plans[key], task.effort, task.threshold, _noise(state, key))
+        for key in _with_references(state, task, list(is_confirming))
+    }
+    expected = round_effort.seconds(task.effort, list(plans.values()))
     if state.rounds:  # the rounds do not become longer, and the overhead of the trial round includes compiling
         expected = min(expected, state.rounds[-1].wall_seconds)
     if spent + expected <= task.budget:
-        return keys
-    return _with_references(state, task, [key for key, confirming in is_confirming.items() if confirming])
-
-
-def _round_plans(state: LoopState, task: GateTask, keys: Sequence[str]) -> list[RoundPlan]:
-    """Plans of the rows of the next round, with blocks according to the noise so far."""
-    return [round_effort.with_blocks(task.plans[key], task.effort, task.threshold, _noise(state, key)) for key in keys]
+        return list(plans.values())
+    confirming = [key for key, is_open in is_confirming.items() if is_open]
+    return [plans[key] for key in _with_references(state, task, confirming)]
 
 
 def _noise(state: LoopState, key: str) -> float:

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, examples
+from bench.cli.shared_options import destination_options
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench backends --format markdown"))

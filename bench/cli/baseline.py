@@ -12,9 +12,9 @@ from bench.cli.shared_options import (
     baseline_option,
     budget_option,
     destination_options,
-    examples,
     gate_case_options,
 )
+from pairbench.cli.options import examples
 
 
 @click.group(no_args_is_help=False, epilog=examples("mlpbench baseline record --backend numba_simd"))

@@ -11,13 +11,13 @@ from click.core import ParameterSource
 from bench.cli.shared_options import (
     backend_names,
     destination_options,
-    examples,
     function_options,
     one_of,
     quick_option,
     threads_option,
     timing_case_options,
 )
+from pairbench.cli.options import examples
 
 FOR_FILES = {"names", "pictures", "format", "output", "json"}
 """The parameters that results files may have; the others choose what is measured."""

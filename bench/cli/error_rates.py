@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, examples, results_option, resume_option
+from bench.cli.shared_options import destination_options, results_option, resume_option
+from pairbench.cli.options import examples
 
 
 @click.command("error-rates", epilog=examples("mlpbench error-rates --budget 60"))

@@ -11,12 +11,12 @@ from bench.cli.shared_options import (
     backend_option,
     budget_option,
     destination_options,
-    examples,
     gate_case_options,
     results_option,
     resume_option,
 )
 from pairbench.cli.exit_codes import FINDING
+from pairbench.cli.options import examples
 from pairbench.error_text import describe_error
 
 PROJECT = Path(__file__).resolve().parents[2]

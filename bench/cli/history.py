@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, examples, results_option
+from bench.cli.shared_options import destination_options, results_option
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench history numba_jit", "mlpbench history --import .benchmarks"))

@@ -18,12 +18,12 @@ from bench.cli.report import report
 from bench.cli.run import run
 from bench.cli.scale import scale
 from bench.cli.scale_out import scale_out
-from bench.cli.shared_options import examples
 from bench.cli.speed import speed
 from bench.cli.tutorials import documents, tutorials
 from bench.cli.verify import verify
 from bench.cli.warm import warm
 from pairbench.cli.exit_codes import USAGE_ERROR
+from pairbench.cli.options import examples
 
 PROGRAM = "mlpbench"
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import examples, results_option
+from bench.cli.shared_options import results_option
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench report"))

@@ -10,7 +10,6 @@ from bench.cli.shared_options import (
     backend_option,
     cluster_options,
     destination_options,
-    examples,
     function_options,
     one_of,
     peers_option,
@@ -21,6 +20,7 @@ from bench.cli.shared_options import (
     threads_option,
     timing_case_options,
 )
+from pairbench.cli.options import examples
 
 
 @click.command(

@@ -10,11 +10,11 @@ from bench.cli.shared_options import (
     backend_option,
     cluster_options,
     destination_options,
-    examples,
     peers_option,
     results_option,
     resume_option,
 )
+from pairbench.cli.options import examples
 
 
 @click.command(

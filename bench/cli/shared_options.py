@@ -23,11 +23,6 @@ OUTPUT_ACTIVATIONS = ("sigmoid", "tanh", "relu", "identity", "softmax")
 Completion = Callable[[click.Context, click.Parameter, str], list[str]]
 
 
-def examples(*lines: str) -> str:
-    """The end of a command's help: command lines to try."""
-    return "\n".join(["\b", "Example:" if len(lines) == 1 else "Examples:", *(f"  {line}" for line in lines)])
-
-
 def one_of(*words: str) -> Completion:
     """The words for shell completion that begin with what is typed."""
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import destination_options, examples, quick_option, results_option, resume_option
+from bench.cli.shared_options import destination_options, quick_option, results_option, resume_option
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench speed --quick"))

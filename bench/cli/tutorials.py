@@ -9,13 +9,13 @@ import click
 from bench.cli.shared_options import (
     backend_option,
     destination_options,
-    examples,
     one_of,
     peers_option,
     results_option,
     resume_option,
     say_former,
 )
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench tutorials xor --backend numba_jit"))

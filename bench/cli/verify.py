@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_names, destination_options, examples, peers_option
+from bench.cli.shared_options import backend_names, destination_options, peers_option
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench verify numba_jit"))

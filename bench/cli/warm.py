@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from bench.cli.shared_options import backend_option, examples, one_of, threads_option
+from bench.cli.shared_options import backend_option, one_of, threads_option
+from pairbench.cli.options import examples
 
 
 @click.command(epilog=examples("mlpbench warm --backend numba_jit --network 20-40-5"))
