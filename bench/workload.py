@@ -104,12 +104,12 @@ class ModelWorkload:
         places = random.integers(n, size=(count, len(rows)))
         values = random.normal(size=(count, len(rows)))
         elements = np.concatenate([inputs.ravel(), inputs.ravel()])
-        starts = (n * random.integers(len(rows), size=count) + random.integers(min(1, n - 1), n, size=count)).tolist()
-        changed = [elements[start : start + inputs.size].reshape(inputs.shape).copy() for start in starts]
-        for array, place, value in zip(changed, places, values, strict=True):
-            array.reshape(len(rows), -1)[rows, place] = value
+        starts = n * random.integers(len(rows), size=count) + random.integers(min(1, n - 1), n, size=count)
+        changed = np.stack([elements[start : start + inputs.size] for start in starts.tolist()])
+        changed.reshape(count, len(rows), n)[np.arange(count)[:, np.newaxis], rows, places] = values
+        arrays = [content.copy() for content in changed.reshape(count, *inputs.shape)]
         if self.operation == "forward":
-            return [(array,) for array in changed]
+            return [(array,) for array in arrays]
         twice, batch = np.concatenate([Y, Y]), len(Y)
         shifts = random.integers(batch, size=count).tolist()
-        return [(array, twice[shift : shift + batch].copy()) for array, shift in zip(changed, shifts, strict=True)]
+        return [(array, twice[shift : shift + batch].copy()) for array, shift in zip(arrays, shifts, strict=True)]

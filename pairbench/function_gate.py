@@ -124,7 +124,7 @@ def judge_functions(request: FunctionGateRequest, progress: Progress, say: Say) 
             _require_functions(examined[side])
     plans, failures = _plans(workloads, examined)
     progress.stage("compiling all sides in a trial round")
-    trial_failures, overhead = measurement_loop.run_trial_round(trees, plans) if plans else ({}, 0.0)
+    trial = measurement_loop.run_trial_round(trees, plans)
     plans = {key: round_effort.with_loops(plan, _seconds_per_call(key, examined)) for key, plan in plans.items()}
     task = GateTask(
         plans=plans,
@@ -132,14 +132,15 @@ def judge_functions(request: FunctionGateRequest, progress: Progress, say: Say) 
         threshold=request.threshold,
         budget=request.budget,
         references={key: key for key in plans},
-        effort=round_effort.choose_effort(plans, request.budget, overhead),
+        effort=round_effort.choose_effort(plans, request.budget, trial.overhead),
+        libraries=trial.libraries,
     )
     if (needed := measurement_loop.usual_seconds(task)) > request.budget:
         say(
             f"the {sequential_test.PASS_ROUNDS} rounds that a PASS needs take about {needed:.0f} s, "
             f"but the budget is {request.budget:g} s; raise the budget, or name fewer functions"
         )
-    state, interrupted = _measure(GateState({**failures, **trial_failures}), task, trees, progress)
+    state, interrupted = _measure(GateState({**failures, **trial.failures}), task, trees, progress)
     return (
         function_rows.report(
             started=started,

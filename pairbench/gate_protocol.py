@@ -68,6 +68,11 @@ class CheckThreads:
 
 
 @dataclass(frozen=True)
+class ListLibraries:
+    """Answer: the names of the imported modules that are installed or belong to Python, in the order of import."""
+
+
+@dataclass(frozen=True)
 class BurnCpu:
     """Keep a CPU busy until the process is killed. There is no answer."""
 

@@ -25,6 +25,7 @@ from pairbench.gate_protocol import (
     CheckThreads,
     CollectResults,
     Failure,
+    ListLibraries,
     PrepareSample,
     TimeSample,
 )
@@ -129,6 +130,8 @@ def answer(request: Any, state: WorkerState) -> Any:
             threads.check_thread_counts()
             own_tree.check_origins()
             return None
+        case ListLibraries():
+            return own_tree.installed_modules()
         case BurnCpu():
             while True:
                 pass

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean, median
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from pairbench import round_effort, rounds, sequential_test
 from pairbench.progress import Progress
@@ -70,7 +70,7 @@ class GateTask:
     """The rows to measure: ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
 
     ``threshold`` is a share, ``budget`` is in seconds. ``references`` has, by row, the reference's row, which is timed
-    in the same rounds. ``effort``: the limits of the samples in a round.
+    in the same rounds. ``effort``: the limits of the samples in a round. ``libraries``: those of the trial round.
     """
 
     plans: Mapping[str, RoundPlan]
@@ -79,6 +79,7 @@ class GateTask:
     budget: float
     references: Mapping[str, str]
     effort: RoundEffort
+    libraries: tuple[str, ...] = ()
 
 
 def usual_seconds(task: GateTask) -> float:
@@ -90,13 +91,19 @@ def usual_seconds(task: GateTask) -> float:
     return sequential_test.PASS_ROUNDS * round_effort.seconds(task.effort, plans)
 
 
-def run_trial_round(
-    trees: Mapping[str, SourceTree], plans: Mapping[str, RoundPlan]
-) -> tuple[dict[str, dict[str, str]], float]:
-    """Measure a round whose times are not used, so that all code is compiled before the rounds that count.
+class TrialRound(NamedTuple):
+    """What a trial round tells: the reasons of failures, by row and side, and about the rounds that follow.
 
-    Returns the reasons of failures, by row and side, and the seconds of the round that were not spent on timing.
+    ``overhead``: seconds that were not spent on timing. ``libraries``: modules to import before processes are forked.
     """
+
+    failures: dict[str, dict[str, str]]
+    overhead: float = 0.0
+    libraries: tuple[str, ...] = ()
+
+
+def run_trial_round(trees: Mapping[str, SourceTree], plans: Mapping[str, RoundPlan]) -> TrialRound:
+    """Measure a round whose times are not used, so that all code is compiled before the rounds that count."""
     failures: dict[str, dict[str, str]] = {}
     while open_plans := [plan for key, plan in plans.items() if key not in failures]:
         start = time.monotonic()
@@ -106,8 +113,9 @@ def run_trial_round(
             failures[death.key] = {death.side: str(death)}
             continue
         timed = sum(sum(map(sum, times.values())) for times in result.seconds.values())
-        return {**failures, **result.failures}, max(0.0, time.monotonic() - start - timed)
-    return failures, 0.0
+        overhead = max(0.0, time.monotonic() - start - timed)
+        return TrialRound({**failures, **result.failures}, overhead, tuple(result.libraries))
+    return TrialRound(failures)
 
 
 def measure_until_decided(
@@ -127,7 +135,7 @@ def measure_until_decided(
         start = time.monotonic()
         deaths, failures = state.deaths, state.failures
         try:
-            result = rounds.measure_round(trees, plans, random)
+            result = rounds.measure_round(trees, plans, random, task.libraries)
         except ProcessDied as death:
             count = deaths.get(death.key, {}).get(death.side, 0) + 1
             deaths = _with(deaths, death.key, death.side, count)

@@ -13,6 +13,9 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+SITE_FOLDERS = frozenset({"site-packages", "dist-packages"})
+"""Names of the folders in which packages are installed."""
+
 
 class ForeignModule(ImportError):
     """A module of a tree's package comes from elsewhere; the message names the module and its file."""
@@ -80,3 +83,13 @@ def check_origins() -> None:
         tree, file = trees.get(name.partition(".")[0]), getattr(module, "__file__", None)
         if tree is not None and file is not None and not Path(file).resolve().is_relative_to(tree.resolve()):
             raise ForeignModule(f"the module {name} is imported from {file}, not from {tree}")
+
+
+def installed_modules() -> list[str]:
+    """Names of the imported modules that are installed or belong to Python, in the order of import."""
+    python = Path(sysconfig.get_path("stdlib"))
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    places = {name: Path(file) for name, file in files.items() if file is not None and name != "__main__"}
+    return [
+        name for name, file in places.items() if file.is_relative_to(python) or not SITE_FOLDERS.isdisjoint(file.parts)
+    ]

@@ -14,21 +14,23 @@ import subprocess
 import sys
 import venv
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from pairbench import environment, worktrees
+from pairbench import environment, own_tree, worktrees
+from pairbench.forked_processes import ForkServer
 from pairbench.function_workload import FunctionName
 from pairbench.project_worker import ImportPlan
 from pairbench.visible_text import one_line
-from pairbench.worker_processes import Worker, start_worker
+from pairbench.worker_processes import Worker, start_server, start_worker
 from pairbench.worktrees import Checkout, Revision, WorktreeError
 
 STORE = Path(".pairbench") / "gate"
 """Folder of the worktrees, relative to the checkout. Git ignores it."""
+MODULE = "pairbench.project_worker"
+"""The module that a worker process runs."""
 HOW_TO_BUILD = "give the command that installs each side (--build, or --paired-build in pytest)"
-SITE_FOLDERS = ("site-packages", "dist-packages")
 
 
 class ForeignSource(ValueError):
@@ -52,12 +54,22 @@ class ProjectTree:
         if not self.root.is_dir():
             raise WorktreeError(f"the sources in {self.root} were removed during the measurement")
 
-    def start(self) -> AbstractContextManager[Worker]:
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
+        """Start a fork server for the processes of all sides; None if each side has its own virtual environment."""
+        if self.venv is not None:
+            return nullcontext()
+        return start_server(libraries, MODULE, environment.everything())
+
+    def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:
         """Start a fresh process that imports the project from here, in the folder ``root``."""
-        python = sys.executable if self.venv is None else str(_programs(self.venv) / "python")
-        module = "pairbench.project_worker"
-        variables = environment.everything()
-        return start_worker(module, self.plan.to_json(), python=python, start_in=self.root, variables=variables)
+        return start_worker(
+            MODULE,
+            self.plan.to_json(),
+            python=sys.executable if self.venv is None else str(_programs(self.venv) / "python"),
+            start_in=self.root,
+            variables=environment.everything(),
+            server=server,
+        )
 
     def check_origins(self, files: Sequence[tuple[str, str]]) -> None:
         """Raise ForeignSource if a module, given with its file, does not come from here."""
@@ -130,7 +142,7 @@ def _build(root: Path, folder: Path, command: str, side: str) -> None:
     programs = _programs(folder)
     (site,) = _site_folders(folder)
     # Last in alphabetical order, so that what the command installs comes first.
-    links = [entry for entry in sys.path if Path(entry).name in SITE_FOLDERS]
+    links = [entry for entry in sys.path if Path(entry).name in own_tree.SITE_FOLDERS]
     lines = [f"import site; site.addsitedir({entry!r})" for entry in links]
     (site / "zzz_pairbench.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
     if has_pip and os.name != "nt":

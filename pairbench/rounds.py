@@ -12,12 +12,14 @@ from typing import Any, Protocol
 
 from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
+from pairbench.forked_processes import ForkServer
 from pairbench.gate_protocol import (
     Build,
     CheckCache,
     CheckThreads,
     CollectResults,
     Failure,
+    ListLibraries,
     PrepareSample,
     TimeSample,
 )
@@ -46,7 +48,10 @@ class SourceTree(Protocol):
     def check_present(self) -> None:
         """Raise WorktreeError if the sources were removed."""
 
-    def start(self) -> AbstractContextManager[Worker]:
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
+        """Start a fork server that imports these libraries, for the processes of all sides; None if there is none."""
+
+    def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:
         """Start a fresh process that runs these sources, and answers the requests of ``gate_protocol``."""
 
 
@@ -69,10 +74,14 @@ class RoundPlan:
 
 @dataclass
 class RoundResult:
-    """Result of a round, by row and side: seconds per call in the order of the blocks, and reasons of failures."""
+    """Result of a round, by row and side: seconds per call in the order of the blocks, and reasons of failures.
+
+    ``libraries`` are the modules that later rounds may import before their processes are forked.
+    """
 
     seconds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     failures: dict[str, dict[str, str]] = field(default_factory=dict)
+    libraries: list[str] = field(default_factory=list)
 
     def fail(self, key: str, side: str, reason: str) -> None:
         """Record a failure and drop the row's times."""
@@ -142,24 +151,30 @@ class RoundProcesses:
 
 
 @contextmanager
-def open_processes(trees: Mapping[str, SourceTree], random: Random) -> Iterator[RoundProcesses]:
+def open_processes(
+    trees: Mapping[str, SourceTree], random: Random, libraries: Sequence[str] = ()
+) -> Iterator[RoundProcesses]:
     """Start a fresh process for each side, in a random order, so that no side is first more often than another.
 
-    Raises WorktreeError if the sources of a side were removed.
+    The ``libraries`` are imported once, before the processes are forked. Raises WorktreeError if the sources of a side
+    were removed.
     """
     for tree in trees.values():
         tree.check_present()
     with ExitStack() as stack:
+        server = stack.enter_context(next(iter(trees.values())).serve(libraries)) if libraries else None
         order = random.sample(list(trees), len(trees))
-        yield RoundProcesses({side: stack.enter_context(trees[side].start()) for side in order})
+        yield RoundProcesses({side: stack.enter_context(trees[side].start(server)) for side in order})
 
 
-def measure_round(trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random) -> RoundResult:
+def measure_round(
+    trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random, libraries: Sequence[str] = ()
+) -> RoundResult:
     """Build the rows on every side, time the sides in turn, and judge calls of the samples.
 
-    Raises ProcessDied and WorktreeError.
+    The ``libraries`` are those of a trial round. Raises ProcessDied and WorktreeError.
     """
-    with open_processes(trees, random) as processes:
+    with open_processes(trees, random, libraries) as processes:
         result = _build_rows(processes, plans)
         processes.pin_to_one_cpu(random)
         return _time_and_check(processes, plans, random, result)
@@ -176,7 +191,11 @@ def measure_trial_round(trees: Mapping[str, SourceTree], plans: Sequence[RoundPl
             if plan.key in result.seconds:
                 requests = dict.fromkeys(processes, CheckCache(plan.key))
                 _note_failures(result, plan, processes.ask_all(plan.key, requests, CALL_TIMEOUT))
-        return _time_and_check(processes, plans, random, result)
+        result = _time_and_check(processes, plans, random, result)
+        loaded = [processes.ask(plans[-1].key, side, ListLibraries(), CALL_TIMEOUT) for side in processes]
+        common = set.intersection(*map(set, loaded))
+        result.libraries = [name for name in loaded[0] if name in common]
+        return result
 
 
 def _build_rows(processes: RoundProcesses, plans: Sequence[RoundPlan]) -> RoundResult:

@@ -28,7 +28,7 @@ def connect_to_parent() -> Callable[[object], None]:
     then redirected to standard error, so that code under test that prints cannot corrupt the messages.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
-    _end_with_parent()
+    end_with_parent()
     faulthandler.enable()
     tracing.lift()
     own_tree.guard([Path(tree) for tree in os.environ[TREES].split(os.pathsep)])
@@ -42,7 +42,7 @@ def connect_to_parent() -> Callable[[object], None]:
     return send
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """On Linux, have the kernel kill this process when its parent dies."""
     if sys.platform == "linux":
         set_parent_death_signal = 1

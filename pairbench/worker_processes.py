@@ -23,6 +23,7 @@ import psutil
 
 from pairbench import environment, machine, plain_pickle, threads
 from pairbench.clock_check import ClockReading
+from pairbench.forked_processes import Fork, ForkedProcess, ForkServer, start_fork_server
 from pairbench.visible_text import one_line
 from pairbench.worker_connection import TREES
 from pairbench.worker_protocol import Disturbing, Done, Finished, Job, Message, Refused, Starting
@@ -70,6 +71,7 @@ def start_worker(
     prefix: Sequence[str] = (),
     start_in: Path | None = None,
     python: str | None = None,
+    server: ForkServer | None = None,
 ) -> Iterator[Worker]:
     """Start a fresh process that runs a module with these arguments; the process is killed when the context ends.
 
@@ -77,30 +79,51 @@ def start_worker(
     ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
     command line, such as that of a program under which it runs. It starts in the folder ``start_in``.
     ``python`` is its interpreter, by default this one. Its temporary files are removed with it, however it ended.
+    With a ``server``, the process is forked by it, without ``prefix`` and ``python``.
     """
-    # The worker must import this copy of the packages, not one in the current folder.
-    trees = [*map(str, path), str(ROOT)]
-    import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
-    fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
-    inherited = threads.thread_environment(environment.inherited(), thread_count)
-    command = [*prefix, python or sys.executable, "-P", "-m", module, *arguments]
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
         tempfile.TemporaryFile() as stderr,
     ):
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
-        every_variable = inherited | fixed | temporary | dict(variables or {})
-        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable, cwd=start_in)
+        every_variable = _environment(path, thread_count) | temporary | dict(variables or {})
+        process: Popen[bytes] | ForkedProcess
+        if server is not None:
+            process = server.start(Fork(module, arguments, every_variable, str(start_in or Path.cwd())), stderr)
+        else:
+            command = [*prefix, python or sys.executable, "-P", "-m", module, *arguments]
+            process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable, cwd=start_in)
         try:
             yield Worker(process, stderr)
         finally:
             _end(process)
 
 
+@contextmanager
+def start_server(
+    libraries: Sequence[str], module: str, variables: Mapping[str, str] | None = None
+) -> Iterator[ForkServer | None]:
+    """Start a fork server for workers that run a module and import these libraries; see ``start_fork_server``."""
+    with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
+        temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
+        every_variable = _environment((), 1) | temporary | dict(variables or {})
+        with start_fork_server([module, *libraries], every_variable) as server:
+            yield server
+
+
+def _environment(path: Sequence[Path], thread_count: int) -> dict[str, str]:
+    """The environment of a worker whose import path begins with these folders."""
+    # The worker must import this copy of the packages, not one in the current folder.
+    trees = [*map(str, path), str(ROOT)]
+    import_path = os.pathsep.join(filter(None, [*trees, os.environ.get("PYTHONPATH")]))
+    fixed = {"PYTHONPATH": import_path, TREES: os.pathsep.join(trees), **_cache_folders()}
+    return threads.thread_environment(environment.inherited(), thread_count) | fixed
+
+
 class Worker:
     """A worker process, with which the parent exchanges pickled messages."""
 
-    def __init__(self, process: Popen[bytes], stderr: IO[bytes]):
+    def __init__(self, process: Popen[bytes] | ForkedProcess, stderr: IO[bytes]):
         self._process, self._stderr = process, stderr
         self.arrived = 0.0
         self._inbox: SimpleQueue[Any] = SimpleQueue()
@@ -204,7 +227,7 @@ def _cache_folders() -> dict[str, str]:
     return {"TORCHINDUCTOR_CACHE_DIR": os.path.join(tempfile.gettempdir(), f"torchinductor_{user}")}
 
 
-def _end(process: Popen[bytes]) -> None:
+def _end(process: Popen[bytes] | ForkedProcess) -> None:
     """Kill a process and, as far as they can be found, its descendants."""
     descendants: list[psutil.Process] = []
     with suppress(psutil.Error, OSError):  # OSError: there is no /proc

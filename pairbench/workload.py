@@ -99,8 +99,11 @@ class SamplePlan:
     def arguments(self, draw: Callable[[int, int], list[Arguments]]) -> list[Arguments]:
         """The arguments of all calls, drawn with ``draw(seed, count)``."""
         pool = draw(self.seed, min(self.loops, POOL))
-        Random(self.seed).shuffle(pool)  # so that the addresses of the arrays are in no order
-        drawn = list(islice(cycle(pool), self.loops))
+        # So that the addresses of the arrays are in no order. Sorting takes a third of the time of ``Random.shuffle``.
+        random = Random(self.seed)
+        keys = [random.random() for _ in pool]
+        order = sorted(range(len(pool)), key=keys.__getitem__)
+        drawn = list(islice(cycle(map(pool.__getitem__, order)), self.loops))
         for position, seed in self.judged.items():
             (drawn[position],) = draw(seed, 1)
         return drawn

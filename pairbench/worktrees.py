@@ -13,15 +13,16 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pairbench import environment
+from pairbench.forked_processes import ForkServer
 from pairbench.gate_protocol import MODULE
 from pairbench.git import GitError, run_git
-from pairbench.worker_processes import Worker, start_worker
+from pairbench.worker_processes import Worker, start_server, start_worker
 
 STORE = Path(".mlpbench") / "gate"
 """Folder of the worktrees, relative to the checkout."""
@@ -67,9 +68,13 @@ class Worktree:
         if not _has_package(self.path, self.package):
             raise WorktreeError(f"the sources in {self.path} were removed during the measurement")
 
-    def start(self) -> AbstractContextManager[Worker]:
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
+        """Start a fork server for the processes of all sides."""
+        return start_server(libraries, MODULE)
+
+    def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:
         """Start a fresh process of the gate that imports the package from here."""
-        return start_worker(MODULE, self.package, path=[self.path])
+        return start_worker(MODULE, self.package, path=[self.path], server=server)
 
 
 @dataclass(frozen=True)

@@ -130,10 +130,10 @@ def _record(results: Path, name: str, recorded: RecordedRow, count: int, resume:
             plans = {recorded.row.key: recorded_plan(recorded.row)}
             compiled = preparation.lay_out(checkout, {"head": head, "base": base})
             # Worktrees that are laid out later are copies of these, with their compiled code.
-            measurement_loop.run_trial_round(compiled, plans)
+            libraries = measurement_loop.run_trial_round(compiled, plans).libraries
             places = compiled | preparation.lay_out(checkout, {"control": base})
             try:
-                state = record_rounds(state, recorded, places, count, progress, checkpoint.save)
+                state = record_rounds(state, recorded, places, libraries, count, progress, checkpoint.save)
             except (ProcessDied, RuntimeError) as error:
                 raise click.ClickException(f"the recording ended early: {error}") from error
         write_recording(path, recording_of(state))

@@ -137,11 +137,12 @@ def record_rounds(
     state: RecordingState,
     recorded: RecordedRow,
     side_worktrees: Mapping[str, Worktree],
+    libraries: Sequence[str],
     count: int,
     progress: Progress,
     save: Callable[[RecordingState], None],
 ) -> RecordingState:
-    """Add rounds until there are ``count``.
+    """Add rounds until there are ``count``. The ``libraries`` are those of a trial round.
 
     ``save`` is called with the state after every ``SAVE_EVERY`` rounds. Raises ProcessDied, and RuntimeError if a
     request fails.
@@ -163,7 +164,7 @@ def record_rounds(
         progress.stage(f"recording {counted(missing, 'round')}")
         for number in range(1, missing + 1):
             start = time.monotonic()
-            times = _record_round(side_worktrees, request, calibration, recorded.blocks, random)
+            times = _record_round(side_worktrees, libraries, request, calibration, recorded.blocks, random)
             seconds = _round_mantissa(times)
             wall_seconds = state.wall_seconds + time.monotonic() - start
             state = state.model_copy(
@@ -235,14 +236,19 @@ def _relative_delay(undelayed: Sequence[float], delayed: Sequence[float]) -> flo
 
 
 def _record_round(
-    side_worktrees: Mapping[str, Worktree], request: Build, calibration: Calibration, blocks: int, random: Random
+    side_worktrees: Mapping[str, Worktree],
+    libraries: Sequence[str],
+    request: Build,
+    calibration: Calibration,
+    blocks: int,
+    random: Random,
 ) -> NDArray[np.float32]:
     """Seconds per call, with axes (arms, blocks). The arms are timed in turn, in random and balanced order."""
     arms = ARMS[: len(rounds.SIDES) + len(calibration.steps)]
     steps = dict(zip(arms, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in arms}
     seconds = np.empty((len(arms), blocks), np.float32)
-    with rounds.open_processes(side_worktrees, random) as processes:
+    with rounds.open_processes(side_worktrees, random, libraries) as processes:
         for arm in random.sample(arms, len(arms)):
             # On every side, so that no process does more than another before the timing.
             build = Build(arm, request.workload, steps[arm])

@@ -163,11 +163,11 @@ def _prepare_gate(
             wrong[key]["base"] = reason
     plans = {key: plan for key, plan in plans.items() if key in seconds}
     progress.stage("compiling the base in a trial round")
-    failures, _ = measurement_loop.run_trial_round({"base": side_worktrees["base"]}, plans)
+    failures = measurement_loop.run_trial_round({"base": side_worktrees["base"]}, plans).failures
     side_worktrees |= preparation.lay_out(checkout, {"control": base})
     progress.stage("compiling all sides in a trial round")
     remaining_plans = {key: plan for key, plan in plans.items() if key not in failures}
-    more_failures, overhead = measurement_loop.run_trial_round(side_worktrees, remaining_plans)
+    trial = measurement_loop.run_trial_round(side_worktrees, remaining_plans)
     plans = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in plans.items()}
     judged = tuple(row.key for row in choice.rows if row.key in plans)
     if unchanged:
@@ -188,10 +188,11 @@ def _prepare_gate(
             threshold=request.threshold,
             budget=request.budget,
             references=choice.reference_keys(),
-            effort=round_effort.choose_effort(plans, request.budget, overhead),
+            effort=round_effort.choose_effort(plans, request.budget, trial.overhead),
+            libraries=trial.libraries,
         ),
         wrong={**wrong, **choice.wrong},
-        failures={**failures, **more_failures},
+        failures={**failures, **trial.failures},
         notes=tuple(notes),
     )
 

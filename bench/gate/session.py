@@ -57,15 +57,15 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
     rows = tuple(row for row in choice.rows if row.backend != REFERENCE)
     if not rows:
         raise ValueError(f"{REFERENCE} is the reference of the speedups, and has no speedup itself")
-    failures, overhead = measurement_loop.run_trial_round(side_worktrees, right_plans)
-    wrong.update((key, next(iter(reasons.values()))) for key, reasons in failures.items())
+    trial = measurement_loop.run_trial_round(side_worktrees, right_plans)
+    wrong.update((key, next(iter(reasons.values()))) for key, reasons in trial.failures.items())
     for row in rows:
         reference = choice.references[row.case].key
         if reference in wrong:
             wrong.setdefault(row.key, f"the reference fails: {wrong[reference]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
     usable = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in right_plans.items() if key not in wrong}
-    effort = round_effort.choose_effort(usable, budget, overhead)
+    effort = round_effort.choose_effort(usable, budget, trial.overhead)
     timed = {key: round_effort.with_most_blocks(plan, effort) for key, plan in usable.items()}
     return SessionHead(revision, worktree, rows, judged, timed, choice.reference_keys(), wrong, choice.notes)
 

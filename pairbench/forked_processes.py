@@ -1,0 +1,128 @@
+"""The parent's side of ``fork_server``: starts it, and has it fork worker processes.
+
+The workers of a server share the addresses of the libraries and the hash seed, which change the time of the same code
+by some percent. A server therefore serves one round: all sides share these, and the next round has others.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from subprocess import DEVNULL, Popen, TimeoutExpired
+from typing import IO, Any
+
+MAX_MESSAGE = 1 << 20
+"""Most bytes of a message, more than the environment of a process or the names of all its modules."""
+
+
+@dataclass(frozen=True)
+class Fork:
+    """Fork a worker, whose three standard streams are sent with this request. Answer: its process number.
+
+    The worker calls ``main`` of ``module``, in ``folder``, with exactly these environment ``variables``.
+    """
+
+    module: str
+    arguments: Sequence[str]
+    variables: Mapping[str, str]
+    folder: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Wait for the end of a worker. Answer: its exit status, negative for a signal; None if it does not end in time."""
+
+    process: int
+    seconds: float | None
+
+
+class ForkServer:
+    """A running fork server, reached through a socket."""
+
+    def __init__(self, connection: socket.socket):
+        self._connection = connection
+
+    def ask(self, request: object, streams: Sequence[int] = ()) -> Any:
+        """The answer to a request, with which open files may be sent. Raises OSError if the server has ended."""
+        socket.send_fds(self._connection, [pickle.dumps(request)], streams)
+        answer = self._connection.recv(MAX_MESSAGE)
+        if not answer:
+            raise ConnectionResetError("the fork server has ended")
+        return pickle.loads(answer)
+
+    def start(self, request: Fork, stderr: IO[bytes]) -> ForkedProcess:
+        """Fork a worker that writes to ``stderr``. Raises OSError if the server has ended."""
+        stdin, to_worker = os.pipe()
+        from_worker, stdout = os.pipe()
+        try:
+            number = self.ask(request, [stdin, stdout, stderr.fileno()])
+        except OSError:
+            os.close(to_worker)
+            os.close(from_worker)
+            raise
+        finally:
+            os.close(stdin)
+            os.close(stdout)
+        return ForkedProcess(self, number, os.fdopen(to_worker, "wb"), os.fdopen(from_worker, "rb"))
+
+
+class ForkedProcess:
+    """A forked worker, with those attributes and methods of ``subprocess.Popen`` that its parent needs."""
+
+    def __init__(self, server: ForkServer, number: int, stdin: IO[bytes], stdout: IO[bytes]):
+        self._server, self.pid, self.stdin, self.stdout = server, number, stdin, stdout
+        self._status: int | None = None
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit status. Raises TimeoutExpired if the process does not end within ``timeout`` seconds."""
+        if self._status is None:
+            try:
+                self._status = self._server.ask(Wait(self.pid, timeout))
+            except OSError:  # the system kills the workers of a server that has ended
+                self._status = -signal.SIGKILL
+        if self._status is None:
+            raise TimeoutExpired("a forked process", timeout or 0.0)
+        return self._status
+
+    def kill(self) -> None:
+        """End the process at once, unless its end is known already."""
+        if self._status is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+
+@contextmanager
+def start_fork_server(libraries: Sequence[str], variables: Mapping[str, str]) -> Iterator[ForkServer | None]:
+    """Start a fork server that imports the modules ``libraries``, with these environment variables.
+
+    Yields None where processes cannot be forked safely: on other systems than Linux, if the libraries have started a
+    thread, and if they have imported other packages. The server ends with the context.
+    """
+    if sys.platform != "linux":
+        yield None
+        return
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        command = [sys.executable, "-P", "-m", "pairbench.fork_server", str(theirs.fileno())]
+        files = [theirs.fileno()]
+        process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, env=dict(variables), pass_fds=files)
+        theirs.close()
+        try:
+            server = ForkServer(ours)
+            yield server if _is_safe(server, libraries) else None
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _is_safe(server: ForkServer, libraries: Sequence[str]) -> bool:
+    try:
+        return bool(server.ask(list(libraries)))
+    except OSError:
+        return False
