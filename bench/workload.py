@@ -7,7 +7,7 @@ only those names of ``impls`` that every revision has.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -66,7 +66,7 @@ class ModelWorkload:
     def build(self) -> TimedCall:
         """Load the backend of the imported revision, and build its timed call; a first call compiles the code."""
         network = impls.Network(self.layer_sizes, hidden=self.hidden, output=self.output, loss=self.loss)
-        backend = impls.load(self.backend)
+        backend = _load(self.backend)
         call = self.timed_call(backend.build(network, self.parameters, dtype=self.dtype))
         if backend.compiles:
             call.function(*call.draw(0, 1)[0])
@@ -113,3 +113,9 @@ class ModelWorkload:
         twice, batch = np.concatenate([Y, Y]), len(Y)
         shifts = random.integers(batch, size=count).tolist()
         return [(array, twice[shift : shift + batch].copy()) for array, shift in zip(arrays, shifts, strict=True)]
+
+
+@cache
+def _load(name: str) -> impls.Backend:
+    """The backend; a process that builds many rows looks for it once, because that reads all installed packages."""
+    return impls.load(name)

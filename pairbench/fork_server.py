@@ -61,7 +61,8 @@ def import_libraries(names: Sequence[str]) -> bool:
     for name in names:
         with suppress(Exception):
             import_module(name)
-    from_files = [name for name, module in sys.modules.items() if getattr(module, "__file__", None) is not None]
+    imported = {name: module for name, module in sys.modules.items() if module is not sys.modules["__main__"]}
+    from_files = [name for name, module in imported.items() if getattr(module, "__file__", None) is not None]
     return expected.issuperset(name.partition(".")[0] for name in from_files)
 
 

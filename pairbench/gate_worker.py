@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pairbench import background_work, cache_check, own_tree, process_state, threads, worker_connection
+from pairbench import background_work, cache_check, own_tree, threads, worker_connection
 from pairbench.background_work import BackgroundWork
 from pairbench.gate_protocol import (
     Build,
@@ -150,8 +150,8 @@ def reply_to(request: Any, state: WorkerState) -> Any:
 def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_connection.connect_to_parent()
-    sys.addaudithook(process_state.refuse_object_searches)
     functions = FunctionWatch("pairbench")  # before the package, whose import may replace some
+    sys.addaudithook(functions.refuse_object_searches)
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
     # If the sources of this revision were removed, Python has imported another copy of the package.

@@ -45,9 +45,14 @@ STANDARD_MODULES: tuple[ModuleType, ...] = (
 """Modules that the harness uses for drawing, timing and sending, and NumPy's that backends call."""
 OBJECT_SEARCHES = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents"})
 """Audit events of functions that find objects of others, such as the plan of a sample."""
+OWN_SEARCH = "gc.get_referents"
+"""The one of these that the watch itself uses, for its own functions."""
 ADDED_HOOK = "sys.addaudithook"
 """Audit event of adding a hook."""
 CONSTANTS = (int, float, str, tuple, frozenset)
+PARTS = ("__code__", "__defaults__", "__kwdefaults__")
+"""Attributes of a function that change what it does."""
+_PARTS_OF = operator.attrgetter(*PARTS)
 
 
 @dataclass(frozen=True)
@@ -57,17 +62,6 @@ class ProcessSetting:
     name: str
     read: Callable[[], Any]
     restore: Callable[[Any], object]
-
-
-def refuse_object_searches(event: str, arguments: tuple[Any, ...]) -> None:
-    """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects.
-
-    It also refuses further hooks, which could not be removed.
-    """
-    if event == ADDED_HOOK:
-        raise RuntimeError  # which Python does not pass on
-    if event in OBJECT_SEARCHES:
-        raise WorkloadError(f"calls {event}, which finds objects of the measurement")
 
 
 def _set_environment(variables: dict[str, str]) -> None:
@@ -176,31 +170,27 @@ class SettingsWatch:
 
 
 class _Watched(NamedTuple):
-    """A function or constant in the namespace of a module or class, and a function's code and defaults."""
+    """A function or constant in the namespace of a module or class, and what a function consists of."""
 
     owner: Any
     attribute: str
     value: Any
-    code: Any
-    defaults: Any
+    parts: tuple[Any, ...]
 
     @classmethod
     def of(cls, owner: Any, attribute: str, value: Any) -> _Watched:
-        is_function = isinstance(value, FunctionType)
-        code, defaults = (value.__code__, value.__defaults__) if is_function else (None, None)
-        return cls(owner, attribute, value, code, defaults)
+        parts = _PARTS_OF(value) if isinstance(value, FunctionType) else ()
+        return cls(owner, attribute, value, parts)
 
     def is_replaced(self) -> bool:
         if vars(self.owner).get(self.attribute) is not self.value:
             return True
-        if self.code is None:
-            return False
-        return self.value.__code__ is not self.code or self.value.__defaults__ is not self.defaults
+        return bool(self.parts) and not all(map(operator.is_, _PARTS_OF(self.value), self.parts))
 
     def restore(self) -> None:
         setattr(self.owner, self.attribute, self.value)
-        if self.code is not None:
-            self.value.__code__, self.value.__defaults__ = self.code, self.defaults
+        for part, value in zip(PARTS if self.parts else (), self.parts, strict=True):
+            setattr(self.value, part, value)
 
 
 class FunctionWatch:
@@ -210,12 +200,12 @@ class FunctionWatch:
         self._packages: set[str] = set()
         self._watched: dict[str, _Watched] = {}
         # What is compared after every sample, in the shape that is read fastest: namespaces, with a function that reads
-        # several of their names, and the values; and functions, with their codes and defaults.
+        # several of their names, and the values; and functions, with all objects that they refer to, each in groups.
         self._namespaces: list[tuple[Any, Callable[[Any], tuple[Any, ...]], tuple[Any, ...]]] = []
-        self._functions: list[tuple[tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]] = []
+        self._functions: list[tuple[FunctionType, ...]] = []
+        self._referents: list[list[Any]] = []
         # Kept here, so that replacing the built-in functions does not replace these.
-        self._all, self._map, self._is = all, map, operator.is_
-        self._code_of, self._defaults_of = operator.attrgetter("__code__"), operator.attrgetter("__defaults__")
+        self._all, self._map, self._is, self._referents_of = all, map, operator.is_, gc.get_referents
         self._modules: set[str] = set()
         self._extend(STANDARD_MODULES)
         self.extend(*packages)
@@ -240,13 +230,27 @@ class FunctionWatch:
             names = [*(watched.attribute for watched in group), group[-1].attribute]
             values = (*(watched.value for watched in group), group[-1].value)
             self._namespaces.append((vars(group[0].owner), operator.itemgetter(*names), values))
-        functions = [watched for watched in new.values() if watched.code is not None]
-        self._functions.append(
-            (
-                tuple(watched.value for watched in functions),
-                tuple(watched.code for watched in functions),
-                tuple(watched.defaults for watched in functions),
-            )
+        functions = {id(watched.value): watched.value for watched in new.values() if watched.parts}
+        self._functions.append(tuple(functions.values()))
+        self._referents.append(self._referents_of(*self._functions[-1]))
+
+    def refuse_object_searches(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects.
+
+        It also refuses further hooks, which could not be removed.
+        """
+        if event == ADDED_HOOK:
+            raise RuntimeError  # which Python does not pass on
+        if event in OBJECT_SEARCHES and not self._is_own_search(event, arguments):
+            raise WorkloadError(f"calls {event}, which finds objects of the measurement")
+
+    def _is_own_search(self, event: str, arguments: tuple[Any, ...]) -> bool:
+        if event != OWN_SEARCH:
+            return False
+        (searched,) = arguments
+        return any(
+            len(searched) == len(functions) and self._all(self._map(self._is, searched, functions))
+            for functions in self._functions
         )
 
     def require_unchanged(self) -> None:
@@ -256,7 +260,9 @@ class FunctionWatch:
         replaced = [name for name, watched in self._watched.items() if watched.is_replaced()]
         for name in replaced:
             self._watched[name].restore()
-        raise WorkloadError(f"replaces {replaced[0]}")
+        self._referents = [self._referents_of(*functions) for functions in self._functions]
+        if replaced:
+            raise WorkloadError(f"replaces {replaced[0]}")
 
     def _is_unchanged(self) -> bool:
         same = self._is
@@ -266,10 +272,10 @@ class FunctionWatch:
                     return False
         except KeyError:  # a name was deleted
             return False
-        for functions, codes, defaults in self._functions:
-            if not self._all(self._map(same, self._map(self._code_of, functions), codes)):
-                return False
-            if not self._all(self._map(same, self._map(self._defaults_of, functions), defaults)):
+        # Reading the parts of each function would take ten times as long: each reading calls the audit hook.
+        for functions, known in zip(self._functions, self._referents, strict=True):
+            referents = self._referents_of(*functions)
+            if len(referents) != len(known) or not self._all(self._map(same, referents, known)):
                 return False
         return True
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from pairbench import own_tree, process_state, worker_connection
+from pairbench import own_tree, worker_connection
 from pairbench.gate_protocol import Failure
 from pairbench.gate_worker import serve
 from pairbench.process_state import FunctionWatch
@@ -59,8 +59,8 @@ class ImportPlan:
 def main() -> None:
     """Answer the gate's requests until standard input ends."""
     send = worker_connection.connect_to_parent()
-    sys.addaudithook(process_state.refuse_object_searches)
     functions = FunctionWatch("pairbench")  # before the project, whose import may replace some
+    sys.addaudithook(functions.refuse_object_searches)
     refusal = None
     try:
         ImportPlan(**json.loads(sys.argv[1])).carry_out()

@@ -13,7 +13,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from pairbench import background_work, cache_check, interleave, own_tree, process_state, threads, worker_connection
+from pairbench import background_work, cache_check, interleave, own_tree, threads, worker_connection
 from pairbench.background_work import BackgroundWork
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
@@ -183,8 +183,8 @@ class _SampleWatch(Observer[Any]):
 def main() -> None:
     """Do the job that standard input gives."""
     send = worker_connection.connect_to_parent()
-    sys.addaudithook(process_state.refuse_object_searches)
     functions = FunctionWatch("pairbench")  # before the job imports the packages of the code under test
+    sys.addaudithook(functions.refuse_object_searches)
     job: Job = pickle.load(sys.stdin.buffer)
     try:
         functions.require_unchanged()
