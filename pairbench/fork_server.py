@@ -24,12 +24,17 @@ POLL_SECONDS = 0.002
 
 
 def main() -> None:
-    """Import the libraries that the first message names, answer whether forking is safe, then answer requests."""
+    """Import what the first message names, answer whether forking is safe, then answer requests.
+
+    That message has the worker's module and the libraries.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C and ends its workers
     end_with_parent()
     connection = socket.socket(fileno=int(sys.argv[1]))
     own_path = os.environ["PYTHONPATH"].split(os.pathsep)
-    is_safe = import_libraries(pickle.loads(connection.recv(MAX_MESSAGE)))
+    worker, *libraries = pickle.loads(connection.recv(MAX_MESSAGE))
+    import_module(worker)
+    is_safe = import_libraries(libraries)
     gc.collect()
     gc.freeze()  # else a collection in a worker would copy the memory of the libraries
     connection.send(pickle.dumps(is_safe and _thread_count() == 1))
@@ -92,8 +97,9 @@ def _become(request: Fork, streams: Sequence[int], server_path: Sequence[str]) -
     os.chdir(request.folder)
     tempfile.tempdir = None  # a library may have asked for it
     sys.argv[:] = [request.module, *request.arguments]
+    sys.orig_argv[:] = [sys.executable, "-P", "-m", request.module, *request.arguments]
     own = [entry for entry in sys.path if entry not in server_path]
-    sys.path[:] = [*request.variables["PYTHONPATH"].split(os.pathsep), *own]
+    sys.path[:] = dict.fromkeys([*request.variables["PYTHONPATH"].split(os.pathsep), *own])
 
 
 if __name__ == "__main__":

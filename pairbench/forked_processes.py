@@ -98,8 +98,10 @@ class ForkedProcess:
 
 
 @contextmanager
-def start_fork_server(libraries: Sequence[str], variables: Mapping[str, str]) -> Iterator[ForkServer | None]:
-    """Start a fork server that imports the modules ``libraries``, with these environment variables.
+def start_fork_server(
+    worker: str, libraries: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[ForkServer | None]:
+    """Start a fork server that imports the worker's module and the ``libraries``, with these environment variables.
 
     Yields None where processes cannot be forked safely: on other systems than Linux, if the libraries have started a
     thread, and if they have imported other packages. The server ends with the context.
@@ -115,14 +117,14 @@ def start_fork_server(libraries: Sequence[str], variables: Mapping[str, str]) ->
         theirs.close()
         try:
             server = ForkServer(ours)
-            yield server if _is_safe(server, libraries) else None
+            yield server if _is_safe(server, [worker, *libraries]) else None
         finally:
             process.kill()
             process.wait()
 
 
-def _is_safe(server: ForkServer, libraries: Sequence[str]) -> bool:
+def _is_safe(server: ForkServer, modules: Sequence[str]) -> bool:
     try:
-        return bool(server.ask(list(libraries)))
+        return bool(server.ask(modules))
     except OSError:
         return False

@@ -107,7 +107,7 @@ def start_server(
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
         every_variable = _environment((), 1) | temporary | dict(variables or {})
-        with start_fork_server([module, *libraries], every_variable) as server:
+        with start_fork_server(module, libraries, every_variable) as server:
             yield server
 
 
