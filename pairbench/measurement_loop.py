@@ -2,6 +2,19 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "GateTask",
+    "LoopState",
+    "MeasuredRound",
+    "measure_until_decided",
+    "round_change",
+    "round_changes",
+    "row_judgement",
+    "run_trial_round",
+    "side_seconds",
+    "usual_seconds",
+]
+
 import math
 import time
 from collections import Counter

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["examples"]
+
 import csv
 import io
 import json
