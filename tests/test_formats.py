@@ -11,9 +11,9 @@ from bench import suite
 from bench.cli.main import main
 from bench.commands import output
 from bench.commands import run as run_command
-from bench.commands.destinations import FORMATS, Destinations
 from bench.records import csv_rows, files, gate_schema, schema
 from bench.report import formats, markdown, tables
+from pairbench.cli.destinations import FORMATS, Destinations
 from pairbench.visible_text import one_line
 from tests.helpers import TINY, one_line_error, timing_row
 from tests.test_csv_rows import ROWS, csv_errors, document_of, unseen

@@ -146,7 +146,7 @@ def test_the_page_lists_the_public_modules_once_each():
         ("import pairbench.rounds\nprint(pairbench.rounds.TURN_SECONDS)", "pairbench.rounds.TURN_SECONDS"),
         ("import pairbench.rounds as r\nprint(r.TURN_SECONDS)", "pairbench.rounds.TURN_SECONDS"),
         ("import pairbench\nprint(pairbench._MODULES)", "pairbench._MODULES"),
-        ("from pairbench.cli import options\nprint(options.say)", "pairbench.cli.options.say"),
+        ("from pairbench.cli import options\nprint(options.Command)", "pairbench.cli.options.Command"),
         ("from pairbench.statistics import *", "pairbench.statistics.*"),
         ("from pairbench import rounds\nprint(getattr(rounds, 'TURN_SECONDS'))", "pairbench.rounds.TURN_SECONDS"),
         ("from pairbench import rounds\nprint(getattr(rounds, input()))", "pairbench.rounds.*"),

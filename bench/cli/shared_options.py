@@ -11,7 +11,8 @@ import click
 
 from bench.cluster.connection import LOCAL
 from bench.commands.cluster_options import ClusterOptions
-from bench.commands.destinations import FORMATS, STANDARD_OUTPUT, Destinations
+from pairbench.cli import options
+from pairbench.cli.destinations import Destinations
 
 CLUSTER_WORKERS = 2
 CLUSTER_ONLY = ("cluster_workers", "tls_ca_file", "tls_cert", "tls_key", "insecure_cluster")
@@ -61,9 +62,7 @@ resume_option = click.option(
     help="Continue an interrupted run. Without this option, a new run starts, and the unfinished one is kept until the "
     "new one ends.",
 )
-budget_option = click.option(
-    "--budget", default=240.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 240."
-)
+budget_option = options.budget_option(240.0)
 baseline_option = click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -186,39 +185,20 @@ def cluster_options(command: Command) -> Command:
     return cast(Command, decorated)
 
 
-def check_output(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
-    """Return the name of the file. Raises UsageError for an activation, which was the value of this option once."""
-    if name in OUTPUT_ACTIVATIONS:
-        raise click.UsageError(f"--output names a file; the activation is --output-activation {name}", context)
-    return name
-
-
 def destination_options(command: Command) -> Command:
-    """Add the options that say where the results go. The command gets their values as one, ``destinations``."""
+    """Add the options that say where the results go. The command gets their values as one, ``destinations``.
+
+    An activation, which was once the value of --output, is refused.
+    """
 
     @wraps(command)
-    def with_destinations(*arguments: Any, format: str, output: str | None, json: str | None, **options: Any) -> Any:
-        written = None if output == STANDARD_OUTPUT else output
-        return command(*arguments, destinations=Destinations(format, written, json), **options)
+    def checked(*arguments: Any, destinations: Destinations, **values: Any) -> Any:
+        if destinations.output in OUTPUT_ACTIVATIONS:
+            activation = f"--output-activation {destinations.output}"
+            raise click.UsageError(f"--output names a file; the activation is {activation}")
+        return command(*arguments, destinations=destinations, **values)
 
-    form = click.option(
-        "--format",
-        type=click.Choice(FORMATS),
-        default=FORMATS[0],
-        help="Print a table (the default), or Markdown, or the rows as CSV, or all results as JSON.",
-    )
-    output = click.option(
-        "--output",
-        type=click.Path(),
-        metavar="FILE",
-        callback=check_output,
-        help="Write what --format chooses to FILE instead.",
-    )
-    json = click.option(
-        "--json", type=click.Path(), metavar="PATH", help="Write the results as JSON, too; '-' prints nothing else."
-    )
-    decorated: Any = form(output(json(with_destinations)))
-    return cast(Command, decorated)
+    return cast(Command, options.destination_options(checked))
 
 
 def say_former(former: str, current: str) -> None:

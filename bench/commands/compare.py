@@ -12,7 +12,6 @@ from bench import cases, comparison, selection, suite
 from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.forecast import forecast
 from bench.records import schema
 from bench.records.comparison_schema import FileComparison
@@ -20,6 +19,7 @@ from bench.records.header import header, now
 from bench.report import terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 
 

@@ -15,7 +15,6 @@ from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cluster.connection import LOCAL
 from bench.commands import output
 from bench.commands.cluster_options import ClusterOptions
-from bench.commands.destinations import Destinations
 from bench.commands.on_cluster import require_cluster
 from bench.forecast import forecast
 from bench.records import files, schema
@@ -23,6 +22,7 @@ from bench.records.cluster_schema import ClusterRun
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 
