@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,6 +11,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from bench.cluster.connection import LOCAL
+from bench.commands.case_options import CaseOptions
 from bench.commands.cluster_options import ClusterOptions
 from pairbench.cli import options
 from pairbench.cli.destinations import Destinations
@@ -108,7 +110,6 @@ def case_options(default: str, operations: str) -> Callable[[Command], Command]:
     return decorate
 
 
-timing_case_options = case_options("3-3-1, 3-3-3-1 and 100-100-50-10", "all three; forward for 3-3-3-1")
 gate_case_options = case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 
 
@@ -139,6 +140,27 @@ def function_options(command: Command) -> Command:
         "or categorical_cross_entropy, which needs softmax.",
     )
     return hidden(output(loss(command)))
+
+
+def timed_case_options(dtype: str | None, dtype_help: str) -> Callable[[Command], Command]:
+    """Add all options that choose the cases to time. The command gets their values as one, ``chosen``.
+
+    ``dtype`` is the default of --dtype.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_cases(*arguments: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(CaseOptions)}
+            return command(*arguments, chosen=CaseOptions(**own), **values)
+
+        dtype_option = click.option(
+            "--dtype", default=dtype, metavar="D", shell_complete=one_of("float64", "float32"), help=dtype_help
+        )
+        which = case_options("3-3-1, 3-3-3-1 and 100-100-50-10", "all three; forward for 3-3-3-1")
+        return which(function_options(threads_option(dtype_option(cast(Command, with_cases)))))
+
+    return decorate
 
 
 def cluster_options(command: Command) -> Command:
