@@ -90,14 +90,16 @@ def wrong_definitions(public, sources):
     """The public names that do not exist, come from another module, or are functions or classes without docstring."""
     wrong = {}
     for module, names in public.items():
+        body = ast.parse(sources[module]).body
+        assigned = {ast.unparse(node.targets[0]) for node in body if isinstance(node, ast.Assign)}
         defined = {
             node.name: ast.get_docstring(node) is not None
-            for node in ast.parse(sources[module]).body
+            for node in body
             if isinstance(node, ast.ClassDef | ast.FunctionDef)
         }
         for name in names:
             value = getattr(importlib.import_module(module), name, None)
-            is_code = inspect.isclass(value) or inspect.isfunction(value)
+            is_code = name not in assigned and (inspect.isclass(value) or inspect.isfunction(value))
             if value is None:
                 wrong[f"{module}.{name}"] = "does not exist"
             elif is_code and name not in defined:
@@ -166,7 +168,7 @@ def test_a_private_use_is_found(line, private):
     assert private in {name.removesuffix(".Stalls") for _, name in found}
 
 
-def test_a_private_method_of_the_same_name_is_not_taken_for_a_name_of_the_module():
+def test_a_variable_of_the_same_name_is_not_taken_for_the_module():
     assert private_uses({"bench.cases": "def f(rounds):\n    return rounds.TURN_SECONDS"}, PUBLIC) == set()
 
 

@@ -13,7 +13,7 @@ import click
 from bench.cluster.connection import LOCAL
 from bench.commands.case_options import CaseOptions
 from bench.commands.cluster_options import ClusterOptions
-from pairbench.cli import options
+from pairbench.cli import options as common_options
 from pairbench.cli.destinations import Destinations
 
 CLUSTER_WORKERS = 2
@@ -64,7 +64,7 @@ resume_option = click.option(
     help="Continue an interrupted run. Without this option, a new run starts, and the unfinished one is kept until the "
     "new one ends.",
 )
-budget_option = options.budget_option(240.0)
+budget_option = common_options.budget_option(240.0)
 baseline_option = click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -220,7 +220,7 @@ def destination_options(command: Command) -> Command:
             raise click.UsageError(f"--output names a file; the activation is {activation}")
         return command(*arguments, destinations=destinations, **values)
 
-    return cast(Command, options.destination_options(checked))
+    return cast(Command, common_options.destination_options(checked))
 
 
 def say_former(former: str, current: str) -> None:

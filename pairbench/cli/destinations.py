@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["FORMATS", "STANDARD_OUTPUT", "Destinations", "check_apart"]
+__all__ = ["STANDARD_OUTPUT", "Destinations", "check_apart"]
 
 from dataclasses import dataclass
 from pathlib import Path
