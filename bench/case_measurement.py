@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from bench.arms import Arm
@@ -19,8 +19,9 @@ from bench.workload import ModelWorkload
 from impls import Backend, load
 from pairbench.measure import Measurement, measure_groups
 from pairbench.progress import Progress
-from pairbench.worker_processes import WorkerDied, run_job
-from pairbench.worker_protocol import CallJob, CallResult, Effort
+from pairbench.worker_calls import call_in_worker
+from pairbench.worker_processes import WorkerDied
+from pairbench.worker_protocol import Effort
 
 CACHE_VARIABLES = ("NUMBA_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR")
 """Environment variables that name the cache folders for compiled code."""
@@ -130,13 +131,19 @@ def measure_compile_time(backend: str, cases: Sequence[Case]) -> CompileTime:
 
     Raises WorkerDied if the backend ends the worker process.
     """
-    seconds = []
-    job = CallJob(first_results, (backend, tuple(cases)), cases[0].threads, label=backend)
     with tempfile.TemporaryDirectory() as folder:
-        for _ in ("cold", "cached"):
-            with closing(run_job(job, dict.fromkeys(CACHE_VARIABLES, folder))) as answers:
-                seconds += [answer.value for answer in answers if isinstance(answer, CallResult)]
-    return CompileTime(backend, str(cases[0].network), *seconds)
+        cold, cached = (
+            call_in_worker(
+                first_results,
+                backend,
+                tuple(cases),
+                threads=cases[0].threads,
+                label=backend,
+                variables=dict.fromkeys(CACHE_VARIABLES, folder),
+            )
+            for _ in ("cold", "cached")
+        )
+    return CompileTime(backend, str(cases[0].network), cold, cached)
 
 
 def first_results(name: str, cases: Sequence[Case]) -> float:

@@ -11,7 +11,6 @@ its rounds gets no time.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -30,7 +29,7 @@ from bench.correctness import CaseJudge, CaseWorkload
 from bench.plugin import PROPERTY, apply_verdict
 from bench.proof.verify import expect_case
 from bench.selection import GUARDED
-from pairbench import background_work, cache_check, interleave, timer, tracing
+from pairbench import cache_check, interleave, timer, tracing
 from pairbench.background_work import BackgroundWork
 from pairbench.process_state import FunctionWatch
 from pairbench.statistics import log_ratios
@@ -122,16 +121,6 @@ def no_time_if_wrong(benchmark: Any) -> Generator[None, None, None]:
         raise
 
 
-def require_idle_threads(name: str) -> None:
-    """Raise WorkloadError if threads of this backend, or of an earlier one, compute while nothing is called."""
-    BACKGROUND.note_new_threads(name)
-    BACKGROUND.begin()
-    time.sleep(WAIT_SECONDS)
-    owner = BACKGROUND.end(None, WAIT_SECONDS)
-    if owner is not None:
-        raise WorkloadError(background_work.REASON if owner == name else f"{owner} {background_work.REASON}")
-
-
 def paired_speedup(case: Case, name: str, timed: TimedCall, median_of_rounds: float) -> float:
     """Time of the reference ÷ time of the backend, paired within blocks.
 
@@ -139,7 +128,7 @@ def paired_speedup(case: Case, name: str, timed: TimedCall, median_of_rounds: fl
     much longer than those of the rounds.
     """
     FUNCTIONS.require_unchanged()
-    require_idle_threads(name)
+    BACKGROUND.require_idle(name, WAIT_SECONDS)
     calls = {Arm("reference", selection.REFERENCE, case): reference_call(case), Arm(name, name, case): timed}
     with tracing.lifted():  # pytest-benchmark does the same for its rounds
         estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
 from dataclasses import dataclass
 from itertools import product
 from time import perf_counter
@@ -15,8 +14,8 @@ from impls import Backend, Network, load
 from pairbench import machine
 from pairbench.error_text import describe_error
 from pairbench.progress import Progress
-from pairbench.worker_processes import WorkerDied, WorkerDisturbed, WorkerRefused, run_job
-from pairbench.worker_protocol import CallJob, CallResult
+from pairbench.worker_calls import call_in_worker
+from pairbench.worker_processes import WorkerDied, WorkerDisturbed, WorkerRefused
 
 BATCH = 2
 """Number of samples. Compiled code does not depend on it, or the backend compiles anew for every shape."""
@@ -67,16 +66,17 @@ def compile_ahead(
 
 
 def _compile_twice(backend: str, networks: Sequence[Network], dtypes: Sequence[str], threads: int) -> CompiledAhead:
-    job = CallJob(first_results, (backend, tuple(networks), tuple(dtypes)), threads, label=backend)
-    return CompiledAhead(backend, _result(job), _result(job))
+    first, again = (_in_fresh_process(backend, tuple(networks), tuple(dtypes), threads) for _ in range(2))
+    return CompiledAhead(backend, first, again)
 
 
-def _result(job: CallJob) -> FirstResults:
-    """What the job's function returns in a fresh process."""
+def _in_fresh_process(
+    backend: str, networks: tuple[Network, ...], dtypes: tuple[str, ...], threads: int
+) -> FirstResults:
+    """What ``first_results`` returns in a fresh process."""
     try:
-        with closing(run_job(job)) as answers:
-            result: FirstResults = next(answer.value for answer in answers if isinstance(answer, CallResult))
-            return result
+        result: FirstResults = call_in_worker(first_results, backend, networks, dtypes, threads=threads, label=backend)
+        return result
     except (WorkerDied, WorkerDisturbed, WorkerRefused) as error:
         return FirstResults(reason=str(error))
 

@@ -2,6 +2,9 @@
 
 ``compare`` times functions against each other; the pytest fixture ``paired`` does so in a test. The package does not
 know the code under test. Names are imported when they are first used, so that ``import pairbench`` takes no time.
+
+A module of this package is public if it has ``__all__``, with the names in it. Everything else is private and may
+change at any time. ``docs/your-own-suite.md`` lists the public modules.
 """
 
 from __future__ import annotations

@@ -5,9 +5,14 @@ Linux tells the CPU time of each thread in nanoseconds. On other systems nothing
 
 from __future__ import annotations
 
+__all__ = ["BackgroundWork"]
+
+import time
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
+
+from pairbench.workload import WorkloadError
 
 TASKS = Path("/proc/self/task")
 SHARE, SECONDS = 0.1, 0.005
@@ -54,6 +59,18 @@ class BackgroundWork:
             if self._computed[owner] > max(SHARE * self._elapsed[owner], SECONDS):
                 return owner
         return None
+
+    def require_idle(self, name: str, seconds: float) -> None:
+        """Wait for ``seconds``, in which nothing is called, after code of ``name`` was called.
+
+        Raises WorkloadError if threads of ``name``, or of an earlier owner, compute in that time.
+        """
+        self.note_new_threads(name)
+        self.begin()
+        time.sleep(seconds)
+        owner = self.end(None, seconds)
+        if owner is not None:
+            raise WorkloadError(REASON if owner == name else f"{owner} {REASON}")
 
 
 def _threads() -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["require_no_cache"]
+
 from random import Random
 
 from pairbench import timer

@@ -8,6 +8,8 @@ Signal Processing Letters 12, 2005), which is quick enough for thousands of valu
 
 from __future__ import annotations
 
+__all__ = ["segments"]
+
 import math
 from collections.abc import Sequence
 

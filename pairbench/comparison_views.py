@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from pairbench.markdown import list_item, table_row
 from pairbench.statistics import Interval
 from pairbench.visible_text import one_line
 
@@ -133,23 +134,13 @@ def csv_text(comparison: Comparison) -> str:
 def markdown(comparison: Comparison) -> str:
     """The table and the notes in Markdown."""
     lines = [
-        _markdown_row(HEADINGS),
+        table_row(HEADINGS),
         "| --- | ---: | ---: | --- |",
-        *map(_markdown_row, cells(comparison)),
+        *map(table_row, cells(comparison)),
         "",
-        *(f"- {_escaped(one_line(note))}" for note in notes(comparison)),
+        *map(list_item, notes(comparison)),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_row(row: tuple[str, ...]) -> str:
-    return f"| {' | '.join(map(_escaped, row))} |"
-
-
-def _escaped(text: str) -> str:
-    for character in "\\|<`*_":
-        text = text.replace(character, f"\\{character}")
-    return text
 
 
 def html_text(comparison: Comparison) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["arm_seconds", "in_words", "process_seconds"]
+
 from collections.abc import Mapping, Sequence
 
 from pairbench.judged_samples import WARM_UP_SHARE

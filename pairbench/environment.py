@@ -6,6 +6,8 @@ times. Any other variable is left out, so that nothing unknown reaches a worker.
 
 from __future__ import annotations
 
+__all__ = ["inherited"]
+
 import hashlib
 import os
 from collections.abc import Mapping

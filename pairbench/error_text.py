@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["describe_error"]
+
 import traceback
 from pathlib import Path
 

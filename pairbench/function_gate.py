@@ -34,7 +34,7 @@ from pairbench.function_workload import (
 )
 from pairbench.gate_protocol import CallFunction, Failure
 from pairbench.machine import Meter
-from pairbench.measurement_loop import GateTask
+from pairbench.measurement_loop import GateTask, RoundOutcome
 from pairbench.progress import Progress
 from pairbench.project_trees import ProjectTree
 from pairbench.results_check import RepeatJudge
@@ -77,15 +77,9 @@ class GateState:
     rounds: Sequence[Round] = ()
     deaths: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
-    def after_round(
-        self,
-        wall_seconds: float,
-        seconds: dict[str, dict[str, list[float]]],
-        failures: Mapping[str, Mapping[str, str]],
-        deaths: Mapping[str, Mapping[str, int]],
-    ) -> GateState:
-        """The state with one round more, and with these failures and deaths."""
-        return GateState(failures, [*self.rounds, Round(wall_seconds, seconds)], deaths)
+    def after_round(self, outcome: RoundOutcome) -> GateState:
+        """The state with one round more."""
+        return GateState(outcome.failures, [*self.rounds, Round(outcome.wall_seconds, outcome.seconds)], outcome.deaths)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ analyses of ``sequential_test`` have.
 
 from __future__ import annotations
 
+__all__ = ["FIRST_LOOK", "batches", "look_confidence", "smallest_batch"]
+
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median

@@ -6,6 +6,8 @@ therefore contain only plain data, and functions and workloads of the harness.
 
 from __future__ import annotations
 
+__all__ = ["Build", "BurnCpu", "CallFunction", "Failure", "PrepareSample", "TimeSample"]
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["GitError", "run_git"]
+
 import os
 import subprocess
 from collections.abc import Mapping

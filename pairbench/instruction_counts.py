@@ -5,6 +5,8 @@ No clock takes part, so both sides are counted at the same time, and other proce
 
 from __future__ import annotations
 
+__all__ = ["CallCount", "CountPlan", "count_bytecode", "count_machine_instructions"]
+
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager

@@ -6,6 +6,8 @@ and balanced order. A disturbance that lasts longer than a block therefore affec
 
 from __future__ import annotations
 
+__all__ = ["balanced_orders", "plan_arms", "time_interleaved"]
+
 import gc
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,6 +5,8 @@ The gates and the measurements of a cluster take it.
 
 from __future__ import annotations
 
+__all__ = ["machine_lock"]
+
 import getpass
 import os
 import tempfile

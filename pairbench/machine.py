@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "Conditions",
+    "Meter",
+    "bucket",
+    "cpus_usable",
+    "describe",
+    "library_version",
+    "memory_available",
+    "signs_of_load",
+]
+
 import os
 import platform
 import subprocess

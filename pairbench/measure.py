@@ -5,6 +5,8 @@ If a worker dies or hangs, only the arm that it was working on fails. A new proc
 
 from __future__ import annotations
 
+__all__ = ["AA_CONTROL", "Measurement", "chosen_arms", "measure_groups", "time_in_worker"]
+
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "GateTask",
+    "LoopState",
+    "MeasuredRound",
+    "RoundOutcome",
+    "measure_until_decided",
+    "round_change",
+    "round_changes",
+    "row_judgement",
+    "run_trial_round",
+    "side_seconds",
+    "usual_seconds",
+]
+
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -37,6 +51,19 @@ class MeasuredRound(Protocol):
         """The times by row and side."""
 
 
+@dataclass(frozen=True)
+class RoundOutcome:
+    """What the state is told after a round: the round's duration and times, and all failures and deaths so far.
+
+    The times are in seconds per call, by row and side; there are none if a process died.
+    """
+
+    wall_seconds: float
+    seconds: dict[str, dict[str, list[float]]]
+    failures: Mapping[str, Mapping[str, str]]
+    deaths: Mapping[str, Mapping[str, int]]
+
+
 class LoopState(Protocol):
     """The rounds so far, and by row and side the reason of a failure and the count of process deaths."""
 
@@ -52,14 +79,8 @@ class LoopState(Protocol):
     def deaths(self) -> Mapping[str, Mapping[str, int]]:
         """Counts of process deaths."""
 
-    def after_round(
-        self,
-        wall_seconds: float,
-        seconds: dict[str, dict[str, list[float]]],
-        failures: Mapping[str, Mapping[str, str]],
-        deaths: Mapping[str, Mapping[str, int]],
-    ) -> Self:
-        """The state with one round more, and with these failures and deaths."""
+    def after_round(self, outcome: RoundOutcome) -> Self:
+        """The state with one round more."""
 
 
 State = TypeVar("State", bound=LoopState)
@@ -130,7 +151,10 @@ def measure_until_decided(
 
     A confirmation that has begun continues to its first interim analysis, even beyond the budget.
     """
-    while plans := _plans_to_measure(state, task):
+    noise: defaultdict[str, list[float]] = defaultdict(list)  # of a block in each round so far, by row
+    for record in state.rounds:
+        _note_noise(noise, record.seconds)
+    while plans := _plans_to_measure(state, task, noise):
         progress.stage(_title(state, task, [plan.key for plan in plans]))
         start = time.monotonic()
         deaths, failures = state.deaths, state.failures
@@ -147,7 +171,8 @@ def measure_until_decided(
                 for side, reason in reasons.items():
                     failures = _with(failures, key, side, reason)
             seconds = result.seconds
-        state = state.after_round(time.monotonic() - start, seconds, failures, deaths)
+        state = state.after_round(RoundOutcome(time.monotonic() - start, seconds, failures, deaths))
+        _note_noise(noise, seconds)
         save(state)
         progress.advance()
     return state
@@ -187,10 +212,10 @@ def _median_difference(minuends: Sequence[float], subtrahends: Sequence[float]) 
     return median(a - b for a, b in zip(minuends, subtrahends, strict=True))
 
 
-def _plans_to_measure(state: LoopState, task: GateTask) -> list[RoundPlan]:
+def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequence[float]]) -> list[RoundPlan]:
     """Plans of the next round: undecided rows and the references at their cases; none if the budget is spent.
 
-    The number of blocks follows from the noise so far.
+    The number of blocks follows from ``noise``, by row: that of a block in each round so far.
     """
     spent = sum(record.wall_seconds for record in state.rounds)
     is_confirming: dict[str, bool] = {}  # by undecided row
@@ -201,7 +226,12 @@ def _plans_to_measure(state: LoopState, task: GateTask) -> list[RoundPlan]:
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
     plans = {
-        key: round_effort.with_blocks(task.plans[key], task.effort, task.threshold, _noise(state, key))
+        key: round_effort.with_blocks(
+            task.plans[key],
+            task.effort,
+            task.threshold,
+            median(noise[key]) if noise.get(key) else round_effort.USUAL_NOISE,
+        )
         for key in _with_references(state, task, list(is_confirming))
     }
     expected = round_effort.seconds(task.effort, list(plans.values()))
@@ -213,9 +243,10 @@ def _plans_to_measure(state: LoopState, task: GateTask) -> list[RoundPlan]:
     return [plans[key] for key in _with_references(state, task, confirming)]
 
 
-def _noise(state: LoopState, key: str) -> float:
-    times = [record.seconds[key] for record in state.rounds if key in record.seconds]
-    return median(map(round_effort.block_noise, times)) if times else round_effort.USUAL_NOISE
+def _note_noise(noise: defaultdict[str, list[float]], seconds: Seconds) -> None:
+    """Add the noise of a block in a round, whose times are given, for each row."""
+    for key, times in seconds.items():
+        noise[key].append(round_effort.block_noise(times))
 
 
 def _with_references(state: LoopState, task: GateTask, keys: Sequence[str]) -> list[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["same_sources"]
+
 import ast
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["check_budget", "parse_threshold"]
+
 from pathlib import Path
 
 

@@ -6,6 +6,8 @@ trees lack, such as a deleted one, and the process would measure sources that no
 
 from __future__ import annotations
 
+__all__ = ["guard"]
+
 import sys
 import sysconfig
 from collections.abc import Mapping, Sequence

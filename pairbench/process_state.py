@@ -5,6 +5,8 @@ Imports are exempt from the settings, because many libraries change settings whe
 
 from __future__ import annotations
 
+__all__ = ["FunctionWatch"]
+
 import _thread
 import builtins
 import faulthandler

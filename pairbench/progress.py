@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["NoProgress", "Progress"]
+
 from typing import Protocol
 
 

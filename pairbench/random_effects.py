@@ -6,6 +6,8 @@ are taken as normal, with a variance of their own.
 
 from __future__ import annotations
 
+__all__ = ["random_effects"]
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "MAX_BLOCKS",
+    "MIN_BLOCKS",
+    "block_noise",
+    "choose_effort",
+    "needed_blocks",
+    "with_loops",
+    "with_most_blocks",
+]
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "BUILD_TIMEOUT",
+    "CALL_TIMEOUT",
+    "SIDES",
+    "ProcessDied",
+    "RoundPlan",
+    "RoundProcesses",
+    "measure_round",
+    "open_processes",
+]
+
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager

@@ -13,6 +13,20 @@ processes that only the head has are a slowdown, too.
 
 from __future__ import annotations
 
+__all__ = [
+    "CONFIRMATION_ALPHA",
+    "FAIL_ALPHA",
+    "MIN_ROUNDS",
+    "PASS_ALPHA",
+    "PASS_ROUNDS",
+    "Estimate",
+    "Judgement",
+    "RoundChange",
+    "Verdict",
+    "analysis_points",
+    "judge_rounds",
+]
+
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -10,6 +10,18 @@ retesting (Davis and McNichols, Technometrics 29, 1987), which keeps the error r
 
 from __future__ import annotations
 
+__all__ = [
+    "MIN_SESSIONS",
+    "SHORTEST",
+    "History",
+    "SessionJudgement",
+    "certain_gain",
+    "certain_loss",
+    "judge_session",
+    "levels",
+    "outside_prediction",
+]
+
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+__all__ = [
+    "CONFIDENCE",
+    "Interval",
+    "break_even",
+    "log_ratios",
+    "median_seconds",
+    "ratio_interval",
+    "t_quantile",
+    "unpaired_ratio",
+]
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

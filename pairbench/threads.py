@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["limit_own_threads", "thread_environment"]
+
 import os
 import sys
 from collections.abc import Callable, Mapping

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["Arguments", "estimate_seconds", "loops_per_sample", "time_calls"]
+
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, compress, repeat, starmap

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["MonitoringError", "lifted", "refuse_monitoring"]
+
 import sys
 import threading
 from collections.abc import Iterator

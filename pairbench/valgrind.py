@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["obstacle"]
+
 import platform
 import re
 import shutil

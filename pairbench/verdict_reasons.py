@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["NOISY_OFFSET", "explain", "noise_notes"]
+
 import math
 from collections.abc import Mapping, Sequence
 

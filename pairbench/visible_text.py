@@ -7,6 +7,8 @@ it through ``visible``.
 
 from __future__ import annotations
 
+__all__ = ["one_line", "visible", "visible_data", "visible_lines", "visible_prints"]
+
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["counted", "in_percent"]
+
 
 def in_percent(share: float, digits: int = 0) -> str:
     """A share in percent: 0.05 is "5 %"."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["WorkerDied", "WorkerDisturbed", "WorkerRefused"]
+
 import getpass
 import os
 import pickle

@@ -6,6 +6,8 @@ died, and sends results. ``Done`` is the last message.
 
 from __future__ import annotations
 
+__all__ = ["Effort", "TimeJob", "TimedGroup"]
+
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar

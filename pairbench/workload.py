@@ -6,6 +6,21 @@ checks the results.
 
 from __future__ import annotations
 
+__all__ = [
+    "ArmLabel",
+    "CheckFailed",
+    "CheckResult",
+    "CheckedWorkload",
+    "Judge",
+    "JudgedSample",
+    "OtherObject",
+    "SamplePlan",
+    "TimedCall",
+    "Workload",
+    "WorkloadError",
+    "require",
+]
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle, islice

@@ -7,6 +7,8 @@ and renamed when it is complete.
 
 from __future__ import annotations
 
+__all__ = ["STORE", "Checkout", "Revision", "Worktree", "WorktreeError", "lay_out", "remove_stale"]
+
 import compileall
 import hashlib
 import os

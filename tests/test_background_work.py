@@ -132,6 +132,16 @@ def test_a_thread_that_takes_the_place_of_another_is_noticed(run_thread):
     assert disturber(work, "other") == "culprit"
 
 
+def test_require_idle_names_the_owner_of_threads_that_compute(run_thread):
+    work = BackgroundWork()
+    work.require_idle("idle", 0.05)
+    run_thread(compute)
+    with pytest.raises(WorkloadError, match=r"^leaves threads that compute"):
+        work.require_idle("culprit", 0.1)
+    with pytest.raises(WorkloadError, match=r"^culprit leaves threads that compute"):
+        work.require_idle("other", 0.1)
+
+
 def test_without_process_information_nobody_is_named(run_thread, monkeypatch, tmp_path):
     monkeypatch.setattr("pairbench.background_work.TASKS", tmp_path / "missing")
     work = BackgroundWork()

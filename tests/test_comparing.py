@@ -302,7 +302,7 @@ def test_json_holds_everything():
 
 def test_markdown_and_html_escape_names_and_show_every_note():
     markdown, page = made_up().to_markdown(), made_up()._repr_html_()
-    assert "| numpy\\|\\<b> | 2 µs | 2 | [1.5, 2.5] |" in markdown
+    assert "| numpy\\|&lt;b&gt; | 2 µs | 2 | [1.5, 2.5] |" in markdown
     for words in ("raises ValueError: no", "result is 1 instead of 2", "gets slower", "A/A control", "30 blocks"):
         assert words in markdown
         assert words in page

@@ -4,9 +4,9 @@ import pytest
 
 from bench import cases
 from bench.cli.main import cli, main
-from bench.commands.destinations import FORMATS
 from bench.tutorials import registry
 from impls import _network
+from pairbench.cli.destinations import FORMATS
 
 
 def complete(words, monkeypatch, capsys):

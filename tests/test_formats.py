@@ -11,9 +11,10 @@ from bench import suite
 from bench.cli.main import main
 from bench.commands import output
 from bench.commands import run as run_command
-from bench.commands.destinations import FORMATS, Destinations
 from bench.records import csv_rows, files, gate_schema, schema
 from bench.report import formats, markdown, tables
+from pairbench.cli.destinations import FORMATS, Destinations
+from pairbench.visible_text import one_line
 from tests.helpers import TINY, one_line_error, timing_row
 from tests.test_csv_rows import ROWS, csv_errors, document_of, unseen
 
@@ -50,11 +51,9 @@ def test_hostile_text_keeps_to_its_cell_and_its_line():
     assert len(page.splitlines()) == 2 + len(rows) + 1 + len(rows)  # the table, a blank line, a reason for each row
 
 
-@pytest.mark.parametrize(
-    "wrong", [lambda text: text, lambda text: text.replace("|", "\\|"), lambda text: markdown.one_line(text)]
-)
+@pytest.mark.parametrize("wrong", [lambda text: text, lambda text: text.replace("|", "\\|"), one_line])
 def test_wrong_markdown_is_noticed(monkeypatch, wrong):
-    monkeypatch.setattr(markdown, "escaped", wrong)
+    monkeypatch.setattr("pairbench.markdown.escaped", wrong)
     assert markdown_errors(markdown.page(list(tables.backends(ROWS[schema.Listing]))))
 
 

@@ -7,9 +7,9 @@ import click
 import pytest
 
 from bench.commands import baseline, output
-from bench.commands.destinations import Destinations
 from bench.records import files, schema
 from bench.records.gate_schema import Baseline
+from pairbench.cli.destinations import Destinations
 
 LISTING = schema.Listing(command="backends", machine={}, rows=[])
 

@@ -14,9 +14,10 @@ from markdown_it import MarkdownIt
 from rich.text import Text
 
 from bench.records import files, schema
-from bench.report import gate_tables, markdown, speedup_picture, tables, terminal
+from bench.report import gate_tables, speedup_picture, tables, terminal
 from pairbench.cli import running
 from pairbench.error_text import describe_error
+from pairbench.markdown import escaped, list_item, table_row
 from pairbench.visible_text import INVISIBLE, one_line, visible, visible_data
 from tests.helpers import timing_row
 from tests.test_speedup_picture import all_rows, row, run_of, texts
@@ -101,7 +102,7 @@ def inline_kinds(tokens):
 @given(st.lists(OUTSIDE, min_size=1, max_size=4))
 @example([NASTY, "a\\|b", "\\", "~~x~~", "![p](q)", "<https://x.y>", "&lt;", "[a]: b"])
 def test_a_markdown_table_keeps_its_columns_and_shows_the_text(cells):
-    tokens = parsed("\n".join([markdown.row(["h"] * len(cells)), f"|{' --- |' * len(cells)}", markdown.row(cells)]))
+    tokens = parsed("\n".join([table_row(["h"] * len(cells)), f"|{' --- |' * len(cells)}", table_row(cells)]))
     inlines = [token for token in tokens if token.type == "inline"]
     assert len(inlines) == 2 * len(cells)
     assert inline_kinds(tokens) <= {"text", "text_special"}
@@ -116,7 +117,7 @@ def test_a_markdown_table_keeps_its_columns_and_shows_the_text(cells):
 @example("---")
 @example("===")
 def test_a_markdown_item_is_one_paragraph_with_the_text(text):
-    line = markdown.item(text)
+    line = list_item(text)
     assert unseen(line) == []
     tokens = parsed(f"{line}x")
     kinds = [token.type for token in tokens if token.type != "inline"]
@@ -130,15 +131,13 @@ def test_a_markdown_item_is_one_paragraph_with_the_text(text):
 
 @pytest.mark.parametrize("text", ["see http://x.y/z", "HTTPS://x.y", "www.x.y"])
 def test_a_bare_address_is_no_link(text):
-    source = markdown.escaped(text)
+    source = escaped(text)
     assert not re.search(r"https?://|www\.", source, re.IGNORECASE)
     assert html.unescape(source).replace("\\", "") == text
 
 
 def test_names_and_intervals_need_no_escape_in_markdown():
-    assert markdown.escaped("numba_simd: 1.05 [1.00, 1.10], ÷ python_loops") == (
-        "numba_simd: 1.05 [1.00, 1.10], ÷ python_loops"
-    )
+    assert escaped("numba_simd: 1.05 [1.00, 1.10], ÷ python_loops") == ("numba_simd: 1.05 [1.00, 1.10], ÷ python_loops")
 
 
 @given(OUTSIDE)

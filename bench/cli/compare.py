@@ -11,11 +11,8 @@ from click.core import ParameterSource
 from bench.cli.shared_options import (
     backend_names,
     destination_options,
-    function_options,
-    one_of,
     quick_option,
-    threads_option,
-    timing_case_options,
+    timed_case_options,
 )
 from pairbench.cli.options import examples
 
@@ -45,16 +42,7 @@ def check_names(context: click.Context, parameter: click.Parameter, names: tuple
 @click.command(epilog=examples("mlpbench compare numpy_plain numba_simd --quick", "mlpbench compare a.json b.json"))
 @click.argument("names", nargs=-1, metavar="A B...", callback=check_names, shell_complete=names_or_files)
 @quick_option
-@timing_case_options
-@function_options
-@threads_option
-@click.option(
-    "--dtype",
-    default="float64",
-    metavar="D",
-    shell_complete=one_of("float64", "float32"),
-    help="float64 (the default) or float32.",
-)
+@timed_case_options("float64", "float64 (the default) or float32.")
 @click.option("--pictures", type=click.Path(), metavar="DIR", help="Of files: draw comparison.svg into DIR.")
 @destination_options
 @click.pass_context

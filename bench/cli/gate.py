@@ -16,7 +16,7 @@ from bench.cli.shared_options import (
     resume_option,
 )
 from pairbench.cli.exit_codes import FINDING
-from pairbench.cli.options import examples
+from pairbench.cli.options import examples, threshold_option
 from pairbench.error_text import describe_error
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 @click.option("--baseline-from", metavar="REV", help="Read the baseline's file from revision REV.")
 @backend_option
 @gate_case_options
-@click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
+@threshold_option
 @budget_option
 @click.option(
     "--all-rows",

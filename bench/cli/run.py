@@ -10,15 +10,12 @@ from bench.cli.shared_options import (
     backend_option,
     cluster_options,
     destination_options,
-    function_options,
-    one_of,
     peers_option,
     quick_option,
     results_option,
     resume_option,
     say_former,
-    threads_option,
-    timing_case_options,
+    timed_case_options,
 )
 from pairbench.cli.options import examples
 
@@ -32,15 +29,7 @@ from pairbench.cli.options import examples
 @quick_option
 @peers_option
 @backend_option
-@timing_case_options
-@function_options
-@threads_option
-@click.option(
-    "--dtype",
-    metavar="D",
-    shell_complete=one_of("float64", "float32"),
-    help="float64 or float32. Default: float64; with --peers, both.",
-)
+@timed_case_options(None, "float64 or float32. Default: float64; with --peers, both.")
 @click.option(
     "--roofline",
     is_flag=True,

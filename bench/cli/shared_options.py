@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -10,8 +11,10 @@ from typing import Any, TypeVar, cast
 import click
 
 from bench.cluster.connection import LOCAL
+from bench.commands.case_options import CaseOptions
 from bench.commands.cluster_options import ClusterOptions
-from bench.commands.destinations import FORMATS, STANDARD_OUTPUT, Destinations
+from pairbench.cli import options as common_options
+from pairbench.cli.destinations import Destinations
 
 CLUSTER_WORKERS = 2
 CLUSTER_ONLY = ("cluster_workers", "tls_ca_file", "tls_cert", "tls_key", "insecure_cluster")
@@ -61,9 +64,7 @@ resume_option = click.option(
     help="Continue an interrupted run. Without this option, a new run starts, and the unfinished one is kept until the "
     "new one ends.",
 )
-budget_option = click.option(
-    "--budget", default=240.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 240."
-)
+budget_option = common_options.budget_option(240.0)
 baseline_option = click.option(
     "--baseline",
     type=click.Path(path_type=Path),
@@ -109,7 +110,6 @@ def case_options(default: str, operations: str) -> Callable[[Command], Command]:
     return decorate
 
 
-timing_case_options = case_options("3-3-1, 3-3-3-1 and 100-100-50-10", "all three; forward for 3-3-3-1")
 gate_case_options = case_options("3-3-1 and 100-100-50-10", "forward and gradient; forward for 3-3-1")
 
 
@@ -140,6 +140,27 @@ def function_options(command: Command) -> Command:
         "or categorical_cross_entropy, which needs softmax.",
     )
     return hidden(output(loss(command)))
+
+
+def timed_case_options(dtype: str | None, dtype_help: str) -> Callable[[Command], Command]:
+    """Add all options that choose the cases to time. The command gets their values as one, ``chosen``.
+
+    ``dtype`` is the default of --dtype.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_cases(*arguments: Any, **values: Any) -> Any:
+            own = {field.name: values.pop(field.name) for field in fields(CaseOptions)}
+            return command(*arguments, chosen=CaseOptions(**own), **values)
+
+        dtype_option = click.option(
+            "--dtype", default=dtype, metavar="D", shell_complete=one_of("float64", "float32"), help=dtype_help
+        )
+        which = case_options("3-3-1, 3-3-3-1 and 100-100-50-10", "all three; forward for 3-3-3-1")
+        return which(function_options(threads_option(dtype_option(cast(Command, with_cases)))))
+
+    return decorate
 
 
 def cluster_options(command: Command) -> Command:
@@ -186,39 +207,20 @@ def cluster_options(command: Command) -> Command:
     return cast(Command, decorated)
 
 
-def check_output(context: click.Context, parameter: click.Parameter, name: str | None) -> str | None:
-    """Return the name of the file. Raises UsageError for an activation, which was the value of this option once."""
-    if name in OUTPUT_ACTIVATIONS:
-        raise click.UsageError(f"--output names a file; the activation is --output-activation {name}", context)
-    return name
-
-
 def destination_options(command: Command) -> Command:
-    """Add the options that say where the results go. The command gets their values as one, ``destinations``."""
+    """Add the options that say where the results go. The command gets their values as one, ``destinations``.
+
+    An activation, which was once the value of --output, is refused.
+    """
 
     @wraps(command)
-    def with_destinations(*arguments: Any, format: str, output: str | None, json: str | None, **options: Any) -> Any:
-        written = None if output == STANDARD_OUTPUT else output
-        return command(*arguments, destinations=Destinations(format, written, json), **options)
+    def checked(*arguments: Any, destinations: Destinations, **values: Any) -> Any:
+        if destinations.output in OUTPUT_ACTIVATIONS:
+            activation = f"--output-activation {destinations.output}"
+            raise click.UsageError(f"--output names a file; the activation is {activation}")
+        return command(*arguments, destinations=destinations, **values)
 
-    form = click.option(
-        "--format",
-        type=click.Choice(FORMATS),
-        default=FORMATS[0],
-        help="Print a table (the default), or Markdown, or the rows as CSV, or all results as JSON.",
-    )
-    output = click.option(
-        "--output",
-        type=click.Path(),
-        metavar="FILE",
-        callback=check_output,
-        help="Write what --format chooses to FILE instead.",
-    )
-    json = click.option(
-        "--json", type=click.Path(), metavar="PATH", help="Write the results as JSON, too; '-' prints nothing else."
-    )
-    decorated: Any = form(output(json(with_destinations)))
-    return cast(Command, decorated)
+    return cast(Command, common_options.destination_options(checked))
 
 
 def say_former(former: str, current: str) -> None:

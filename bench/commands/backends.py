@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from bench import backend_listing
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.records import schema
 from bench.report.contents import contents
 from pairbench import machine
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 
 

@@ -9,7 +9,6 @@ import click
 from rich.console import RenderableType
 
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.commands.gate import remove_unfinished_files, select_gate_cases, sources_present
 from bench.gate import baseline as stored
 from bench.gate.earlier_session import earlier_session
@@ -30,6 +29,7 @@ from bench.records.schema import Record
 from bench.report import baseline_tables, terminal
 from bench.report.contents import contents
 from pairbench import machine
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 from pairbench.lock import machine_lock
 from pairbench.option_values import check_budget

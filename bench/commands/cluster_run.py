@@ -17,7 +17,6 @@ from bench.cluster.cluster_run import measure_on_cluster, run_settings
 from bench.cluster.connection import Connection
 from bench.cluster.pool import open_pool
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.commands.on_cluster import losable
 from bench.records import files
 from bench.records.cluster_rows import cluster_rows, spread_rows
@@ -27,6 +26,7 @@ from bench.report import cluster_tables, tables, terminal
 from bench.report.contents import contents
 from bench.selection import Selection
 from impls import Backend
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 from pairbench.worker_protocol import Effort
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import psutil
 
-from bench import cases, comparison, selection, suite
+from bench import comparison, selection, suite
 from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.commands import output
-from bench.commands.destinations import Destinations
+from bench.commands.case_options import CaseOptions
 from bench.forecast import forecast
 from bench.records import schema
 from bench.records.comparison_schema import FileComparison
@@ -20,6 +20,7 @@ from bench.records.header import header, now
 from bench.report import terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 
 
@@ -28,35 +29,22 @@ def compare_backends(
     b: str,
     *,
     quick: bool,
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    hidden: str,
-    output_activation: str,
-    loss: str,
-    dtype: str,
-    threads: int,
+    chosen: CaseOptions,
     destinations: Destinations,
 ) -> int:
     """Time two backends against each other, and print the ratio of their times for each case."""
-    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
     with output.caller_input():
         if a == b:
             raise ValueError(f"{a} cannot be compared with itself; name two backends")
-        output.check_threads(threads)
-        chosen_cases = cases.select_cases(network, operation, dtype, threads, batches=batch, functions=functions)
-        first, second = (selection.select_backends([name], dtype=dtype).backends[0] for name in (a, b))
+        output.check_threads(chosen.threads)
+        chosen_cases = chosen.select()
+        first, second = (selection.select_backends([name], dtype=chosen.dtype).backends[0] for name in (a, b))
         output.check_destinations(destinations, schema.Comparison)
     options = {
         "a": a,
         "b": b,
         "quick": quick,
-        "network": list(network),
-        "operation": list(operation),
-        "batch": list(batch),
-        **functions,
-        "dtype": dtype,
-        "threads": threads,
+        **chosen.record(),
     }
     effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
     terminal.say(forecast([arms_of_case(case, first, [second]) for case in chosen_cases], effort, 0))

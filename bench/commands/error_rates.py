@@ -12,7 +12,6 @@ import click
 
 from bench.checkpoint import Checkpoint
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.gate import error_rates as rates
 from bench.gate import preparation
 from bench.gate.error_rates import ErrorRate, RuleScore
@@ -33,6 +32,7 @@ from bench.records.error_rate_schema import CurvePointRecord, ErrorRateRecord, E
 from bench.records.header import now, version
 from bench.report import error_rate_tables, terminal
 from pairbench import machine, measurement_loop
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 from pairbench.lock import machine_lock
 from pairbench.option_values import check_budget

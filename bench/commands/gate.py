@@ -12,7 +12,6 @@ from bench import cases
 from bench.cases import Case
 from bench.checkpoint import Checkpoint
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.gate import preparation
 from bench.gate.baseline_verdict import BaselineRequest, judge_against_baseline
 from bench.gate.option_values import row_options
@@ -22,6 +21,7 @@ from bench.records.files import RecordError
 from bench.records.gate_schema import Gate, GateState
 from bench.report import gate_tables, terminal
 from bench.report.contents import contents
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import INTERRUPTED, OF_VERDICT
 from pairbench.lock import machine_lock
 from pairbench.option_values import check_budget, parse_threshold

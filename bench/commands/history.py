@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.history import course, imported
 from bench.history.index import is_stored, own_machine, read_index
 from bench.records import files
@@ -13,6 +12,7 @@ from bench.records.header import header, now
 from bench.records.history_schema import History
 from bench.report import tables, terminal
 from bench.report.contents import contents
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 from pairbench.wording import counted
 

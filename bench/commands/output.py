@@ -11,7 +11,6 @@ from types import ModuleType
 import click
 from rich.console import RenderableType
 
-from bench.commands.destinations import STANDARD_OUTPUT, Destinations
 from bench.proof.problems import UnfitInputs
 from bench.records import files, scale_schema, schema, tutorial_schema
 from bench.records.remarks import remarks
@@ -20,6 +19,7 @@ from bench.report.layout import Paragraph
 from impls import BackendError
 from impls._registry import install_command
 from pairbench import machine
+from pairbench.cli.destinations import STANDARD_OUTPUT, Destinations, check_apart
 from pairbench.cli.exit_codes import FINDING, OK
 from pairbench.worker_processes import WorkerRefused
 
@@ -54,21 +54,11 @@ def measuring() -> Iterator[None]:
 
 def check_destinations(destinations: Destinations, kind: type[schema.Record], *others: Path) -> None:
     """Raise ValueError unless a document of this kind can be written to its destinations, apart from other files."""
-    if destinations.json == STANDARD_OUTPUT:
-        if destinations.format != "table" or destinations.output is not None:
-            raise ValueError("--json - is the only output; name a file for --json beside --format or --output")
-    elif destinations.json is not None:
+    if destinations.json is not None and destinations.json != STANDARD_OUTPUT:
         files.check_destination(Path(destinations.json), kind)
     if destinations.output is not None:
         formats.check_destination(Path(destinations.output), destinations.format, kind)
     check_apart(*destinations.files, *others)
-
-
-def check_apart(*paths: Path) -> None:
-    """Raise ValueError if two of the paths are the same file."""
-    for place, path in enumerate(paths):
-        if path.resolve() in [other.resolve() for other in paths[:place]]:
-            raise ValueError(f"{path} would be written twice; name another file")
 
 
 def check_threads(threads: int) -> None:

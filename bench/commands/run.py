@@ -14,8 +14,8 @@ from bench.arms import arms_of_case
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.cluster.connection import LOCAL
 from bench.commands import output
+from bench.commands.case_options import CaseOptions
 from bench.commands.cluster_options import ClusterOptions
-from bench.commands.destinations import Destinations
 from bench.commands.on_cluster import require_cluster
 from bench.forecast import forecast
 from bench.records import files, schema
@@ -23,6 +23,7 @@ from bench.records.cluster_schema import ClusterRun
 from bench.report import tables, terminal
 from bench.report.contents import contents
 from bench.report.noise import noise_paragraphs
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 
@@ -31,14 +32,7 @@ def run(
     quick: bool,
     peers: bool,
     backend: Sequence[str],
-    network: Sequence[str],
-    operation: Sequence[str],
-    batch: Sequence[int],
-    hidden: str,
-    output_activation: str,
-    loss: str,
-    dtype: str | None,
-    threads: int,
+    chosen: CaseOptions,
     roofline: bool,
     cluster: ClusterOptions | None,
     each_machine: bool,
@@ -47,33 +41,25 @@ def run(
     results: Path,
 ) -> int:
     """Verify, time, print the table of speedups and store the results."""
-    functions = {"hidden": hidden, "output": output_activation, "loss": loss}
     # Some peers are made for float32, so a comparison with peers covers both dtypes.
-    more_dtypes = cases.DTYPES if peers and dtype is None else ()
+    more_dtypes = cases.DTYPES if peers and chosen.dtype is None else ()
     with output.caller_input():
         connection = None if cluster is None else cluster.connection()
         if connection is None:
-            output.check_threads(threads)
+            output.check_threads(chosen.threads)
             require_cluster(each_machine, resume)
-        elif threads < 1:
-            raise ValueError(f"--threads must be at least 1; got {threads}")
+        elif chosen.threads < 1:
+            raise ValueError(f"--threads must be at least 1; got {chosen.threads}")
         elif roofline:
             raise ValueError("--roofline measures the limits of this machine; leave out --cluster")
-        if roofline and threads > 1:
+        if roofline and chosen.threads > 1:
             raise ValueError("--roofline is measured on one thread; leave out --threads")
         if roofline:
             from impls._numba import require_compiler  # imports Numba, which takes long
 
             require_compiler()  # the probes are compiled
-        chosen_cases = cases.select_cases(
-            network,
-            operation,
-            cases.DTYPES[0] if dtype is None else dtype,
-            threads,
-            batches=batch,
-            functions=functions,
-        )
-        chosen = selection.select_backends(backend, peers, dtype)
+        chosen_cases = chosen.select()
+        selected = selection.select_backends(backend, peers, chosen.dtype)
         reference = impls.load(selection.REFERENCE)
         output.check_destinations(destinations, schema.Run if connection is None else ClusterRun)
         files.check_folder(results)
@@ -81,15 +67,10 @@ def run(
         "quick": quick,
         "peers": peers,
         "backend": list(backend),
-        "network": list(network),
-        "operation": list(operation),
-        "batch": list(batch),
-        **functions,
-        "dtype": dtype,
-        "threads": threads,
+        **chosen.record(),
         "roofline": roofline,
     }
-    others = [chosen_backend for chosen_backend in chosen.backends if chosen_backend.name != reference.name]
+    others = [chosen_backend for chosen_backend in selected.backends if chosen_backend.name != reference.name]
     effort = QUICK_EFFORT if quick else DEFAULT_EFFORT
     groups = [arms_of_case(case, reference, others, more_dtypes) for case in chosen_cases]
     if connection is not None:
@@ -99,7 +80,7 @@ def run(
             connection,
             groups,
             [reference, *others],
-            chosen,
+            selected,
             effort,
             {**options, "cluster": connection.address or LOCAL, "each_machine": each_machine},
             resume,
@@ -122,10 +103,10 @@ def run(
     rows = document.rows
     notes: list[RenderableType] = [
         *noise_paragraphs(rows, document.processes, psutil.cpu_count() or 1),
-        *chosen.notes(but_for=reference.name),
+        *selected.notes(but_for=reference.name),
     ]
-    if dtype is not None and dtype not in reference.dtypes:
-        notes.append(f"{reference.name} does not support {dtype}: the reference ran in {reference.dtypes[0]}.")
+    if chosen.dtype is not None and chosen.dtype not in reference.dtypes:
+        notes.append(f"{reference.name} does not support {chosen.dtype}: the reference ran in {reference.dtypes[0]}.")
     notes += tables.changed_settings(rows)
     if quick:
         notes.append("--quick leaves out the compile times.")
@@ -136,4 +117,4 @@ def run(
         contents(document),
         notes,
     )
-    return FINDING if chosen.broken else output.status(rows)
+    return FINDING if selected.broken else output.status(rows)

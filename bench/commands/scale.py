@@ -13,7 +13,6 @@ from bench import selection
 from bench.checkpoint import Checkpoint
 from bench.commands import output
 from bench.commands.cluster_options import ClusterOptions
-from bench.commands.destinations import Destinations
 from bench.commands.on_cluster import losable
 from bench.records import files
 from bench.records.header import header, now
@@ -25,6 +24,7 @@ from bench.scale import growth
 from bench.scale.result import ScaleResult
 from bench.scale.settings import scale_settings
 from pairbench import machine
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 

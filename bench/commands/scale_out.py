@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bench.checkpoint import Checkpoint, source_digest
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.scale_out_schema import ScaleOut, ScaleOutState
@@ -15,6 +14,7 @@ from bench.report import terminal
 from bench.report.contents import contents
 from bench.scale_out import measurement, simulation
 from pairbench import machine
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING, OK
 
 MOST_SAMPLES, MOST_WORKERS = 10**9, 64

@@ -10,13 +10,13 @@ from bench import selection
 from bench.case_measurement import DEFAULT_EFFORT, QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.records import files
 from bench.records.header import header, now
 from bench.records.speed_schema import CComparisonRecord, Speed, SpeedState
 from bench.report import speed_page, terminal
 from bench.report.contents import contents
 from bench.speed import goal_rows, speed_run
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 

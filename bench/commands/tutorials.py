@@ -9,13 +9,13 @@ from bench import selection
 from bench.case_measurement import QUICK_EFFORT
 from bench.checkpoint import Checkpoint
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.records.header import header, now
 from bench.records.tutorial_schema import Tutorials, TutorialsState
 from bench.report import terminal, tutorial_tables
 from bench.report.layout import Paragraph
 from bench.tutorials import datasets, registry, reproduce, resumable
 from bench.tutorials.reproduce import TutorialResults
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 

@@ -8,11 +8,11 @@ from rich.console import RenderableType
 
 from bench import selection, suite
 from bench.commands import output
-from bench.commands.destinations import Destinations
 from bench.proof.verify import unsupported_operations
 from bench.records import schema
 from bench.report import proof_tables, tables, terminal
 from bench.report.contents import contents
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING
 
 

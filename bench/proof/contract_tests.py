@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
-from itertools import cycle
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from bench.proof.bounds import Analysis, Bounded, Pairs, exact, exact_pairs, in_both_dtypes
+from bench.proof.bounds import Analysis, exact, exact_pairs
+from bench.proof.contract_subject import ContractViolation, Subject, equal, judge, loss_and_gradient, require
 from bench.proof.problems import Problem
-from bench.proof.targets import Evidence, bounded_target, flat, flat_bounded
-from impls import Backend, Model, Network
+from bench.proof.targets import Evidence, flat
+from bench.proof.training_contract import (
+    divergence_raises_no_error,
+    epochs_equal_separate_calls,
+    training_updates_batch_by_batch,
+)
+from impls import Backend, Network
 from impls._network import HIDDEN, OUTPUTS
 from pairbench.error_text import describe_error
 
@@ -30,35 +34,6 @@ TAILS = {
     "float32": (-0.1, -10.0, -50.0, -80.0, -87.0),
 }
 """By dtype, logits whose sigmoids are small but not subnormal."""
-
-
-class ContractViolation(Exception):
-    """A backend violates the contract; the text says how."""
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The backend under test and the problem to test it with."""
-
-    backend: Backend
-    problem: Problem
-
-    def build(self, problem: Problem | None = None) -> Model:
-        """Build a new model of the problem, or of the one that is given."""
-        problem = problem or self.problem
-        return self.backend.build(problem.network, problem.parameters, problem.dtype)
-
-    def supports(self, operation: str) -> bool:
-        """Whether the backend supports an operation on the problem's network. Tests skip unsupported operations."""
-        return operation not in self.backend.lacks(self.problem.network)
-
-    def outputs(self, X: Any, parameters: Any = None) -> tuple[Any, Any]:
-        """Analyse the outputs of a batch X (batch, n_in), in float64 and in the dtype of the problem."""
-        pairs = exact_pairs(parameters or self.problem.parameters)
-        network = self.problem.network
-        return in_both_dtypes(
-            lambda dtype: Analysis(network, dtype).forward(pairs, exact(X)).outputs, self.problem.dtype
-        )
 
 
 def contract_network(backend: Backend) -> Network:
@@ -91,43 +66,6 @@ def check_contract(backend: Backend, problem: Problem) -> Evidence:
     return Evidence(True, 0.0, share, "")
 
 
-@dataclass(frozen=True)
-class TrainingOptions:
-    """Arguments of ``train``; ``bias_rate`` None stands for ``rate``."""
-
-    mean: bool
-    rate: float
-    bias_rate: float | None
-    epochs: int
-
-
-@dataclass(frozen=True)
-class ExpectedTraining:
-    """A training, and the losses and parameters after it: as analysed in float64 and in the dtype of the problem."""
-
-    batches: Any
-    options: TrainingOptions
-    reference: tuple[Bounded, Bounded]
-    allowed: tuple[Bounded, Bounded]
-
-
-def _require(condition: bool | np.bool_, text: str) -> None:
-    """Raise ContractViolation with the text unless the condition holds."""
-    if not condition:
-        raise ContractViolation(text)
-
-
-def _judge(quantity: str, dtype: str, reference: Any, allowed: Any, computed: Any) -> float:
-    """Return the largest error ÷ its bound. Raises ContractViolation if an error is larger than its bound."""
-    evidence = bounded_target(quantity, dtype, reference, allowed).judge(computed)
-    _require(evidence.ok, evidence.reason)
-    return evidence.share
-
-
-def _equal(a: Any, b: Any) -> bool:
-    return bool(np.array_equal(flat(a), flat(b), equal_nan=True) if isinstance(a, list) else np.array_equal(a, b))
-
-
 def _results_have_the_right_type_and_shape(subject: Subject) -> None:
     problem, model = subject.problem, subject.build()
     X, Y, network = problem.X, problem.Y, problem.network
@@ -145,16 +83,16 @@ def _results_have_the_right_type_and_shape(subject: Subject) -> None:
             results[f"dW of layer {layer}"] = dW, shape
             results[f"db of layer {layer}"] = db, shape[1:]
     for name, (array, expected) in results.items():
-        _require(type(array) is np.ndarray, f"{name} is a {type(array).__name__}, not an array")
-        _require(array.shape == expected, f"{name} has shape {array.shape}, not {expected}")
-        _require(array.dtype == dtype, f"{name} has dtype {array.dtype}, not {dtype}")
+        require(type(array) is np.ndarray, f"{name} is a {type(array).__name__}, not an array")
+        require(array.shape == expected, f"{name} has shape {array.shape}, not {expected}")
+        require(array.dtype == dtype, f"{name} has dtype {array.dtype}, not {dtype}")
     for name, value in losses.items():
-        _require(type(value) is float, f"{name} is a {type(value).__name__}, not a float")
+        require(type(value) is float, f"{name} is a {type(value).__name__}, not a float")
     if subject.supports("train"):
         epochs = model.train(X, Y, epochs=2, learning_rate=0.1)
-        _require(isinstance(epochs, np.ndarray) and epochs.shape == (2,), "train does not return an array (epochs,)")
+        require(isinstance(epochs, np.ndarray) and epochs.shape == (2,), "train does not return an array (epochs,)")
     for W, b in model.parameters():
-        _require(W.dtype == b.dtype == np.float64, "parameters are not float64")
+        require(W.dtype == b.dtype == np.float64, "parameters are not float64")
 
 
 def _inputs_are_not_modified(subject: Subject) -> None:
@@ -173,8 +111,8 @@ def _inputs_are_not_modified(subject: Subject) -> None:
     operations = {name: operation for name, operation in operations.items() if subject.supports(name)}
     for name, operation in operations.items():
         operation()
-        _require(_equal(X, problem.X) and _equal(Y, problem.Y), f"{name} changes its inputs")
-    _require(_equal(parameters, problem.parameters), "build changes the parameters that it is given")
+        require(equal(X, problem.X) and equal(Y, problem.Y), f"{name} changes its inputs")
+    require(equal(parameters, problem.parameters), "build changes the parameters that it is given")
     for array in (X, Y):
         array.flags.writeable = False
     for operation in operations.values():
@@ -186,12 +124,12 @@ def _parameters_are_copied(subject: Subject) -> None:
     parameters = [(W.copy(), b.copy()) for W, b in problem.parameters]
     model = subject.build(replace(problem, parameters=parameters))
     before = model.forward(problem.X)
-    _require(_equal(model.parameters(), problem.parameters), "parameters() differs from the parameters passed to build")
+    require(equal(model.parameters(), problem.parameters), "parameters() differs from the parameters passed to build")
     for pairs in (parameters, model.parameters()):
         for W, b in pairs:
             W += 1
             b += 1
-    _require(_equal(model.forward(problem.X), before), "parameters are shared with the caller, not copied")
+    require(equal(model.forward(problem.X), before), "parameters are shared with the caller, not copied")
 
 
 def _results_are_new_arrays(subject: Subject) -> None:
@@ -208,13 +146,13 @@ def _results_are_new_arrays(subject: Subject) -> None:
         if not subject.supports(name):
             continue
         first = operation(0)
-        _require(all(array.flags.writeable for array in first), f"{name}: a result is read-only")
+        require(all(array.flags.writeable for array in first), f"{name}: a result is read-only")
         kept = [array.copy() for array in first]
         operation(1)
-        _require(all(map(_equal, first, kept)), f"{name}: a result is overwritten by the next call")
+        require(all(map(equal, first, kept)), f"{name}: a result is overwritten by the next call")
         for array in first:
             array += 1
-        _require(all(map(_equal, operation(0), kept)), f"{name}: writing to a result changes the next one")
+        require(all(map(equal, operation(0), kept)), f"{name}: writing to a result changes the next one")
 
 
 def _results_depend_on_content_not_identity(subject: Subject) -> Iterator[float]:
@@ -226,14 +164,14 @@ def _results_depend_on_content_not_identity(subject: Subject) -> Iterator[float]
             array[...] = sample
             outputs = model.forward(array)
             last = outputs if outputs.ndim == 1 else outputs[-1]
-            yield _judge("output", problem.dtype, reference[row], allowed[row], last)
+            yield judge("output", problem.dtype, reference[row], allowed[row], last)
     X, Y = problem.X.astype(problem.dtype), problem.Y.astype(problem.dtype)
     for half in (False, True):
         if half:
             if subject.supports("gradient"):  # the next call differs from this one in content only
                 model.gradient(X, Y, reduction="sum")
             X *= 0.5
-        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+        yield from loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
 
 
 def _every_batch_size_works(subject: Subject) -> Iterator[float]:
@@ -242,8 +180,8 @@ def _every_batch_size_works(subject: Subject) -> Iterator[float]:
         X, Y = np.resize(problem.X, (rows, problem.X.shape[1])), np.resize(problem.Y, (rows, problem.Y.shape[1]))
         X = X * np.linspace(0.5, 1, rows)[:, None].astype(np.float16)  # all rows differ
         X = X.astype(problem.dtype).astype(np.float64)
-        yield _judge(f"output of a batch of {rows}", problem.dtype, *subject.outputs(X), model.forward(X))
-        yield from _loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
+        yield judge(f"output of a batch of {rows}", problem.dtype, *subject.outputs(X), model.forward(X))
+        yield from loss_and_gradient(subject, replace(problem, X=X, Y=Y), model)
 
 
 def _models_are_independent(subject: Subject) -> None:
@@ -251,13 +189,13 @@ def _models_are_independent(subject: Subject) -> None:
     model = subject.build()
     before = model.forward(problem.X[0]), model.forward(problem.X)
     other = subject.build(replace(problem, parameters=[(0.5 * W, b) for W, b in problem.parameters]))
-    _require(
-        not _equal(other.forward(problem.X), before[1]), "two models with different parameters return the same outputs"
+    require(
+        not equal(other.forward(problem.X), before[1]), "two models with different parameters return the same outputs"
     )
     if subject.supports("train"):
         other.train(problem.X, problem.Y, epochs=1, learning_rate=0.1)
     after = model.forward(problem.X[0]), model.forward(problem.X)
-    _require(all(map(_equal, before, after)), "building and training another model changes the outputs of this model")
+    require(all(map(equal, before, after)), "building and training another model changes the outputs of this model")
 
 
 def _small_sigmoids_are_accurate(subject: Subject) -> Iterator[float]:
@@ -269,9 +207,9 @@ def _small_sigmoids_are_accurate(subject: Subject) -> Iterator[float]:
     X = np.array(TAILS[dtype])[:, None]
     tail = replace(subject.problem, network=network, parameters=parameters)
     reference, allowed = Subject(subject.backend, tail).outputs(X)
-    yield _judge("sigmoid", dtype, reference, allowed, model.forward(X))
+    yield judge("sigmoid", dtype, reference, allowed, model.forward(X))
     for row, x in enumerate(X):
-        yield _judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
+        yield judge(f"sigmoid({x[0]:g})", dtype, reference[row], allowed[row], model.forward(x))
 
 
 def _every_memory_layout_works(subject: Subject) -> Iterator[float]:
@@ -286,17 +224,17 @@ def _every_memory_layout_works(subject: Subject) -> Iterator[float]:
     unaligned[:] = X
     layouts += [X.astype(">f8"), tuple(map(tuple, X.tolist())), unaligned]
     for layout in layouts:
-        yield _judge("output", problem.dtype, reference, allowed, model.forward(layout))
-        yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(layout[0]))
+        yield judge("output", problem.dtype, reference, allowed, model.forward(layout))
+        yield judge("output", problem.dtype, reference[0], allowed[0], model.forward(layout[0]))
     whole = np.rint(4 * problem.X).astype(int)
     reference, allowed = subject.outputs(whole)
     for integers in (whole, whole.astype(np.int8), whole.tolist()):
-        yield _judge("output", problem.dtype, reference, allowed, model.forward(integers))
-        yield _judge("output", problem.dtype, reference[0], allowed[0], model.forward(integers[0]))
+        yield judge("output", problem.dtype, reference, allowed, model.forward(integers))
+        yield judge("output", problem.dtype, reference[0], allowed[0], model.forward(integers[0]))
     fortran = [(np.asfortranarray(W), b[::-1].copy()[::-1]) for W, b in problem.parameters]
     other = subject.build(replace(problem, parameters=fortran))
-    _require(
-        _equal(other.forward(problem.X), model.forward(problem.X)),
+    require(
+        equal(other.forward(problem.X), model.forward(problem.X)),
         "the outputs depend on the memory layout of the parameters",
     )
 
@@ -310,11 +248,11 @@ def _nan_and_infinity_propagate(subject: Subject) -> None:
         outputs, (expected, _) = model.forward(X), subject.outputs(X)
         for argument, row in (("a batch", outputs[1]), ("a sample", model.forward(X[1]))):
             same = np.isclose(row, expected.value[1], rtol=1e-3, atol=1e-30, equal_nan=True)
-            _require(same.all(), f"forward of {argument} does not propagate {value} as NumPy does: {row}")
+            require(same.all(), f"forward of {argument} does not propagate {value} as NumPy does: {row}")
         outputs[1] = clean[1]
         # The matrix product may be computed in other blocks, so the other rows need not be bit-identical.
         near = np.isclose(outputs, clean, rtol=1e-4, atol=1e-30)
-        _require(near.all(), f"{value} in one sample changes the outputs of another sample")
+        require(near.all(), f"{value} in one sample changes the outputs of another sample")
 
 
 def _extreme_logits_are_handled(subject: Subject) -> Iterator[float]:
@@ -325,133 +263,13 @@ def _extreme_logits_are_handled(subject: Subject) -> Iterator[float]:
     extreme = replace(problem, parameters=[*problem.parameters[:-1], (W * factor, b * factor)])
     model = subject.build(extreme)
     reference, allowed = subject.outputs(problem.X, extreme.parameters)
-    yield _judge("extreme output", problem.dtype, reference, allowed, model.forward(problem.X))
-    yield _judge("extreme output", problem.dtype, reference[0], allowed[0], model.forward(problem.X[0]))
-    yield from _loss_and_gradient(subject, extreme, model)
+    yield judge("extreme output", problem.dtype, reference, allowed, model.forward(problem.X))
+    yield judge("extreme output", problem.dtype, reference[0], allowed[0], model.forward(problem.X[0]))
+    yield from loss_and_gradient(subject, extreme, model)
 
 
 def _means_are_sums_divided_by_the_batch_size(subject: Subject) -> Iterator[float]:
-    yield from _loss_and_gradient(subject, subject.problem, subject.build())
-
-
-def _loss_and_gradient(subject: Subject, problem: Problem, model: Model) -> Iterator[float]:
-    X, Y = problem.X, problem.Y
-
-    def analyze(dtype: str) -> tuple[Analysis, Bounded, Pairs]:
-        analysis, pairs = Analysis(problem.network, dtype), exact_pairs(problem.parameters)
-        forward = analysis.forward(pairs, exact(X))
-        return analysis, analysis.loss(forward, exact(Y)), analysis.gradient(pairs, forward, exact(Y))
-
-    (reference, loss, gradient), (allowed, allowed_loss, allowed_gradient) = in_both_dtypes(analyze, problem.dtype)
-    for reduction, scale in (("sum", 1.0), ("mean", 1 / len(X))):
-        losses = reference.scaled(loss, scale), allowed.scaled(allowed_loss, scale)
-        gradients = (
-            reference.scaled(flat_bounded(gradient), scale),
-            allowed.scaled(flat_bounded(allowed_gradient), scale),
-        )
-        if subject.supports("loss"):
-            yield _judge(f"{reduction} of losses", problem.dtype, *losses, model.loss(X, Y, reduction=reduction))
-        if subject.supports("gradient"):
-            total, computed = model.gradient(X, Y, reduction=reduction)
-            yield _judge(f"{reduction} of losses in gradient", problem.dtype, *losses, total)
-            yield _judge(f"{reduction} of gradients", problem.dtype, *gradients, flat(computed))
-
-
-def _training_updates_batch_by_batch(subject: Subject) -> Iterator[float]:
-    if subject.supports("train"):
-        for expected in _expected_trainings(subject.problem):
-            yield from _training(subject, expected)
-
-
-@cache
-def _expected_trainings(problem: Problem) -> list[ExpectedTraining]:
-    """The trainings of a problem. They are the same for every backend, and their analysis takes long."""
-    n = len(problem.X)
-    chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
-    variants: list[tuple[Any, list[Any]]] = [
-        (None, [slice(0, n)]),
-        *((size, [slice(s, s + size) for s in range(0, n, size)]) for size in range(1, n + 1)),
-        (chosen, list(chosen)),
-        (chosen.tolist(), list(chosen)),
-    ]
-    all_options = cycle(
-        [
-            TrainingOptions(True, 0.05, None, 2),
-            TrainingOptions(False, 0.02, 0.01, 5),
-            TrainingOptions(True, 1e-4, 0.0, 2),
-            TrainingOptions(True, 0.05, 0.02, 4),
-        ]
-    )
-    return [
-        _expect_training(problem, batches, steps, options)
-        for (batches, steps), options in zip(variants * 2, all_options, strict=False)
-    ]
-
-
-def _expect_training(problem: Problem, batches: Any, steps: list[Any], options: TrainingOptions) -> ExpectedTraining:
-    def analyze(dtype: str) -> tuple[Bounded, Bounded]:
-        losses, parameters = Analysis(problem.network, dtype).train(
-            exact_pairs(problem.parameters),
-            exact(problem.X),
-            exact(problem.Y),
-            steps=steps,
-            epochs=options.epochs,
-            learning_rate=options.rate,
-            bias_learning_rate=options.rate if options.bias_rate is None else options.bias_rate,
-            mean=options.mean,
-        )
-        return losses, flat_bounded(parameters)
-
-    reference, allowed = in_both_dtypes(analyze, problem.dtype)
-    return ExpectedTraining(batches, options, reference, allowed)
-
-
-def _training(subject: Subject, expected: ExpectedTraining) -> Iterator[float]:
-    problem, model = subject.problem, subject.build()
-    batches, options = expected.batches, expected.options
-    (reference_losses, reference), (allowed_losses, allowed) = expected.reference, expected.allowed
-    training = f"training with batches {batches if batches is None else np.array(batches).tolist()}"
-    settings: dict[str, Any] = {
-        "learning_rate": options.rate,
-        "bias_learning_rate": options.bias_rate,
-        "batches": batches,
-        "reduction": "mean" if options.mean else "sum",
-    }
-    # Two calls: the second must continue from the parameters of the first.
-    losses = [
-        *model.train(problem.X, problem.Y, epochs=1, **settings),
-        *model.train(problem.X, problem.Y, epochs=options.epochs - 1, **settings),
-    ]
-    yield _judge(f"loss in {training}", problem.dtype, reference_losses, allowed_losses, losses)
-    parameters = model.parameters()
-    yield _judge(f"parameter after {training}", problem.dtype, reference, allowed, flat(parameters))
-    outputs, allowed_outputs = subject.outputs(problem.X, parameters)
-    yield _judge(f"output after {training}", problem.dtype, outputs, allowed_outputs, model.forward(problem.X))
-    yield _judge(f"output after {training}", problem.dtype, outputs[0], allowed_outputs[0], model.forward(problem.X[0]))
-    yield from _loss_and_gradient(subject, replace(problem, parameters=parameters), model)
-
-
-def _epochs_equal_separate_calls(subject: Subject) -> None:
-    if not subject.supports("train"):
-        return
-    problem, one_call, three_calls = subject.problem, subject.build(), subject.build()
-    settings: dict[str, Any] = {"learning_rate": 0.05, "batches": 3}
-    losses = one_call.train(problem.X, problem.Y, epochs=3, **settings)
-    separate_losses = [three_calls.train(problem.X, problem.Y, epochs=1, **settings)[0] for _ in range(3)]
-    tolerance = 1e3 * np.finfo(problem.dtype).eps
-    _require(
-        np.allclose(losses, separate_losses, rtol=tolerance, atol=0)
-        and np.allclose(flat(one_call.parameters()), flat(three_calls.parameters()), rtol=tolerance, atol=tolerance),
-        "three epochs in one call differ from three calls of one epoch",
-    )
-
-
-def _divergence_raises_no_error(subject: Subject) -> None:
-    if not subject.supports("train"):
-        return
-    problem, model = subject.problem, subject.build()
-    losses = model.train(problem.X, problem.Y, epochs=3, learning_rate=1e300)
-    _require(losses.shape == (3,), "a diverging training does not return the losses of its epochs")
+    yield from loss_and_gradient(subject, subject.problem, subject.build())
 
 
 def _derivative_of_relu_at_zero_is_zero(subject: Subject) -> None:
@@ -461,7 +279,7 @@ def _derivative_of_relu_at_zero_is_zero(subject: Subject) -> None:
     (W, b), *others = problem.parameters
     model = subject.build(replace(problem, parameters=[(0 * W, 0 * b), *others]))
     dW, db = model.gradient(problem.X, problem.Y)[1][0]
-    _require(not dW.any() and not db.any(), "the derivative of ReLU at 0 is not 0")
+    require(not dW.any() and not db.any(), "the derivative of ReLU at 0 is not 0")
 
 
 def _invalid_arguments_are_rejected(subject: Subject) -> None:
@@ -489,7 +307,7 @@ def _invalid_arguments_are_rejected(subject: Subject) -> None:
         try:
             call()
         except (TypeError, ValueError):
-            _require(_equal(before, flat(model.parameters())), f"{argument}: rejected, but the model has changed")
+            require(equal(before, flat(model.parameters())), f"{argument}: rejected, but the model has changed")
         else:
             raise ContractViolation(f"{argument}: not rejected")
 
@@ -507,9 +325,9 @@ PROMISES: tuple[Callable[[Subject], Any], ...] = (
     _nan_and_infinity_propagate,
     _extreme_logits_are_handled,
     _means_are_sums_divided_by_the_batch_size,
-    _training_updates_batch_by_batch,
-    _epochs_equal_separate_calls,
-    _divergence_raises_no_error,
+    training_updates_batch_by_batch,
+    epochs_equal_separate_calls,
+    divergence_raises_no_error,
     _derivative_of_relu_at_zero_is_zero,
     _invalid_arguments_are_rejected,
 )

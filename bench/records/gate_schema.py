@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field
 
@@ -19,6 +18,9 @@ from bench.records.schema import (
 )
 from pairbench.rounds import SIDES
 from pairbench.sequential_test import Verdict
+
+if TYPE_CHECKING:
+    from pairbench.measurement_loop import RoundOutcome
 
 Cause = Literal["backend", "reference", "machine"]
 
@@ -152,16 +154,11 @@ class GateState(CheckpointRecord):
     failures: dict[str, dict[str, str]]
     deaths: dict[str, dict[str, int]]
 
-    def after_round(
-        self,
-        wall_seconds: float,
-        seconds: dict[str, dict[str, list[float]]],
-        failures: Mapping[str, Mapping[str, str]],
-        deaths: Mapping[str, Mapping[str, int]],
-    ) -> Self:
-        """The state with one round more, and with these failures and deaths."""
-        record = RoundRecord(wall_seconds=wall_seconds, seconds=seconds)
-        return self.model_copy(update={"rounds": [*self.rounds, record], "failures": failures, "deaths": deaths})
+    def after_round(self, outcome: RoundOutcome) -> Self:
+        """The state with one round more."""
+        record = RoundRecord(wall_seconds=outcome.wall_seconds, seconds=outcome.seconds)
+        update = {"rounds": [*self.rounds, record], "failures": outcome.failures, "deaths": outcome.deaths}
+        return self.model_copy(update=update)
 
 
 class RecordedRow(CaseFields):

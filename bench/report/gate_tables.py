@@ -15,9 +15,7 @@ from bench.records.gate_schema import CountRecord, Gate, GateRow, SlowProcessesR
 from bench.records.schema import Ratio
 from bench.report import tables
 from bench.report.layout import Paragraph
-from bench.report.markdown import escaped
-from bench.report.markdown import item as markdown_item
-from bench.report.markdown import row as markdown_row
+from pairbench.markdown import escaped, list_item, table_row
 
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 MDE = "MDE: minimum detectable effect, the smallest slowdown that is detected with probability 80 %."
@@ -100,12 +98,12 @@ def markdown(document: Gate) -> str:
                 slow(row.slow_processes),
                 row.verdict,
             )
-            lines.append(markdown_row(cells))
+            lines.append(table_row(cells))
         lines.append("")
-    reasons = list(map(markdown_item, sentences(document.rows)))
-    explained = list(map(markdown_item, count_sentences(document.rows)))
+    reasons = list(map(list_item, sentences(document.rows)))
+    explained = list(map(list_item, count_sentences(document.rows)))
     legend = escaped(" ".join(gate_legend(document)))
-    notes = [*map(markdown_item, document.notes), *([""] if document.notes else [])]
+    notes = [*map(list_item, document.notes), *([""] if document.notes else [])]
     paragraphs = [line for items in (reasons, explained) if items for line in (*items, "")]
     return "\n".join([*lines, *paragraphs, legend, "", *notes])
 

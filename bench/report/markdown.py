@@ -1,8 +1,7 @@
-"""Writes tables and text as Markdown. Text is shown as it is: no markup, no link, no HTML."""
+"""Writes what the terminal shows as Markdown."""
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Sequence
 
@@ -12,38 +11,7 @@ from rich.text import Text
 
 from bench.report import terminal
 from bench.report.layout import Paragraph
-from pairbench.visible_text import one_line
-
-_MARKUP = re.compile(
-    r"""
-    [\\`*|~$]                 # escapes, code, emphasis, cells, formulas
-    | (?<![^\W_])_ | _(?![^\W_])  # emphasis; inside a word such as numba_simd an underscore is no markup
-    | \](?=[(\[:])            # links and pictures
-    | :(?=//) | (?<=www)\.    # bare addresses, which GitHub turns into links
-    """,
-    re.VERBOSE | re.IGNORECASE,
-)
-_BLOCK = re.compile(r"[#+=\[-]|\d+(?=[.)])")
-"""What makes a heading, a list, a task or a definition at the beginning of a line."""
-
-
-def escaped(text: str) -> str:
-    """The text as one line of Markdown without markup, for use inside a line."""
-    return _MARKUP.sub(r"\\\g<0>", html.escape(one_line(text), quote=False))
-
-
-def item(text: str) -> str:
-    """The text as an item of a list."""
-    line = escaped(text)
-    if (block := _BLOCK.match(line)) is None:
-        return f"- {line}"
-    end = block.end() if line[0].isdigit() else 0
-    return f"- {line[:end]}\\{line[end:]}"
-
-
-def row(cells: Sequence[str]) -> str:
-    """A row of a table."""
-    return f"| {' | '.join(map(escaped, cells))} |"
+from pairbench.markdown import escaped, list_item, table_row
 
 
 def table(tabular: Table) -> list[str]:
@@ -54,9 +22,9 @@ def table(tabular: Table) -> list[str]:
         return ["```text", *terminal.rendered(tabular).splitlines(), "```"]
     alignments = ["---:" if column.justify == "right" else "---" for column in tabular.columns]
     return [
-        row([str(heading).replace("\n", "") for heading in headings]),
+        table_row([str(heading).replace("\n", "") for heading in headings]),
         f"| {' | '.join(alignments)} |",
-        *(row(list(map(str, line))) for line in lines),
+        *(table_row(list(map(str, line))) for line in lines),
     ]
 
 
@@ -74,6 +42,6 @@ def _lines(part: RenderableType) -> Iterator[str]:
         case Text(style="bold"):
             yield from ("", f"**{escaped(part.plain)}**", "")
         case Paragraph():
-            yield item(part.text)
+            yield list_item(part.text)
         case _:
-            yield item(str(part))
+            yield list_item(str(part))

@@ -16,6 +16,7 @@ from bench.records.schema import Ratio, TimingRow
 from bench.records.speed_schema import GoalRow, Speed
 from bench.report import markdown, roofline_tables, tables
 from bench.speed.goal_rows import reference_row, timed_together
+from pairbench.markdown import escaped, list_item
 
 TITLE = "# Speed"
 GOALS = "", "measured", "goal", ""
@@ -73,18 +74,18 @@ def renderables(document: Speed) -> Iterator[RenderableType]:
 def page(document: Speed, notes: Sequence[str]) -> str:
     """A page of Markdown: the machine, the sections, and remarks."""
     quick = " --quick" if document.options["quick"] else ""
-    lines = [TITLE, "", f"- made by `mlpbench speed{quick}`, {markdown.escaped(document.started)}"]
-    lines += map(markdown.item, _machine(document.machine))
+    lines = [TITLE, "", f"- made by `mlpbench speed{quick}`, {escaped(document.started)}"]
+    lines += map(list_item, _machine(document.machine))
     for section in sections(document):
-        lines += ["", f"## {markdown.escaped(section.title[0].upper() + section.title[1:])}", ""]
+        lines += ["", f"## {escaped(section.title[0].upper() + section.title[1:])}", ""]
         lines += [*markdown.table(_table(section)), ""]
-        lines += map(markdown.item, section.sentences)
+        lines += map(list_item, section.sentences)
     lines += [
         "",
         "## Remarks",
         "",
-        *map(markdown.item, [*LEGEND, *roofline_tables.shares_above_one(document.rows)]),
-        *map(markdown.item, [tables.aa_line(document.rows).text, *notes]),
+        *map(list_item, [*LEGEND, *roofline_tables.shares_above_one(document.rows)]),
+        *map(list_item, [tables.aa_line(document.rows).text, *notes]),
     ]
     return "\n".join(lines) + "\n"
 

@@ -9,7 +9,6 @@ PyTorch; exponentials are measured with NumPy and with ``numba_simd``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
 from functools import cache, partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +24,7 @@ from impls import Array
 from impls._numba import entry_point
 from pairbench import machine, timer
 from pairbench.progress import Progress
-from pairbench.worker_processes import run_job
-from pairbench.worker_protocol import CallJob, CallResult
+from pairbench.worker_calls import call_in_worker
 
 PROCESSES = 3
 SAMPLES = 20
@@ -60,8 +58,7 @@ def measure_limits(cases: Sequence[Case], progress: Progress) -> MachineLimits:
     measurements: list[MachineLimits] = []
     for number in range(PROCESSES):
         progress.stage(f"measuring the roofline, process {number + 1} of {PROCESSES}")
-        with closing(run_job(CallJob(probe_machine, (tuple(cases),)))) as answers:
-            measurements += [answer.value for answer in answers if isinstance(answer, CallResult)]
+        measurements.append(call_in_worker(probe_machine, tuple(cases)))
         progress.advance()
     best, *others = measurements
     for other in others:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import asdict, replace
 from pathlib import Path
 from random import Random
@@ -26,8 +25,8 @@ from bench.speed.goals import GROUPS, PLAIN, SAMPLE, SIMD, VECTORIZED
 from impls import Backend
 from pairbench import machine
 from pairbench.progress import Progress
-from pairbench.worker_processes import run_job
-from pairbench.worker_protocol import CallJob, CallResult, Effort
+from pairbench.worker_calls import call_in_worker
+from pairbench.worker_protocol import Effort
 
 WARM_STARTS = 7
 
@@ -100,9 +99,7 @@ def _compare_with_c(effort: Effort, seed: int, progress: Progress) -> CCompariso
         processes = []
         for number, process_seed in enumerate(Random(seed).sample(range(2**32), effort.processes)):
             progress.stage(f"{SIMD} and C, process {number + 1} of {effort.processes}")
-            job = CallJob(c_comparison.compare_in_process, (library, expectation, effort, process_seed))
-            with closing(run_job(job)) as answers:
-                (compared,) = (answer.value for answer in answers if isinstance(answer, CallResult))
+            compared = call_in_worker(c_comparison.compare_in_process, library, expectation, effort, process_seed)
             if isinstance(compared, str):
                 return CComparisonRecord(processes=[], reason=compared)
             processes.append(compared)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from pathlib import Path
 
 from bench.case_measurement import CACHE_VARIABLES
 from bench.records.speed_schema import StartRecord
 from bench.speed.goals import SIMD
 from pairbench import environment, threads
-from pairbench.worker_processes import ROOT
+
+ROOT = Path(__file__).parents[2]
 
 PROGRAM = f"""
 import time

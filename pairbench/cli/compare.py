@@ -8,8 +8,10 @@ from typing import Any
 
 import click
 
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING, INTERRUPTED, OK
-from pairbench.cli.options import Destinations, Rendering, destination_options, examples
+from pairbench.cli.options import budget_option, destination_options, examples
+from pairbench.cli.rendering import Rendering, check_files
 
 
 @click.command(epilog=examples('pairbench compare "math:sqrt" "cmath:sqrt" --setup "package.data:make"'))
@@ -27,7 +29,7 @@ from pairbench.cli.options import Destinations, Rendering, destination_options, 
     metavar="N",
     help="Measure in this number of fresh processes. Default: 1, in the process of the command, which is quick.",
 )
-@click.option("--budget", default=5.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 5.")
+@budget_option(5.0)
 @destination_options
 def compare(
     *,
@@ -51,6 +53,7 @@ def compare(
     sys.path[:0] = [str(folder) for folder in (Path.cwd(), Path.cwd() / "src") if folder.is_dir()]
     status = OK
     try:
+        check_files(destinations)
         loaded = {name: _load(name) for name in dict.fromkeys(candidates)}
         arguments = None if setup is None else _load(setup)
         functions = FunctionSet.of(_load(reference), loaded, (), None, arguments)
@@ -64,7 +67,7 @@ def compare(
         comparison = comparing.describe(measurement, functions, comparing.judge_of(None, RTOL, 0.0), collection=False)
     except ValueError as error:  # CompareError, too
         raise click.ClickException(str(error)) from error
-    destinations.show(rendering(comparison))
+    rendering(comparison).write(destinations)
     return status or (OK if comparison.ok else FINDING)
 
 

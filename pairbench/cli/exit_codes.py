@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["FINDING", "INTERRUPTED", "OF_VERDICT", "OK", "USAGE_ERROR"]
+
 OK = 0
 FINDING = 1
 """Something is wrong, fails, or is slower: the work was done, and its result is bad news."""

@@ -7,8 +7,10 @@ from typing import Any
 
 import click
 
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import INTERRUPTED, OF_VERDICT
-from pairbench.cli.options import Destinations, Rendering, destination_options, examples, say, to_csv
+from pairbench.cli.options import budget_option, destination_options, examples, threshold_option
+from pairbench.cli.rendering import Rendering, check_files, say, to_csv
 
 
 @click.command(epilog=examples('pairbench gate --against main "package.module:function" --setup "package.data:make"'))
@@ -26,8 +28,8 @@ from pairbench.cli.options import Destinations, Rendering, destination_options, 
     help="A function of the working tree that returns a tuple of arguments. Without it, the functions are called "
     "without arguments.",
 )
-@click.option("--threshold", default="5%", metavar="T", help="Largest accepted slowdown. Default: 5%.")
-@click.option("--budget", default=240.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 240.")
+@threshold_option
+@budget_option(240.0)
 @click.option(
     "--build",
     metavar="COMMAND",
@@ -59,6 +61,7 @@ def gate(
     from pairbench.option_values import check_budget, parse_threshold
 
     try:
+        check_files(destinations)
         names = [FunctionName.parse(text) for text in dict.fromkeys(functions)]
         if not against.strip():
             raise ValueError("the revision of --against is empty; name one, such as main")
@@ -74,7 +77,7 @@ def gate(
             report, interrupted = judge_functions(request, shown, say)
     except ValueError as error:  # WorktreeError and ForeignSource, too
         raise click.ClickException(str(error)) from error
-    destinations.show(rendering(report))
+    rendering(report).write(destinations)
     return INTERRUPTED if interrupted else OF_VERDICT[report.verdict]
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from pairbench.cli.options import say
+from pairbench.cli.rendering import say
 from pairbench.progress import Progress
 from pairbench.visible_text import visible
 

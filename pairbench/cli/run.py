@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import FINDING, INTERRUPTED, OK
-from pairbench.cli.options import Destinations, Rendering, destination_options, examples, to_csv
+from pairbench.cli.options import budget_option, destination_options, examples
+from pairbench.cli.rendering import Rendering, check_files, to_csv
 
 if TYPE_CHECKING:
     from pairbench.command_timer import CommandTimes
@@ -32,7 +34,7 @@ LEGEND = (
 @click.argument("words", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND --- COMMAND")
 @click.option("--warmup", default=1, metavar="N", help="Untimed runs of each command at the beginning. Default: 1.")
 @click.option("--runs", default=100, metavar="N", help="Most timed runs of each command. Default: 100.")
-@click.option("--budget", default=60.0, metavar="SECONDS", help="Longest time to measure, in seconds. Default: 60.")
+@budget_option(60.0)
 @destination_options
 def run(*, words: tuple[str, ...], warmup: int, runs: int, budget: float, destinations: Destinations) -> int:
     """Time two or more commands against each other.
@@ -46,6 +48,7 @@ def run(*, words: tuple[str, ...], warmup: int, runs: int, budget: float, destin
     from pairbench.option_values import check_budget
 
     try:
+        check_files(destinations)
         times = CommandTimes(split_commands(words))
         check_budget(budget)
         if warmup < 0 or runs < 2:
@@ -65,7 +68,7 @@ def run(*, words: tuple[str, ...], warmup: int, runs: int, budget: float, destin
             click.echo(line, err=True)
         click.echo(f"pairbench: {failure}", err=True)
         return FINDING
-    destinations.show(rendering(times))
+    rendering(times).write(destinations)
     return status
 
 

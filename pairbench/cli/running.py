@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+__all__ = ["exit_after", "run"]
+
 import io
 import os
 import sys

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import html
 import os
-import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -17,12 +15,12 @@ from rich.text import Text
 
 from pairbench.comparison_views import seconds_text
 from pairbench.function_rows import FunctionRow
+from pairbench.markdown import escaped, list_item, table_row
 from pairbench.statistics import Interval
 from pairbench.visible_text import one_line
 
 NONE = "—"
 WIDE = 10_000
-_MARKUP = re.compile(r"[\\`*|~$]")
 STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow"}
 
 
@@ -58,10 +56,10 @@ class Report:
         lines = [
             f"## {escaped(self.title)}",
             "",
-            _row(self.columns),
-            _row(["---", *["---:"] * (len(self.columns) - 1)]),
+            table_row(self.columns),
+            table_row(["---", *["---:"] * (len(self.columns) - 1)]),
         ]
-        return "\n".join([*lines, *map(_row, self.rows), "", *(f"- {escaped(line)}" for line in self.lines)]) + "\n"
+        return "\n".join([*lines, *map(table_row, self.rows), "", *map(list_item, self.lines)]) + "\n"
 
 
 def percent(ratio: float | None) -> str:
@@ -84,12 +82,3 @@ def gate_cells(row: FunctionRow) -> tuple[str, ...]:
     """The cells of ``GATE_COLUMNS`` of a row of the gate."""
     base, head = seconds_text(row.base_seconds), seconds_text(row.head_seconds)
     return base, head, change(row.change), percent(row.minimum_detectable_effect), row.results, row.verdict
-
-
-def escaped(text: str) -> str:
-    """The text as one line of Markdown without markup."""
-    return _MARKUP.sub(r"\\\g<0>", html.escape(one_line(text), quote=False))
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(escaped, cells))} |"

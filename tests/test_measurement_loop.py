@@ -1,0 +1,101 @@
+"""The measurement loop of the gate: how many blocks each round takes, also after an interruption."""
+
+import math
+from collections import Counter
+from random import Random
+from statistics import median
+
+import pytest
+
+from pairbench import round_effort, rounds, timer
+from pairbench.function_gate import GateState
+from pairbench.measurement_loop import GateTask, measure_until_decided
+from pairbench.progress import NoProgress
+from pairbench.round_effort import RoundEffort
+from pairbench.rounds import SIDES, RoundPlan, RoundResult
+
+THRESHOLD = 0.05
+KEYS = ("quiet", "noisy")
+NOISE = {"quiet": 0.04, "noisy": 0.12}
+CALL_SECONDS = 1e-6
+
+
+@pytest.fixture
+def measured(monkeypatch):
+    """Rounds with drawn times instead of processes. The list gets, for each round, the blocks and the times by row."""
+    random, so_far = Random(1), []
+
+    def measure_round(trees, plans, _random, _libraries):
+        blocks = {plan.key: plan.blocks for plan in plans}
+        seconds = {
+            key: {side: [CALL_SECONDS * math.exp(random.gauss(0, NOISE[key])) for _ in range(count)] for side in SIDES}
+            for key, count in blocks.items()
+        }
+        so_far.append((blocks, seconds))
+        return RoundResult(seconds=seconds, failures={})
+
+    monkeypatch.setattr(rounds, "measure_round", measure_round)
+    return so_far
+
+
+def plan(key):
+    return RoundPlan(
+        key=key,
+        workload=None,
+        judge=None,
+        loops=round(timer.SAMPLE_SECONDS / CALL_SECONDS),
+        call_seconds=CALL_SECONDS,
+    )
+
+
+def measure(state, save):
+    task = GateTask(
+        plans={key: plan(key) for key in KEYS},
+        judged=KEYS,
+        threshold=THRESHOLD,
+        budget=1e6,
+        references={key: key for key in KEYS},
+        effort=RoundEffort(least=15, most=120, least_slow=3, overhead=0.0),
+    )
+    return measure_until_decided(state, task, {}, Random(0), NoProgress(), save)
+
+
+def expected_blocks(key, earlier):
+    """By definition: the noise is the median of those of the earlier rounds, of which the share is known."""
+    times = [seconds[key] for _, seconds in earlier if key in seconds]
+    noise = median(map(round_effort.block_noise, times)) if times else round_effort.USUAL_NOISE
+    return min(120, max(15, math.ceil((noise / (round_effort.NOISE_SHARE * THRESHOLD)) ** 2)))
+
+
+def test_the_blocks_of_a_round_follow_from_the_noise_of_all_rounds_before_it(measured):
+    state = measure(GateState({}), lambda state: None)
+    assert len(state.rounds) == len(measured) > 3
+    for number, (blocks, _) in enumerate(measured):
+        assert blocks == {key: expected_blocks(key, measured[:number]) for key in blocks}
+    assert measured[-1][0].get("noisy", 120) > 15
+
+
+def test_a_resumed_measurement_knows_the_noise_of_the_rounds_before_the_interruption(measured):
+    def interrupt(state):
+        if len(state.rounds) == 2:
+            states.append(state)
+            raise KeyboardInterrupt
+
+    states = []
+    with pytest.raises(KeyboardInterrupt):
+        measure(GateState({}), interrupt)
+    measure(states[0], lambda state: None)
+    assert measured[2][0] == {key: expected_blocks(key, measured[:2]) for key in measured[2][0]}
+
+
+def test_the_noise_of_a_round_is_computed_once(measured, monkeypatch):
+    calls, compute = Counter(), round_effort.block_noise
+
+    def counting(times):
+        calls[id(times)] += 1
+        return compute(times)
+
+    monkeypatch.setattr(round_effort, "block_noise", counting)
+    measure(GateState({}), lambda state: None)
+    assert {*calls.values()} == {1}
+    assert len(calls) == sum(len(seconds) for _, seconds in measured)
