@@ -62,8 +62,8 @@ from tests import gates
 
 gates.reduce_effort(pytest.MonkeyPatch())
 sys.path.remove({str(ROOT)!r})
-for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
-    del sys.modules[name]  # the project has a folder of this name, too
+for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "bench")]:
+    del sys.modules[name]  # the project may have a folder of this name, too
 """
 
 
