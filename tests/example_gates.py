@@ -1,7 +1,8 @@
 """Measures how often the gate of the example project errs.
 
-In ``python -m tests.example_gates PLANTED UNCHANGED FUNCTION``, PLANTED runs have a commit that makes FUNCTION (loops, numpy or numba) 15 % slower, and UNCHANGED runs one that adds a
-comment. Every run is a new repository, whose code has not been compiled before, as in a job of continuous integration.
+In ``python -m tests.example_gates PLANTED UNCHANGED FUNCTION``, PLANTED runs have a commit that makes FUNCTION (loops,
+numpy or numba) 15 % slower, and UNCHANGED runs have one that adds a comment. Every run is a new repository, whose code
+has not been compiled before, as in a job of continuous integration.
 """
 
 import sys

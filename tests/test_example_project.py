@@ -9,8 +9,8 @@ import scipy.stats
 
 from tests import docs, example_gates
 from tests.example_project import EXAMPLE, ExampleProject, verdicts
+from tests.gates import LESS_EFFORT
 from tests.helpers import FEWER_PLUGINS, ROOT
-from tests.test_plugin_gate import LESS_EFFORT
 
 WORKFLOW = EXAMPLE / ".github" / "workflows" / "tests.yml"
 README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
