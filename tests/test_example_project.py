@@ -36,8 +36,8 @@ def test_both_packages_named_bench_live_side_by_side(project):
     """mlpbench is installed in the environment, and the project has a package of the same name."""
     own = project.run("-c", OWN, check=True)
     assert own.stdout.strip() == str(project.root / "bench" / "data.py")
-    command = project.run("-P", "-c", MLPBENCH, "backends")  # without the current folder, as an installed command
-    assert "python_loops" in command.stdout, command.stderr
+    command = project.run("-P", "-c", MLPBENCH, "--version")  # without the current folder, as an installed command
+    assert command.stdout.startswith("mlpbench"), command.stderr
     compared = project.run(
         *("-P", "-m", "pairbench", "compare", "moving_median.loops:moving_median"),
         *("moving_median.vectorized:moving_median", "--setup", "bench.data:make", "--budget", "0.1", "--format", "csv"),
@@ -47,7 +47,7 @@ def test_both_packages_named_bench_live_side_by_side(project):
 
 @pytest.mark.slow
 def test_its_tests_pass_and_the_times_are_shown(project):
-    done = pytest_in(project, "--paired", "--paired-budget=1")
+    done = pytest_in(project, "--paired")
     rows = re.findall(r"^  (\w+)(?: \(reference\))? +[\d.e+]+ [mµ]s ", done.stdout, re.MULTILINE)
     assert rows == ["sort_each", "loops", "numpy", "sort_each", "numba"], done.stdout + done.stderr
     assert "passed" in done.stdout
