@@ -33,7 +33,7 @@ Run = tuple[dict[str, str], float]
 def gate(project: ExampleProject) -> Run:
     """Run the gate. Raises RuntimeError with its output if it gives no verdict on some function."""
     start = time.monotonic()
-    done = project.run("-m", "pytest", "bench", "--paired-against=HEAD~1", "-rs")
+    done = project.run("-m", "pytest", "bench", "--paired-against=HEAD~1")
     seconds = time.monotonic() - start
     found = verdicts(done.stdout)
     if set(found) != set(MODULES):
