@@ -73,7 +73,7 @@ interval-coverage: $(VENV)/test
 paired-coverage: $(VENV)/test
 	$(BIN)/python -m bench.report.paired_coverage $(or $(SEED),1)
 
-# Measures how often the gate of docs/examples/moving-median errs, in about 40 s for each of PLANTED + UNCHANGED runs.
+# Measures how often the gate of docs/examples/moving-median errs, in PLANTED runs with a slowdown and UNCHANGED without.
 example-gates: $(VENV)/test
 	$(BIN)/python -m tests.example_gates $(or $(PLANTED),20) $(or $(UNCHANGED),40) $(or $(FUNCTION),numpy)
 
