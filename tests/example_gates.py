@@ -20,7 +20,7 @@ MEASURE = """
 import pairbench
 from bench.data import make
 from moving_median import {module} as module
-found = pairbench.compare(module._whole, {{"planted": module.moving_median}}, args=make(), processes=6, budget=10)
+found = pairbench.compare(module._whole, {{"planted": module.moving_median}}, args=make(), budget=10)
 print(found["planted"].speedup)
 """
 """Prints by how much the planted slowdown changes the time of a call, as a speedup."""
@@ -101,7 +101,7 @@ def main(arguments: list[str]) -> int:
         planted = repeat(project, int(numbers[0]), function, planted=True)
         unchanged = repeat(project, int(numbers[1]), function, planted=False)
     show(groups(planted, unchanged, function))
-    terminal.write(f"\nThe planted slowdown, measured in six processes, as a speedup: {measured}")
+    terminal.write(f"\nThe planted slowdown, measured in one process, as a speedup: {measured}")
     return 0
 
 
