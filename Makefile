@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage paired-coverage baseline-rates lint clean
+.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage paired-coverage example-gates baseline-rates lint clean
 
 install: $(VENV)/test
 
@@ -72,6 +72,10 @@ interval-coverage: $(VENV)/test
 # Simulates how often the intervals for functions of others contain the true ratio.
 paired-coverage: $(VENV)/test
 	$(BIN)/python -m bench.report.paired_coverage $(or $(SEED),1)
+
+# Measures how often the gate of docs/examples/moving-median errs, in PLANTED runs with a slowdown and UNCHANGED without.
+example-gates: $(VENV)/test
+	$(BIN)/python -m tests.example_gates $(or $(PLANTED),20) $(or $(UNCHANGED),40) $(or $(FUNCTION),numpy)
 
 # Simulates the error rates of a stored baseline.
 baseline-rates: $(VENV)/test

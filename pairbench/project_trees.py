@@ -135,20 +135,7 @@ def import_folder(module: str, files: Collection[str]) -> str | None:
 
 def _build(root: Path, folder: Path, command: str, side: str) -> None:
     """Run the command in the worktree, with a new virtual environment first on the path. Raises WorktreeError."""
-    shutil.rmtree(folder, ignore_errors=True)
-    # Without pip of its own the environment uses that of this process, which saves some seconds.
-    has_pip = importlib.util.find_spec("pip") is not None
-    venv.EnvBuilder(system_site_packages=True, with_pip=not has_pip, symlinks=os.name != "nt").create(folder)
-    programs = _programs(folder)
-    (site,) = _site_folders(folder)
-    # Last in alphabetical order, so that what the command installs comes first.
-    links = [entry for entry in sys.path if Path(entry).name in own_tree.SITE_FOLDERS]
-    lines = [f"import site; site.addsitedir({entry!r})" for entry in links]
-    (site / "zzz_pairbench.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    if has_pip and os.name != "nt":
-        pip = programs / "pip"
-        pip.write_text(f"#!/bin/sh\nexec '{programs / 'python'}' -m pip \"$@\"\n", encoding="utf-8")
-        pip.chmod(0o755)
+    programs = create_environment(folder)
     variables = {
         "SETUPTOOLS_SCM_PRETEND_VERSION": "0",  # a worktree has no .git, from which it would read the version
         **{name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")},
@@ -164,6 +151,25 @@ def _build(root: Path, folder: Path, command: str, side: str) -> None:
         lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
         last = one_line(lines[-1]) if lines else "no output"
         raise WorktreeError(f"the build of the {side} ended with status {done.returncode}: {last} (all output: {log})")
+
+
+def create_environment(folder: Path) -> Path:
+    """Make a new virtual environment that also sees the packages of this one; return the folder of its programs."""
+    shutil.rmtree(folder, ignore_errors=True)
+    # Without pip of its own the environment uses that of this process, which saves some seconds.
+    has_pip = importlib.util.find_spec("pip") is not None
+    venv.EnvBuilder(system_site_packages=True, with_pip=not has_pip, symlinks=os.name != "nt").create(folder)
+    programs = _programs(folder)
+    (site,) = _site_folders(folder)
+    # Last in alphabetical order, so that what the command installs comes first.
+    links = [entry for entry in sys.path if Path(entry).name in own_tree.SITE_FOLDERS]
+    lines = [f"import site; site.addsitedir({entry!r})" for entry in links]
+    (site / "zzz_pairbench.pth").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if has_pip and os.name != "nt":
+        pip = programs / "pip"
+        pip.write_text(f"#!/bin/sh\nexec '{programs / 'python'}' -m pip \"$@\"\n", encoding="utf-8")
+        pip.chmod(0o755)
+    return programs
 
 
 def _programs(folder: Path) -> Path:

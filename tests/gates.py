@@ -21,6 +21,21 @@ from tests.helpers import ROOT
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "20", "--threshold", "100%")
 ROUNDS, BLOCKS = 3, 3
+LESS_EFFORT = f"""
+import sys
+
+import pytest
+
+sys.path.insert(0, {str(ROOT)!r})
+
+from tests import gates
+
+gates.reduce_effort(pytest.MonkeyPatch())
+sys.path.remove({str(ROOT)!r})
+for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "bench")]:
+    del sys.modules[name]  # the project may have a folder of this name, too
+"""
+"""A plugin of pytest that reduces the effort of a gate in a project with folders of the same names as ours."""
 
 
 def reduce_effort(patch):

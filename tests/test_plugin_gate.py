@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.function_repositories import lay_out, write
+from tests.gates import LESS_EFFORT
 from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist
 
 FLAT = """
@@ -50,20 +51,6 @@ def test_lambda(paired):
 
 def test_that_pairs_nothing():
     pass
-"""
-LESS_EFFORT = f"""
-import sys
-
-import pytest
-
-sys.path.insert(0, {str(ROOT)!r})
-
-from tests import gates
-
-gates.reduce_effort(pytest.MonkeyPatch())
-sys.path.remove({str(ROOT)!r})
-for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
-    del sys.modules[name]  # the project has a folder of this name, too
 """
 
 
