@@ -60,7 +60,7 @@ def asv(project: Project) -> dict[str, ToolVerdict]:
     commits = [project.commit(side) for side in (project.base, project.head)]
     for side, commit in zip((project.base, project.head), commits, strict=True):
         options = ["--environment", f"existing:{PYTHON}", "--set-commit-hash", commit, "--machine", "here"]
-        execute([*command, "run", *options], side, home)
+        execute([*command, "run", *options], side, {**home, "ASV_PYTHONPATH": str(side)})
     done = execute([*command, "compare", *commits, "--split", "--factor", f"{1 + THRESHOLD:g}"], project.head, home)
     return {"worse": verdicts.of_asv(done.stdout)}
 

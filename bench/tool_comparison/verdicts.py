@@ -13,7 +13,7 @@ from typing import Any
 from bench.records.tool_comparison_schema import ToolVerdict
 
 _REGRESSED = re.compile(r"Field '(\w+)' has failed PercentageRegressionCheck")
-_ASV_ROW = re.compile(r"^\|\s*(?P<mark>[-+x!~]?)\s*\|.*\|\s*suite\.Work\.time_work\b", re.MULTILINE)
+_ASV_ROW = re.compile(r"^\|\s*([-+x!*]?)\s*\|.*\|\s*suite\.Work\.time_work\b", re.MULTILINE)
 
 
 class ToolFailed(Exception):
