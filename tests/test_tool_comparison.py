@@ -1,6 +1,5 @@
 """The comparison with other tools: the pairs, the order of the runs, what the tools' outputs mean, and the table."""
 
-import json
 import subprocess
 import sys
 from collections import Counter
