@@ -4,6 +4,9 @@ import json
 
 import numpy as np
 
+GAPS = np.random.default_rng(1).random(1_000_000)
+GAPS[::10] = np.nan
+
 
 def document():
     """A JSON text of 1000 records, about 65 kB."""
@@ -13,9 +16,12 @@ def document():
 
 def with_gaps():
     """10,000 numbers, every tenth of which is missing."""
-    values = np.random.default_rng(1).random(10_000)
-    values[::10] = np.nan
-    return (values,)
+    return (GAPS[:10_000],)
+
+
+def with_many_gaps():
+    """1,000,000 numbers, every tenth of which is missing."""
+    return (GAPS,)
 
 
 def scalar():
