@@ -124,6 +124,78 @@ def test_the_forecast_takes_the_median_of_a_tool_that_has_run():
     assert schedule.seconds_left([fast, slow], runs, done) == 3 * 2.0 + 2 * 50.0
 
 
+BENCHMARK_TABLE = "Comparing against benchmarks from: Linux-CPython-3.11-64bit/0001_base.json\n"
+REGRESSED = """\
+Performance has regressed:
+\ttest_work (0001_base) - Field 'min' has failed PercentageRegressionCheck: 9.778541069 > 5.000000000
+pytest_benchmark.session.PerformanceRegression: Performance has regressed.
+"""
+ASV_TABLE = """
+Benchmarks that have {section}:
+
+| Change   | Before [4282dcb8] <master~1>   | After [f86e11d8] <master>   | Ratio   | Benchmark (Parameter)   |
+|----------|--------------------------------|-----------------------------|---------|-------------------------|
+| {mark:8} | 128±2μs                        | 146±1μs                     | {ratio:7} | suite.Work.time_work    |
+"""
+
+
+def test_pytest_benchmark_names_the_fields_that_fail():
+    fields = ("mean", "median", "min")
+    assert verdicts.of_pytest_benchmark(1, BENCHMARK_TABLE + REGRESSED, fields) == {
+        "mean": "none",
+        "median": "none",
+        "min": "regression",
+    }
+    assert set(verdicts.of_pytest_benchmark(0, BENCHMARK_TABLE, fields).values()) == {"none"}
+
+
+@pytest.mark.parametrize(
+    ("status", "output"), [(1, BENCHMARK_TABLE), (0, "1 passed"), (0, BENCHMARK_TABLE + REGRESSED)]
+)
+def test_a_run_of_pytest_that_compares_nothing_or_fails_otherwise_has_no_verdict(status, output):
+    # The exit status alone would call a test that cannot be imported a regression, and a missing base none.
+    with pytest.raises(ToolFailed):
+        verdicts.of_pytest_benchmark(status, output, ("min",))
+
+
+@pytest.mark.parametrize(
+    ("section", "mark", "ratio", "verdict"),
+    [
+        ("got worse", "+", "1.14", "regression"),
+        ("stayed the same", "", "~1.14", "none"),  # asv found the difference not significant
+        ("improved", "-", "0.90", "none"),
+    ],
+)
+def test_asv_marks_what_got_worse(section, mark, ratio, verdict):
+    assert verdicts.of_asv(ASV_TABLE.format(section=section, mark=mark, ratio=ratio)) == verdict
+
+
+@pytest.mark.parametrize("output", ["", ASV_TABLE.format(section="got worse", mark="!", ratio="n/a")])
+def test_a_benchmark_that_fails_under_asv_has_no_verdict(output):
+    with pytest.raises(ToolFailed):
+        verdicts.of_asv(output)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"), [("FAIL", "regression"), ("PASS", "none"), ("INCONCLUSIVE", "inconclusive")]
+)
+def test_the_gate_of_pairbench_has_three_verdicts(verdict, expected):
+    row = {"verdict": verdict, "change": {"estimate": 1.1}, "reason": ""}
+    assert verdicts.of_gate({"rows": [row]}) == expected
+    if verdict == "FAIL":  # because the head raised
+        with pytest.raises(ToolFailed, match="the head raises"):
+            verdicts.of_gate({"rows": [{**row, "change": None, "reason": "the head raises ValueError"}]})
+
+
+@pytest.mark.slow
+def test_pairbench_and_pytest_benchmark_run_on_a_pair(tmp_path, monkeypatch):
+    monkeypatch.setattr(tools, "RUN_BUDGET", 1)
+    monkeypatch.setattr(pairs, "CALLS", 50)
+    project = pairs.lay_out(tmp_path, Pair("Python loop", 0.10))
+    for run in (tools.pytest_benchmark, tools.pairbench_run):
+        assert set(run(project).values()) <= {"regression", "none"}
+
+
 @pytest.mark.parametrize(
     ("estimate", "high", "verdict"), [(0.94, 0.99, "regression"), (0.96, 0.97, "none"), (0.9, 1.01, "none")]
 )

@@ -138,6 +138,7 @@ def lay_out(folder: Path, pair: Pair) -> Project:
         "project": "pair",
         "repo": str(project.head),
         "branches": ["HEAD"],
+        "environment_type": "existing",
         "results_dir": str(project.store / "asv"),
     }
     _write(
