@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -46,10 +47,10 @@ def lines(runs: Sequence[ToolRun], versions: Mapping[str, str | None]) -> Iterat
     for tool in TOOLS:
         if versions[tool.name] is None:
             yield markdown.item(f"{tool.name} is skipped: it is not installed; {tool.how_to_install}.")
-    for tool, reason in dict.fromkeys((run.tool, run.reason) for run in runs if run.reason):
-        failed = sum((run.tool, run.reason) == (tool, reason) for run in runs)
-        yield markdown.item(f"{counted(failed, 'run')} of {tool} failed and are not counted: {reason}")
-    installed = ", ".join(f"{name} {version}" for name, version in versions.items() if version is not None)
+    failures = Counter((run.tool, run.reason) for run in runs if run.reason)
+    for (name, reason), failed in failures.items():
+        yield markdown.item(f"failed and not counted: {counted(failed, 'run')} of {name}: {reason}")
+    installed = ", ".join(f"{tool} {version}" for tool, version in versions.items() if version is not None)
     described = machine.describe()
     yield markdown.item(f"{installed}; Python {described['python']}; {described['cpu']}, {described['cpus']} CPUs.")
 
