@@ -8,7 +8,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --co
 # The tests measure no speed, so they may run at the same time.
 PARALLEL := --numprocesses 2 --dist worksteal
 
-.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage paired-coverage example-gates baseline-rates lint clean
+.PHONY: install bench test test-fast test-peers test-browser matrix fuzz mutation gate report pictures random-networks interval-coverage paired-coverage example-gates tool-comparison baseline-rates lint clean
 
 install: $(VENV)/test
 
@@ -77,6 +77,10 @@ paired-coverage: $(VENV)/test
 example-gates: $(VENV)/test
 	$(BIN)/python -m tests.example_gates $(or $(PLANTED),20) $(or $(UNCHANGED),40) $(or $(FUNCTION),numpy)
 
+# Runs pairbench and other tools COUNT times on each pair of functions; SEED chooses the order, RESUME=1 continues.
+tool-comparison: $(VENV)/tools
+	$(BIN)/python -m bench.report.tool_comparison $(or $(SEED),1) $(or $(COUNT),4) results $(if $(RESUME),--resume)
+
 # Simulates the error rates of a stored baseline.
 baseline-rates: $(VENV)/test
 	$(BIN)/python -m bench.gate.session_rates
@@ -107,6 +111,10 @@ $(VENV)/browser: $(VENV)/test
 
 $(VENV)/lint: $(VENV)/test
 	$(INSTALL) --editable '.[test,lint]'
+	@touch $@
+
+$(VENV)/tools: $(VENV)/test
+	$(INSTALL) --editable '.[test,tools]'
 	@touch $@
 
 $(VENV)/matrix: $(VENV)/test

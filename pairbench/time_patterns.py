@@ -9,6 +9,7 @@ from statistics import fmean, median
 
 import numpy as np
 
+from pairbench.comparison_views import seconds_text
 from pairbench.function_ratios import Samples, own_seconds
 from pairbench.functions import CONTROL
 
@@ -80,7 +81,7 @@ def _modes(samples: Samples, arm: str) -> str:
         return ""
     return (
         f"has two modes: {100 * len(low) / len(values):.0f} % of its samples take about "
-        f"{math.exp(median(low)) * 1e6:.3g} µs, the others about {math.exp(median(high)) * 1e6:.3g} µs"
+        f"{seconds_text(math.exp(median(low)))}, the others about {seconds_text(math.exp(median(high)))}"
     )
 
 

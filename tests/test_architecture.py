@@ -24,7 +24,7 @@ LAYERS = (
     ("bench.tutorials", "bench.scale", "bench.speed"),
     ("bench.cluster", "bench.scale_out"),
     ("bench.gate",),
-    ("bench.history",),
+    ("bench.history", "bench.tool_comparison"),
     ("bench.comparison",),
     ("bench.report",),
     ("bench.page",),

@@ -173,6 +173,19 @@ def test_compare_times_functions(tmp_path, monkeypatch, capsys):
         assert len(err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(("reference", "candidate"), [("math:sqrt", "numpy:sqrt"), ("math:fsum", "numpy:sum")])
+def test_compare_times_functions_of_c_and_names_both_in_full(reference, candidate, tmp_path, monkeypatch, capsys):
+    argument = "(2.0,)" if reference == "math:sqrt" else "([0.5, 1.5],)"
+    (tmp_path / "number.py").write_text(f"def make():\n    return {argument}\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", sys.path[:])
+    monkeypatch.delitem(sys.modules, "number", raising=False)
+    options = ("--setup", "number:make", "--budget", "0.1", "--format", "csv")
+    assert main(["compare", reference, candidate, *options]) == 0
+    (row,) = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert (row["reference"], row["candidate"], row["equal"]) == (reference, candidate, "True")
+
+
 def test_json_alone_goes_to_standard_output(capsys):
     assert main(["run", "--runs", "2", "--json", "-", "--", "true", "---", "true x"]) == 0
     assert json.loads(capsys.readouterr().out)["schema"] == "pairbench.run/1"

@@ -71,6 +71,9 @@ def test_two_modes_are_noticed(share):
     assert "two modes" in text
     low = int(text.split(": ")[1].split(" %")[0])
     assert low == pytest.approx(100 * (1 - share), abs=10)
+    (fast, fast_unit), (slow, slow_unit) = (part.split()[:2] for part in text.replace(",", "").split("about ")[1:])
+    assert float(fast) * {"µs": 1e-6, "ms": 1e-3}[fast_unit] == pytest.approx(1e-3, rel=0.05)
+    assert (float(slow), slow_unit) == (pytest.approx(1.5, rel=0.05), "ms")
 
 
 def test_single_slow_samples_are_no_mode():

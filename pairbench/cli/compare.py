@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ def compare(
         comparison = comparing.describe(measurement, functions, comparing.judge_of(None, RTOL, 0.0), collection=False)
     except ValueError as error:  # CompareError, too
         raise click.ClickException(str(error)) from error
+    # Two functions of different modules may have the same name.
+    comparison = replace(comparison, reference=replace(comparison.reference, name=reference))
     rendering(comparison).write(destinations)
     return status or (OK if comparison.ok else FINDING)
 

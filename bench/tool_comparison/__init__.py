@@ -1,0 +1,1 @@
+"""pairbench beside pytest-benchmark, asv and hyperfine, on pairs of functions with a planted slowdown."""
