@@ -37,12 +37,7 @@ SIMD_SEEDS = tuple(f"seed {seed}: " for seed in feedforward.CURVES if seed not i
 
 
 def fewer_seeds(program, backend):
-    """The seeds of a program. NumPy takes long, so it trains few of them, and only one of the printed curves.
-
-    The loops take longest, and train three: the printed figures need two of them.
-    """
-    if backend.name == "python_loops":
-        return program.few[:3]
+    """The seeds of a program. NumPy takes long, so it trains few of them, and only one of the printed curves."""
     if backend.name != "numpy_vectorized":
         return SEEDS(program, backend)
     return NUMPY_SEEDS if program.name == feedforward.TRAINING else program.few
@@ -103,8 +98,7 @@ def test_the_backends_agree_with_the_comparison_backend(results):
     assert all(row.ok and row.value < 1e-10 for row in rows)
     compared = {row.backend: row.note for row in rows if row.document == "xor"}
     assert compared["numba_simd"] == "52 seeds, 1000 epochs"
-    assert compared["numpy_vectorized"] == compared["graph"] == "10 seeds, 1000 epochs"
-    assert compared["python_loops"] == "3 seeds, 1000 epochs"
+    assert compared["numpy_vectorized"] == compared["python_loops"] == compared["graph"] == "10 seeds, 1000 epochs"
 
 
 @pytest.mark.slow
