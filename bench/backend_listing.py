@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 
 import impls
@@ -17,15 +18,16 @@ def rows() -> list[BackendRow]:
     """A row for each backend, whether installed or not, and for each that is refused because of its name."""
     origins = impls.origins()
     refused = [_unusable(name, origin, "broken", reason) for name, (origin, reason) in impls.misnamed().items()]
-    return [_row(name, origins[name]) for name in in_order(origins)] + refused
+    distributions = metadata.packages_distributions()  # once, because it reads the file lists of all distributions
+    return [_row(name, origins[name], distributions) for name in in_order(origins)] + refused
 
 
-def libraries(backend: Backend) -> dict[str, str]:
+def libraries(backend: Backend, distributions_of_package: Mapping[str, list[str]]) -> dict[str, str]:
     """Versions of the distributions that the files of a backend's model import, by name.
 
-    NumPy is listed only if it is the only distribution, because every backend takes and returns NumPy arrays.
+    NumPy is listed only if it is the only distribution, because every backend takes and returns NumPy arrays. The
+    second argument is what ``importlib.metadata.packages_distributions`` returns.
     """
-    distributions_of_package = metadata.packages_distributions()
     modules = {kind.__module__ for kind in backend.model.__mro__}
     imported = {name for module in modules if module not in sys.stdlib_module_names for name in _imports(module)}
     names = {distribution for name in imported for distribution in distributions_of_package.get(name, ())}
@@ -51,7 +53,7 @@ def _status(error: BackendError) -> Status:
     return "unavailable" if isinstance(error, BackendUnavailable) else "broken"
 
 
-def _row(name: str, origin: str) -> BackendRow:
+def _row(name: str, origin: str, distributions_of_package: Mapping[str, list[str]]) -> BackendRow:
     try:
         backend = impls.load(name)
     except BackendError as error:
@@ -60,7 +62,7 @@ def _row(name: str, origin: str) -> BackendRow:
         backend=name,
         origin=origin,
         status="installed",
-        libraries=libraries(backend),
+        libraries=libraries(backend, distributions_of_package),
         dtypes=list(backend.dtypes),
         description=backend.description,
         reason="",

@@ -45,7 +45,7 @@ def reduce_effort(patch):
     # At which the permutation test can reject after so few rounds.
     patch.setattr(sequential_test, "FAIL_ALPHA", 0.04)
     patch.setattr(sequential_test, "CONFIRMATION_ALPHA", 0.1)
-    patch.setattr(session, "PROCESSES", ROUNDS)
+    patch.setattr(session, "PROCESSES", 2)
     patch.setattr(round_effort, "MAX_BLOCKS", BLOCKS)
     patch.setattr(round_effort, "MIN_BLOCKS", BLOCKS)
 

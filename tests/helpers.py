@@ -6,7 +6,9 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bench.cli.main import main
+import pytest
+
+from bench.cli.main import console, main
 from bench.records import schema
 from pairbench.visible_text import one_line
 from pairbench.worker_protocol import Effort
@@ -38,6 +40,22 @@ def python(*arguments, **options):
     """Run a fresh interpreter, in the project's folder unless ``cwd`` is given, and return the completed process."""
     captured = {"capture_output": True, "text": True, "check": False, "cwd": ROOT}
     return subprocess.run([sys.executable, *map(str, arguments)], **captured | options)
+
+
+def set_quick_effort(patch, effort):
+    """Let ``--quick`` stand for an effort in the commands of this process that time backends."""
+    for command in ("run", "compare"):
+        patch.setattr(f"bench.commands.{command}.QUICK_EFFORT", effort)
+
+
+def run_with_tiny_effort():
+    """Run the command line of this process; ``--quick`` stands for one process with the least effort."""
+    set_quick_effort(pytest.MonkeyPatch(), ONE_PROCESS)
+    console()
+
+
+TINY_EFFORT = (sys.executable, "-c", "from tests.helpers import run_with_tiny_effort as run; run()")
+"""The command ``mlpbench`` whose ``--quick`` takes the least effort, for tests of its process."""
 
 
 def environment_without_xdist():

@@ -13,9 +13,8 @@ from pathlib import Path
 import pytest
 
 import impls
-from bench import selection, suite, timing_proof
+from bench import backend_listing, selection, suite, timing_proof
 from bench.cli.main import main
-from bench.commands import run as run_command
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.proof.targets import Target
@@ -25,7 +24,7 @@ from bench.report import tables
 from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
-from tests.helpers import ONE_PROCESS, ROOT, TINY, one_line_error
+from tests.helpers import ONE_PROCESS, ROOT, TINY, TINY_EFFORT, one_line_error, set_quick_effort
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
@@ -50,13 +49,13 @@ FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 @pytest.fixture(autouse=True)
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", ONE_PROCESS)
+    set_quick_effort(monkeypatch, ONE_PROCESS)
 
 
 @pytest.fixture
 def two_processes(quick, monkeypatch):
     """Let ``--quick`` time in two processes, so that there are intervals."""
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
+    set_quick_effort(monkeypatch, TINY)
 
 
 @pytest.mark.usefixtures("two_processes")
@@ -303,6 +302,14 @@ def test_backends_lists_installed_and_broken_backends(capsys, third_party):
     assert rows["broken"].reason in out
 
 
+def test_the_installed_packages_are_read_once_for_all_backends(monkeypatch):
+    read, calls = metadata.packages_distributions, []
+    monkeypatch.setattr(metadata, "packages_distributions", lambda: calls.append("read") or read())
+    monkeypatch.setattr(impls, "origins", lambda: dict.fromkeys(("numpy_plain", "graph"), "core"))
+    assert [sorted(row.libraries) for row in backend_listing.rows()] == [["numpy"], ["scipy"]]
+    assert calls == ["read"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -465,7 +472,8 @@ def start(*arguments, **options):
 
 @pytest.mark.parametrize("to_group", [True, False], ids=["from the terminal", "to the parent alone"])
 def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
-    process = start("run", stdout=subprocess.PIPE, start_new_session=True)
+    few = ("--network", "3-3-1", "--operation", "forward", "--backend", "numpy_plain")  # with ten processes per case
+    process = start("run", *few, stdout=subprocess.PIPE, start_new_session=True)
     for line in process.stderr:
         if "timing, process 1" in line:
             break
@@ -483,7 +491,8 @@ def test_an_interrupted_run_ends_with_130_and_leaves_no_file(to_group):
 def test_a_closed_output_pipe_is_no_error():
     reader, writer = os.pipe()
     os.close(reader)
-    process = start("backends", stdout=writer)
+    Path("results").mkdir()
+    process = start("history", stdout=writer)
     os.close(writer)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
@@ -491,7 +500,7 @@ def test_a_closed_output_pipe_is_no_error():
 
 def test_a_terminal_encoding_without_greek_still_gets_the_table():
     done = subprocess.run(
-        [sys.executable, "-m", "bench", "compare", "numpy_plain", "python_loops", *FEW, "--batch", "1"],
+        [*TINY_EFFORT, "compare", "numpy_plain", "python_loops", *FEW, "--batch", "1"],
         env=os.environ | {"PYTHONIOENCODING": "ascii"},
         capture_output=True,
         check=False,
@@ -539,7 +548,7 @@ def test_the_points_show_the_one_sample_case(capsys):
 
 
 def test_results_are_stored_though_they_cannot_be_shown():
-    arguments = [sys.executable, "-m", "bench", "run", *FEW, "--batch", "1", "--backend", "numpy_plain"]
+    arguments = [*TINY_EFFORT, "run", *FEW, "--batch", "1", "--backend", "numpy_plain"]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, check=False)
     assert done.returncode == 2

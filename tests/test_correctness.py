@@ -11,6 +11,7 @@ import pytest
 from bench import correctness
 from bench.cases import Case
 from bench.correctness import CaseJudge, CaseWorkload, copy_of
+from bench.proof import contract_tests, problems, training_contract
 from bench.proof.targets import Evidence, flat
 from bench.proof.verify import expect_case
 from impls import Backend, Network, numpy_plain
@@ -306,3 +307,15 @@ def test_a_workload_knows_whether_its_backend_compiles():
 def test_a_workload_of_no_backend_says_so_in_one_line():
     with pytest.raises(WorkloadError, match=r"^no backend is named 'abacus'; .*numpy_plain"):
         CaseWorkload.of("abacus", FORWARD[0], expect_case(FORWARD[0])).build()
+
+
+def test_the_expected_trainings_of_the_contract_are_shared_by_equal_problems_alone(monkeypatch):
+    analysed, expect = [], training_contract._expect_training
+    monkeypatch.setattr(training_contract, "_expect_training", lambda *given: analysed.append(given) or expect(*given))
+    backend = Backend("plain", "test", numpy_plain.Model)
+    one, other = (problems.draw_problem(Network((2, 3, 1)), 5, seed=7) for _ in range(2))
+    counts = []
+    for problem in (one, other, replace(one, X=one.X / 2)):
+        assert contract_tests.check_contract(backend, problem).ok
+        counts.append(len(analysed))
+    assert counts == [16, 16, 32]  # twice: the whole batch, batches of 1 to 5, and two choices of rows

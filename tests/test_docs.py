@@ -6,12 +6,11 @@ import shlex
 import pytest
 
 from bench.cli.main import main
-from bench.commands import run as run_command
 from bench.proof import verify
 from bench.proof.mutants import MUTANTS
 from bench.proof.timing_mutants import TIMING_MUTANTS
 from tests import docs
-from tests.helpers import ONE_PROCESS
+from tests.helpers import ONE_PROCESS, set_quick_effort
 
 ROOT = docs.ROOT
 PAGES = [
@@ -123,7 +122,7 @@ def quick_commands():
 @pytest.mark.parametrize("line", quick_commands())
 @pytest.mark.usefixtures("empty_folder")
 def test_quick_commands_run(line, capsys, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", ONE_PROCESS)
+    set_quick_effort(monkeypatch, ONE_PROCESS)
     assert main(shlex.split(line)[1:]) == 0
     assert capsys.readouterr().out
 

@@ -195,7 +195,7 @@ def test_the_command_scores_the_recordings(tmp_path, capsys):
     (tmp_path / "gate").mkdir()
     recording.write_recording(tmp_path / "gate" / "loaded.npz", synthetic(6, 60))
     path = tmp_path / "rates.json"
-    assert main(["error-rates", "--results", str(tmp_path), "--json", str(path)]) == 0
+    assert main(["error-rates", "--results", str(tmp_path), "--gates", "20", "--json", str(path)]) == 0
     out = capsys.readouterr().out
     assert "loaded: 60 rounds, 1.5 s each" in out
     assert "pytest-benchmark min:5%" in out

@@ -10,12 +10,11 @@ import pytest
 from bench import suite
 from bench.cli.main import main
 from bench.commands import output
-from bench.commands import run as run_command
 from bench.records import csv_rows, files, gate_schema, schema
 from bench.report import formats, markdown, tables
 from pairbench.cli.destinations import FORMATS, Destinations
 from pairbench.visible_text import one_line
-from tests.helpers import TINY, one_line_error, timing_row
+from tests.helpers import TINY, one_line_error, set_quick_effort, timing_row
 from tests.test_csv_rows import ROWS, csv_errors, document_of, unseen
 
 
@@ -135,7 +134,7 @@ def test_the_page_of_speed_and_the_summary_of_the_gate_are_other_files(repositor
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS[:2])
 def test_a_timing_is_written_as_csv(command, empty_folder, capsys, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
+    set_quick_effort(monkeypatch, TINY)
     few = ("--quick", "--network", "3-3-1", "--operation", "forward", "--batch", "1", "--json", "all.json")
     backend = ("--backend", "numpy_plain") if command == "run" else ()
     assert main([*command.split(), *few, *backend, "--format", "csv"]) == 0

@@ -32,6 +32,7 @@ def root(tmp_path, monkeypatch):
 
 BASE = """
 import random
+import time
 
 
 def total(values):
@@ -69,7 +70,7 @@ HEAD = (
     .replace("total += values.pop()", "total += sum([values.pop()] + [0] * 90)")
     .replace("2.0", "2.1")
     .replace("return 1", "raise OSError('no disk')")
-    .replace("return 2\n", "while True:\n        pass\n")
+    .replace("return 2\n", "time.sleep(1000)\n")
     + "\n\ndef fresh(values):\n    return 3\n"
 )
 NAMES = [f"flat:{name}" for name in ("total", "same", "drain", "changed", "noise", "raises", "hangs", "fresh")]

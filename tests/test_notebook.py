@@ -2,16 +2,15 @@
 
 import os
 import re
-import sys
+import shlex
 from html import unescape
-from pathlib import Path
 
 import pytest
 
 from bench.records import schema
 from bench.report import contents, terminal
 from impls import Network
-from tests.helpers import ROOT, timing_row
+from tests.helpers import ROOT, TINY_EFFORT, timing_row
 from tests.test_csv_rows import ROWS, document_of
 
 NOTEBOOK = ROOT / "docs" / "example.ipynb"
@@ -64,12 +63,16 @@ def test_the_notebook_is_stored_without_outputs():
 
 @pytest.fixture
 def jupyter_folders(tmp_path, monkeypatch):
-    """Let Jupyter keep its files in a temporary folder, and find ``mlpbench`` and this project."""
+    """Let Jupyter keep its files in a temporary folder, and find this project and ``mlpbench`` with little effort."""
     folders = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "MPLCONFIGDIR")
     for name in folders:
         (tmp_path / name).mkdir()
         monkeypatch.setenv(name, str(tmp_path / name))
-    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (programs / "mlpbench").write_text(f'#!/bin/sh\nexec {shlex.join(TINY_EFFORT)} "$@"\n')
+    (programs / "mlpbench").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
 
 

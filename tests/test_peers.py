@@ -12,14 +12,13 @@ from bench import selection, suite, timing_proof
 from bench.arms import arms_of_case
 from bench.cases import DTYPES, Case
 from bench.cli.main import main
-from bench.commands import run as run_command
 from bench.commands import tutorials as tutorials_command
 from bench.proof import verify
 from bench.records import files, schema, tutorial_schema
 from bench.tutorials import feedforward, registry
 from impls import Backend, Network, UnsupportedOperation, numpy_plain
 from pairbench import threads
-from tests.helpers import ONE_PROCESS, TINY, python
+from tests.helpers import ONE_PROCESS, TINY, python, set_quick_effort
 
 PEERS = [name for name, origin in impls.origins().items() if origin == "peer"]
 
@@ -45,7 +44,7 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 
 @pytest.fixture
 def quick(empty_folder, monkeypatch):
-    monkeypatch.setattr(run_command, "QUICK_EFFORT", TINY)
+    set_quick_effort(monkeypatch, TINY)
 
 
 class Forward(numpy_plain.Model):

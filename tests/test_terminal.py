@@ -112,7 +112,7 @@ def test_without_a_statement_the_time_left_follows_from_the_steps(stream):
 def test_ctrl_c_shows_the_cursor_again_and_says_what_was_saved(empty_folder):
     parent, child = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench", "compare", "numpy_plain", "numpy_vectorized"],
+        [sys.executable, "-m", "bench", "compare", "numpy_plain", "numpy_vectorized", "--network", "3-3-1"],
         stdin=child,
         stdout=child,
         stderr=child,

@@ -7,6 +7,7 @@ import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -59,8 +60,9 @@ def versions(backends: Sequence[str]) -> dict[str, str | None]:
             loaded = [impls.load(name) for name in backends]
     except BackendError as error:
         return {**found, "backends": str(error)}
+    distributions_of_package = metadata.packages_distributions()
     for backend in loaded:
-        found.update(libraries(backend))
+        found.update(libraries(backend, distributions_of_package))
     return {**found, "sources of mlpbench": source_digest(loaded)[:12]}
 
 

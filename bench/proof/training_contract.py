@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import cycle
 from typing import Any
@@ -14,6 +14,7 @@ from bench.proof.bounds import Analysis, Bounded, exact, exact_pairs, in_both_dt
 from bench.proof.contract_subject import Subject, judge, loss_and_gradient, require
 from bench.proof.problems import Problem
 from bench.proof.targets import flat, flat_bounded
+from impls import Network
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,29 @@ class ExpectedTraining:
 def training_updates_batch_by_batch(subject: Subject) -> Iterator[float]:
     """Trainings update the parameters after each batch; yields errors ÷ their bounds."""
     if subject.supports("train"):
-        for expected in _expected_trainings(subject.problem):
+        for expected in _expected_trainings(_Content.of(subject.problem)):
             yield from _training(subject, expected)
 
 
+@dataclass(frozen=True)
+class _Content:
+    """A problem, equal to any other with the same values: each backend has arrays of its own, which it might change."""
+
+    problem: Problem = field(compare=False)
+    network: Network
+    dtype: str
+    values: bytes
+
+    @classmethod
+    def of(cls, problem: Problem) -> _Content:
+        arrays = (flat(problem.parameters), problem.X, problem.Y)
+        return cls(problem, problem.network, problem.dtype, b"".join(array.tobytes() for array in arrays))
+
+
 @cache
-def _expected_trainings(problem: Problem) -> list[ExpectedTraining]:
+def _expected_trainings(content: _Content) -> list[ExpectedTraining]:
     """The trainings of a problem. They are the same for every backend, and their analysis takes long."""
+    problem = content.problem
     n = len(problem.X)
     chosen = np.array([[2, 0, 1], [n - 1, 2, 2]])
     variants: list[tuple[Any, list[Any]]] = [
