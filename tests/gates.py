@@ -16,6 +16,7 @@ from bench.gate import session
 from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import round_effort, sequential_test
+from pairbench.worker_processes import TEMPORARY
 from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
@@ -135,11 +136,12 @@ def start(*arguments):
 
 
 def worker_pids():
-    """Ids of the processes that run sources of the current repository."""
+    """Ids of the worker processes of the current repository, and of those that fork them."""
     pids = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if str(Path.cwd()) in process.environ().get("PYTHONPATH", ""):
+            temporary = Path(process.environ().get("TMPDIR", ""))  # that of ``start``, or one in it
+            if temporary.name.startswith(TEMPORARY) and temporary.parent == Path.cwd().parent:
                 pids.append(process.pid)
     return pids
 

@@ -92,4 +92,4 @@ def test_a_worker_starts_on_systems_without_a_parent_death_signal(monkeypatch):
 
     monkeypatch.setattr(worker_connection.sys, "platform", "win32")
     monkeypatch.setattr(worker_connection.ctypes, "CDLL", refuse)
-    worker_connection._end_with_parent()
+    worker_connection.end_with_parent()
