@@ -23,8 +23,8 @@ from pairbench.visible_text import one_line
 RESOURCE = "mlpbench"
 """Resource of a worker, of which every task takes one, so that a worker has one task at a time."""
 
-GONE = (OSError, TimeoutError, CancelledError)
-"""What Dask raises for a call to a scheduler that is gone."""
+GONE = (OSError, TimeoutError, CancelledError, RuntimeError)
+"""What Dask raises for a call to a scheduler that is gone; RuntimeError if a timeout ends while the client closes."""
 
 CONNECT_SECONDS = 10.0
 FIRST_WORKER_SECONDS = 30.0
@@ -249,7 +249,7 @@ def _connected(connection: Connection) -> Iterator[Client]:
         client = Client(connection.address, security=security, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, TimeoutError, RuntimeError) as error:
         raise ValueError(f"cannot reach a Dask scheduler at {connection.address}: {one_line(str(error))}") from None
-    with client:
+    try:
         try:
             client.wait_for_workers(1, timeout=FIRST_WORKER_SECONDS)
         except TimeoutError:
@@ -257,3 +257,6 @@ def _connected(connection: Connection) -> Iterator[Client]:
                 f"the cluster at {connection.address} has no worker; start one with: dask worker {connection.address}"
             ) from None
         yield client
+    finally:
+        with suppress(*GONE):
+            client.close()
