@@ -20,6 +20,9 @@ from typing import IO, Any
 MAX_MESSAGE = 1 << 20
 """Most bytes of a message, more than the environment of a process or the names of all its modules."""
 
+TIMEOUT = 300.0
+"""Seconds without an answer after which a server counts as hung."""
+
 
 @dataclass(frozen=True)
 class Fork:
@@ -115,6 +118,7 @@ def start_fork_server(
         files = [theirs.fileno()]
         process = Popen(command, stdin=DEVNULL, stdout=DEVNULL, stderr=DEVNULL, env=dict(variables), pass_fds=files)
         theirs.close()
+        ours.settimeout(TIMEOUT)
         try:
             server = ForkServer(ours)
             yield server if _is_safe(server, [worker, *libraries]) else None

@@ -81,7 +81,7 @@ def start_worker(
     ``thread_count`` threads. Its import path begins with the folders in ``path``. ``prefix`` is the beginning of its
     command line, such as that of a program under which it runs. It starts in the folder ``start_in``.
     ``python`` is its interpreter, by default this one. Its temporary files are removed with it, however it ended.
-    With a ``server``, the process is forked by it, without ``prefix`` and ``python``.
+    With a ``server``, it forks the process, without ``prefix`` and ``python``; if it has ended, the process is started.
     """
     with (
         tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder,
@@ -89,10 +89,11 @@ def start_worker(
     ):
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)
         every_variable = _environment(path, thread_count) | temporary | dict(variables or {})
-        process: Popen[bytes] | ForkedProcess
+        process: Popen[bytes] | ForkedProcess | None = None
         if server is not None:
-            process = server.start(Fork(module, arguments, every_variable, str(start_in or Path.cwd())), stderr)
-        else:
+            with suppress(OSError):  # the server has ended
+                process = server.start(Fork(module, arguments, every_variable, str(start_in or Path.cwd())), stderr)
+        if process is None:
             command = [*prefix, python or sys.executable, "-P", "-m", module, *arguments]
             process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=stderr, env=every_variable, cwd=start_in)
         try:

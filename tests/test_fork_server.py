@@ -20,11 +20,11 @@ from bench.cases import Case
 from bench.gate.recording import recorded_plan
 from bench.gate.row_plans import BackendCase
 from impls import Network
-from pairbench import fork_server, rounds
+from pairbench import fork_server, forked_processes, rounds
 from pairbench.gate_protocol import CallFunction
 from pairbench.measurement_loop import run_trial_round
 from pairbench.rounds import ProcessDied
-from pairbench.worker_processes import start_server
+from pairbench.worker_processes import start_server, start_worker
 from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
@@ -226,8 +226,20 @@ def test_importing_reports_other_packages(library, monkeypatch, tmp_path):
     assert not fork_server.import_libraries([library("import third_package", "fourth_package")])
 
 
-def test_a_server_that_has_ended_starts_no_worker(library):
+def test_a_worker_of_a_server_that_has_ended_is_started(library):
+    def parent_of_worker(server):
+        with start_worker(MODULE, "impls", path=[ROOT], server=server) as worker:
+            worker.send(CallFunction(os.getppid))
+            (number,) = worker.receive(CALL)
+        return number
+
     with start_server([library("")], MODULE) as server:
-        assert server is not None
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        server.ask("anything")
+        forked_by = parent_of_worker(server)
+        os.kill(forked_by, signal.SIGKILL)
+        assert parent_of_worker(server) == os.getpid() != forked_by
+
+
+def test_a_library_that_hangs_is_left_to_the_processes(library, monkeypatch):
+    monkeypatch.setattr(forked_processes, "TIMEOUT", 1.0)
+    with start_server([library("import time; time.sleep(60)")], MODULE) as server:
+        assert server is None

@@ -26,7 +26,7 @@ def test_loops_and_numpy_pay(paired):
 def test_numba_pays(paired):
     """Numba is worth the time in which it is imported, and its code compiled.
 
-    A gate imports Numba in every process, so this test has processes of its own. Its budget suffices for a FAIL.
+    A gate imports Numba in every process, so this test has processes of its own.
     """
     from moving_median import compiled
 
