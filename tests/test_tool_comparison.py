@@ -97,6 +97,17 @@ def found(tool, verdict, planted=0.0, kind="NumPy", seconds=1.0, reading="worse"
     return ToolRun(tool=tool, kind=kind, planted=planted, seconds=seconds, verdicts={reading: verdict}, reason=reason)
 
 
+def test_pytest_benchmark_gets_all_fields_in_one_option(tmp_path, monkeypatch):
+    """Of several ``--benchmark-compare-fail``, pytest-benchmark heeds the last one alone."""
+    commands = []
+    done = subprocess.CompletedProcess([], 0, "Comparing against benchmarks from: base", "")
+    monkeypatch.setattr(tools, "execute", lambda command, *_, **__: commands.append(command) or done)
+    assert tools.pytest_benchmark(Project(tmp_path)) == dict.fromkeys(tools.FIELDS, "none")
+    compare = commands[-1]
+    (place,) = (number for number, word in enumerate(compare) if word.startswith("--benchmark-compare-fail"))
+    assert compare[place + 1 :] == [f"{field}:5%" for field in tools.FIELDS]
+
+
 @pytest.mark.parametrize("regressions", [0, 1, 3, 8])
 def test_shares_have_the_interval_of_clopper_and_pearson(regressions):
     runs = [found("asv", "regression", 0.1)] * regressions + [found("asv", "none", 0.1)] * (8 - regressions)

@@ -134,10 +134,11 @@ def _measured(seconds: NDArray[np.float32], head: int) -> float:
 def verdict_rates(verdicts: Sequence[Verdict]) -> dict[Verdict, ErrorRate]:
     """The rate of each verdict."""
     counts, runs = Counter(verdicts), len(verdicts)
-    return {verdict: _rate(counts[verdict], runs) for verdict in VERDICTS}
+    return {verdict: rate(counts[verdict], runs) for verdict in VERDICTS}
 
 
-def _rate(count: int, runs: int) -> ErrorRate:
+def rate(count: int, runs: int) -> ErrorRate:
+    """The rate of ``count`` of ``runs`` runs."""
     if runs == 0:
         return ErrorRate(0, 0, 0.0, 1.0)
     interval = binomtest(count, runs).proportion_ci(CONFIDENCE, "exact")

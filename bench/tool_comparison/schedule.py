@@ -11,8 +11,7 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from scipy.stats import binomtest
-
+from bench.gate.error_rates import rate
 from bench.records.tool_comparison_schema import ToolRun
 from bench.tool_comparison.pairs import KINDS, PLANTED, Pair, lay_out
 from bench.tool_comparison.tools import Tool
@@ -73,8 +72,5 @@ def share(runs: Sequence[ToolRun], tool: str, reading: str, planted: float) -> S
     """How often a tool has reported a regression, over all kinds of functions."""
     verdicts = [run.verdicts[reading] for run in runs if (run.tool, run.planted) == (tool, planted)]
     verdicts = [verdict for verdict in verdicts if verdict != "failed"]
-    count = verdicts.count("regression")
-    if not verdicts:
-        return Share(0, 0, 0, 0.0, 1.0)
-    interval = binomtest(count, len(verdicts)).proportion_ci(0.95, "exact")
-    return Share(count, verdicts.count("inconclusive"), len(verdicts), float(interval.low), float(interval.high))
+    regressions = rate(verdicts.count("regression"), len(verdicts))
+    return Share(regressions.count, verdicts.count("inconclusive"), regressions.runs, regressions.low, regressions.high)
