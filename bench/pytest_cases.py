@@ -11,6 +11,7 @@ its rounds gets no time.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import cache, partial
@@ -45,6 +46,9 @@ POOL = 64
 """Number of inputs that pytest-benchmark's rounds go through."""
 MOST_LONGER = 2.0
 """How much longer than the rounds of pytest-benchmark, which are not judged, the shortest judged sample may take."""
+WAITS = (0, 0.1, 0.3, 1)
+"""Seconds before each measurement of the judged calls. The next one takes place only if the calls took longer, as those
+of an honest backend do where another process takes half of the processor for a while."""
 FUNCTIONS = FunctionWatch(*GUARDED)
 BACKGROUND = BackgroundWork()
 WAIT_SECONDS = 0.02
@@ -118,6 +122,7 @@ def no_time_if_wrong(benchmark: Any) -> Generator[None, None, None]:
         yield
     except WorkloadError:
         benchmark.stats.stats.data.clear()
+        benchmark.has_error = True  # or pytest-benchmark takes the minimum of no times for its file
         raise
 
 
@@ -125,7 +130,7 @@ def paired_speedup(case: Case, name: str, timed: TimedCall, median_of_rounds: fl
     """Time of the reference ÷ time of the backend, paired within blocks.
 
     Raises WorkloadError if the backend replaces functions, if threads compute, or if the judged calls are wrong or take
-    much longer than those of the rounds.
+    much longer than those of the rounds in each of a few measurements.
     """
     FUNCTIONS.require_unchanged()
     BACKGROUND.require_idle(name, WAIT_SECONDS)
@@ -133,14 +138,17 @@ def paired_speedup(case: Case, name: str, timed: TimedCall, median_of_rounds: fl
     with tracing.lifted():  # pytest-benchmark does the same for its rounds
         estimates = {arm: timer.estimate_seconds(call.function, partial(call.draw, 0)) for arm, call in calls.items()}
         cache_check.require_no_cache(timed, estimates[Arm(name, name, case)], Random())
-        arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
-    FUNCTIONS.require_unchanged()
-    timed_arm = arms[Arm(name, name, case)]
-    for record in timed_arm.records:
-        require(judge(case).judge_sample(record))
-    shortest = min(sample.seconds for sample in timed_arm.samples)
-    if shortest > MOST_LONGER * median_of_rounds:
-        factor = shortest / median_of_rounds
-        raise WorkloadError(f"judged calls take {factor:.1f} times as long as those of pytest-benchmark's rounds")
-    seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]
-    return math.exp(median(log_ratios(*seconds)))
+    longer = []
+    for wait in WAITS:
+        time.sleep(wait)
+        with tracing.lifted():
+            arms = interleave.time_interleaved(interleave.plan_arms(calls, estimates, PAIRED), Random())
+        FUNCTIONS.require_unchanged()
+        timed_arm = arms[Arm(name, name, case)]
+        for record in timed_arm.records:
+            require(judge(case).judge_sample(record))
+        longer.append(min(sample.seconds for sample in timed_arm.samples) / median_of_rounds)
+        if longer[-1] <= MOST_LONGER:
+            seconds = [{sample.block: sample.seconds for sample in arms[arm].samples} for arm in calls]
+            return math.exp(median(log_ratios(*seconds)))
+    raise WorkloadError(f"judged calls take {min(longer):.1f} times as long as those of pytest-benchmark's rounds")

@@ -1,5 +1,6 @@
 """Every timing mutant gets no time, for the reason that its fault should give, and an honest backend gets one."""
 
+import json
 import re
 
 import pytest
@@ -110,14 +111,17 @@ def test_backend(name, benchmark, record_property, gate_rows):
 
 def test_pytest_gives_no_timing_mutant_a_speedup(tmp_path):
     (tmp_path / "test_mutants.py").write_text(BENCHMARKS)
+    file = tmp_path / "times.json"
     options = ("-c", ROOT / "pyproject.toml", "--rootdir", tmp_path, *FEWER_PLUGINS, "-rA", "--tb=line")
     done = python(
-        *("-m", "pytest", "--benchmark", "--benchmark-max-time=0.01", *options, tmp_path),
+        *("-m", "pytest", f"--benchmark-json={file}", "--benchmark", "--benchmark-max-time=0.01", *options, tmp_path),
         env={**environment_without_xdist(), "COLUMNS": "300"},
     )
     assert f"{len(TIMING_MUTANTS) + 3} failed, 1 passed" in done.stdout, done.stdout
     timed = re.findall(r"^test_backend\[(\w+)\] ", done.stdout, re.MULTILINE)
     assert timed == ["numpy_plain"]
+    written = json.loads(file.read_text())["benchmarks"]
+    assert [entry["name"] for entry in written] == ["test_backend[numpy_plain]"]
     longer = r"^judged calls take \d+\.\d times as long as those of pytest-benchmark's rounds$"
     other = {"ByRunner": longer, "OtherJudge": r"^replaces bench\.proof\.targets\.Target\.judge$"}
     threads = "leaves threads that compute while others are timed"
