@@ -6,16 +6,19 @@ by some percent. A server therefore serves one round: all sides share these, and
 
 from __future__ import annotations
 
+__all__ = ["ForkServers"]
+
 import os
 import pickle
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from subprocess import DEVNULL, Popen, TimeoutExpired
-from typing import IO, Any
+from typing import IO, Any, Self
 
 MAX_MESSAGE = 1 << 20
 """Most bytes of a message, more than the environment of a process or the names of all its modules."""
@@ -100,17 +103,36 @@ class ForkedProcess:
                 os.kill(self.pid, signal.SIGKILL)
 
 
+class StartingServer:
+    """A fork server that may still be importing."""
+
+    def __init__(self, connection: socket.socket | None):
+        self._connection = connection
+
+    @cached_property
+    def ready(self) -> ForkServer | None:
+        """The server, once it has imported; reading this waits for it.
+
+        None where processes cannot be forked safely: on other systems than Linux, if the libraries have started a
+        thread, and if they have imported other packages.
+        """
+        if self._connection is None:
+            return None
+        try:
+            answer = self._connection.recv(MAX_MESSAGE)
+        except OSError:
+            return None
+        return ForkServer(self._connection) if answer and pickle.loads(answer) else None
+
+
 @contextmanager
-def start_fork_server(
-    worker: str, libraries: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[ForkServer | None]:
+def start_fork_server(worker: str, libraries: Sequence[str], variables: Mapping[str, str]) -> Iterator[StartingServer]:
     """Start a fork server that imports the worker's module and the ``libraries``, with these environment variables.
 
-    Yields None where processes cannot be forked safely: on other systems than Linux, if the libraries have started a
-    thread, and if they have imported other packages. The server ends with the context.
+    The server ends with the context.
     """
     if sys.platform != "linux":
-        yield None
+        yield StartingServer(None)
         return
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
@@ -120,15 +142,50 @@ def start_fork_server(
         theirs.close()
         ours.settimeout(TIMEOUT)
         try:
-            server = ForkServer(ours)
-            yield server if _is_safe(server, [worker, *libraries]) else None
+            with suppress(OSError):  # the process has ended; reading its answer shows it
+                ours.send(pickle.dumps([worker, *libraries]))
+            yield StartingServer(ours)
         finally:
             process.kill()
             process.wait()
 
 
-def _is_safe(server: ForkServer, modules: Sequence[str]) -> bool:
-    try:
-        return bool(server.ask(modules))
-    except OSError:
-        return False
+class ForkServers:
+    """The fork servers of successive rounds. The next one can start during the round before.
+
+    ``start`` starts one; without it, ``take`` gives None. Leaving the context ends the next one; the one in use ends
+    with its round.
+    """
+
+    def __init__(self, start: Callable[[], AbstractContextManager[StartingServer]] | None = None):
+        self._start = start
+        self._next: tuple[StartingServer, ExitStack] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._next is not None:
+            self._next[1].close()
+
+    def start_next(self) -> None:
+        """Start the next server, unless it was started already. This does not wait for its imports."""
+        if self._start is not None and self._next is None:
+            with ExitStack() as stack:
+                self._next = stack.enter_context(self._start()), stack.pop_all()
+
+    def await_next(self) -> None:
+        """Wait until the next server, if it was started, has imported."""
+        if self._next is not None:
+            _ = self._next[0].ready
+
+    @contextmanager
+    def take(self) -> Iterator[ForkServer | None]:
+        """The next server, once it has imported; it ends with the context. None if there is none."""
+        self.start_next()
+        if self._next is None:
+            yield None
+            return
+        (starting, stack), self._next = self._next, None
+        with stack:
+            yield starting.ready

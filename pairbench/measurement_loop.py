@@ -154,27 +154,28 @@ def measure_until_decided(
     noise: defaultdict[str, list[float]] = defaultdict(list)  # of a block in each round so far, by row
     for record in state.rounds:
         _note_noise(noise, record.seconds)
-    while plans := _plans_to_measure(state, task, noise):
-        progress.stage(_title(state, task, [plan.key for plan in plans]))
-        start = time.monotonic()
-        deaths, failures = state.deaths, state.failures
-        try:
-            result = rounds.measure_round(trees, plans, random, task.libraries)
-        except ProcessDied as death:
-            count = deaths.get(death.key, {}).get(death.side, 0) + 1
-            deaths = _with(deaths, death.key, death.side, count)
-            if count == MAX_DEATHS:
-                failures = _with(failures, death.key, death.side, str(death))
-            seconds: dict[str, dict[str, list[float]]] = {}
-        else:
-            for key, reasons in result.failures.items():
-                for side, reason in reasons.items():
-                    failures = _with(failures, key, side, reason)
-            seconds = result.seconds
-        state = state.after_round(RoundOutcome(time.monotonic() - start, seconds, failures, deaths))
-        _note_noise(noise, seconds)
-        save(state)
-        progress.advance()
+    with rounds.fork_servers(trees, task.libraries) as servers:
+        while plans := _plans_to_measure(state, task, noise):
+            progress.stage(_title(state, task, [plan.key for plan in plans]))
+            start = time.monotonic()
+            deaths, failures = state.deaths, state.failures
+            try:
+                result = rounds.measure_round(trees, plans, random, servers)
+            except ProcessDied as death:
+                count = deaths.get(death.key, {}).get(death.side, 0) + 1
+                deaths = _with(deaths, death.key, death.side, count)
+                if count == MAX_DEATHS:
+                    failures = _with(failures, death.key, death.side, str(death))
+                seconds: dict[str, dict[str, list[float]]] = {}
+            else:
+                for key, reasons in result.failures.items():
+                    for side, reason in reasons.items():
+                        failures = _with(failures, key, side, reason)
+                seconds = result.seconds
+            state = state.after_round(RoundOutcome(time.monotonic() - start, seconds, failures, deaths))
+            _note_noise(noise, seconds)
+            save(state)
+            progress.advance()
     return state
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from pairbench import environment, own_tree, worktrees
-from pairbench.forked_processes import ForkServer
+from pairbench.forked_processes import ForkServer, StartingServer
 from pairbench.function_workload import FunctionName
 from pairbench.project_worker import ImportPlan
 from pairbench.visible_text import one_line
@@ -54,10 +54,10 @@ class ProjectTree:
         if not self.root.is_dir():
             raise WorktreeError(f"the sources in {self.root} were removed during the measurement")
 
-    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
-        """Start a fork server for the processes of all sides; None if each side has its own virtual environment."""
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[StartingServer]:
+        """Start a fork server for the processes of all sides; none if each side has its own virtual environment."""
         if self.venv is not None:
-            return nullcontext()
+            return nullcontext(StartingServer(None))
         return start_server(libraries, MODULE, environment.everything())
 
     def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:

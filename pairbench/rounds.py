@@ -9,6 +9,7 @@ __all__ = [
     "ProcessDied",
     "RoundPlan",
     "RoundProcesses",
+    "fork_servers",
     "measure_round",
     "open_processes",
 ]
@@ -23,7 +24,7 @@ from typing import Any, Protocol
 
 from pairbench import clock_check, judged_samples, machine
 from pairbench.clock_check import ClockReading
-from pairbench.forked_processes import ForkServer
+from pairbench.forked_processes import ForkServer, ForkServers, StartingServer
 from pairbench.gate_protocol import (
     Build,
     CheckCache,
@@ -59,8 +60,8 @@ class SourceTree(Protocol):
     def check_present(self) -> None:
         """Raise WorktreeError if the sources were removed."""
 
-    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
-        """Start a fork server that imports these libraries, for the processes of all sides; None if there is none."""
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[StartingServer]:
+        """Start a fork server that imports these libraries, for the processes of all sides."""
 
     def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:
         """Start a fresh process that runs these sources, and answers the requests of ``gate_protocol``."""
@@ -161,32 +162,40 @@ class RoundProcesses:
         return reply
 
 
+def fork_servers(trees: Mapping[str, SourceTree], libraries: Sequence[str]) -> ForkServers:
+    """The fork servers of rounds of these sides: each imports the ``libraries``, which are those of a trial round."""
+    return ForkServers(partial(next(iter(trees.values())).serve, libraries) if libraries else None)
+
+
 @contextmanager
 def open_processes(
-    trees: Mapping[str, SourceTree], random: Random, libraries: Sequence[str] = ()
+    trees: Mapping[str, SourceTree], random: Random, servers: ForkServers | None = None
 ) -> Iterator[RoundProcesses]:
     """Start a fresh process for each side, in a random order, so that no side is first more often than another.
 
-    The ``libraries`` are imported once, before the processes are forked. Raises WorktreeError if the sources of a side
-    were removed.
+    The next of the ``servers`` forks the processes. Raises WorktreeError if the sources of a side were removed.
     """
     for tree in trees.values():
         tree.check_present()
     with ExitStack() as stack:
-        server = stack.enter_context(next(iter(trees.values())).serve(libraries)) if libraries else None
+        server = stack.enter_context(servers.take()) if servers is not None else None
         order = random.sample(list(trees), len(trees))
         yield RoundProcesses({side: stack.enter_context(trees[side].start(server)) for side in order})
 
 
 def measure_round(
-    trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random, libraries: Sequence[str] = ()
+    trees: Mapping[str, SourceTree], plans: Sequence[RoundPlan], random: Random, servers: ForkServers | None = None
 ) -> RoundResult:
     """Build the rows on every side, time the sides in turn, and judge calls of the samples.
 
-    The ``libraries`` are those of a trial round. Raises ProcessDied and WorktreeError.
+    While the sides build, which is not timed, the next of the ``servers`` imports. Raises ProcessDied and
+    WorktreeError.
     """
-    with open_processes(trees, random, libraries) as processes:
+    servers = servers or ForkServers()
+    with open_processes(trees, random, servers) as processes:
+        servers.start_next()
         result = _build_rows(processes, plans)
+        servers.await_next()
         processes.pin_to_one_cpu(random)
         return _time_and_check(processes, plans, random, result)
 

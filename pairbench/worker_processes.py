@@ -25,7 +25,7 @@ import psutil
 
 from pairbench import environment, machine, plain_pickle, threads
 from pairbench.clock_check import ClockReading
-from pairbench.forked_processes import Fork, ForkedProcess, ForkServer, start_fork_server
+from pairbench.forked_processes import Fork, ForkedProcess, ForkServer, StartingServer, start_fork_server
 from pairbench.visible_text import one_line
 from pairbench.worker_connection import TREES
 from pairbench.worker_protocol import Disturbing, Done, Finished, Job, Message, Refused, Starting
@@ -105,7 +105,7 @@ def start_worker(
 @contextmanager
 def start_server(
     libraries: Sequence[str], module: str, variables: Mapping[str, str] | None = None
-) -> Iterator[ForkServer | None]:
+) -> Iterator[StartingServer]:
     """Start a fork server for workers that run a module and import these libraries; see ``start_fork_server``."""
     with tempfile.TemporaryDirectory(prefix=TEMPORARY, ignore_cleanup_errors=True) as folder:
         temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), folder)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pairbench import environment
-from pairbench.forked_processes import ForkServer
+from pairbench.forked_processes import ForkServer, StartingServer
 from pairbench.gate_protocol import MODULE
 from pairbench.git import GitError, run_git
 from pairbench.worker_processes import Worker, start_server, start_worker
@@ -70,7 +70,7 @@ class Worktree:
         if not _has_package(self.path, self.package):
             raise WorktreeError(f"the sources in {self.path} were removed during the measurement")
 
-    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[ForkServer | None]:
+    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[StartingServer]:
         """Start a fork server for the processes of all sides."""
         return start_server(libraries, MODULE)
 

@@ -49,7 +49,10 @@ def library(tmp_path, monkeypatch):
 
 @contextmanager
 def opened(*libraries, seed=0):
-    with rounds.open_processes(TREES, Random(seed), libraries) as processes:
+    with (
+        rounds.fork_servers(TREES, libraries) as servers,
+        rounds.open_processes(TREES, Random(seed), servers) as processes,
+    ):
         yield processes
 
 
@@ -101,6 +104,31 @@ def test_the_library_is_imported_once_for_a_round_and_anew_for_the_next(library)
             tokens.append(token)
     assert None not in tokens
     assert tokens[0] != tokens[1]
+
+
+def test_the_next_server_imports_before_its_round(library, tmp_path):
+    """Each server writes its token when it imports: before the round that it serves begins."""
+    file = tmp_path / "tokens"
+    name = library(f"import os; TOKEN = os.urandom(8).hex(); print(TOKEN, file=open({str(file)!r}, 'a'))")
+    tokens, before = [], set(psutil.Process().children())
+    with rounds.fork_servers(TREES, [name]) as servers:
+        for number in range(2):
+            with rounds.open_processes(TREES, Random(0), servers) as processes:
+                servers.start_next()
+                servers.await_next()
+                tokens += set(everywhere(processes, token_of, name).values())
+                assert len(file.read_text().split()) == number + 2
+        (left,) = set(psutil.Process().children()) - before
+    assert not left.is_running()
+    assert file.read_text().split()[:2] == tokens
+
+
+def test_without_libraries_no_server_starts():
+    with rounds.fork_servers(TREES, []) as servers:
+        servers.start_next()
+        servers.await_next()
+        with servers.take() as server:
+            assert server is None
 
 
 def test_a_forked_process_starts_like_a_fresh_one(library, monkeypatch):
@@ -195,7 +223,7 @@ def test_with_some_libraries_forking_is_unsafe(library, source):
     """A thread would be lacking in a forked process, and another package may be the code under test."""
     library("", "another_package")
     with start_server([library(source)], MODULE) as server:
-        assert server is None
+        assert server.ready is None
 
 
 def test_where_forking_is_unsafe_each_process_is_started(library):
@@ -234,12 +262,12 @@ def test_a_worker_of_a_server_that_has_ended_is_started(library):
         return number
 
     with start_server([library("")], MODULE) as server:
-        forked_by = parent_of_worker(server)
+        forked_by = parent_of_worker(server.ready)
         os.kill(forked_by, signal.SIGKILL)
-        assert parent_of_worker(server) == os.getpid() != forked_by
+        assert parent_of_worker(server.ready) == os.getpid() != forked_by
 
 
 def test_a_library_that_hangs_is_left_to_the_processes(library, monkeypatch):
     monkeypatch.setattr(forked_processes, "TIMEOUT", 1.0)
     with start_server([library("import time; time.sleep(60)")], MODULE) as server:
-        assert server is None
+        assert server.ready is None

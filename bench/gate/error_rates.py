@@ -163,11 +163,13 @@ def simulate_gate(
 def side_changes(seconds: NDArray[np.float32], head: int, threshold: float, rows: int) -> list[RoundChange]:
     """The changes of the rounds, with the arm of index ``head`` as the head, in a gate of ``rows`` rows.
 
-    Of each round, as many blocks count as such a gate measures, if the recording has as many.
+    Of each round, as many blocks count as such a gate measures, if the recording has as many. They are spread over the
+    round: where the head also runs delayed copies of its call, its first samples find warmer caches than the others'.
     """
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
     if rows > 1:  # a round of one row has time for more blocks than a recording has
         noise = median(round_effort.block_noise(dict(zip(SIDES, one[:3].tolist(), strict=True))) for one in seconds)
         blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
-        seconds = seconds[..., :blocks]
+        recorded = seconds.shape[-1]
+        seconds = seconds[..., np.linspace(0, recorded - 1, min(blocks, recorded)).round().astype(int)]
     return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]

@@ -29,6 +29,7 @@ from bench.records import files
 from bench.records.error_rate_schema import RecordingState
 from bench.records.files import RecordError
 from pairbench import rounds, timer
+from pairbench.forked_processes import ForkServers
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
 from pairbench.interleave import balanced_orders
 from pairbench.progress import Progress
@@ -154,7 +155,8 @@ def record_rounds(
     plan = recorded_plan(recorded.row)
     request = Build(plan.key, plan.workload)
     random = Random()
-    with busy_neighbours(side_worktrees["head"]) if recorded.loaded else nullcontext():
+    neighbours = busy_neighbours(side_worktrees["head"]) if recorded.loaded else nullcontext()
+    with neighbours, rounds.fork_servers(side_worktrees, libraries) as servers:
         if not state.loops:
             progress.stage("calibrating the planted delays")
             calibrate = calibrate_delays if recorded.has_delays else calibrate_loops
@@ -164,7 +166,7 @@ def record_rounds(
         progress.stage(f"recording {counted(missing, 'round')}")
         for number in range(1, missing + 1):
             start = time.monotonic()
-            times = _record_round(side_worktrees, libraries, request, calibration, recorded.blocks, random)
+            times = _record_round(side_worktrees, servers, request, calibration, recorded.blocks, random)
             seconds = _round_mantissa(times)
             wall_seconds = state.wall_seconds + time.monotonic() - start
             state = state.model_copy(
@@ -237,7 +239,7 @@ def _relative_delay(undelayed: Sequence[float], delayed: Sequence[float]) -> flo
 
 def _record_round(
     side_worktrees: Mapping[str, Worktree],
-    libraries: Sequence[str],
+    servers: ForkServers,
     request: Build,
     calibration: Calibration,
     blocks: int,
@@ -248,12 +250,14 @@ def _record_round(
     steps = dict(zip(arms, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in arms}
     seconds = np.empty((len(arms), blocks), np.float32)
-    with rounds.open_processes(side_worktrees, random, libraries) as processes:
+    with rounds.open_processes(side_worktrees, random, servers) as processes:
+        servers.start_next()
         for arm in random.sample(arms, len(arms)):
             # On every side, so that no process does more than another before the timing.
             build = Build(arm, request.workload, steps[arm])
             for reply in processes.ask_all(arm, dict.fromkeys(processes, build), rounds.BUILD_TIMEOUT).values():
                 _require_success(reply)
+        servers.await_next()
         processes.pin_to_one_cpu(random)
         for block, order in zip(range(blocks), balanced_orders(len(arms), random), strict=False):
             for index in order:
