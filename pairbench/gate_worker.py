@@ -151,7 +151,7 @@ def main() -> None:
     """Answer requests until standard input ends."""
     send = worker_connection.connect_to_parent()
     functions = FunctionWatch("pairbench")  # before the package, whose import may replace some
-    sys.addaudithook(functions.refuse_object_searches)
+    functions.add_audit_hook()
     home = Path(os.environ["PYTHONPATH"].split(os.pathsep)[0])
     package = import_module(sys.argv[1])
     # If the sources of this revision were removed, Python has imported another copy of the package.

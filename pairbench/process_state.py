@@ -51,6 +51,8 @@ OWN_SEARCH = "gc.get_referents"
 """The one of these that the watch itself uses, for its own functions."""
 ADDED_HOOK = "sys.addaudithook"
 """Audit event of adding a hook."""
+CHANGED_PARTS = frozenset({"object.__setattr__", "object.__delattr__"})
+"""Audit events of setting and deleting attributes such as those in ``PARTS``."""
 CONSTANTS = (int, float, str, tuple, frozenset)
 PARTS = ("__code__", "__defaults__", "__kwdefaults__")
 """Attributes of a function that change what it does."""
@@ -208,6 +210,7 @@ class FunctionWatch:
         self._referents: list[list[Any]] = []
         # Kept here, so that replacing the built-in functions does not replace these.
         self._all, self._map, self._is, self._referents_of = all, map, operator.is_, gc.get_referents
+        self._is_audited, self._may_have_new_parts = False, False
         self._modules: set[str] = set()
         self._extend(STANDARD_MODULES)
         self.extend(*packages)
@@ -236,11 +239,17 @@ class FunctionWatch:
         self._functions.append(tuple(functions.values()))
         self._referents.append(self._referents_of(*self._functions[-1]))
 
-    def refuse_object_searches(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Audit hook for worker processes. Raises WorkloadError in a call that searches the memory for objects.
+    def add_audit_hook(self) -> None:
+        """Refuse calls that search the memory for objects, and further hooks, until this process ends.
 
-        It also refuses further hooks, which could not be removed.
+        Such a call raises WorkloadError. The hook also tells when the parts of a function are set.
         """
+        sys.addaudithook(self._audit)
+        self._is_audited = True
+
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in CHANGED_PARTS:
+            self._may_have_new_parts = True
         if event == ADDED_HOOK:
             raise RuntimeError  # which Python does not pass on
         if event in OBJECT_SEARCHES and not self._is_own_search(event, arguments):
@@ -263,6 +272,7 @@ class FunctionWatch:
         for name in replaced:
             self._watched[name].restore()
         self._referents = [self._referents_of(*functions) for functions in self._functions]
+        self._may_have_new_parts = False
         if replaced:
             raise WorkloadError(f"replaces {replaced[0]}")
 
@@ -274,11 +284,14 @@ class FunctionWatch:
                     return False
         except KeyError:  # a name was deleted
             return False
+        if self._is_audited and not self._may_have_new_parts:
+            return True
         # Reading the parts of each function would take ten times as long: each reading calls the audit hook.
         for functions, known in zip(self._functions, self._referents, strict=True):
             referents = self._referents_of(*functions)
             if len(referents) != len(known) or not self._all(self._map(same, referents, known)):
                 return False
+        self._may_have_new_parts = False
         return True
 
 

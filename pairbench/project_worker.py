@@ -60,7 +60,7 @@ def main() -> None:
     """Answer the gate's requests until standard input ends."""
     send = worker_connection.connect_to_parent()
     functions = FunctionWatch("pairbench")  # before the project, whose import may replace some
-    sys.addaudithook(functions.refuse_object_searches)
+    functions.add_audit_hook()
     refusal = None
     try:
         ImportPlan(**json.loads(sys.argv[1])).carry_out()

@@ -30,6 +30,7 @@ __all__ = [
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import count as count_from
 from itertools import takewhile
 from statistics import fmean
 from typing import Literal, NamedTuple
@@ -126,12 +127,10 @@ class Judgement:
 def analysis_points(first: int | None = None) -> Iterator[int]:
     """The numbers of rounds after which an interim analysis takes place: an endless series that grows by a third.
 
-    It begins with ``first``, by default ``MIN_ROUNDS``.
+    It begins with ``first``, by default ``MIN_ROUNDS``; then ``PASS_ROUNDS`` is one of them.
     """
-    rounds = MIN_ROUNDS if first is None else first
-    while True:
-        yield rounds
-        rounds = math.ceil(rounds * 4 / 3)
+    first = MIN_ROUNDS if first is None else first
+    return (round(first * (4 / 3) ** number) for number in count_from())
 
 
 def judge_rounds(changes: Sequence[RoundChange], threshold: float, rows: int) -> Judgement:

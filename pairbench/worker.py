@@ -184,7 +184,7 @@ def main() -> None:
     """Do the job that standard input gives."""
     send = worker_connection.connect_to_parent()
     functions = FunctionWatch("pairbench")  # before the job imports the packages of the code under test
-    sys.addaudithook(functions.refuse_object_searches)
+    functions.add_audit_hook()
     job: Job = pickle.load(sys.stdin.buffer)
     try:
         functions.require_unchanged()

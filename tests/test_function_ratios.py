@@ -125,7 +125,8 @@ def test_all_looks_together_contain_the_true_ratio():
 
 
 def test_an_interval_that_forgets_alpha_spending_misses_the_true_ratio_too_often():
-    assert simultaneous(paired_coverage.independent, spending=False) < 0.93
+    noise = paired_coverage.DISTRIBUTIONS["correlated, 0.5 from block to block"]
+    assert simultaneous(noise, spending=False) < 0.93
 
 
 def test_an_interval_over_single_blocks_is_too_narrow_for_correlated_blocks():

@@ -40,7 +40,8 @@ def verdict_of(pairs, threshold=0.05, rows=1):
 
 
 def test_each_interim_analysis_has_a_third_more_rounds():
-    assert list(islice(sequential_test.analysis_points(), 6)) == [6, 8, 11, 15, 20, 27]
+    assert list(islice(sequential_test.analysis_points(), 6)) == [6, 8, 11, 14, 19, 25]
+    assert sequential_test.PASS_ROUNDS in islice(sequential_test.analysis_points(), 6)
 
 
 def test_nothing_is_decided_before_the_first_interim_analysis():
@@ -71,7 +72,7 @@ def test_a_regression_takes_later_rounds_that_confirm_it():
     suspected = judge_rounds(high, 0.05, 1)
     assert (suspected.verdict, suspected.decided, suspected.confirming_rounds) == ("INCONCLUSIVE", False, 0)
     judged = verdict_of([*high, *none])
-    assert (judged.verdict, judged.rounds, judged.confirming_rounds) == ("PASS", 26, 20)
+    assert (judged.verdict, judged.rounds, judged.confirming_rounds) == ("PASS", 25, 19)
     assert judged.change.mean < 0.05  # the rounds that raised the suspicion do not count
     judged = verdict_of([*high, *simulated(3, 6, change=0.2)])
     assert (judged.verdict, judged.rounds, judged.confirming_rounds) == ("FAIL", 12, 6)
@@ -103,7 +104,7 @@ NOISE = {
 @pytest.mark.parametrize("noise", NOISE)
 def test_suspicions_keep_their_error_rate_whatever_the_noise(noise):
     """With a threshold of almost zero, the condition on the estimate hardly ever holds a suspicion back."""
-    series = NOISE[noise](np.random.default_rng(5), (600, 20, 3))
+    series = NOISE[noise](np.random.default_rng(5), (600, 19, 3))
     suspected = sum(judge_rounds(rounds_of(times), 1e-12, 1).confirming_rounds is not None for times in series)
     alpha = sequential_test.FAIL_ALPHA / sequential_test.CONFIRMATION_ALPHA
     assert stats.binomtest(suspected, len(series), alpha, "greater").pvalue > 0.01
@@ -123,7 +124,7 @@ def test_the_levels_of_all_analyses_and_of_both_stages_add_up_to_alpha(monkeypat
 @pytest.mark.slow
 def test_a_rule_that_spends_all_of_alpha_at_each_analysis_errs_too_often():
     """The check of the error rate would notice: the same data, each analysis at the whole level."""
-    series = NOISE["normal"](np.random.default_rng(5), (600, 20, 3))
+    series = NOISE["normal"](np.random.default_rng(5), (600, 19, 3))
     alpha = sequential_test.FAIL_ALPHA / sequential_test.CONFIRMATION_ALPHA
     greedy = sum(
         any(
@@ -176,7 +177,7 @@ def test_the_typical_change_and_its_error_are_those_of_scipy():
 @pytest.mark.parametrize(("spread", "rows"), [(0.005, 1), (0.03, 1), (0.02, 24)])
 def test_the_detectable_effect_is_a_fail_in_about_80_percent(spread, rows):
     """The spread is averaged over many judgements, because a single one only estimates it."""
-    count = 20
+    count = 19
     detectable = np.mean(
         [judge_rounds(simulated(seed, count, spread=spread), 0.05, rows).detectable for seed in range(200)]
     )
@@ -187,7 +188,7 @@ def test_the_detectable_effect_is_a_fail_in_about_80_percent(spread, rows):
     assert 0.72 < verdicts.count("FAIL") / len(verdicts) < 0.97
 
 
-@pytest.mark.parametrize("count", [2, 4, 7, 20])
+@pytest.mark.parametrize("count", [2, 4, 7, 19])
 @pytest.mark.parametrize(("spread", "rows"), [(1e-6, 1), (0.3, 1), (0.3, 24)])
 def test_the_detectable_effect_takes_both_stages_with_half_of_the_rounds(count, spread, rows):
     values = np.random.default_rng(count).normal(0, spread, count)
@@ -205,7 +206,7 @@ def test_the_detectable_effect_takes_both_stages_with_half_of_the_rounds(count, 
 
 
 def test_the_interval_is_students_with_the_alpha_of_its_analysis():
-    for count, number in ((2, 1), (20, 1), (26, 1), (27, 2), (36, 3)):
+    for count, number in ((2, 1), (19, 1), (24, 1), (25, 2), (34, 3)):
         values = [0.01 * (-1) ** index for index in range(count)]
         judged = judge_rounds(equal_rounds(values), 1e-6, 1)
         half = stats.t.isf(0.025 / (number * (number + 1)), count - 1) * stats.sem(values)
@@ -215,38 +216,38 @@ def test_the_interval_is_students_with_the_alpha_of_its_analysis():
 def test_a_pass_takes_19_rounds_and_an_upper_end_below_the_threshold():
     assert 0.85**19 < 0.05 < 0.85**18  # the probability that no process is slow if 15 % are
     limit = math.log1p(0.05)
-    values = np.array([0.01 * (-1) ** index for index in range(20)])
-    half = stats.t.isf(0.025 / 2, 19) * stats.sem(values)
+    values = np.array([0.01 * (-1) ** index for index in range(18)] + [0.0])
+    half = stats.t.isf(0.025 / 2, 18) * stats.sem(values)
     for shift, expected in ((-1e-9, "PASS"), (1e-9, "INCONCLUSIVE")):
         judged = judge_rounds(equal_rounds(values + limit - half + shift), 0.05, 1)
         assert (judged.verdict, judged.decided) == (expected, expected == "PASS")
-    assert judge_rounds(equal_rounds(values[:19]), 0.05, 1).verdict == "INCONCLUSIVE"  # analysed after 20
+    assert judge_rounds(equal_rounds(values[:18]), 0.05, 1).verdict == "INCONCLUSIVE"
     # Later rounds change neither a PASS nor its figures.
     passed = equal_rounds(values)
     assert judge_rounds([*passed, *simulated(0, 30, change=1.0)], 0.05, 1) == judge_rounds(passed, 0.05, 1)
 
 
 def test_a_second_analysis_spends_less():
-    values = np.array([0.01 * (-1) ** index for index in range(26)] + [0.0])
-    first, second = (stats.t.isf(0.025 / share, 26) * stats.sem(values) for share in (2, 6))
+    values = np.array([0.01 * (-1) ** index for index in range(24)] + [0.0])
+    first, second = (stats.t.isf(0.025 / share, 24) * stats.sem(values) for share in (2, 6))
     for distance, expected in ((1.01 * second, "PASS"), ((first + second) / 2, "INCONCLUSIVE")):
         shift = math.log1p(0.05) - distance
-        assert judge_rounds(equal_rounds(values[:20] + math.log1p(0.05) - first), 0.05, 1).verdict == "INCONCLUSIVE"
+        assert judge_rounds(equal_rounds(values[:19] + math.log1p(0.05) - first), 0.05, 1).verdict == "INCONCLUSIVE"
         judged = judge_rounds(equal_rounds(values + shift), 0.05, 1)
-        assert (judged.verdict, judged.rounds) == (expected, 27)
+        assert (judged.verdict, judged.rounds) == (expected, 25)
 
 
 @pytest.mark.parametrize(("excess", "verdict"), [(0.15, "PASS"), (0.22, "INCONCLUSIVE")])
 def test_one_slow_process_of_the_head_holds_a_pass_back_if_it_may_explain_a_slowdown(excess, verdict):
-    times = np.zeros((20, 3))
-    times[:, 1:] = np.array([[1e-4, -1e-4]] * 10 + [[-1e-4, 1e-4]] * 10)
+    times = np.zeros((19, 3))
+    times[:, 1:] = np.array([[1e-4, -1e-4]] * 10 + [[-1e-4, 1e-4]] * 9)
     times[7, 0] = excess
-    largest_share = stats.binomtest(1, 20).proportion_ci(0.98, "exact").high
+    largest_share = stats.binomtest(1, 19).proportion_ci(0.98, "exact").high
     assert (largest_share * excess >= math.log1p(0.05)) == (verdict == "INCONCLUSIVE")
     judged = judge_rounds(rounds_of(times), 0.05, 1)
     assert judged.change.high < math.log1p(0.05)
     assert judged.verdict == verdict
-    assert (judged.slow.head, judged.slow.base, judged.slow.rounds) == (1, 0, 20)
+    assert (judged.slow.head, judged.slow.base, judged.slow.rounds) == (1, 0, 19)
 
 
 def with_slow_processes(rng, count, share, factor):
@@ -265,7 +266,7 @@ def test_slow_processes_of_the_head_alone_do_not_pass(share, factor):
 @pytest.mark.slow
 def test_after_six_rounds_slow_processes_of_the_head_would_pass(monkeypatch):
     rng = np.random.default_rng(11)
-    series = [with_slow_processes(rng, 20, 0.25, 1.2) for _ in range(200)]
+    series = [with_slow_processes(rng, 19, 0.25, 1.2) for _ in range(200)]
     assert [judge_rounds(rounds, 0.05, 1).verdict for rounds in series].count("PASS") < 20
     monkeypatch.setattr(sequential_test, "PASS_ROUNDS", 6)
     wrong = [judge_rounds(rounds, 0.05, 1).verdict for rounds in series].count("PASS")
@@ -301,11 +302,11 @@ def test_an_offset_of_the_control_changes_no_estimate_but_takes_the_verdict():
 
 def test_two_equal_checkouts_are_said_to_differ_in_no_more_rows_than_alpha():
     for rows in (1, 10):
-        judged = [judge_rounds(simulated(seed, 20), 0.05, rows).checkouts_differ for seed in range(400)]
+        judged = [judge_rounds(simulated(seed, 19), 0.05, rows).checkouts_differ for seed in range(400)]
         assert stats.binomtest(sum(judged), len(judged), 0.01 / rows, "greater").pvalue > 0.01
-    offsets = [one.offset for one in simulated(0, 20)]
-    half = stats.t.isf(0.01 / 10 / 2, 19) * stats.sem(offsets)
-    judged = judge_rounds(simulated(0, 20), 0.05, 10)
+    offsets = [one.offset for one in simulated(0, 19)]
+    half = stats.t.isf(0.01 / 10 / 2, 18) * stats.sem(offsets)
+    judged = judge_rounds(simulated(0, 19), 0.05, 10)
     assert judged.offset == pytest.approx((np.mean(offsets), np.mean(offsets) - half, np.mean(offsets) + half))
 
 
