@@ -20,7 +20,7 @@ import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from statistics import fmean, median
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
@@ -226,22 +226,33 @@ def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequ
         judgement = row_judgement(state, task, key)
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
+    keys = _with_references(state, task, list(is_confirming))
+    overhead, effort = _overhead(state, task), task.effort
+    if state.rounds and len(keys) < len(task.plans):  # the other rows have left their time
+        effort = round_effort.choose_effort({key: task.plans[key] for key in keys}, task.budget, overhead)
     plans = {
         key: round_effort.with_blocks(
             task.plans[key],
-            task.effort,
+            effort,
             task.threshold,
             median(noise[key]) if noise.get(key) else round_effort.USUAL_NOISE,
         )
-        for key in _with_references(state, task, list(is_confirming))
+        for key in keys
     }
-    expected = round_effort.seconds(task.effort, list(plans.values()))
-    if state.rounds:  # the rounds do not become longer, and the overhead of the trial round includes compiling
-        expected = min(expected, state.rounds[-1].wall_seconds)
+    expected = overhead + sum(map(round_effort.timing_seconds, plans.values()))
     if spent + expected <= task.budget:
         return list(plans.values())
     confirming = [key for key, is_open in is_confirming.items() if is_open]
     return [plans[key] for key in _with_references(state, task, confirming)]
+
+
+def _overhead(state: LoopState, task: GateTask) -> float:
+    """Seconds of the last round that were not spent on timing; before the first round, those of the trial round."""
+    if not state.rounds:
+        return task.effort.overhead
+    last = state.rounds[-1]
+    plans = [replace(task.plans[key], blocks=len(next(iter(times.values())))) for key, times in last.seconds.items()]
+    return max(0.0, last.wall_seconds - sum(map(round_effort.timing_seconds, plans)))
 
 
 def _note_noise(noise: defaultdict[str, list[float]], seconds: Seconds) -> None:

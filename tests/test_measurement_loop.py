@@ -48,14 +48,14 @@ def plan(key):
     )
 
 
-def measure(state, save):
+def measure(state, save, most=120):
     task = GateTask(
         plans={key: plan(key) for key in KEYS},
         judged=KEYS,
         threshold=THRESHOLD,
         budget=1e6,
         references={key: key for key in KEYS},
-        effort=RoundEffort(least=15, most=120, least_slow=3, overhead=0.0),
+        effort=RoundEffort(least=round_effort.MIN_BLOCKS, most=most, least_slow=3, overhead=0.0),
     )
     return measure_until_decided(state, task, {}, Random(0), NoProgress(), save)
 
@@ -64,7 +64,7 @@ def expected_blocks(key, earlier):
     """By definition: the noise is the median of those of the earlier rounds, of which the share is known."""
     times = [seconds[key] for _, seconds in earlier if key in seconds]
     noise = median(map(round_effort.block_noise, times)) if times else round_effort.USUAL_NOISE
-    return min(120, max(15, math.ceil((noise / (round_effort.NOISE_SHARE * THRESHOLD)) ** 2)))
+    return min(120, max(round_effort.MIN_BLOCKS, math.ceil((noise / (round_effort.NOISE_SHARE * THRESHOLD)) ** 2)))
 
 
 def test_the_blocks_of_a_round_follow_from_the_noise_of_all_rounds_before_it(measured):
@@ -73,6 +73,17 @@ def test_the_blocks_of_a_round_follow_from_the_noise_of_all_rounds_before_it(mea
     for number, (blocks, _) in enumerate(measured):
         assert blocks == {key: expected_blocks(key, measured[:number]) for key in blocks}
     assert measured[-1][0].get("noisy", 120) > 15
+
+
+def test_rows_that_are_decided_leave_their_time_to_the_others(measured, monkeypatch):
+    monkeypatch.setitem(NOISE, "noisy", 0.4)
+    measure(GateState({}), lambda state: None, most=round_effort.MIN_BLOCKS)
+    both = [blocks for blocks, _ in measured if len(blocks) == 2]
+    alone = [(number, blocks) for number, (blocks, _) in enumerate(measured) if list(blocks) == ["noisy"]]
+    assert [*both[-1].values()] == [round_effort.MIN_BLOCKS] * 2
+    assert alone
+    assert all(blocks == {"noisy": expected_blocks("noisy", measured[:number])} for number, blocks in alone)
+    assert alone[0][1]["noisy"] > 2 * round_effort.MIN_BLOCKS
 
 
 def test_a_resumed_measurement_knows_the_noise_of_the_rounds_before_the_interruption(measured):
