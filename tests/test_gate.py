@@ -17,6 +17,7 @@ from tests.test_csv_rows import csv_errors
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fresh_workers
 def test_equal_sources_do_not_fail(repository, capsys):
     (repository / "impls" / "no-identifier.py").touch()
     git("add", ".", cwd=repository)
