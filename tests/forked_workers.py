@@ -2,8 +2,7 @@
 
 A round of the gate starts its workers in this way, too; here one server forks those of many tests. Some tests have
 workers that start as those of users do: those with the mark ``fresh_workers``, those without the fixture
-``forked_workers``, such as ``test_worker_processes`` and ``test_rounds``, and those that start a command in a process of
-its own.
+``forked_workers``, such as ``test_rounds``, and those that start a command in a process of its own.
 """
 
 import sys
