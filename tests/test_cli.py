@@ -25,6 +25,7 @@ from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
 from tests.helpers import ONE_PROCESS, ROOT, TINY, TINY_EFFORT, one_line_error, set_quick_effort
+from tests.quick_probe import probe_quickly
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
@@ -85,6 +86,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
 
 def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
     monkeypatch.setattr(probes, "PROCESSES", 1)
+    monkeypatch.setattr(probes, "probe_machine", probe_quickly)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
     assert "measuring the roofline, process 1 of 1" in err
