@@ -32,24 +32,27 @@ SERVERS: set[int] = set()
 
 
 @contextmanager
-def serve_workers(folder: Path) -> Iterator[ForkServer]:
-    """Start a server that forks workers of all kinds, and has its temporary files in a folder."""
+def serve_workers(folder: Path) -> Iterator[ForkServer | None]:
+    """Start a server that forks workers of all kinds, and has its temporary files in a folder.
+
+    Yields None where processes cannot be forked; the workers are then started as those of users are.
+    """
     before = set(psutil.Process().children())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))
         serving = worker_processes.start_server(LIBRARIES, "pairbench.worker")
         server = serving.__enter__()
     try:
-        assert server is not None
-        (process,) = set(psutil.Process().children()) - before
-        SERVERS.add(process.pid)
+        SERVERS.update(process.pid for process in set(psutil.Process().children()) - before)
         yield server
     finally:
         serving.__exit__(None, None, None)
 
 
-def fork_workers(patch: pytest.MonkeyPatch, server: ForkServer) -> None:
+def fork_workers(patch: pytest.MonkeyPatch, server: ForkServer | None) -> None:
     """Let the server fork the workers that this process would start with one thread and the same Python."""
+    if server is None:
+        return
     start_worker = worker_processes.start_worker
 
     def start(*arguments, thread_count=1, prefix=(), python=None, **options):
