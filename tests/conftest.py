@@ -11,6 +11,7 @@ import impls
 from impls import Backend, Network
 from pairbench import lock
 from tests import gates
+from tests.forked_workers import fork_workers, serve_workers
 from tests.helpers import ROOT
 from tests.third_party import install, path_with
 
@@ -92,9 +93,23 @@ def empty_folder(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.fixture(scope="session")
+def worker_server(tmp_path_factory):
+    """A process that forks workers for the tests of this process."""
+    with serve_workers(tmp_path_factory.mktemp("workers")) as server:
+        yield server
+
+
 @pytest.fixture
-def repository(tmp_path, monkeypatch):
-    """Change into a git repository that the gate can measure."""
+def forked_workers(request, worker_server, monkeypatch):
+    """Let a server fork the workers that this process starts, unless the test has the mark ``fresh_workers``."""
+    if request.node.get_closest_marker("fresh_workers") is None:
+        fork_workers(monkeypatch, worker_server)
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch, forked_workers):
+    """Change into a git repository that the gate can measure. Gates in this process have their workers forked."""
     root = tmp_path / "repository"
     gates.lay_out(root)
     gates.reduce_effort(monkeypatch)

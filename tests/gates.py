@@ -17,6 +17,7 @@ from bench.records import files
 from bench.records.gate_schema import Gate
 from pairbench import round_effort, sequential_test
 from pairbench.worker_processes import TEMPORARY
+from tests.forked_workers import SERVERS
 from tests.helpers import ROOT
 
 BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_ndarray")
@@ -136,12 +137,14 @@ def start(*arguments):
 
 
 def worker_pids():
-    """Ids of the worker processes of the current repository, and of those that fork them."""
+    """Ids of the worker processes of the tests of this process, and of those that fork them for one test."""
+    of_tests = Path.cwd().parents[1]  # holds a folder for each test, and one for the server
     pids = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
             temporary = Path(process.environ().get("TMPDIR", ""))  # that of ``start``, or one in it
-            if temporary.name.startswith(TEMPORARY) and temporary.parent == Path.cwd().parent:
+            is_worker = temporary.name.startswith(TEMPORARY) and temporary.parent.parent == of_tests
+            if is_worker and process.pid not in SERVERS:
                 pids.append(process.pid)
     return pids
 

@@ -25,6 +25,7 @@ from bench.roofline import probes
 from bench.roofline.lower_bound import MachineLimits
 from impls import numpy_plain
 from tests.helpers import ONE_PROCESS, ROOT, TINY, TINY_EFFORT, one_line_error, set_quick_effort
+from tests.quick_probe import probe_quickly
 from tests.third_party import OFF
 
 # Nearly every test starts processes.
@@ -48,7 +49,7 @@ FEW = ("--quick", "--network", "3-3-1", "--operation", "forward")
 
 
 @pytest.fixture(autouse=True)
-def quick(empty_folder, monkeypatch):
+def quick(empty_folder, monkeypatch, forked_workers):
     set_quick_effort(monkeypatch, ONE_PROCESS)
 
 
@@ -58,6 +59,7 @@ def two_processes(quick, monkeypatch):
     set_quick_effort(monkeypatch, TINY)
 
 
+@pytest.mark.fresh_workers
 @pytest.mark.usefixtures("two_processes")
 def test_run_prints_a_table_and_stores_the_results(capsys):
     assert main(["run", *FEW, "--backend", "numpy_plain"]) == 0
@@ -84,6 +86,7 @@ def test_run_prints_a_table_and_stores_the_results(capsys):
 
 def test_the_roofline_is_in_the_table_and_in_the_json(capsys, monkeypatch):
     monkeypatch.setattr(probes, "PROCESSES", 1)
+    monkeypatch.setattr(probes, "probe_machine", probe_quickly)
     assert main(["run", *FEW, "--backend", "numpy_plain", "--roofline", "--json", "run.json"]) == 0
     out, err = capsys.readouterr()
     assert "measuring the roofline, process 1 of 1" in err
@@ -510,6 +513,9 @@ def test_a_terminal_encoding_without_greek_still_gets_the_table():
 
 
 def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch):
+    networks = ("3-3-1 sigmoid/sigmoid ", "5-5-5 relu/relu ", "4-6-2 tanh/sigmoid ")
+    few = tuple(one for one in verify.NETWORKS if one.layer_sizes in ((3, 3, 1), (5, 5, 5), (4, 6, 2)))
+    monkeypatch.setattr(verify, "_NETWORKS", few)
     monkeypatch.setattr(suite, "MUTANTS", MUTANTS[:3])
     monkeypatch.setattr(timing_proof, "TIMING_MUTANTS", {"EveryThird": TIMING_MUTANTS["EveryThird"]})
     assert main(["verify", "numpy_plain", "--json", "proof.json"]) == 0
@@ -518,7 +524,7 @@ def test_verify_prints_every_network_and_the_mutation_score(capsys, monkeypatch)
     assert lines[-2:] == ["mutants: 3 of 3 killed", "timing mutants: 1 of 1 caught"]
     assert max(map(len, lines)) <= 100
     assert {"numpy_plain, float64", "numpy_plain, float32"} <= set(lines)
-    assert sum(line.startswith("4-6-2 tanh/sigmoid ") for line in lines) == 2
+    assert [sum(line.startswith(network) for line in lines) for network in networks] == [2, 2, 2]
     document = files.read(Path("proof.json"), schema.Proof)
     assert len(document.rows) == verify.count_checks(impls.load("numpy_plain"))
     assert all(row.ok and row.share is not None and row.share <= 1 for row in document.rows)
@@ -531,6 +537,7 @@ def test_a_wrong_backend_and_a_mutant_that_survives_are_findings(capsys, monkeyp
     third_party("wrong", OFF)
     monkeypatch.setattr(suite, "MUTANTS", [impls.Backend("harmless", "mutant", numpy_plain.Model)])
     monkeypatch.setattr(timing_proof, "TIMING_MUTANTS", {})
+    monkeypatch.setattr(verify, "_NETWORKS", verify.NETWORKS[:2])
     assert main(["verify", "wrong"]) == 1
     out, _ = capsys.readouterr()
     assert re.search(r"^3-3-1 sigmoid/sigmoid +FAILS", out, re.MULTILINE)

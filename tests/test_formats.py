@@ -133,7 +133,7 @@ def test_the_page_of_speed_and_the_summary_of_the_gate_are_other_files(repositor
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS[:2])
-def test_a_timing_is_written_as_csv(command, empty_folder, capsys, monkeypatch):
+def test_a_timing_is_written_as_csv(command, empty_folder, forked_workers, capsys, monkeypatch):
     set_quick_effort(monkeypatch, TINY)
     few = ("--quick", "--network", "3-3-1", "--operation", "forward", "--batch", "1", "--json", "all.json")
     backend = ("--backend", "numpy_plain") if command == "run" else ()

@@ -21,7 +21,7 @@ SETUP = ("--setup", "data:make")
 
 
 @pytest.fixture
-def root(tmp_path, monkeypatch):
+def root(tmp_path, monkeypatch, forked_workers):
     """The folder of a repository, which becomes the current folder."""
     folder = tmp_path / "project"
     reduce_effort(monkeypatch)
@@ -115,6 +115,7 @@ def test_each_change_gets_its_verdict(root, monkeypatch, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.fresh_workers
 def test_a_src_package_is_measured_and_not_the_installed_one(root, monkeypatch, capsys, tmp_path):
     """An installed copy of the package lies, and is found first by Python; a gate that used it would see no change."""
     installed = tmp_path / "installed" / "pkg"

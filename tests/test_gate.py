@@ -17,11 +17,14 @@ from tests.test_csv_rows import csv_errors
 pytestmark = pytest.mark.slow
 
 
+@pytest.mark.fresh_workers
 def test_equal_sources_do_not_fail(repository, capsys):
     (repository / "impls" / "no-identifier.py").touch()
     git("add", ".", cwd=repository)
     git("commit", "--quiet", "--message", "misnamed", cwd=repository)
-    status, rows, document = gate("--markdown", "summary.md", "--format", "csv", "--output", "rows.csv")
+    status, rows, document = gate(
+        "--budget", "8", "--markdown", "summary.md", "--format", "csv", "--output", "rows.csv"
+    )
     out, err = capsys.readouterr()
     assert document.verdict in ("PASS", "INCONCLUSIVE")
     assert status == {"PASS": 0, "INCONCLUSIVE": 3}[document.verdict]
@@ -81,7 +84,7 @@ def test_a_slow_a_wrong_a_crashing_and_a_new_backend(repository, capsys):
 
 def test_only_changed_backends_and_a_control_are_measured(repository, capsys):
     append(repository, "numpy_plain", "# changed")
-    _, rows, document = gate(rows=())
+    _, rows, document = gate("--budget", "5", rows=())
     measured = {name for name, row in rows.items() if row.rounds > 0}
     assert measured == {"numpy_plain", "python_loops"}  # the reference is the control
     for name in {*rows} - measured:
@@ -90,12 +93,12 @@ def test_only_changed_backends_and_a_control_are_measured(repository, capsys):
     assert [row.backend for row in document.rows if row.rounds == 0] == ["python_loops_ndarray", "numpy_vectorized"]
     assert "2 rows unchanged, 2 rows to measure" in " ".join(capsys.readouterr().err.split())
     append(repository, "_backend", "# changed")  # which all backends import
-    prepared = gate(rows=())[1]
+    prepared = gate("--budget", "5", rows=())[1]
     assert all(row.rounds > 0 for row in prepared.values())
 
 
 def test_a_gate_without_changes_measures_one_control(repository):
-    _, rows, _ = gate(rows=())
+    _, rows, _ = gate("--budget", "5", rows=())
     assert [name for name, row in rows.items() if row.rounds > 0] == ["python_loops"]
 
 

@@ -18,6 +18,7 @@ from bench.records.gate_schema import (
 )
 from pairbench import lock, machine
 from tests import gates
+from tests.forked_workers import fork_workers
 from tests.gates import git, plant
 from tests.test_baseline_verdict import KEY, session
 
@@ -31,12 +32,13 @@ def run(*arguments):
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(tmp_path_factory, worker_server):
     """The content of a baseline with one session of this machine."""
     root = tmp_path_factory.mktemp("recorded")
     gates.lay_out(root)
     with pytest.MonkeyPatch.context() as patch:
         gates.reduce_effort(patch)
+        fork_workers(patch, worker_server)
         patch.chdir(root)
         patch.setattr(lock.tempfile, "gettempdir", lambda: str(root.parent))
         assert run("baseline", "record", "--baseline", "baseline.json") == 0

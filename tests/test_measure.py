@@ -20,7 +20,7 @@ from pairbench.worker_protocol import CallJob, TimeJob
 from tests.helpers import ONE_PROCESS, TINY, CountedProgress
 
 # Every test starts processes.
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_workers")]
 
 SMALL = Network((3, 3, 1))
 FORWARD = Case(SMALL, "forward", 1)
@@ -35,6 +35,7 @@ def measured(cases, *backends, effort=ONE_PROCESS):
     return {(row.arm, row.operation): row for row in timing_rows(measurement, names)}, measurement
 
 
+@pytest.mark.fresh_workers
 def test_a_run_has_a_valid_row_for_every_arm():
     found, measurement = measured([FORWARD, TRAIN], impls.load("numpy_plain"), effort=TINY)
     assert len(found) == 6
@@ -86,7 +87,11 @@ def test_a_backend_that_prints_does_not_corrupt_the_answers(third_party):
     ("ending", "text"),
     [
         ("os._exit(3)", "the worker process ended with status 3 while checking"),
-        ("os.kill(os.getpid(), 11)", "the worker process died of SIGSEGV while checking"),
+        pytest.param(
+            "os.kill(os.getpid(), 11)",
+            "the worker process died of SIGSEGV while checking",
+            marks=pytest.mark.fresh_workers,
+        ),
     ],
 )
 def test_a_backend_that_ends_its_process_is_named_and_the_others_are_timed(third_party, ending, text):
@@ -107,6 +112,7 @@ def test_a_backend_that_ends_its_process_is_named_and_the_others_are_timed(third
     assert found["numpy_plain", "train"].speedup is not None
 
 
+@pytest.mark.fresh_workers
 def test_a_backend_that_dies_during_timing_is_named(third_party):
     late = third_party(
         "late",
@@ -406,6 +412,7 @@ def test_a_thread_that_computes_while_others_are_timed_is_named_and_the_others_a
     assert len(measurement.processes) == 2
 
 
+@pytest.mark.fresh_workers
 def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(WorkerRefused, match="ended with status 1 before its first step") as caught:
@@ -413,16 +420,18 @@ def test_a_worker_that_does_not_start_is_a_one_line_error(monkeypatch):
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.fresh_workers
 def test_closing_the_answers_ends_the_worker(third_party):
     third_party("slow", "    def _forward_batch(self, X): time.sleep(60)")
     arms = (Arm("python_loops", "python_loops", FORWARD), Arm("slow", "slow", BATCH))
     workloads = {arm: CaseWorkload.of(arm.backend, arm.case, expect_case(arm.case)) for arm in arms}
     job = TimeJob(tuple((arm,) for arm in arms), workloads, {}, TINY, 1)
+    others = psutil.Process().children()
     answers = run_job(job)
     next(answers)
-    assert psutil.Process().children()
+    (worker,) = set(psutil.Process().children()) - set(others)
     answers.close()
-    assert not psutil.Process().children()
+    assert worker not in psutil.Process().children()
 
 
 def test_compile_time_is_measured_with_an_empty_and_a_filled_cache(third_party):
@@ -501,6 +510,7 @@ def test_the_result_of_the_timed_call_is_judged(third_party, name):
     assert found["numpy_plain", case.operation].ok
 
 
+@pytest.mark.fresh_workers
 def test_a_worker_imports_nothing_from_the_current_folder(tmp_path, monkeypatch):
     (tmp_path / "bench").mkdir()
     (tmp_path / "statistics.py").write_text("raise RuntimeError\n")

@@ -43,7 +43,7 @@ def peer(request: pytest.FixtureRequest) -> Backend:
 
 
 @pytest.fixture
-def quick(empty_folder, monkeypatch):
+def quick(empty_folder, monkeypatch, forked_workers):
     set_quick_effort(monkeypatch, TINY)
 
 

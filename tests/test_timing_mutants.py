@@ -10,7 +10,7 @@ from bench.proof.timing_mutants import TIMING_MUTANTS
 from tests.gates import gate, git
 from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist, python
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("forked_workers")]
 
 OUTPUT = r"^output\[\d+, \d+\] is \S+, not "
 CHANGED = r"^changes a result after returning it$"
@@ -32,6 +32,7 @@ def test_a_timing_mutant_gets_no_time(name):
     assert re.search(REASONS[name], timing_proof.reason_for_no_time(name))
 
 
+@pytest.mark.fresh_workers
 def test_an_honest_backend_gets_a_time(monkeypatch):
     monkeypatch.setattr(timing_proof, "TimingMutantWorkload", timing_proof.CaseWorkload)
     assert timing_proof.reason_for_no_time("numpy_plain") == ""
