@@ -30,7 +30,7 @@ SIZES = (1, 2, 3, 65, 1024, 1079)
 ROWS = np.random.default_rng(0).integers(1079, size=(3, 700))
 STEPS = {
     "a last batch of 1": (539, [slice(0, 539), slice(539, 1078), slice(1078, 1079)]),  # fewer samples than threads
-    "batches of 1": (1, [slice(s, s + 1) for s in range(1079)]),
+    "batches of 1": (1, [slice(s, s + 1) for s in range(100)]),  # never divided, so the first samples suffice
     "batches of rows": (ROWS, list(ROWS)),
 }
 HOW = {"epochs": 2, "learning_rate": 0.1, "bias_learning_rate": 0.2, "reduction": "mean"}
@@ -76,8 +76,9 @@ def failures():
         problem = draw_problem(network, 1079, "float64")
         for name, (batches, steps) in STEPS.items():
             model = build(network, problem.parameters)
-            losses = model.train(problem.X, problem.Y, batches=batches, **HOW)
-            arguments = exact_pairs(problem.parameters), exact(problem.X), exact(problem.Y)
+            X, Y = (of[:100] if name == "batches of 1" else of for of in (problem.X, problem.Y))
+            losses = model.train(X, Y, batches=batches, **HOW)
+            arguments = exact_pairs(problem.parameters), exact(X), exact(Y)
             how = {key: value for key, value in HOW.items() if key != "reduction"}
             of_losses, pairs = Analysis(network, "float64").train(*arguments, steps=steps, mean=True, **how)
             parameters = flat_bounded(pairs)

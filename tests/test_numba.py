@@ -116,21 +116,21 @@ def test_without_a_cache_folder_the_function_is_compiled(filled_cache):
 
 
 @pytest.mark.slow
-def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache):
+def test_code_of_other_settings_is_neither_loaded_nor_lost(filled_cache, run_again):
     folder, cache = filled_cache
-    run(folder, cache)  # another test may have damaged the file
+    run_again()  # another test may have damaged the file
     assert run(folder, cache, NUMBA_OPT="1") == "compiled"
     assert run(folder, cache, NUMBA_NUM_THREADS="1") == "loaded"  # changes no code
 
 
 @pytest.mark.slow
-def test_code_for_one_processor_is_not_loaded_for_another(filled_cache):
+def test_code_for_one_processor_is_not_loaded_for_another(filled_cache, run_again):
     folder, cache = filled_cache
-    run(folder, cache)
+    run_again()
     other = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     assert run(folder, cache, **other) == "compiled"
     assert run(folder, cache, **other) == "loaded"
-    assert run(folder, cache) == "loaded"
+    assert run_again() == "loaded"
 
 
 def test_every_setting_of_numba_belongs_to_the_key(monkeypatch):

@@ -195,7 +195,7 @@ def loss_and_error(P: Array, Z: Array, Y: Array, D: Array) -> float:
     return total
 
 
-@jit_inner
+@jit_inlined
 def loss_and_delta(P: Array, Z: Array, Y: Array, D: Array) -> float:
     """Return a block's summed loss; write the derivatives with respect to its logits Z into D, and its outputs into Z.
 
@@ -248,7 +248,7 @@ def workspace(P: Array, rows: int) -> Array:
     return np.empty(2 * nodes(P) * rows + BYTES // P.itemsize, P.dtype)
 
 
-@jit_inner
+@jit_inlined
 def batch_gradient(P: Array, At: Array, Yt: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss.
 

@@ -17,7 +17,11 @@ INNER: Any = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 jit = njit(**OPTIONS)
 jit_inner = njit(**OPTIONS, **INNER)
 jit_inlined = njit(inline="always", **OPTIONS, **INNER)
-"""Numba copies the function into its caller before LLVM optimizes, so no array is passed to it as an argument."""
+"""Numba copies the function into its caller before LLVM optimizes, so no array is passed to it as an argument.
+
+LLVM compiles any other function once for itself and once more in each kernel that uses it, with all that it calls. So
+large functions that only pass blocks on to the loops are inlined, too.
+"""
 jit_reordered = njit(error_model="numpy", fastmath={"contract", "reassoc"}, **INNER)
 """For sums and dot products, which LLVM vectorizes only if the terms may be added in another order."""
 

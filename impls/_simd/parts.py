@@ -14,9 +14,6 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
-from impls._backend import Array
-from impls._simd.options import jit_inlined
-
 
 def _part(typing: Any, array: Any, start: Any, shape: Any) -> Any:
     """View ``shape``, a length or (rows, columns), of a C-contiguous array, from the flat index ``start`` on."""
@@ -45,7 +42,26 @@ def _part(typing: Any, array: Any, start: Any, shape: Any) -> Any:
 part: Any = intrinsic(_part)
 
 
-@jit_inlined
-def row(A: Array, i: int) -> Array:
-    """View row i of a C-contiguous matrix."""
-    return part(A, i * A.shape[1], A.shape[1])
+def _row(typing: Any, matrix: Any, i: Any) -> Any:
+    """View row i of a C-contiguous matrix. Not compiled from Python, which would take longer for each use."""
+    result = types.Array(matrix.dtype, 1, "C")
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = context.make_array(matrix)(context, builder, arguments[0])
+        part = context.make_array(result)(context, builder)
+        itemsize = context.get_constant(types.intp, context.get_abi_sizeof(context.get_value_type(matrix.dtype)))
+        columns = cgutils.unpack_tuple(builder, whole.shape)[1]
+        populate_array(
+            part,
+            data=builder.gep(whole.data, [builder.mul(arguments[1], columns)]),
+            shape=[columns],
+            strides=[itemsize],
+            itemsize=itemsize,
+            meminfo=None,
+        )
+        return part._getvalue()
+
+    return result(matrix, types.intp), generate
+
+
+row: Any = intrinsic(_row)

@@ -127,7 +127,7 @@ def delta(P: Array, Y: Array, work: Array) -> Array:
     return part(work, (2 * nodes(P) - k) * samples, Y.shape)
 
 
-@jit_inner
+@jit_inlined
 def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
     """Return a block's summed loss; write the activations, and the derivatives with respect to the logits, into work.
 
@@ -146,7 +146,7 @@ def loss_and_delta(P: Array, X: Array, Y: Array, work: Array) -> float:
     return total
 
 
-@jit_inner
+@jit_inlined
 def outer(A: Array, D: Array, dW: Array, kept: int) -> None:
     """Write Aᵀ D into dW, or add it if ``kept`` is 1, for A (samples, n) and D (samples, m).
 
@@ -267,7 +267,7 @@ def backpropagate(P: Array, X: Array, Y: Array, G: Array, work: Array, kept: int
     return total
 
 
-@jit_inner
+@jit_inlined
 def batch_gradient(P: Array, X: Array, Y: Array, start: int, stop: int, rows: int, G: Array, work: Array) -> float:
     """Write the summed gradient of the samples start to stop into G; return their summed loss.
 
