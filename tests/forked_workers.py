@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -41,10 +42,10 @@ def serve_workers(folder: Path) -> Iterator[ForkServer | None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))
         serving = worker_processes.start_server(LIBRARIES, "pairbench.worker")
-        server = serving.__enter__()
+        starting = serving.__enter__()
     try:
         SERVERS.update(process.pid for process in set(psutil.Process().children()) - before)
-        yield server
+        yield starting.ready
     finally:
         serving.__exit__(None, None, None)
 
@@ -63,4 +64,4 @@ def fork_workers(patch: pytest.MonkeyPatch, server: ForkServer | None) -> None:
     for module in (worker_processes, worktrees, project_trees):
         patch.setattr(module, "start_worker", start)
     for module in (worktrees, project_trees):
-        patch.setattr(module, "start_server", lambda *_: nullcontext(server))
+        patch.setattr(module, "start_server", lambda *_: nullcontext(SimpleNamespace(ready=server)))
