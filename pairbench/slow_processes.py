@@ -13,8 +13,8 @@ SPREADS = 6
 SHARE_ALPHA = 0.35
 """Error level of the test for more slow processes in the head. At this level, one slow process of the head and none of
 base and control counts, because a PASS depends on the outcome."""
-SHARE_CONFIDENCE = 0.99
-"""Confidence of the upper end of the share of slow processes."""
+SHARE_CONFIDENCE = 0.998
+"""Confidence of the upper end of the share of slow processes, at each of the analyses that can give PASS."""
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,9 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
 
 
 def test_a_gate_is_simulated_with_the_blocks_that_it_measures():
-    """Six of seven blocks of a round are slowed. A gate of many rows measures them if its threshold is low."""
-    seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)[..., : 7 * (round_effort.MIN_BLOCKS - 1) + 1]
-    seconds[:, 0, np.arange(seconds.shape[-1]) % 7 > 0] *= 1.2
+    """The first block and six of seven others are slowed. A gate of many rows measures these if its threshold is low."""
+    seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)[..., : 7 * (round_effort.MIN_BLOCKS - 1) + 2]
+    seconds[:, 0, (np.arange(seconds.shape[-1]) - 1) % 7 > 0] *= 1.2
     verdicts = {
         (threshold, rows): set(error_rates.gate_rule(threshold, rows, 40)(seconds, 0))
         for threshold, rows in ((0.05, 24), (0.005, 24), (0.05, 1))

@@ -20,7 +20,7 @@ def test_the_test_of_shares_is_fishers(head, base, rounds):
 
 @pytest.mark.parametrize(("head", "rounds"), [(1, 20), (3, 27), (19, 20), (20, 20)])
 def test_the_largest_effect_has_the_share_of_clopper_and_pearson(head, rounds):
-    interval = stats.binomtest(head, rounds).proportion_ci(0.98, "exact")  # 99 % on each side
+    interval = stats.binomtest(head, rounds).proportion_ci(0.996, "exact")  # 99.8 % on each side
     assert slow_processes.SlowProcesses(head, 0, rounds, 0.1).largest_effect == pytest.approx(0.1 * interval.high)
 
 
