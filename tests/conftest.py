@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 import sys
@@ -91,6 +92,13 @@ def empty_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lasting_objects():
+    """Keep garbage collections, of which those that time functions make many, from going through all libraries."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -80,25 +80,25 @@ def check_python(text: str) -> list[str]:
 
 
 def run_python(block_texts: list[str], folder: Path) -> list[str]:
-    """Run each Python block of a page after the blocks before it, in a fresh process, and compare the output.
+    """Run the Python blocks of a page one after the other in a fresh process, and compare the output of each.
 
     The comments in the last lines of a block show its expected output.
     """
+    marker = "=== a block begins ==="
+    source = "\n".join(part for text in block_texts for part in (f"print({marker!r})", text))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    _, *outputs = done.stdout.split(marker + "\n")
     errors = []
-    for number, text in enumerate(block_texts):
-        marker = "=== the block begins ==="
-        source = "\n".join([*block_texts[:number], f"print({marker!r})", text])
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            [sys.executable, "-c", source], cwd=folder, env=environment, capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            errors.append(f"Python block {number + 1} fails: {done.stderr.strip().splitlines()[-1]}")
-            continue
-        printed = done.stdout.partition(marker + "\n")[2].splitlines()
-        shown = shown_output(text)
+    if done.returncode:
+        errors.append(f"Python block {len(outputs)} fails: {done.stderr.strip().splitlines()[-1]}")
+        del outputs[-1:]
+    for number, (text, output) in enumerate(zip(block_texts, outputs, strict=False), start=1):
+        printed, shown = output.splitlines(), shown_output(text)
         if printed != shown:
-            errors.append(f"Python block {number + 1} prints {printed}, and shows {shown}")
+            errors.append(f"Python block {number} prints {printed}, and shows {shown}")
     return errors
 
 

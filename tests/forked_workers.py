@@ -7,7 +7,7 @@ workers that start as those of users do: those with the mark ``fresh_workers``, 
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -33,15 +33,15 @@ SERVERS: set[int] = set()
 
 
 @contextmanager
-def serve_workers(folder: Path) -> Iterator[ForkServer | None]:
-    """Start a server that forks workers of all kinds, and has its temporary files in a folder.
+def serve_workers(folder: Path, libraries: Sequence[str] = LIBRARIES) -> Iterator[ForkServer | None]:
+    """Start a server that has imported these libraries and forks workers of all kinds, with its files in a folder.
 
     Yields None where processes cannot be forked; the workers are then started as those of users are.
     """
     before = set(psutil.Process().children())
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tempfile, "tempdir", str(folder))
-        serving = worker_processes.start_server(LIBRARIES, "pairbench.worker")
+        serving = worker_processes.start_server(libraries, "pairbench.worker")
         starting = serving.__enter__()
     try:
         SERVERS.update(process.pid for process in set(psutil.Process().children()) - before)

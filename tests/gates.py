@@ -24,18 +24,31 @@ BACKENDS = ("python_loops", "numpy_plain", "numpy_vectorized", "python_loops_nda
 QUICK = ("--against", "HEAD", "--network", "3-3-1", "--budget", "20", "--threshold", "100%")
 ROUNDS, BLOCKS = 3, 3
 LESS_EFFORT = f"""
+import atexit
 import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 sys.path.insert(0, {str(ROOT)!r})
 
-from tests import gates
+from tests import forked_workers, gates
 
 gates.reduce_effort(pytest.MonkeyPatch())
 sys.path.remove({str(ROOT)!r})
 for name in [name for name in sys.modules if name.partition(".")[0] in ("tests", "bench")]:
     del sys.modules[name]  # the project may have a folder of this name, too
+
+
+def pytest_sessionstart(session):
+    if session.config.getoption("paired_against") is not None:
+        stack = ExitStack()
+        atexit.register(stack.close)
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(forked_workers.serve_workers(folder))
+        forked_workers.fork_workers(pytest.MonkeyPatch(), server)
 """
 """A plugin of pytest that reduces the effort of a gate in a project with folders of the same names as ours."""
 

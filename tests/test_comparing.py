@@ -195,7 +195,7 @@ MODULE = """
 
 
 @pytest.fixture
-def theirs(tmp_path, monkeypatch):
+def theirs(tmp_path, monkeypatch, forked_workers):
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "__init__.py").write_text("")
     (tmp_path / "bench" / "theirs.py").write_text(textwrap.dedent(MODULE))

@@ -20,7 +20,7 @@ da = pytest.importorskip("dask.array")
 from distributed import Client, LocalCluster  # noqa: E402
 
 from impls.peers import dask_data_parallel  # noqa: E402
-from tests.clusters import unchanged_environment  # noqa: E402
+from tests.clusters import forked_workers, unchanged_environment  # noqa: E402
 
 BACKEND = impls.load("dask_data_parallel")
 NETWORK = Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy")
@@ -31,7 +31,7 @@ ROWS = 23
 def cluster():
     """Two worker processes; each test that uses them makes a client of its own."""
     settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with unchanged_environment(), LocalCluster(**settings) as local:
+    with forked_workers(), unchanged_environment(), LocalCluster(**settings) as local:
         yield local
 
 
@@ -213,12 +213,12 @@ def test_a_wrong_number_of_rows_in_the_environment_is_refused_in_one_line():
 
 @pytest.mark.slow
 def test_memory_holds_one_partition_at_a_time():
-    """200 MB in 20 partitions; a program that keeps three of them at once would exceed the limit."""
+    """100 MB in 10 partitions; a program that keeps three of them at once would exceed the limit."""
     code = (
         "from bench.scale_out import data, methods\n"
         "methods.data_parallel(2000, 1000).epoch()\n"
         "before = methods.peak_memory()\n"
-        "methods.data_parallel(340_000, 17_000).epoch()\n"
+        "methods.data_parallel(170_000, 17_000).epoch()\n"
         "print(methods.peak_memory() - before)"
     )
     done = python("-c", code, check=True)

@@ -121,7 +121,7 @@ def quick_commands():
 @pytest.mark.slow
 @pytest.mark.parametrize("line", quick_commands())
 @pytest.mark.usefixtures("empty_folder")
-def test_quick_commands_run(line, capsys, monkeypatch):
+def test_quick_commands_run(line, capsys, forked_workers, monkeypatch):
     set_quick_effort(monkeypatch, ONE_PROCESS)
     assert main(shlex.split(line)[1:]) == 0
     assert capsys.readouterr().out

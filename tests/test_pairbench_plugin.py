@@ -1,7 +1,6 @@
 """The plugin of pairbench, in child processes with pytest, in projects that have folders with the names of ours."""
 
 import json
-import os
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -22,7 +21,7 @@ from bench.sums import loops, quick, slow
 VALUES = [1.5] * 300
 
 def test_pays(paired):
-    result = paired(reference=slow, candidates={"quick": quick, "fsum": math.fsum}, args=(VALUES,))
+    result = paired(reference=slow, candidates={"quick": quick, "fsum": math.fsum}, args=(VALUES,), budget=1)
     result.assert_equal(rtol=1e-12)
     result.assert_speedup("quick", at_least=2)
     result.assert_not_slower("quick", than="reference", by=0.05)
@@ -54,18 +53,15 @@ def project(tmp_path):
     return tmp_path
 
 
-def run(project, *options, plugins=(), variables=None):
+def run(project, *options, plugins=(), code="sys.exit(pytest.main())"):
     """Run pytest in a project, with the plugin as an installed one, and only the named other plugins."""
-    code = (
-        "import sys; sys.path.append(sys.argv.pop(1)); sys.path.insert(0, ''); import pytest; sys.exit(pytest.main())"
-    )
+    begin = "import sys; sys.path.append(sys.argv.pop(1)); sys.path.insert(0, ''); import pytest\n"
     environment = environment_without_xdist() | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "NO_COLOR": "1"}
     environment.pop("PYTHONPATH", None)
     named = [part for name in ("pairbench.plugin", *plugins) for part in ("-p", name)]
-    command = [sys.executable, "-P", "-c", code, str(ROOT), "-p", "no:cacheprovider", *named, *map(str, options)]
-    return subprocess.run(
-        command, cwd=project, env=environment | (variables or {}), capture_output=True, text=True, check=False
-    )
+    arguments = ("-p", "no:cacheprovider", *named, *map(str, options))
+    command = [sys.executable, "-P", "-c", begin + code, str(ROOT), *arguments]
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 
 
 def test_with_the_option_the_table_and_the_verdicts_come_at_the_end(project):
@@ -89,39 +85,50 @@ def test_without_the_option_the_results_are_compared_and_nothing_is_timed(projec
     assert json.loads((project / "out.json").read_text())["tests"] == []
     sums = SUMS.replace("return sum(values)", "return sum(values) + 1")
     (project / "bench" / "sums.py").write_text(sums)
+    test = "def test_nothing(paired):\n    paired(abs, {'len': lambda value: 3}, args=(1,))\n"
+    (project / "tests" / "test_without_assertion.py").write_text(test)
     done = run(project)
     assert "AssertionError: quick is not equal to the reference: result is 451.0 instead of 450.0" in done.stdout
-    assert done.returncode == 1
-
-
-def test_a_comparison_without_assertion_is_still_compared(project):
-    test = "def test_nothing(paired):\n    paired(abs, {'len': lambda value: 3}, args=(1,))\n"
-    (project / "tests" / "test_sums.py").write_text(test)
-    done = run(project)
     assert "len is not equal to the reference" in done.stdout
+    assert "1 failed, 1 passed, 1 error" in done.stdout
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize(
-    ("budget", "line", "words"),
-    [
-        (5, 'result.assert_speedup("quick", at_least=1e6)', "FAIL: quick is"),
-        (0.1, 'result.assert_speedup("twice", at_least=1)', "INCONCLUSIVE: twice is"),
-        (0.1, 'result.assert_speedup("quik", at_least=1)', "there is no function 'quik' in this comparison"),
-    ],
-)
-def test_an_assertion_that_does_not_hold_fails_the_test_with_its_figures(project, budget, line, words):
-    test = (
-        "from bench.sums import loops, quick, slow\n"
-        "def test_f(paired):\n"
-        f"    result = paired(slow, {{'quick': quick, 'twice': slow}}, args=([1.5] * 300,), budget={budget})\n"
-        f"    {line}\n"
-    )
-    (project / "tests" / "test_sums.py").write_text(test)
+FAILING = r"""
+from bench.sums import loops, quick, slow
+
+def compared(paired, budget):
+    return paired(slow, {'quick': quick, 'twice': slow}, args=([1.5] * 300,), budget=budget)
+
+def test_too_slow(paired):
+    compared(paired, 5).assert_speedup("quick", at_least=1e6)
+
+def test_undecided(paired):
+    compared(paired, 0.1).assert_speedup("twice", at_least=1)
+
+def test_misspelt(paired):
+    compared(paired, 0.1).assert_speedup("quik", at_least=1)
+
+def test_name_from_outside(paired):
+    paired(abs, {'\x1b[31mred': abs}, args=(1,), budget=0.01)
+"""
+
+
+def test_an_assertion_that_does_not_hold_fails_its_test_with_its_figures(project):
+    (project / "tests" / "test_sums.py").write_text(FAILING)
     done = run(project, "--paired")
     assert done.returncode == 1
-    assert words in done.stdout
+    assert "3 failed, 1 passed" in done.stdout
+    reasons = {
+        "test_too_slow": "FAIL: quick is",
+        "test_undecided": "INCONCLUSIVE: twice is",
+        "test_misspelt": "there is no function 'quik' in this comparison",
+    }
+    for test, words in reasons.items():
+        assert words in done.stdout.partition(f" {test} ___")[2].partition("\n___")[0], done.stdout
     assert "pairbench/paired.py" not in done.stdout, "the traceback ends in the test"
+    assert "\\x1b[31mred" in done.stdout
+    assert "\x1b[31mred" not in done.stdout, "names from outside are visible on the terminal"
 
 
 @pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is not installed")
@@ -147,21 +154,30 @@ def test_the_figures_go_into_the_file_of_pytest_benchmark(project):
     assert stored["pairbench"]["tests"][0]["test"] == "tests/test_sums.py::test_pays"
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        (("--paired-budget=0",), "--paired-budget must be a positive number of seconds, not 0"),
-        (("--paired-budget=nan",), "--paired-budget must be a positive number of seconds"),
-        (("--paired-json=nowhere/out.json",), "--paired-json cannot write nowhere/out.json"),
-        (("--paired-json=tests",), "--paired-json cannot write tests: it is a folder"),
-        (("--paired-json=" + 300 * "x",), ": File name too long"),
-    ],
-)
-def test_a_wrong_option_gets_one_line(project, options, words):
-    done = run(project, *options)
-    assert done.returncode == 2
-    [line] = done.stderr.splitlines()
-    assert words in line
+WRONG_OPTIONS = {
+    "--paired-budget=0": "--paired-budget must be a positive number of seconds, not 0",
+    "--paired-budget=nan": "--paired-budget must be a positive number of seconds",
+    "--paired-json=nowhere/out.json": "--paired-json cannot write nowhere/out.json",
+    "--paired-json=tests": "--paired-json cannot write tests: it is a folder",
+    "--paired-json=" + 300 * "x": ": File name too long",
+}
+ONE_AFTER_THE_OTHER = """
+wrong = [option for option in sys.argv[1:] if option.startswith("--paired")]
+for option in wrong:
+    others = [one for one in sys.argv[1:] if one not in wrong]
+    print("status", pytest.main([*others, option]), flush=True)
+"""
+
+
+def test_a_wrong_option_gets_one_line(project):
+    """In one process, because pytest ends before it has imported a test."""
+    done = run(project, *WRONG_OPTIONS, code=ONE_AFTER_THE_OTHER)
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(WRONG_OPTIONS)
+    for line, words in zip(lines, WRONG_OPTIONS.values(), strict=True):
+        assert words in line
+    statuses = [line for line in done.stdout.splitlines() if line.startswith("status ")]
+    assert statuses == ["status 2"] * len(WRONG_OPTIONS)
     assert "passed" not in done.stdout  # nothing is lost, because nothing was measured
 
 
@@ -206,7 +222,7 @@ def test_fresh_processes_import_the_functions_of_the_project(project):
     test = (
         "from bench.sums import quick, slow\n"
         "def test_f(paired):\n"
-        "    result = paired(slow, {'quick': quick}, args=([1.5] * 300,), processes=2, budget=0.1)\n"
+        "    result = paired(slow, {'quick': quick}, args=([1.5] * 300,), processes=2, budget=0.4)\n"
         "    result.assert_equal()\n"
         "    result.assert_speedup('quick', at_least=1)\n"
     )
@@ -252,12 +268,3 @@ def test_the_entry_point_names_the_plugin():
 
     points = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]["pytest11"]
     assert points == {plugin.__name__: plugin.__name__}
-
-
-def test_names_from_outside_are_visible_on_the_terminal(project):
-    test = "def test_f(paired):\n    paired(abs, {'\\x1b[31mred': abs}, args=(1,), budget=0.01)\n"
-    (project / "tests" / "test_sums.py").write_text(test)
-    done = run(project, "--paired")
-    assert "\\x1b[31mred" in done.stdout
-    assert "\x1b[31mred" not in done.stdout
-    assert os.linesep in done.stdout

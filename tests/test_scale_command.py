@@ -31,6 +31,7 @@ FEW = (
     points.Dimension("depth", (1, 2), 1),
     points.Dimension("batch", (1, 8), 1),
 )
+BREAK_EVEN = points.BREAK_EVEN_NETWORKS
 PARTIAL = Path("results/scale.partial.json")
 SHORTENED = """
 import sys
@@ -38,7 +39,7 @@ from pairbench import threads
 threads.limit_own_threads()
 from bench.scale import growth, points
 from tests.test_scale_command import COMPILING, FEW
-points.DIMENSIONS, growth.EFFORT = FEW, COMPILING
+points.DIMENSIONS, points.BREAK_EVEN_NETWORKS, growth.EFFORT = FEW, (), COMPILING
 from bench import checkpoint
 from bench.cli.main import main
 sys.exit(main(["scale", *sys.argv[1:]]))
@@ -46,9 +47,10 @@ sys.exit(main(["scale", *sys.argv[1:]]))
 
 
 @pytest.fixture(autouse=True)
-def shortened(empty_folder, monkeypatch):
+def shortened(empty_folder, forked_workers, monkeypatch):
     monkeypatch.setattr(growth, "EFFORT", COMPILING)
     monkeypatch.setattr(points, "DIMENSIONS", FEW)
+    monkeypatch.setattr(points, "BREAK_EVEN_NETWORKS", ())
 
 
 def start(*arguments):
@@ -56,7 +58,8 @@ def start(*arguments):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
+def test_tables_crossovers_break_even_json_and_picture(capsys, monkeypatch, third_party):
+    monkeypatch.setattr(points, "BREAK_EVEN_NETWORKS", BREAK_EVEN)
     third_party("compiling", "    compiles = True")
     arguments = ["scale", "--backend", "numpy_plain", "--backend", "compiling"]
     assert main([*arguments, "--json", "scale.json", "--pictures", "drawn"]) == 0
@@ -81,13 +84,6 @@ def test_tables_crossovers_break_even_json_and_picture(capsys, third_party):
     assert {"numpy_plain", "compiling", "width", "depth", "batch"} <= {one.text for one in picture.iter()}
 
 
-def test_json_on_standard_output_stands_alone(capsys):
-    assert main(["scale", "--backend", "python_loops", "--json", "-"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "mlpbench.scale/3"
-    assert {row["backend"] for row in document["rows"]} == {"python_loops"}
-
-
 def test_the_rows_are_written_as_csv(capsys):
     assert main(["scale", "--backend", "python_loops", "--json", "scale.json", "--format", "csv"]) == 0
     assert csv_errors(files.read(Path("scale.json"), scale_schema.Scale), capsys.readouterr().out) == []
@@ -99,7 +95,7 @@ def test_a_wrong_backend_is_not_timed(capsys, third_party):
     out, _ = capsys.readouterr()
     assert re.search(r"^wrong failed at .*: output.* is .*, not ", out, re.MULTILINE)
     rows = [row for row in files.read(Path("scale.json"), scale_schema.Scale).rows if row.backend == "wrong"]
-    assert len(rows) == 3 + 2 + 2 + 2
+    assert len(rows) == 3 + 2 + 2
     assert all(row.seconds is None and row.speedup is None for row in rows)
     assert {row.reason for row in rows if row.ok} == {"not run: the backend failed at an earlier point"}
 
@@ -129,7 +125,7 @@ def test_a_killed_run_resumes_from_its_checkpoint():
     document = scale_schema.Scale.model_validate_json(out)
     assert document.rows
     timed = {(str(row.layer_sizes), row.batch, row.arm): row.seconds for row in document.rows}
-    assert len(timed) == 3 * 7
+    assert len(timed) == 3 * 5
     for row in finished:
         assert timed[str(row.layer_sizes), row.batch, row.arm] == row.seconds
     assert ("resuming: " in err) == bool(finished)
@@ -152,19 +148,22 @@ def test_an_interrupted_run_can_be_resumed(capsys):
     state = files.read(PARTIAL, scale_schema.ScaleState)
     assert main(["scale", "--backend", "numpy_plain", "--resume"]) == 0
     _, err = capsys.readouterr()
-    assert re.search(r"^mlpbench: resuming: \d of 7 points are done$", err, re.MULTILINE)
+    assert re.search(r"^mlpbench: resuming: \d of 5 points are done$", err, re.MULTILINE)
     assert f"resuming the scale that was started at {state.started}" in err
     assert not PARTIAL.exists()
 
 
-def test_without_resume_a_run_begins_anew_and_reports_the_replaced_checkpoint(capsys):
+def test_without_resume_a_run_begins_anew_and_its_json_stands_alone_on_standard_output(capsys):
     PARTIAL.parent.mkdir()
     state = scale_schema.ScaleState(
         settings={}, started="2026-01-01T00:00:00+00:00", rows=[], not_run=[], bisections=0, compile=[], processes=[]
     )
     files.write(PARTIAL, state)
-    assert main(["scale", "--backend", "python_loops"]) == 0
-    _, err = capsys.readouterr()
+    assert main(["scale", "--backend", "python_loops", "--json", "-"]) == 0
+    out, err = capsys.readouterr()
+    document = json.loads(out)
+    assert document["schema"] == "mlpbench.scale/3"
+    assert {row["backend"] for row in document["rows"]} == {"python_loops"}
     replaced = PARTIAL.with_name("scale.partial.old.json")
     assert f"the unfinished one, started at {state.started}, is kept as {replaced}" in err
     assert not PARTIAL.exists()

@@ -2,6 +2,8 @@
 
 import json
 import os
+from contextlib import ExitStack, nullcontext
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ from bench.scale_out import costs as costs_of_distribution
 from bench.scale_out import data, measurement, methods, simulation
 from bench.tutorials import datasets
 from tests.helpers import one_line_error
+from tests.peaks import peaks
 
 TINY = 1e-12
 COSTS = {
@@ -79,24 +82,14 @@ def test_the_break_even_point_is_where_the_fixed_cost_is_earned():
     assert {row.samples for row in never} == {None}
 
 
-def _peaks(size):
-    before = methods.peak_memory()
-    np.ones(size // 8)  # freed at once
-    return before, methods.peak_memory()
-
-
 def test_the_peak_of_memory_is_that_of_this_process():
     size = 2**28
-    before, after = measurement.in_fresh_process(_peaks, size)
+    before, after = measurement.in_fresh_process(peaks, size)
     assert before < 2**28 < after - before + 2**25 < 2**29
 
 
-def _exit(status):
-    os._exit(status)
-
-
 def test_a_process_that_ends_or_fails_gives_a_reason():
-    assert measurement.in_fresh_process(_exit, 3).startswith("its process was ended")
+    assert measurement.in_fresh_process(os._exit, 3).startswith("its process was ended")
     assert measurement.in_fresh_process(int, "x").startswith("ValueError: invalid literal")
     assert measurement.in_fresh_process(os.getpid) != os.getpid()
 
@@ -130,8 +123,8 @@ def test_a_method_with_a_lost_part_gets_no_time(monkeypatch, name):
 
 @pytest.mark.slow
 def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
-    pytest.importorskip("distributed")
-    from tests.clusters import unchanged_environment
+    distributed = pytest.importorskip("distributed")
+    from tests.clusters import forked_workers, unchanged_environment
 
     monkeypatch.setattr(measurement, "in_fresh_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(measurement, "ENOUGH_SECONDS", 0.01)
@@ -140,7 +133,11 @@ def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
     for name, value in {"MANY": 20, "CHAIN": 5, "LARGE": 2**20, "REPEATS": 1}.items():
         monkeypatch.setattr(costs_of_distribution, name, value)
     options = ["--samples", "3000", "--partition-rows", "500", "--workers", "2", "--rounds", "1", "--pictures", "."]
-    with unchanged_environment():
+    start = distributed.LocalCluster
+    with forked_workers(), unchanged_environment(), ExitStack() as clusters:
+        # The costs are measured on the cluster of the epochs, which goes on until the end.
+        once = cache(lambda **settings: nullcontext(clusters.enter_context(start(**settings))))
+        monkeypatch.setattr(distributed, "LocalCluster", once)
         assert main(["scale-out", *options, "--json", "out.json"]) == 0
     out, _ = capsys.readouterr()
     document = files.read(Path("out.json"), ScaleOut)
@@ -168,6 +165,7 @@ def test_an_interrupted_command_goes_on_after_the_last_number_of_samples(empty_f
         return "its process ended"
 
     monkeypatch.setattr(measurement, "in_fresh_process", measure)
+    monkeypatch.setattr(measurement, "epoch_target", lambda *_: None)  # there is no result to judge
     arguments = ["scale-out", "--samples", "1000", "--samples", "2000", "--rounds", "1"]
     assert main(arguments) == 130
     assert "scale-out.partial.json has the results so far; to continue" in capsys.readouterr().err.replace("\n", " ")

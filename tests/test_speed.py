@@ -23,6 +23,7 @@ from bench.speed import c_comparison, goal_rows, goals, speed_run, start_times
 from bench.speed.goals import BATCH, DIGITS_TRAINING, GROUPS, PEER, PLAIN, RATIOS, SAMPLE, SIMD, VECTORIZED, C, Goal
 from impls import Network
 from pairbench.measure import AA_CONTROL
+from tests.forked_workers import LIBRARIES, fork_workers, serve_workers
 from tests.helpers import TINY
 from tests.helpers import timing_row as row_of
 from tests.test_csv_rows import csv_errors
@@ -250,7 +251,15 @@ def test_the_page_does_not_overwrite_another_file(tmp_path):
     speed_page.check_page_destination(notes)
 
 
+@pytest.fixture
+def forked_workers_with_numba(tmp_path_factory, monkeypatch):
+    with serve_workers(tmp_path_factory.mktemp("workers"), (*LIBRARIES, "numba")) as server:
+        fork_workers(monkeypatch, server)
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("forked_workers_with_numba")
 def test_the_command_prints_stores_and_writes_a_page(tmp_path, monkeypatch, capsys, no_cc):
     monkeypatch.chdir(tmp_path)
     training = replace(goals.XOR_TRAINING, epochs=1)  # the judge repeats it in exact arithmetic

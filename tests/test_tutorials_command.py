@@ -115,7 +115,8 @@ def main_without(missing):
 
 @pytest.mark.slow
 def test_pictures_without_their_library(tmp_path):
-    done = python("-c", main_without("matplotlib"), "tutorials", "xor", "--pictures", tmp_path)
+    arguments = ("tutorials", "xor", "--backend", "graph", "--pictures", tmp_path)
+    done = python("-c", main_without("matplotlib"), *arguments)
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
         "mlpbench: pictures need matplotlib, which is not installed: pip install -c constraints.txt -e '.[report]'"

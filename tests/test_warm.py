@@ -8,7 +8,7 @@ import pytest
 from bench.cli.main import main
 from tests.helpers import one_line_error, python
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_folder")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("empty_folder", "forked_workers")]
 
 TRAIN = """
 import impls
