@@ -1,55 +1,34 @@
 """Real schedulers and workers for the tests of the cluster."""
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
-from contextlib import contextmanager
-from multiprocessing import forkserver
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import dask
-import pytest
 
-from tests import dask_program
 from tests.helpers import ROOT, CountedProgress
 
 QUIET = ("--host", "127.0.0.1", "--no-dashboard")
-FORKED = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
-"""How the processes of clusters start: forked from one that has imported LIBRARIES, where processes can be forked."""
-LIBRARIES = (
-    *("dask.array", "distributed.cli.dask_scheduler", "distributed.cli.dask_worker", "distributed.nanny"),
-    *("impls.numba_simd", "mpmath", "sklearn.datasets"),
-)
 
 
 @contextmanager
-def forked_workers():
-    """Let local clusters fork their workers, whose environment is that of the first, and what a cluster sets."""
-    if FORKED == "forkserver":
-        forkserver.set_forkserver_preload([*LIBRARIES])
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("PYTHONPATH", str(ROOT))
-            forkserver.ensure_running()
-    with dask.config.set({"distributed.worker.multiprocessing-method": FORKED}):
-        yield
-
-
-@contextmanager
-def process(kind, *arguments, method=FORKED, **variables):
-    """Run ``dask scheduler`` or ``dask worker`` in a process that starts by this method, until the context ends."""
+def process(kind, *arguments, **variables):
+    """Run ``dask scheduler`` or ``dask worker`` until the context ends."""
+    command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *QUIET, *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
-    every = (kind, [*QUIET, *arguments], environment)
-    with forked_workers():
-        running = multiprocessing.get_context(method).Process(target=dask_program.run, args=every)
-        running.start()
+    running = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield running
     finally:
         running.terminate()
-        running.join(timeout=5)
+        with suppress(subprocess.TimeoutExpired):
+            running.wait(timeout=5)
         running.kill()
-        running.join()
+        running.wait()
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from bench.records.scale_schema import Scale
 from bench.report import terminal
 from bench.scale import growth, points
 from pairbench import lock
-from tests.clusters import Killer, forked_workers, kill, process, scheduler, unchanged_environment
+from tests.clusters import Killer, kill, process, scheduler, unchanged_environment
 from tests.helpers import ONE_PROCESS, ROOT, TINY, one_line_error
 
 distributed = pytest.importorskip("distributed", reason="the cluster needs Dask")
@@ -50,14 +50,13 @@ def folder(tmp_path_factory):
 def clusters(folder):
     """A list that has the cluster that the tests share, which is closed at the end."""
     running = []
-    with forked_workers():
-        yield running
+    yield running
     for one in running:
         one.close()
 
 
 @pytest.fixture
-def cluster(clusters, folder):
+def cluster(clusters):
     """A scheduler with two workers on this machine; a new one if a worker that a test killed has not come back."""
     for running in clusters[-1:]:
         with distributed.Client(running.scheduler_address) as client, suppress(TimeoutError):
@@ -66,12 +65,7 @@ def cluster(clusters, folder):
     with unchanged_environment():
         clusters.append(
             distributed.LocalCluster(
-                n_workers=2,
-                threads_per_worker=1,
-                host="127.0.0.1",
-                dashboard_address="127.0.0.1:0",
-                silence_logs=50,
-                env={"TMPDIR": str(folder), "PYTHONPATH": str(ROOT)},
+                n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address="127.0.0.1:0", silence_logs=50
             )
         )
     return clusters[-1]
@@ -234,7 +228,7 @@ def test_a_worker_with_other_sources_is_refused(tmp_path, folder, capsys):
     changed = tree / "bench" / "cases.py"
     changed.write_text(changed.read_text() + "# changed\n")
     shared = ("--scheduler-file", str(tmp_path / "scheduler.json"), "--no-nanny", "--nthreads", "1")
-    with scheduler(tmp_path) as (_, file), process("worker", *shared, method="spawn", PYTHONPATH=str(tree)):
+    with scheduler(tmp_path) as (_, file), process("worker", *shared, PYTHONPATH=str(tree)):
         line = one_line_error(capsys, *RUN, "--cluster", file)
     assert "the cluster has other versions than this machine: sources of mlpbench: " in line
     assert " here, " in line

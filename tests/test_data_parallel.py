@@ -20,7 +20,7 @@ da = pytest.importorskip("dask.array")
 from distributed import Client, LocalCluster  # noqa: E402
 
 from impls.peers import dask_data_parallel  # noqa: E402
-from tests.clusters import forked_workers, unchanged_environment  # noqa: E402
+from tests.clusters import unchanged_environment  # noqa: E402
 
 BACKEND = impls.load("dask_data_parallel")
 NETWORK = Network((4, 6, 2), "tanh", "sigmoid", "binary_cross_entropy")
@@ -31,7 +31,7 @@ ROWS = 23
 def cluster():
     """Two worker processes; each test that uses them makes a client of its own."""
     settings = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": "127.0.0.1:0"}
-    with forked_workers(), unchanged_environment(), LocalCluster(**settings) as local:
+    with unchanged_environment(), LocalCluster(**settings) as local:
         yield local
 
 

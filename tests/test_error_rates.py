@@ -134,7 +134,7 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
 
 
 def test_a_gate_is_simulated_with_the_blocks_that_it_measures():
-    """The first block and six of seven others are slowed. A gate of many rows measures these if its threshold is low."""
+    """The first block and six of seven others are slowed. A gate measures these if its threshold is low or rows few."""
     seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)[..., : 7 * (round_effort.MIN_BLOCKS - 1) + 2]
     seconds[:, 0, (np.arange(seconds.shape[-1]) - 1) % 7 > 0] *= 1.2
     verdicts = {

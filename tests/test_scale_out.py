@@ -124,7 +124,7 @@ def test_a_method_with_a_lost_part_gets_no_time(monkeypatch, name):
 @pytest.mark.slow
 def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
     distributed = pytest.importorskip("distributed")
-    from tests.clusters import forked_workers, unchanged_environment
+    from tests.clusters import unchanged_environment
 
     monkeypatch.setattr(measurement, "in_fresh_process", lambda function, *arguments: function(*arguments))
     monkeypatch.setattr(measurement, "ENOUGH_SECONDS", 0.01)
@@ -134,7 +134,7 @@ def test_the_command_on_a_real_cluster(empty_folder, monkeypatch, capsys):
         monkeypatch.setattr(costs_of_distribution, name, value)
     options = ["--samples", "3000", "--partition-rows", "500", "--workers", "2", "--rounds", "1", "--pictures", "."]
     start = distributed.LocalCluster
-    with forked_workers(), unchanged_environment(), ExitStack() as clusters:
+    with unchanged_environment(), ExitStack() as clusters:
         # The costs are measured on the cluster of the epochs, which goes on until the end.
         once = cache(lambda **settings: nullcontext(clusters.enter_context(start(**settings))))
         monkeypatch.setattr(distributed, "LocalCluster", once)
