@@ -64,6 +64,13 @@ def everywhere(processes, function, *arguments):
     return {side: ask(processes, side, function, *arguments) for side in processes}
 
 
+def ask_until_it_dies(processes, side):
+    """A worker may answer before a signal arrives."""
+    for _ in range(2000):
+        ask(processes, side, abs, -3)
+        time.sleep(0.01)
+
+
 def state_of_process():
     """What a process starts with, but for its number and the name of its folder for temporary files."""
     temporary = os.environ["TMPDIR"]
@@ -189,9 +196,7 @@ def test_the_workers_of_a_killed_server_die(library):
         os.kill(ask(processes, "head", os.getppid), signal.SIGKILL)
         for side in processes:
             with pytest.raises(ProcessDied, match="died of SIGKILL"):
-                for _ in range(2000):  # a worker may answer before the signal arrives
-                    ask(processes, side, abs, -3)
-                    time.sleep(0.01)
+                ask_until_it_dies(processes, side)
 
 
 def test_all_processes_die_with_the_parent(library):
