@@ -247,10 +247,11 @@ def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequ
 
 
 def _overhead(state: LoopState, task: GateTask) -> float:
-    """Seconds of the last round that were not spent on timing; before the first round, those of the trial round."""
-    if not state.rounds:
+    """Seconds of the last round with times that were not spent on timing; before it, those of the trial round."""
+    timed = [record for record in state.rounds if record.seconds]  # in the others a process died, or hung for a minute
+    if not timed:
         return task.effort.overhead
-    last = state.rounds[-1]
+    last = timed[-1]
     plans = [replace(task.plans[key], blocks=len(next(iter(times.values())))) for key, times in last.seconds.items()]
     return max(0.0, last.wall_seconds - sum(map(round_effort.timing_seconds, plans)))
 

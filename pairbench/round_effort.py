@@ -25,8 +25,8 @@ from pairbench.rounds import RoundPlan
 Plan = TypeVar("Plan", bound=RoundPlan)
 
 MIN_BLOCKS, MAX_BLOCKS = 9, 120
-"""Blocks of a round, for a call that fits into a sample. In the recordings of the gate's error rates, the medians of 9
-blocks vary by a fifth more than those of 15, and a given time has room for a third more rounds of a default gate."""
+"""Blocks of a round, for a call that fits into a sample. In the recording ``idle``, the medians of 9 blocks vary by a
+fifth more than those of 15, and a given time has room for a third more rounds of a default gate."""
 MIN_SLOW_BLOCKS = (3, 1)
 """Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, in the order in which they are tried. The median of
 three blocks ignores one disturbed sample; one block is used only where the budget does not allow three."""

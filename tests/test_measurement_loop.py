@@ -8,7 +8,7 @@ from statistics import median
 import pytest
 
 from pairbench import round_effort, rounds, timer
-from pairbench.function_gate import GateState
+from pairbench.function_gate import GateState, Round
 from pairbench.measurement_loop import GateTask, measure_until_decided
 from pairbench.progress import NoProgress
 from pairbench.round_effort import RoundEffort
@@ -48,12 +48,12 @@ def plan(key):
     )
 
 
-def measure(state, save, most=120):
+def measure(state, save, most=120, budget=1e6):
     task = GateTask(
         plans={key: plan(key) for key in KEYS},
         judged=KEYS,
         threshold=THRESHOLD,
-        budget=1e6,
+        budget=budget,
         references={key: key for key in KEYS},
         effort=RoundEffort(least=round_effort.MIN_BLOCKS, most=most, least_slow=3, overhead=0.0),
     )
@@ -84,6 +84,11 @@ def test_rows_that_are_decided_leave_their_time_to_the_others(measured, monkeypa
     assert alone
     assert all(blocks == {"noisy": expected_blocks("noisy", measured[:number])} for number, blocks in alone)
     assert alone[0][1]["noisy"] > 2 * round_effort.MIN_BLOCKS
+
+
+def test_a_round_in_which_a_process_hung_is_not_taken_for_the_time_of_the_next_one(measured):
+    hung = GateState({}, [Round(60.0, {})])
+    assert len(measure(hung, lambda state: None, budget=100.0).rounds) > 3
 
 
 def test_a_resumed_measurement_knows_the_noise_of_the_rounds_before_the_interruption(measured):
