@@ -8,7 +8,7 @@ workers that start as those of users do: those with the mark ``fresh_workers``, 
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,15 +39,12 @@ def serve_workers(folder: Path, libraries: Sequence[str] = LIBRARIES) -> Iterato
     Yields None where processes cannot be forked; the workers are then started as those of users are.
     """
     before = set(psutil.Process().children())
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tempfile, "tempdir", str(folder))
-        serving = worker_processes.start_server(libraries, "pairbench.worker")
-        starting = serving.__enter__()
-    try:
+    with ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tempfile, "tempdir", str(folder))
+            starting = stack.enter_context(worker_processes.start_server(libraries, "pairbench.worker"))
         SERVERS.update(process.pid for process in set(psutil.Process().children()) - before)
         yield starting.ready
-    finally:
-        serving.__exit__(None, None, None)
 
 
 def fork_workers(patch: pytest.MonkeyPatch, server: ForkServer | None) -> None:
