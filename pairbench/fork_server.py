@@ -33,10 +33,11 @@ def main() -> None:
     connection = socket.socket(fileno=int(sys.argv[1]))
     own_path = os.environ["PYTHONPATH"].split(os.pathsep)
     worker, *libraries = pickle.loads(connection.recv(MAX_MESSAGE))
+    gc.disable()  # collections take a fifth of the imports
     import_module(worker)
     is_safe = import_libraries(libraries)
-    gc.collect()
     gc.freeze()  # else a collection in a worker would copy the memory of the libraries
+    gc.enable()
     connection.send(pickle.dumps(is_safe and _thread_count() == 1))
     while True:
         message, streams, _, _ = socket.recv_fds(connection, MAX_MESSAGE, 3)

@@ -26,6 +26,9 @@ MAX_MESSAGE = 1 << 20
 TIMEOUT = 300.0
 """Seconds without an answer after which a server counts as hung."""
 
+STARTED_TOGETHER = 2
+"""Servers that start at the same time. Two CPUs import for two rounds in the time of one."""
+
 
 @dataclass(frozen=True)
 class Fork:
@@ -151,41 +154,43 @@ def start_fork_server(worker: str, libraries: Sequence[str], variables: Mapping[
 
 
 class ForkServers:
-    """The fork servers of successive rounds. The next one can start during the round before.
+    """The fork servers of successive rounds, which can start during a round before.
 
-    ``start`` starts one; without it, ``take`` gives None. Leaving the context ends the next one; the one in use ends
-    with its round.
+    ``start`` starts one; without it, ``take`` gives None. Leaving the context ends those that wait for their rounds;
+    the one in use ends with its round.
     """
 
     def __init__(self, start: Callable[[], AbstractContextManager[StartingServer]] | None = None):
         self._start = start
-        self._next: tuple[StartingServer, ExitStack] | None = None
+        self._waiting: list[tuple[StartingServer, ExitStack]] = []
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._next is not None:
-            self._next[1].close()
+        with ExitStack() as stack:
+            for _, server in self._waiting:
+                stack.push(server)
 
     def start_next(self) -> None:
-        """Start the next server, unless it was started already. This does not wait for its imports."""
-        if self._start is not None and self._next is None:
-            with ExitStack() as stack:
-                self._next = stack.enter_context(self._start()), stack.pop_all()
+        """Start the servers of the next ``STARTED_TOGETHER`` rounds, unless one waits. This awaits no import."""
+        if self._start is not None and not self._waiting:
+            for _ in range(STARTED_TOGETHER):
+                with ExitStack() as stack:
+                    self._waiting.append((stack.enter_context(self._start()), stack.pop_all()))
 
     def await_next(self) -> None:
-        """Wait until the next server, if it was started, has imported."""
-        if self._next is not None:
-            _ = self._next[0].ready
+        """Wait until all servers that were started have imported."""
+        for server, _ in self._waiting:
+            _ = server.ready
 
     @contextmanager
     def take(self) -> Iterator[ForkServer | None]:
         """The next server, once it has imported; it ends with the context. None if there is none."""
         self.start_next()
-        if self._next is None:
+        if not self._waiting:
             yield None
             return
-        (starting, stack), self._next = self._next, None
+        server, stack = self._waiting.pop(0)
         with stack:
-            yield starting.ready
+            yield server.ready

@@ -54,12 +54,13 @@ def with_delay(function: Callable[..., Any], steps: int | None) -> Callable[...,
 class WorkerState:
     """The calls that were built so far, by row, the row and the sample that were prepared last, and the watches.
 
-    ``libraries`` are those that were loaded when the last call was built. ``disturbing`` has the rows whose threads
-    compute while other processes are timed.
+    ``libraries`` are those that were loaded when the last call was built; at that time ``imported`` modules had been
+    imported. ``disturbing`` has the rows whose threads compute while other processes are timed.
     """
 
     functions: FunctionWatch
     libraries: ThreadWatch = field(init=False)
+    imported: int = 0
     background: BackgroundWork = field(default_factory=BackgroundWork)
     calls: dict[str, TimedCall] = field(default_factory=dict)
     row: str = ""
@@ -71,7 +72,8 @@ class WorkerState:
         self.functions.extend(type(request.workload).__module__.partition(".")[0])
         call = request.workload.build()
         self.calls[request.row] = replace(call, function=with_delay(call.function, request.delay_steps))
-        self.libraries = ThreadWatch(1)
+        if len(sys.modules) != self.imported:  # else no library was loaded either
+            self.libraries, self.imported = ThreadWatch(1), len(sys.modules)
         self.require_unchanged(request.row)
         self.functions.extend()
 

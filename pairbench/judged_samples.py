@@ -16,7 +16,7 @@ import numpy as np
 
 from pairbench import timer
 from pairbench.timer import Arguments
-from pairbench.workload import JudgedSample, OtherObject, SamplePlan, TimedCall, WorkloadError
+from pairbench.workload import POOL, JudgedSample, OtherObject, SamplePlan, TimedCall, WorkloadError
 
 JUDGED_CALLS = 4
 """Number of calls of an arm that are judged in a process."""
@@ -45,20 +45,22 @@ class PreparedSample:
         self._arguments = plan.arguments(call.draw)
         self._segments = list(_split_after(self._arguments, plan.judged))
         if plan.loops > 1:
-            for arguments in SamplePlan(plan.seed + 1, max(1, plan.loops // WARM_UP_SHARE)).arguments(call.draw):
+            count = min(POOL, max(1, plan.loops // WARM_UP_SHARE))
+            *untimed, other = call.draw(plan.seed + 1, count + 1)
+            for arguments in untimed:
                 call.function(*arguments)
-            poison(self._call_with_other_content())
+            poison(self._call_with_content_of(other))
         self._before = call.state()
         self._overhead = timer.time_empty_calls(self._arguments)
         self._originals: list[Any] = []
         self._copies: list[Any] = []
 
-    def _call_with_other_content(self) -> Any:
-        """Call once with the objects of the first call, whose arrays hold other values meanwhile.
+    def _call_with_content_of(self, other: Arguments) -> Any:
+        """Call once with the objects of the first call, whose arrays hold the values of ``other`` meanwhile.
 
         The first call of the sample is wrong if it takes the same objects for the same content.
         """
-        first, (other,) = self._arguments[0], self._call.draw(self._plan.seed + 2, 1)
+        first = self._arguments[0]
         arrays = [array for array in first if isinstance(array, np.ndarray)]
         contents = [array.copy() for array in arrays]
         for array, content in zip(arrays, (array for array in other if isinstance(array, np.ndarray)), strict=True):
@@ -111,7 +113,7 @@ def choose_judged_calls(
 ) -> list[dict[int, int]]:
     """For each of the blocks of an arm, the seeds of the judged calls by position.
 
-    One is the first call of a block, whose argument objects are not new; see ``_call_with_other_content``. The others
+    One is the first call of a block, whose argument objects are not new; see ``_call_with_content_of``. The others
     are drawn at random over all blocks. If the calls change a state, one block has all of them, because the judge needs
     the states before and after.
     """

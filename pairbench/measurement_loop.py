@@ -35,6 +35,9 @@ from pairbench.wording import counted
 MAX_DEATHS = 2
 """Number of process deaths after which a row fails. A single death may have a cause outside the backend."""
 
+OVERHEAD_ROUNDS = 4
+"""Last rounds that tell the time of the next. Only some of them wait for a fork server."""
+
 Seconds = Mapping[str, Mapping[str, Sequence[float]]]
 """Seconds per call of a round, by row and side, in the order of the blocks."""
 
@@ -247,13 +250,19 @@ def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequ
 
 
 def _overhead(state: LoopState, task: GateTask) -> float:
-    """Seconds of the last round with times that were not spent on timing; before it, those of the trial round."""
-    timed = [record for record in state.rounds if record.seconds]  # in the others a process died, or hung for a minute
+    """Seconds of a round that are not spent on timing: the mean of the last rounds; at first, those of the trial round.
+
+    Rounds without times do not count: in them a process died, or hung for a minute.
+    """
+    timed = [record for record in state.rounds if record.seconds]
     if not timed:
         return task.effort.overhead
-    last = timed[-1]
-    plans = [replace(task.plans[key], blocks=len(next(iter(times.values())))) for key, times in last.seconds.items()]
-    return max(0.0, last.wall_seconds - sum(map(round_effort.timing_seconds, plans)))
+    return fmean(_overhead_of(record, task) for record in timed[-OVERHEAD_ROUNDS:])
+
+
+def _overhead_of(record: MeasuredRound, task: GateTask) -> float:
+    plans = [replace(task.plans[key], blocks=len(next(iter(times.values())))) for key, times in record.seconds.items()]
+    return max(0.0, record.wall_seconds - sum(map(round_effort.timing_seconds, plans)))
 
 
 def _note_noise(noise: defaultdict[str, list[float]], seconds: Seconds) -> None:
