@@ -6,7 +6,7 @@ Arguments are made once, by the head, and sent to all sides, so that all compute
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
@@ -19,7 +19,6 @@ from pairbench import (
     results_check,
     round_effort,
     rounds,
-    sequential_test,
     timer,
 )
 from pairbench.function_rows import GateReport
@@ -40,8 +39,6 @@ from pairbench.project_trees import ProjectTree
 from pairbench.results_check import RepeatJudge
 from pairbench.rounds import SIDES, ProcessDied, RoundPlan
 from pairbench.worktrees import Checkout, remove_stale
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -90,7 +87,7 @@ class Round:
     seconds: Mapping[str, Mapping[str, Sequence[float]]]
 
 
-def judge_functions(request: FunctionGateRequest, progress: Progress, say: Say) -> tuple[GateReport, bool]:
+def judge_functions(request: FunctionGateRequest, progress: Progress) -> tuple[GateReport, bool]:
     """The gate's report, and whether the measurement was interrupted, in which case it has the rounds until then.
 
     Raises ValueError if the functions cannot be compared: WorktreeError, ForeignSource, and others in one line.
@@ -126,14 +123,9 @@ def judge_functions(request: FunctionGateRequest, progress: Progress, say: Say) 
         threshold=request.threshold,
         budget=request.budget,
         references={key: key for key in plans},
-        effort=round_effort.choose_effort(plans, request.budget, trial.overhead),
+        overhead=trial.overhead,
         libraries=trial.libraries,
     )
-    if (needed := measurement_loop.usual_seconds(task)) > request.budget:
-        say(
-            f"the {sequential_test.PASS_ROUNDS} rounds that a PASS needs take about {needed:.0f} s, "
-            f"but the budget is {request.budget:g} s; raise the budget, or name fewer functions"
-        )
     state, interrupted = _measure(GateState({**failures, **trial.failures}), task, trees, progress)
     return (
         function_rows.report(

@@ -13,7 +13,6 @@ __all__ = [
     "row_judgement",
     "run_trial_round",
     "side_seconds",
-    "usual_seconds",
 ]
 
 import math
@@ -27,7 +26,6 @@ from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from pairbench import round_effort, rounds, sequential_test
 from pairbench.progress import Progress
-from pairbench.round_effort import RoundEffort
 from pairbench.rounds import ProcessDied, RoundPlan, SourceTree
 from pairbench.sequential_test import Judgement, RoundChange
 from pairbench.wording import counted
@@ -94,7 +92,7 @@ class GateTask:
     """The rows to measure: ``plans``, by row. The rows in ``judged`` get verdicts; the others are references.
 
     ``threshold`` is a share, ``budget`` is in seconds. ``references`` has, by row, the reference's row, which is timed
-    in the same rounds. ``effort``: the limits of the samples in a round. ``libraries``: those of the trial round.
+    in the same rounds. ``overhead`` and ``libraries`` are those of the trial round.
     """
 
     plans: Mapping[str, RoundPlan]
@@ -102,17 +100,8 @@ class GateTask:
     threshold: float
     budget: float
     references: Mapping[str, str]
-    effort: RoundEffort
+    overhead: float = 0.0
     libraries: tuple[str, ...] = ()
-
-
-def usual_seconds(task: GateTask) -> float:
-    """Rough seconds that ``PASS_ROUNDS`` rounds take, with the usual noise."""
-    plans = [
-        round_effort.with_blocks(plan, task.effort, task.threshold, round_effort.USUAL_NOISE)
-        for plan in task.plans.values()
-    ]
-    return sequential_test.PASS_ROUNDS * round_effort.seconds(task.effort, plans)
 
 
 class TrialRound(NamedTuple):
@@ -159,7 +148,7 @@ def measure_until_decided(
         _note_noise(noise, record.seconds)
     with rounds.fork_servers(trees, task.libraries) as servers:
         while plans := _plans_to_measure(state, task, noise):
-            progress.stage(_title(state, task, [plan.key for plan in plans]))
+            progress.stage(_title(state, task, plans))
             start = time.monotonic()
             deaths, failures = state.deaths, state.failures
             try:
@@ -221,7 +210,6 @@ def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequ
 
     The number of blocks follows from ``noise``, by row: that of a block in each round so far.
     """
-    spent = sum(record.wall_seconds for record in state.rounds)
     is_confirming: dict[str, bool] = {}  # by undecided row
     for key in task.judged:
         if key in state.failures:
@@ -229,24 +217,32 @@ def _plans_to_measure(state: LoopState, task: GateTask, noise: Mapping[str, Sequ
         judgement = row_judgement(state, task, key)
         if not judgement.decided:
             is_confirming[key] = judgement.is_confirming
-    keys = _with_references(state, task, list(is_confirming))
-    overhead, effort = _overhead(state, task), task.effort
-    if state.rounds and len(keys) < len(task.plans):  # the other rows have left their time
-        effort = round_effort.choose_effort({key: task.plans[key] for key in keys}, task.budget, overhead)
-    plans = {
-        key: round_effort.with_blocks(
-            task.plans[key],
-            effort,
-            task.threshold,
-            median(noise[key]) if noise.get(key) else round_effort.USUAL_NOISE,
-        )
-        for key in keys
-    }
-    expected = overhead + sum(map(round_effort.timing_seconds, plans.values()))
-    if spent + expected <= task.budget:
-        return list(plans.values())
+    plans = _with_blocks(state, task, list(is_confirming), noise)
+    spent = sum(record.wall_seconds for record in state.rounds)
+    if spent + _overhead(state, task) + round_effort.timing_seconds(plans) <= task.budget:
+        return plans
     confirming = [key for key, is_open in is_confirming.items() if is_open]
-    return [plans[key] for key in _with_references(state, task, confirming)]
+    return _with_blocks(state, task, confirming, noise)
+
+
+def _with_blocks(
+    state: LoopState, task: GateTask, keys: Sequence[str], noise: Mapping[str, Sequence[float]]
+) -> list[RoundPlan]:
+    """Plans of these rows and of their references, with numbers of blocks."""
+    others = {task.references[key] for key in keys} - set(keys)
+    references = [
+        round_effort.with_fewest_blocks(plan)
+        for key, plan in task.plans.items()
+        if key in others and key not in state.failures
+    ]
+    overhead = _overhead(state, task) + round_effort.timing_seconds(references)
+    plans = [task.plans[key] for key in keys]
+    effort = round_effort.choose_effort(plans, task.budget, overhead)
+    usual = [round_effort.USUAL_NOISE]
+    return [
+        *(round_effort.with_blocks(plan, effort, task.threshold, median(noise.get(plan.key, usual))) for plan in plans),
+        *references,
+    ]
 
 
 def _overhead(state: LoopState, task: GateTask) -> float:
@@ -256,13 +252,13 @@ def _overhead(state: LoopState, task: GateTask) -> float:
     """
     timed = [record for record in state.rounds if record.seconds]
     if not timed:
-        return task.effort.overhead
+        return task.overhead
     return fmean(_overhead_of(record, task) for record in timed[-OVERHEAD_ROUNDS:])
 
 
 def _overhead_of(record: MeasuredRound, task: GateTask) -> float:
     plans = [replace(task.plans[key], blocks=len(next(iter(times.values())))) for key, times in record.seconds.items()]
-    return max(0.0, record.wall_seconds - sum(map(round_effort.timing_seconds, plans)))
+    return max(0.0, record.wall_seconds - round_effort.timing_seconds(plans))
 
 
 def _note_noise(noise: defaultdict[str, list[float]], seconds: Seconds) -> None:
@@ -271,19 +267,18 @@ def _note_noise(noise: defaultdict[str, list[float]], seconds: Seconds) -> None:
         noise[key].append(round_effort.block_noise(times))
 
 
-def _with_references(state: LoopState, task: GateTask, keys: Sequence[str]) -> list[str]:
-    references = (task.references[key] for key in keys)
-    usable = (key for key in references if key in task.plans and key not in state.failures)
-    return [*dict.fromkeys([*keys, *usable])]
-
-
-def _title(state: LoopState, task: GateTask, keys: Sequence[str]) -> str:
+def _title(state: LoopState, task: GateTask, plans: Sequence[RoundPlan]) -> str:
     spent = sum(record.wall_seconds for record in state.rounds)
-    open_rows = f"{sum(key in task.judged for key in keys)} of {counted(len(task.judged), 'row')} open"
+    open_rows = f"{sum(plan.key in task.judged for plan in plans)} of {counted(len(task.judged), 'row')} open"
     judgements = (row_judgement(state, task, key) for key in task.judged)
     verdicts = Counter(judgement.verdict for judgement in judgements if judgement.decided)
     so_far = "".join(f", {count} {verdict}" for verdict, count in verdicts.items())
-    return f"round {len(state.rounds) + 1}, {open_rows}{so_far}, {spent:.0f} of {task.budget:g} s"
+    title = f"round {len(state.rounds) + 1}, {open_rows}{so_far}, {spent:.0f} of {task.budget:g} s"
+    missing = sequential_test.PASS_ROUNDS - len(state.rounds)
+    needed = spent + missing * (_overhead(state, task) + round_effort.timing_seconds(plans))
+    if not state.rounds or missing <= 0 or needed <= task.budget:
+        return title
+    return f"{title}; the {sequential_test.PASS_ROUNDS} rounds of a PASS take about {needed:.0f} s"
 
 
 def _with(table: Mapping[str, Mapping[str, Any]], key: str, side: str, value: Any) -> dict[str, dict[str, Any]]:

@@ -149,7 +149,7 @@ class FunctionGate:
                 build=self._config.getoption("paired_build"),
             )
             with machine_lock(say):
-                report, interrupted = judge_functions(request, NoProgress(), say)
+                report, interrupted = judge_functions(request, NoProgress())
         except ValueError as error:
             pytest.fail(f"{item.name}: {error}", pytrace=False)
         item.stash[VERDICTS] = {

@@ -8,6 +8,9 @@ __all__ = [
     "block_noise",
     "choose_effort",
     "needed_blocks",
+    "timing_seconds",
+    "with_blocks",
+    "with_fewest_blocks",
     "with_loops",
     "with_most_blocks",
 ]
@@ -17,12 +20,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, product
 from statistics import NormalDist, median
-from typing import TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from pairbench import rounds, sequential_test, timer
-from pairbench.rounds import RoundPlan
 
-Plan = TypeVar("Plan", bound=RoundPlan)
+
+class TimedRow(Protocol):
+    """What this module needs to know of a row, such as a ``RoundPlan``; it has the same fields."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def loops(self) -> int:
+        """Number of calls in a sample."""
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks in a round."""
+
+    @property
+    def call_seconds(self) -> float:
+        """Rough seconds per call."""
+
+
+Row = TypeVar("Row", bound=TimedRow)
 
 MIN_BLOCKS, MAX_BLOCKS = 9, 120
 """Blocks of a round, for a call that fits into a sample. In the recording ``idle``, the medians of 9 blocks vary by a
@@ -37,6 +58,9 @@ NOISE_SHARE = 0.4
 much at the usual threshold, so that more blocks would gain little."""
 TIMING_SHARE = 0.25
 """Timing takes at least this share of a round's other time, because blocks beside it cost little."""
+SMALL_BUDGET_SHARE = 0.6
+"""If the budget does not suffice for ``PASS_ROUNDS``, timing still takes this share of a round's other time, where the
+threshold needs it. In the recording ``fine``, fewer and more blocks both detect less in 30 seconds."""
 
 
 @dataclass(frozen=True)
@@ -44,35 +68,50 @@ class RoundEffort:
     """Limits of the samples in a round.
 
     ``least`` and ``most`` are numbers of blocks for a call that fits into a sample; a longer call has fewer, for about
-    the same time, but at least ``least_slow``. ``overhead``: seconds of a round that are not spent on timing.
+    the same time, but at least ``least_slow``.
     """
 
     least: int
     most: int
     least_slow: int
-    overhead: float
 
 
-def with_loops(plan: Plan, call_seconds: float) -> Plan:
-    """The plan with as many calls in a sample as fill it, at rough seconds per call."""
-    return replace(plan, loops=timer.loops_per_sample(call_seconds), call_seconds=call_seconds)
+def with_loops(row: Row, call_seconds: float) -> Row:
+    """The row with as many calls in a sample as fill it, at rough seconds per call."""
+    return replace(row, loops=timer.loops_per_sample(call_seconds), call_seconds=call_seconds)
 
 
-def choose_effort(plans: Mapping[str, RoundPlan], budget: float, overhead: float) -> RoundEffort:
-    """The limits with which ``PASS_ROUNDS`` rounds take at most 2/3 of the budget, in seconds, if possible."""
+def choose_effort(rows: Sequence[TimedRow], budget: float, overhead: float) -> RoundEffort:
+    """The limits with which ``PASS_ROUNDS`` rounds take at most 2/3 of the budget, if possible.
+
+    ``budget`` and ``overhead``, the time of a round that is not spent on timing these rows, are in seconds.
+    """
     round_seconds = budget / (1.5 * sequential_test.PASS_ROUNDS) - overhead
     for least_slow, most in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
-        if _timing_seconds(plans, most, least_slow) <= round_seconds:
+        if _timing_seconds(rows, most, least_slow) <= round_seconds:
             break
-    block_seconds = _timing_seconds(plans, MIN_BLOCKS, least_slow) / MIN_BLOCKS
-    affordable = int(TIMING_SHARE * overhead / block_seconds) if block_seconds else MIN_BLOCKS
-    return RoundEffort(min(most, max(MIN_BLOCKS, affordable)), most, least_slow, overhead)
+    block_seconds = _timing_seconds(rows, MIN_BLOCKS, least_slow) / MIN_BLOCKS
+    least, enough = (
+        min(MAX_BLOCKS, max(MIN_BLOCKS, int(share * overhead / block_seconds) if rows else 0))
+        for share in (TIMING_SHARE, SMALL_BUDGET_SHARE)
+    )
+    return RoundEffort(min(most, least), max(most, enough), least_slow)
 
 
-def with_blocks(plan: RoundPlan, effort: RoundEffort, threshold: float, noise: float) -> RoundPlan:
-    """The plan with the blocks that a threshold needs. ``noise``: standard deviation of the change of a block."""
-    least, most = (_blocks_of(plan, blocks, effort.least_slow) for blocks in (effort.least, effort.most))
-    return replace(plan, blocks=min(most, max(least, needed_blocks(noise, threshold))))
+def with_blocks(row: Row, effort: RoundEffort, threshold: float, noise: float) -> Row:
+    """The row with the blocks that a threshold needs. ``noise``: standard deviation of the change of a block."""
+    least, most = (_blocks_of(row, blocks, effort.least_slow) for blocks in (effort.least, effort.most))
+    return replace(row, blocks=min(most, max(least, needed_blocks(noise, threshold))))
+
+
+def with_fewest_blocks(row: Row) -> Row:
+    """The row with the blocks that suffice for a reference, which gets no verdict."""
+    return replace(row, blocks=_blocks_of(row, MIN_BLOCKS, MIN_SLOW_BLOCKS[0]))
+
+
+def with_most_blocks(row: Row, effort: RoundEffort) -> Row:
+    """The row with as many blocks as the effort allows."""
+    return replace(row, blocks=_blocks_of(row, effort.most, effort.least_slow))
 
 
 def needed_blocks(noise: float, threshold: float) -> int:
@@ -80,19 +119,11 @@ def needed_blocks(noise: float, threshold: float) -> int:
     return math.ceil((noise / (NOISE_SHARE * threshold)) ** 2)
 
 
-def with_most_blocks(plan: RoundPlan, effort: RoundEffort) -> RoundPlan:
-    """The plan with as many blocks as the effort allows."""
-    return replace(plan, blocks=_blocks_of(plan, effort.most, effort.least_slow))
-
-
-def seconds(effort: RoundEffort, plans: Sequence[RoundPlan]) -> float:
-    """Rough seconds of a round."""
-    return effort.overhead + sum(map(timing_seconds, plans))
-
-
-def timing_seconds(plan: RoundPlan) -> float:
-    """Rough seconds that the samples of a row take in a round, over all sides."""
-    return len(rounds.SIDES) * plan.blocks * (1.1 * plan.loops * plan.call_seconds + rounds.TURN_SECONDS)
+def timing_seconds(rows: Sequence[TimedRow]) -> float:
+    """Rough seconds that the samples of these rows take in a round, over all sides."""
+    return sum(
+        len(rounds.SIDES) * row.blocks * (1.1 * row.loops * row.call_seconds + rounds.TURN_SECONDS) for row in rows
+    )
 
 
 def block_noise(times: Mapping[str, Sequence[float]]) -> float:
@@ -110,10 +141,10 @@ def block_noise(times: Mapping[str, Sequence[float]]) -> float:
     return math.sqrt(3 / 4) * median(distances) / NormalDist().inv_cdf(3 / 4)
 
 
-def _timing_seconds(plans: Mapping[str, RoundPlan], blocks: int, least_slow: int) -> float:
-    return sum(timing_seconds(replace(plan, blocks=_blocks_of(plan, blocks, least_slow))) for plan in plans.values())
+def _timing_seconds(rows: Sequence[TimedRow], blocks: int, least_slow: int) -> float:
+    return timing_seconds([replace(row, blocks=_blocks_of(row, blocks, least_slow)) for row in rows])
 
 
-def _blocks_of(plan: RoundPlan, blocks: int, least_slow: int) -> int:
+def _blocks_of(row: TimedRow, blocks: int, least_slow: int) -> int:
     """``blocks``, or fewer for the same total time, if a call takes longer than a sample."""
-    return max(least_slow, min(blocks, round(blocks * timer.SAMPLE_SECONDS / (plan.loops * plan.call_seconds))))
+    return max(least_slow, min(blocks, round(blocks * timer.SAMPLE_SECONDS / (row.loops * row.call_seconds))))

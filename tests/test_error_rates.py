@@ -15,6 +15,7 @@ import impls
 from bench.cases import select_cases
 from bench.cli.main import main
 from bench.gate import error_rates, preparation, recorded_rows, recording
+from bench.gate.error_rates import GateSize
 from bench.gate.neutral_edits import EDITS, edit_revision
 from bench.gate.operating_curve import operating_curve, slowed
 from bench.gate.recorded_rows import RecordedRow, SimulatedGate
@@ -81,7 +82,7 @@ def test_runs_are_disjoint():
     """No two runs share a round, so the number of runs is bounded by the number of rounds."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
-        runs = len(list(error_rates.gate_rule(0.05, 1, 80)(data.seconds, planted)))
+        runs = len(list(error_rates.gate_rule(0.05, 1, GateSize(80, 30))(data.seconds, planted)))
         assert 1 <= runs <= 240 // sequential_test.MIN_ROUNDS
     assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
@@ -119,7 +120,8 @@ def test_the_operating_curve_of_a_synthetic_recording():
         (point.slowdown, point.share): point
         for point in operating_curve([synthetic(7, 200, spread=0.01)], SimulatedGate(1), 60.0, 40, Random(2))
     }
-    assert {point.rounds for point in points.values()} == {40}  # of 1.5 s each
+    (size,) = {point.size for point in points.values()}
+    assert size == error_rates.gate_size([synthetic(7, 200, spread=0.01)], 0.05, 1, 60.0)
     assert points[0.0, 1.0].rates["PASS"].count >= 38
     assert points[0.1, 1.0].rates["FAIL"].count >= 38
     assert 0 < points[0.05, 1.0].rates["FAIL"].count < 40
@@ -133,15 +135,32 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
     assert (first.slowdown, first.rates["PASS"].count, first.rates["FAIL"].count) == (0.0, 10, 10)
 
 
-def test_a_gate_is_simulated_with_the_blocks_that_it_measures():
-    """The first block and six of seven others are slowed. A gate measures these if its threshold is low or rows few."""
-    seconds = np.tile(synthetic(10, 80, spread=0.005).seconds, 2)[..., : 7 * (round_effort.MIN_BLOCKS - 1) + 2]
+def test_a_gate_is_simulated_with_its_number_of_blocks():
+    """The first block and six of seven others are slowed; only they are many enough to be seen in the median."""
+    seconds = synthetic(10, 80, spread=0.005).seconds[..., : 7 * 4 + 2]
     seconds[:, 0, (np.arange(seconds.shape[-1]) - 1) % 7 > 0] *= 1.2
-    verdicts = {
-        (threshold, rows): set(error_rates.gate_rule(threshold, rows, 40)(seconds, 0))
-        for threshold, rows in ((0.05, 24), (0.005, 24), (0.05, 1))
-    }
-    assert verdicts == {(0.05, 24): {"PASS"}, (0.005, 24): {"FAIL"}, (0.05, 1): {"FAIL"}}
+    few, all_blocks = (set(error_rates.gate_rule(0.05, 24, GateSize(40, blocks))(seconds, 0)) for blocks in (5, 30))
+    assert (few, all_blocks) == ({"PASS"}, {"FAIL"})
+
+
+def recorded_with(noise, seconds_of_a_round=1.5):
+    """120 rounds of 3 sides with 120 samples of 1 ms, in which a block shows a change with this standard deviation."""
+    logarithms = np.random.default_rng(11).normal(0, noise * math.sqrt(2 / 3), (120, 3, 120))
+    seconds = (2e-6 * np.exp(logarithms)).astype(np.float32)
+    return Recording(seconds, {"row": "synthetic"}, CALIBRATION, seconds_of_a_round * 120)
+
+
+def test_a_simulated_gate_has_the_blocks_and_rounds_that_a_gate_takes():
+    """A round takes 1 s, and for each block the time of 3 samples, with 1.1 ms for the calls and 3 ms for the turn."""
+    block = 3 * (1.1e-3 + 3e-3)
+    recordings = [recorded_with(0.1, 1.0 + 120 * block)]
+    for threshold, budget, blocks in ((0.05, 240, 25), (0.005, 10, 54), (0.005, 1000, 120)):
+        size = error_rates.gate_size(recordings, threshold, 1, budget)
+        seconds = 1.0 + (9 + size.blocks) * block  # the reference takes nine
+        assert size.blocks == pytest.approx(blocks, rel=0.1)
+        assert size.rounds == pytest.approx(budget / seconds, abs=1)
+    assert error_rates.gate_size(recordings, 0.05, 24, 240.0).blocks == pytest.approx(25, rel=0.1)
+    assert error_rates.gate_size([recorded_with(0.02)], 0.05, 24, 240.0).blocks == round_effort.MIN_BLOCKS
 
 
 def test_a_share_of_the_heads_processes_is_slowed():
@@ -153,7 +172,7 @@ def test_a_share_of_the_heads_processes_is_slowed():
 
 def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(error_rates.gate_rule(0.05, 1, 10)(data.seconds, 0))
+    runs = list(error_rates.gate_rule(0.05, 1, GateSize(10, 30))(data.seconds, 0))
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from random import Random
 from statistics import median
 
@@ -11,8 +12,8 @@ from pairbench import round_effort, rounds, timer
 from pairbench.function_gate import GateState, Round
 from pairbench.measurement_loop import GateTask, measure_until_decided
 from pairbench.progress import NoProgress
-from pairbench.round_effort import RoundEffort
 from pairbench.rounds import SIDES, RoundPlan, RoundResult
+from pairbench.sequential_test import PASS_ROUNDS
 
 THRESHOLD = 0.05
 KEYS = ("quiet", "noisy")
@@ -27,15 +28,16 @@ def measured(monkeypatch):
 
     def measure_round(trees, plans, _random, _libraries):
         blocks = {plan.key: plan.blocks for plan in plans}
-        seconds = {
-            key: {side: [CALL_SECONDS * math.exp(random.gauss(0, NOISE[key])) for _ in range(count)] for side in SIDES}
-            for key, count in blocks.items()
-        }
+        seconds = {key: drawn_times(key, count, random) for key, count in blocks.items()}
         so_far.append((blocks, seconds))
         return RoundResult(seconds=seconds, failures={})
 
     monkeypatch.setattr(rounds, "measure_round", measure_round)
     return so_far
+
+
+def drawn_times(key, count, random):
+    return {side: [CALL_SECONDS * math.exp(random.gauss(0, NOISE[key])) for _ in range(count)] for side in SIDES}
 
 
 def plan(key):
@@ -48,16 +50,15 @@ def plan(key):
     )
 
 
-def measure(state, save, most=120, budget=1e6):
+def measure(state, save, budget=1e6, judged=KEYS, references=None, progress=None):
     task = GateTask(
         plans={key: plan(key) for key in KEYS},
-        judged=KEYS,
+        judged=judged,
         threshold=THRESHOLD,
         budget=budget,
-        references={key: key for key in KEYS},
-        effort=RoundEffort(least=round_effort.MIN_BLOCKS, most=most, least_slow=3, overhead=0.0),
+        references=references or {key: key for key in KEYS},
     )
-    return measure_until_decided(state, task, {}, Random(0), NoProgress(), save)
+    return measure_until_decided(state, task, {}, Random(0), progress or NoProgress(), save)
 
 
 def expected_blocks(key, earlier):
@@ -76,14 +77,30 @@ def test_the_blocks_of_a_round_follow_from_the_noise_of_all_rounds_before_it(mea
 
 
 def test_rows_that_are_decided_leave_their_time_to_the_others(measured, monkeypatch):
-    monkeypatch.setitem(NOISE, "noisy", 0.4)
-    measure(GateState({}), lambda state: None, most=round_effort.MIN_BLOCKS)
-    both = [blocks for blocks, _ in measured if len(blocks) == 2]
-    alone = [(number, blocks) for number, (blocks, _) in enumerate(measured) if list(blocks) == ["noisy"]]
-    assert [*both[-1].values()] == [round_effort.MIN_BLOCKS] * 2
-    assert alone
-    assert all(blocks == {"noisy": expected_blocks("noisy", measured[:number])} for number, blocks in alone)
-    assert alone[0][1]["noisy"] > 2 * round_effort.MIN_BLOCKS
+    monkeypatch.setitem(NOISE, "noisy", 0.4)  # for which no number of blocks suffices
+    block = round_effort.timing_seconds([replace(plan("noisy"), blocks=1)])
+    measure(GateState({}), lambda state: None, budget=1.5 * PASS_ROUNDS * 2 * 20.01 * block)
+    both = [blocks["noisy"] for blocks, _ in measured if len(blocks) == 2]
+    alone = [blocks["noisy"] for blocks, _ in measured if list(blocks) == ["noisy"]]
+    assert set(both[1:]) == {20}
+    assert set(alone) == {40}
+
+
+def test_a_reference_takes_the_fewest_blocks(measured):
+    measure(GateState({}), lambda state: None, judged=("quiet",), references={"quiet": "noisy"})
+    assert {blocks["noisy"] for blocks, _ in measured} == {round_effort.MIN_BLOCKS}
+
+
+def test_the_progress_tells_when_the_budget_does_not_suffice_for_a_pass(measured):
+    def first_title(budget):
+        titles, progress = [], NoProgress()
+        progress.stage = titles.append
+        state = GateState({}, [Round(2.0, {key: drawn_times(key, 9, Random(3)) for key in KEYS})])
+        measure(state, lambda state: None, budget=budget, progress=progress)
+        return titles[0]
+
+    assert first_title(30.0).startswith("round 2, 2 of 2 rows open, 2 of 30 s; the 19 rounds of a PASS take about ")
+    assert first_title(100.0) == "round 2, 2 of 2 rows open, 2 of 100 s"
 
 
 def test_a_round_in_which_a_process_hung_is_not_taken_for_the_time_of_the_next_one(measured):

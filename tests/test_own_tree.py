@@ -14,7 +14,6 @@ from bench.records.gate_schema import GateState
 from impls import Network
 from pairbench import own_tree
 from pairbench.measurement_loop import GateTask
-from pairbench.round_effort import RoundEffort
 from pairbench.worktrees import Checkout
 from tests import gates
 from tests.helpers import ROOT, python
@@ -128,7 +127,7 @@ def test_a_backend_that_is_installed_outside_is_refused(monkeypatch, repository)
 def test_what_both_sides_fail_alike_is_no_regression():
     row = BackendCase("numpy_plain", FORWARD[0])
     state = GateState(settings={}, started="", rounds=[], failures={}, deaths={})
-    task = GateTask({}, (row.key,), 0.05, 1.0, {row.key: ""}, RoundEffort(15, 15, 3, 0.0))
+    task = GateTask({}, (row.key,), 0.05, 1.0, {row.key: ""})
 
     def judged(**failures):
         found = gate_document.revision_row(row, state, task, failures, "")

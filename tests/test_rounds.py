@@ -25,7 +25,7 @@ def with_effort(budget, seconds, overhead=0.0, noise=round_effort.USUAL_NOISE, t
         )
         for row, call_seconds in ((QUICK, 5e-6), (SLOW, seconds))
     }
-    effort = round_effort.choose_effort(plans, budget, overhead)
+    effort = round_effort.choose_effort(list(plans.values()), budget, overhead)
     return [round_effort.with_blocks(plan, effort, threshold, noise) for plan in plans.values()]
 
 
@@ -34,7 +34,7 @@ def test_a_quick_call_fills_samples_and_a_slow_one_is_timed_three_times():
     assert (quick.loops, quick.blocks) == (200, round_effort.MIN_BLOCKS)
     assert quick.loops * 5e-6 == pytest.approx(timer.SAMPLE_SECONDS)
     assert (slow.loops, slow.blocks) == (1, 3)
-    assert round_effort.timing_seconds(slow) == pytest.approx(3 * 3 * 0.1, rel=0.2)
+    assert round_effort.timing_seconds([slow]) == pytest.approx(3 * 3 * 0.1, rel=0.2)
 
 
 def test_noise_and_a_low_threshold_take_more_blocks():
@@ -47,9 +47,22 @@ def test_noise_and_a_low_threshold_take_more_blocks():
 
 
 def test_timing_takes_a_quarter_of_the_time_for_starting():
-    quick, slow = with_effort(10_000, 1e-4, overhead=4.0)
-    timing = round_effort.timing_seconds(quick) + round_effort.timing_seconds(slow)
+    timing = round_effort.timing_seconds(with_effort(10_000, 1e-4, overhead=4.0))
     assert timing == pytest.approx(1.0, rel=0.1)
+
+
+def test_a_low_threshold_takes_more_blocks_also_in_a_budget_that_does_not_suffice_for_a_pass():
+    """Timing then takes up to three fifths of the other time."""
+    low, usual = (with_effort(30, 1e-4, overhead=4.0, threshold=threshold) for threshold in (0.005, 0.05))
+    assert round_effort.timing_seconds(low) == pytest.approx(2.4, rel=0.05)
+    assert {row.blocks for row in usual} == {round_effort.MIN_BLOCKS}
+    assert {row.blocks for row in with_effort(10_000, 1e-4, threshold=0.005)} == {round_effort.MAX_BLOCKS}
+
+
+def test_a_reference_takes_few_blocks():
+    """As many as the fewest of a row, or three samples of a call that takes longer."""
+    quick, slow = map(round_effort.with_fewest_blocks, with_effort(10_000, 0.1, noise=10.0))
+    assert (quick.blocks, slow.blocks) == (round_effort.MIN_BLOCKS, 3)
 
 
 def test_rows_beyond_the_budget_get_fewer_blocks():

@@ -85,7 +85,7 @@ def gate(
                     all_rows=all_rows,
                     counts=counts,
                 )
-                document, interrupted = judge_revision(revision_request, checkpoint, resume, progress, terminal.say)
+                document, interrupted = judge_revision(revision_request, checkpoint, resume, progress)
                 if interrupted and checkpoint.path.exists():
                     terminal.say(checkpoint.interruption())
             else:

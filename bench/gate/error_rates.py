@@ -54,21 +54,63 @@ class RuleScore:
     rates: dict[Verdict, ErrorRate]
 
 
-def most_rounds(recordings: Sequence[Recording], rows: int, budget: float) -> int:
-    """The number of rounds for which a budget in seconds suffices, in a gate of one row or in a default gate."""
+@dataclass(frozen=True)
+class RecordedSamples:
+    """How a recording takes its samples: a row of ``round_effort``."""
+
+    loops: int
+    blocks: int
+    call_seconds: float
+
+
+@dataclass(frozen=True)
+class GateSize:
+    """The largest number of rounds of a simulated gate, and the number of blocks in a round."""
+
+    rounds: int
+    blocks: int
+
+
+def gate_size(recordings: Sequence[Recording], threshold: float, rows: int, budget: float) -> GateSize:
+    """The size of a gate of one row, or of a default gate, whose rounds are as noisy as those of the recordings.
+
+    It is what a gate chooses for a budget in seconds. A gate of one row also times a reference in each round.
+    """
+    noises = [
+        round_effort.block_noise(dict(zip(SIDES, sides.tolist(), strict=True)))
+        for recording in recordings
+        for sides in recording.seconds[:, : len(SIDES)]
+    ]
+    noise = median(noises)
+    if rows > 1:
+        blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
+        return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / WHOLE_GATE_ROUND_SECONDS)), blocks)
+    recorded = _recorded_samples(recordings[0])
     recorded_seconds = sum(one.wall_seconds for one in recordings) / sum(len(one.seconds) for one in recordings)
-    return max(sequential_test.MIN_ROUNDS, int(budget / (recorded_seconds if rows == 1 else WHOLE_GATE_ROUND_SECONDS)))
+    reference = round_effort.with_fewest_blocks(recorded)
+    other_seconds = max(0.0, recorded_seconds - round_effort.timing_seconds([recorded]))
+    overhead = other_seconds + round_effort.timing_seconds([reference])
+    effort = round_effort.choose_effort([recorded], budget, overhead)
+    row = round_effort.with_blocks(recorded, effort, threshold, noise)
+    round_seconds = overhead + round_effort.timing_seconds([row])
+    return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / round_seconds)), row.blocks)
 
 
-def gate_rule(threshold: float, rows: int, max_rounds: int) -> Rule:
-    """The gate's sequential test of one of ``rows`` rows, with at most ``max_rounds`` rounds."""
+def _recorded_samples(recording: Recording) -> RecordedSamples:
+    _, arms, blocks = recording.seconds.shape
+    call_seconds = float(np.median(recording.seconds))
+    return RecordedSamples(recording.calibration.loops, round(arms * blocks / len(SIDES)), call_seconds)
+
+
+def gate_rule(threshold: float, rows: int, size: GateSize) -> Rule:
+    """The gate's sequential test of one of ``rows`` rows, in a gate of this size."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        changes = side_changes(seconds, head, threshold, rows)
+        changes = side_changes(seconds, head, size.blocks)
         begin = 0
         while begin + sequential_test.MIN_ROUNDS <= len(changes):
-            end = begin + max_rounds + sequential_test.MIN_ROUNDS
-            run, verdict = simulate_gate(changes[begin:end], threshold, rows, max_rounds)
+            end = begin + size.rounds + sequential_test.MIN_ROUNDS
+            run, verdict = simulate_gate(changes[begin:end], threshold, rows, size.rounds)
             if verdict is None:  # the recording ended before the run
                 return
             yield verdict
@@ -110,7 +152,7 @@ def score_rules(recording: Recording, budget: float) -> list[RuleScore]:
     """The scores of every rule for every planted delay. ``budget``: seconds of a gate."""
     rules = {
         f"gate, {in_percent(threshold)}, {'1 row' if rows == 1 else f'of {rows} rows'}": gate_rule(
-            threshold, rows, most_rounds([recording], rows, budget)
+            threshold, rows, gate_size([recording], threshold, rows, budget)
         )
         for threshold in THRESHOLDS
         for rows in (1, DEFAULT_ROWS)
@@ -160,19 +202,16 @@ def simulate_gate(
     return judgement.rounds, None if is_cut_off else judgement.verdict
 
 
-def side_changes(seconds: NDArray[np.float32], head: int, threshold: float, rows: int) -> list[RoundChange]:
-    """The changes of the rounds, with the arm of index ``head`` as the head, in a gate of ``rows`` rows.
+def side_changes(seconds: NDArray[np.float32], head: int, blocks: int) -> list[RoundChange]:
+    """The changes of the rounds, with the arm of index ``head`` as the head.
 
-    Of each round, as many blocks count as such a gate measures, if the recording has as many; they are spread over the
-    round. Where the head also runs delayed copies of its call, the first block does not count: the head's caches are
-    warmer there, and it is 6 % faster than base and control.
+    Of each round ``blocks`` count, spread over the round, or all if the recording has fewer. Where the head also runs
+    delayed copies of its call, the first block does not count: the head's caches are warmer there, and it is 6 % faster
+    than base and control.
     """
     arms = dict(zip(SIDES, (head, BASE, CONTROL), strict=True))
     if seconds.shape[1] > len(SIDES):
         seconds = seconds[..., 1:]
-    if rows > 1:  # a round of one row has time for more blocks than a recording has
-        noise = median(round_effort.block_noise(dict(zip(SIDES, one[:3].tolist(), strict=True))) for one in seconds)
-        blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
-        recorded = seconds.shape[-1]
-        seconds = seconds[..., np.linspace(0, recorded - 1, min(blocks, recorded)).round().astype(int)]
-    return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in seconds]
+    recorded = seconds.shape[-1]
+    chosen = seconds[..., np.linspace(0, recorded - 1, min(blocks, recorded)).round().astype(int)]
+    return [round_change({side: times[arm].tolist() for side, arm in arms.items()}) for times in chosen]

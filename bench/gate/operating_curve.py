@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
-from bench.gate.error_rates import HEAD, ErrorRate, most_rounds, side_changes, simulate_gate, verdict_rates
+from bench.gate.error_rates import HEAD, ErrorRate, GateSize, gate_size, side_changes, simulate_gate, verdict_rates
 from bench.gate.recorded_rows import SimulatedGate
 from bench.gate.recording import Recording
 from pairbench.sequential_test import MIN_ROUNDS, RoundChange, Verdict
@@ -20,12 +20,12 @@ SLOW_MODES = ((0.25, 0.2), (0.15, 0.5), (0.1, 1.0))
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """How often simulated gates, of at most ``rounds`` rounds, gave each verdict.
+    """How often simulated gates of a size gave each verdict.
 
     A share of the head's processes was slower by ``slowdown``, a share of the call's time.
     """
 
-    rounds: int
+    size: GateSize
     slowdown: float
     share: float
     rates: dict[Verdict, ErrorRate]
@@ -39,12 +39,12 @@ def operating_curve(
     Each gate takes the recordings in turn, and draws its rounds from one of them, with replacement. This keeps the
     distribution of the noise, and loses only the order of the rounds.
     """
-    rounds = most_rounds(recordings, gate.rows, gate.budget or budget)
-    changes = [side_changes(one.seconds, HEAD, gate.threshold, gate.rows) for one in recordings]
+    size = gate_size(recordings, gate.threshold, gate.rows, gate.budget or budget)
+    changes = [side_changes(one.seconds, HEAD, size.blocks) for one in recordings]
     heads = [(round(multiple * gate.threshold, 6), 1.0) for multiple in SLOWDOWNS]
     heads += [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
-        CurvePoint(rounds, slowdown, share, _rates(changes, slowdown, share, gate, rounds, gates, random))
+        CurvePoint(size, slowdown, share, _rates(changes, slowdown, share, gate, size.rounds, gates, random))
         for slowdown, share in heads
     ]
 

@@ -41,7 +41,7 @@ def verdicts_for_tests(
             revision_request = RevisionRequest(revision, unique_cases, names, threshold, budget)
             with TemporaryDirectory() as folder:  # pytest cannot resume
                 checkpoint = Checkpoint(Path(folder), "gate", GateState, say)
-                document, interrupted = judge_revision(revision_request, checkpoint, False, progress, say)
+                document, interrupted = judge_revision(revision_request, checkpoint, False, progress)
         else:
             baseline_request = BaselineRequest(
                 path=baseline or Path(),

@@ -9,14 +9,14 @@ from random import Random
 from typing import Any
 
 from bench.cases import Case
-from bench.checkpoint import Checkpoint, Say
+from bench.checkpoint import Checkpoint
 from bench.gate import counted_rows, gate_document, preparation
 from bench.gate.preparation import RowChoice
 from bench.gate.row_plans import BackendCase
 from bench.records.gate_schema import Gate, GateRow, GateState
 from bench.records.header import now
 from bench.selection import REFERENCE
-from pairbench import machine, measurement_loop, round_effort, sequential_test
+from pairbench import machine, measurement_loop, round_effort
 from pairbench.machine import Meter
 from pairbench.measurement_loop import GateTask
 from pairbench.module_sources import same_sources
@@ -77,7 +77,7 @@ class PreparedGate:
 
 
 def judge_revision(
-    request: RevisionRequest, checkpoint: Checkpoint[GateState], resume: bool, progress: Progress, say: Say
+    request: RevisionRequest, checkpoint: Checkpoint[GateState], resume: bool, progress: Progress
 ) -> tuple[Gate, bool]:
     """The gate's document on the working tree, and whether the measurement was interrupted.
 
@@ -93,11 +93,6 @@ def judge_revision(
     state = checkpoint.begin(fresh, resume)
     state = state.model_copy(update={"failures": {**state.failures, **prepared.failures}})
     checkpoint.state = state
-    if (needed := measurement_loop.usual_seconds(prepared.task)) > request.budget:
-        say(
-            f"the {sequential_test.PASS_ROUNDS} rounds that a PASS needs take about {needed:.0f} s, "
-            f"but the budget is {request.budget:g} s; raise the budget, or choose fewer rows"
-        )
     interrupted = False
     try:
         random = Random(secrets.randbits(32))
@@ -188,7 +183,7 @@ def _prepare_gate(
             threshold=request.threshold,
             budget=request.budget,
             references=choice.reference_keys(),
-            effort=round_effort.choose_effort(plans, request.budget, trial.overhead),
+            overhead=trial.overhead,
             libraries=trial.libraries,
         ),
         wrong={**wrong, **choice.wrong},

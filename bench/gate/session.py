@@ -65,7 +65,7 @@ def prepare_head(cases: Sequence[Case], named: Sequence[str], budget: float, pro
             wrong.setdefault(row.key, f"the reference fails: {wrong[reference]}")
     judged = tuple(row.key for row in rows if row.key not in wrong)
     usable = {key: round_effort.with_loops(plan, seconds[key]) for key, plan in right_plans.items() if key not in wrong}
-    effort = round_effort.choose_effort(usable, budget, trial.overhead)
+    effort = round_effort.choose_effort(list(usable.values()), budget, trial.overhead)
     timed = {key: round_effort.with_most_blocks(plan, effort) for key, plan in usable.items()}
     return SessionHead(revision, worktree, rows, judged, timed, choice.reference_keys(), wrong, choice.notes)
 

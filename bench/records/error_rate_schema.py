@@ -33,7 +33,7 @@ class ErrorRateRow(Record):
 
 
 class CurvePointRecord(Record):
-    """The verdicts of simulated gates on one of ``rows`` rows, with ``threshold`` and at most ``rounds`` rounds.
+    """The verdicts of simulated gates on one of ``rows`` rows, of at most ``rounds`` rounds of ``blocks`` blocks.
 
     ``share`` of the head's processes, drawn at random, were slower by ``slowdown``, a share of the call's time.
     """
@@ -42,6 +42,7 @@ class CurvePointRecord(Record):
     rows: int
     threshold: Finite
     rounds: int
+    blocks: int
     slowdown: Finite
     share: Finite
     rates: dict[Verdict, ErrorRateRecord]
@@ -50,7 +51,7 @@ class CurvePointRecord(Record):
 class ErrorRates(Record):
     """The document of ``mlpbench error-rates``. ``curve`` has the operating curves."""
 
-    schema_: Literal["mlpbench.error-rates/3"] = Field("mlpbench.error-rates/3", alias="schema")
+    schema_: Literal["mlpbench.error-rates/4"] = Field("mlpbench.error-rates/4", alias="schema")
     command: str
     version: str
     machine: dict[str, Any]

@@ -50,11 +50,11 @@ def curves(document: ErrorRates) -> Iterator[RenderableType]:
             title = in_percent(point.slowdown, 1) if point.share == 1 else _slow_processes(point)
             cells = [_share(point.rates[verdict]) for verdict in error_rates.VERDICTS]
             table.add_row(title, *cells)
-            rounds, gates = point.rounds, point.rates["FAIL"].runs
+            rounds, blocks, gates = point.rounds, point.blocks, point.rates["FAIL"].runs
         yield Text(
             f"operating curve, {name}: {'1 row' if rows == 1 else f'one of {rows} rows'}, threshold "
-            f"{in_percent(threshold)}, at most {counted(rounds, 'round')}, {counted(gates, 'simulated gate')} "
-            "each",
+            f"{in_percent(threshold)}, at most {counted(rounds, 'round')} of {counted(blocks, 'block')}, "
+            f"{counted(gates, 'simulated gate')} each",
             style="bold",
         )
         yield table

@@ -74,7 +74,7 @@ def gate(
             build=build,
         )
         with machine_lock(say), progress() as shown:
-            report, interrupted = judge_functions(request, shown, say)
+            report, interrupted = judge_functions(request, shown)
     except ValueError as error:  # WorktreeError and ForeignSource, too
         raise click.ClickException(str(error)) from error
     rendering(report).write(destinations)
