@@ -18,6 +18,7 @@ from pairbench import (
     project_trees,
     results_check,
     round_effort,
+    round_processes,
     rounds,
     timer,
 )
@@ -37,7 +38,8 @@ from pairbench.measurement_loop import GateTask, RoundOutcome
 from pairbench.progress import Progress
 from pairbench.project_trees import ProjectTree
 from pairbench.results_check import RepeatJudge
-from pairbench.rounds import SIDES, ProcessDied, RoundPlan
+from pairbench.round_processes import ProcessDied
+from pairbench.rounds import SIDES, RoundPlan
 from pairbench.worktrees import Checkout, remove_stale
 
 
@@ -215,7 +217,7 @@ def _ask(tree: ProjectTree, requests: Mapping[str, CallFunction]) -> dict[str, A
     """The answers of a fresh process; if it dies or hangs, another one answers the remaining requests."""
     answers: dict[str, Any] = {}
     while left := [key for key in requests if key not in answers]:
-        with rounds.open_processes({tree.side: tree}, Random(0)) as processes:
+        with round_processes.open_processes({tree.side: tree}, Random(0)) as processes:
             for key in left:
                 try:
                     answers[key] = processes.ask(key, tree.side, requests[key], rounds.CALL_TIMEOUT)

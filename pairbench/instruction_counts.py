@@ -17,7 +17,7 @@ from typing import Any
 
 from pairbench import bytecode, call_copies, valgrind
 from pairbench.gate_protocol import MODULE, CallFunction, Failure
-from pairbench.rounds import ProcessDied, RoundProcesses
+from pairbench.round_processes import ProcessDied, RoundProcesses
 from pairbench.valgrind import CountMissing
 from pairbench.worker_processes import Worker, start_worker
 from pairbench.workload import Workload

@@ -24,9 +24,10 @@ from random import Random
 from statistics import fmean, median
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from pairbench import round_effort, rounds, sequential_test
+from pairbench import round_effort, round_processes, rounds, sequential_test
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied, RoundPlan, SourceTree
+from pairbench.round_processes import ProcessDied, SourceTree
+from pairbench.rounds import RoundPlan
 from pairbench.sequential_test import Judgement, RoundChange
 from pairbench.wording import counted
 
@@ -146,7 +147,7 @@ def measure_until_decided(
     noise: defaultdict[str, list[float]] = defaultdict(list)  # of a block in each round so far, by row
     for record in state.rounds:
         _note_noise(noise, record.seconds)
-    with rounds.fork_servers(trees, task.libraries) as servers:
+    with round_processes.fork_servers(trees, task.libraries) as servers:
         while plans := _plans_to_measure(state, task, noise):
             progress.stage(_title(state, task, plans))
             start = time.monotonic()

@@ -58,9 +58,9 @@ NOISE_SHARE = 0.4
 much at the usual threshold, so that more blocks would gain little."""
 TIMING_SHARE = 0.25
 """Timing takes at least this share of a round's other time, because blocks beside it cost little."""
-SMALL_BUDGET_SHARE = 0.6
+SMALL_BUDGET_SHARE = 0.8
 """If the budget does not suffice for ``PASS_ROUNDS``, timing still takes this share of a round's other time, where the
-threshold needs it. In the recording ``fine``, fewer and more blocks both detect less in 30 seconds."""
+threshold needs it. In the recording ``fine``, gates of 30 seconds with fewer blocks detect less."""
 
 
 @dataclass(frozen=True)

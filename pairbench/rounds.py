@@ -1,30 +1,19 @@
-"""Measures a round: a fresh process for each side, all timed in turn."""
+"""Measures a round: all sides in turn, each in its fresh process."""
 
 from __future__ import annotations
 
-__all__ = [
-    "BUILD_TIMEOUT",
-    "CALL_TIMEOUT",
-    "SIDES",
-    "ProcessDied",
-    "RoundPlan",
-    "RoundProcesses",
-    "fork_servers",
-    "measure_round",
-    "open_processes",
-]
+__all__ = ["BUILD_TIMEOUT", "CALL_TIMEOUT", "SIDES", "RoundPlan", "measure_round"]
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
-from pairbench import clock_check, judged_samples, machine
+from pairbench import clock_check, judged_samples
 from pairbench.clock_check import ClockReading
-from pairbench.forked_processes import ForkServer, ForkServers, StartingServer
+from pairbench.forked_processes import ForkServers
 from pairbench.gate_protocol import (
     Build,
     CheckCache,
@@ -36,7 +25,7 @@ from pairbench.gate_protocol import (
     TimeSample,
 )
 from pairbench.interleave import balanced_orders, takes_part
-from pairbench.worker_processes import Worker, WorkerGone
+from pairbench.round_processes import RoundProcesses, SourceTree, open_processes
 from pairbench.workload import (
     CheckResult,
     JudgedSample,
@@ -52,19 +41,6 @@ TURN_SECONDS = 0.003
 """Rough overhead of a sample, in addition to the timed calls."""
 BUILD_TIMEOUT, CALL_TIMEOUT = 300.0, 60.0
 """Seconds without an answer after which a process counts as hung: while building, and while calling."""
-
-
-class SourceTree(Protocol):
-    """The sources of a side."""
-
-    def check_present(self) -> None:
-        """Raise WorktreeError if the sources were removed."""
-
-    def serve(self, libraries: Sequence[str]) -> AbstractContextManager[StartingServer]:
-        """Start a fork server that imports these libraries, for the processes of all sides."""
-
-    def start(self, server: ForkServer | None = None) -> AbstractContextManager[Worker]:
-        """Start a fresh process that runs these sources, and answers the requests of ``gate_protocol``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,88 +75,6 @@ class RoundResult:
         """Record a failure and drop the row's times."""
         self.failures.setdefault(key, {}).setdefault(side, reason)
         self.seconds.pop(key, None)
-
-
-class ProcessDied(Exception):
-    """A process of a round ended or hung; the round has no result."""
-
-    def __init__(self, key: str, side: str, how: str):
-        super().__init__(f"the worker process {how}")
-        self.key, self.side = key, side
-
-
-class RoundProcesses:
-    """The processes of a round, by side."""
-
-    def __init__(self, workers: Mapping[str, Worker]):
-        self._workers = workers
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._workers)
-
-    def ask(self, key: str, side: str, request: object, timeout: float) -> Any:
-        """Send a request to a process and return the answer. Raises ProcessDied."""
-        self.send(side, request)
-        return self.receive(key, side, timeout)
-
-    def ask_all(self, key: str, requests: Mapping[str, object], timeout: float) -> dict[str, Any]:
-        """Send requests to several processes, which work in parallel, and return the answers. Raises ProcessDied."""
-        for side, request in requests.items():
-            self.send(side, request)
-        return {side: self.receive(key, side, timeout) for side in requests}
-
-    def pin_to_one_cpu(self, random: Random) -> None:
-        """Pin all processes to the same CPU, drawn at random.
-
-        Two CPUs of a virtual machine may differ in speed by a factor of two for seconds.
-        """
-        if cpus := machine.affinity():
-            cpu = random.choice(cpus)
-            for worker in self._workers.values():
-                worker.pin(cpu)
-
-    def last_line(self, side: str) -> str:
-        """The last line that a process wrote to standard error."""
-        return self._workers[side].last_line()
-
-    def arrived(self, side: str) -> float:
-        """When the last message of a process arrived, by this process's clock."""
-        return self._workers[side].arrived
-
-    def send(self, side: str, request: object) -> None:
-        """Send a request without waiting for the answer."""
-        self._workers[side].send(request)
-
-    def receive(self, key: str, side: str, timeout: float) -> Any:
-        """Receive the answer to the oldest unanswered request. Raises ProcessDied, with ``key`` as the row."""
-        try:
-            (reply,) = self._workers[side].receive(timeout)
-        except WorkerGone as end:
-            raise ProcessDied(key, side, str(end)) from None
-        except (TypeError, ValueError):
-            raise ProcessDied(key, side, "sent an invalid answer") from None
-        return reply
-
-
-def fork_servers(trees: Mapping[str, SourceTree], libraries: Sequence[str]) -> ForkServers:
-    """The fork servers of rounds of these sides: each imports the ``libraries``, which are those of a trial round."""
-    return ForkServers(partial(next(iter(trees.values())).serve, libraries) if libraries else None)
-
-
-@contextmanager
-def open_processes(
-    trees: Mapping[str, SourceTree], random: Random, servers: ForkServers | None = None
-) -> Iterator[RoundProcesses]:
-    """Start a fresh process for each side, in a random order, so that no side is first more often than another.
-
-    The next of the ``servers`` forks the processes. Raises WorktreeError if the sources of a side were removed.
-    """
-    for tree in trees.values():
-        tree.check_present()
-    with ExitStack() as stack:
-        server = stack.enter_context(servers.take()) if servers is not None else None
-        order = random.sample(list(trees), len(trees))
-        yield RoundProcesses({side: stack.enter_context(trees[side].start(server)) for side in order})
 
 
 def measure_round(

@@ -143,20 +143,20 @@ def test_a_gate_is_simulated_with_its_number_of_blocks():
     assert (few, all_blocks) == ({"PASS"}, {"FAIL"})
 
 
-def recorded_with(noise, seconds_of_a_round=1.5):
+def recorded_with(noise):
     """120 rounds of 3 sides with 120 samples of 1 ms, in which a block shows a change with this standard deviation."""
     logarithms = np.random.default_rng(11).normal(0, noise * math.sqrt(2 / 3), (120, 3, 120))
     seconds = (2e-6 * np.exp(logarithms)).astype(np.float32)
-    return Recording(seconds, {"row": "synthetic"}, CALIBRATION, seconds_of_a_round * 120)
+    return Recording(seconds, {"row": "synthetic"}, CALIBRATION, 200.0)
 
 
 def test_a_simulated_gate_has_the_blocks_and_rounds_that_a_gate_takes():
-    """A round takes 1 s, and for each block the time of 3 samples, with 1.1 ms for the calls and 3 ms for the turn."""
+    """A round takes 0.85 s, and for each block 3 samples, each with 1.1 ms for the calls and 3 ms for the turn."""
     block = 3 * (1.1e-3 + 3e-3)
-    recordings = [recorded_with(0.1, 1.0 + 120 * block)]
-    for threshold, budget, blocks in ((0.05, 240, 25), (0.005, 10, 54), (0.005, 1000, 120)):
+    recordings = [recorded_with(0.1)]
+    for threshold, budget, blocks in ((0.05, 240, 25), (0.005, 10, 62), (0.005, 1000, 120)):
         size = error_rates.gate_size(recordings, threshold, 1, budget)
-        seconds = 1.0 + (9 + size.blocks) * block  # the reference takes nine
+        seconds = 0.85 + (9 + size.blocks) * block  # the reference takes nine
         assert size.blocks == pytest.approx(blocks, rel=0.1)
         assert size.rounds == pytest.approx(budget / seconds, abs=1)
     assert error_rates.gate_size(recordings, 0.05, 24, 240.0).blocks == pytest.approx(25, rel=0.1)

@@ -20,10 +20,10 @@ from bench.cases import Case
 from bench.gate.recording import recorded_plan
 from bench.gate.row_plans import BackendCase
 from impls import Network
-from pairbench import fork_server, forked_processes, rounds
+from pairbench import fork_server, forked_processes, round_processes
 from pairbench.gate_protocol import CallFunction
 from pairbench.measurement_loop import run_trial_round
-from pairbench.rounds import ProcessDied
+from pairbench.round_processes import ProcessDied
 from pairbench.worker_processes import start_server, start_worker
 from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
@@ -50,8 +50,8 @@ def library(tmp_path, monkeypatch):
 @contextmanager
 def opened(*libraries, seed=0):
     with (
-        rounds.fork_servers(TREES, libraries) as servers,
-        rounds.open_processes(TREES, Random(seed), servers) as processes,
+        round_processes.fork_servers(TREES, libraries) as servers,
+        round_processes.open_processes(TREES, Random(seed), servers) as processes,
     ):
         yield processes
 
@@ -118,9 +118,9 @@ def test_two_servers_import_at_once_before_their_rounds(library, tmp_path):
     file = tmp_path / "tokens"
     name = library(f"import os; TOKEN = os.urandom(8).hex(); print(TOKEN, file=open({str(file)!r}, 'a'))")
     tokens, imported, before = [], [], set(psutil.Process().children())
-    with rounds.fork_servers(TREES, [name]) as servers:
+    with round_processes.fork_servers(TREES, [name]) as servers:
         for _ in range(3):
-            with rounds.open_processes(TREES, Random(0), servers) as processes:
+            with round_processes.open_processes(TREES, Random(0), servers) as processes:
                 servers.start_next()
                 servers.await_next()
                 tokens += set(everywhere(processes, token_of, name).values())
@@ -135,7 +135,7 @@ def test_two_servers_import_at_once_before_their_rounds(library, tmp_path):
 
 
 def test_without_libraries_no_server_starts():
-    with rounds.fork_servers(TREES, []) as servers:
+    with round_processes.fork_servers(TREES, []) as servers:
         servers.start_next()
         servers.await_next()
         with servers.take() as server:

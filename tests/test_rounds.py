@@ -11,6 +11,7 @@ from bench.gate.row_plans import BackendCase, RowPlan
 from impls import Network
 from pairbench import round_effort, rounds, sequential_test, timer
 from pairbench.gate_protocol import MODULE
+from pairbench.round_processes import open_processes
 from pairbench.worktrees import Worktree
 from tests.helpers import ROOT
 
@@ -52,8 +53,8 @@ def test_timing_takes_a_quarter_of_the_time_for_starting():
 
 
 def test_a_low_threshold_takes_more_blocks_also_in_a_budget_that_does_not_suffice_for_a_pass():
-    """Timing then takes up to three fifths of the other time."""
-    low, usual = (with_effort(30, 1e-4, overhead=4.0, threshold=threshold) for threshold in (0.005, 0.05))
+    """Timing then takes up to four fifths of the other time."""
+    low, usual = (with_effort(30, 1e-4, overhead=3.0, threshold=threshold) for threshold in (0.005, 0.05))
     assert round_effort.timing_seconds(low) == pytest.approx(2.4, rel=0.05)
     assert {row.blocks for row in usual} == {round_effort.MIN_BLOCKS}
     assert {row.blocks for row in with_effort(10_000, 1e-4, threshold=0.005)} == {round_effort.MAX_BLOCKS}
@@ -87,7 +88,7 @@ def test_the_noise_of_a_block_is_that_of_the_change():
 def test_a_round_stays_on_one_cpu_and_rounds_use_all():
     usable, used = set(psutil.Process().cpu_affinity()), set()
     for seed in range(4):
-        with rounds.open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
+        with open_processes(dict.fromkeys(rounds.SIDES, Worktree(ROOT, "impls")), Random(seed)) as sides:
             sides.pin_to_one_cpu(Random(seed))
             pinned = {tuple(child.cpu_affinity()) for child in psutil.Process().children() if MODULE in child.cmdline()}
         (cpus,) = pinned

@@ -36,7 +36,7 @@ from pairbench.cli.destinations import Destinations
 from pairbench.cli.exit_codes import OK
 from pairbench.lock import machine_lock
 from pairbench.option_values import check_budget
-from pairbench.rounds import ProcessDied
+from pairbench.round_processes import ProcessDied
 from pairbench.sequential_test import Verdict
 from pairbench.wording import counted
 from pairbench.worktrees import Checkout

@@ -24,6 +24,8 @@ CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
 WHOLE_GATE_ROUND_SECONDS = 5.0
 """Rough seconds of a round of a default gate with all rows."""
+ONE_ROW_OTHER_SECONDS = 0.85
+"""Rough seconds of a round of a gate of one row that are not spent on timing."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
@@ -76,30 +78,21 @@ def gate_size(recordings: Sequence[Recording], threshold: float, rows: int, budg
 
     It is what a gate chooses for a budget in seconds. A gate of one row also times a reference in each round.
     """
-    noises = [
+    noise = median(
         round_effort.block_noise(dict(zip(SIDES, sides.tolist(), strict=True)))
         for recording in recordings
         for sides in recording.seconds[:, : len(SIDES)]
-    ]
-    noise = median(noises)
+    )
     if rows > 1:
         blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
         return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / WHOLE_GATE_ROUND_SECONDS)), blocks)
-    recorded = _recorded_samples(recordings[0])
-    recorded_seconds = sum(one.wall_seconds for one in recordings) / sum(len(one.seconds) for one in recordings)
+    recorded = RecordedSamples(recordings[0].calibration.loops, 1, float(np.median(recordings[0].seconds)))
     reference = round_effort.with_fewest_blocks(recorded)
-    other_seconds = max(0.0, recorded_seconds - round_effort.timing_seconds([recorded]))
-    overhead = other_seconds + round_effort.timing_seconds([reference])
+    overhead = ONE_ROW_OTHER_SECONDS + round_effort.timing_seconds([reference])
     effort = round_effort.choose_effort([recorded], budget, overhead)
     row = round_effort.with_blocks(recorded, effort, threshold, noise)
     round_seconds = overhead + round_effort.timing_seconds([row])
     return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / round_seconds)), row.blocks)
-
-
-def _recorded_samples(recording: Recording) -> RecordedSamples:
-    _, arms, blocks = recording.seconds.shape
-    call_seconds = float(np.median(recording.seconds))
-    return RecordedSamples(recording.calibration.loops, round(arms * blocks / len(SIDES)), call_seconds)
 
 
 def gate_rule(threshold: float, rows: int, size: GateSize) -> Rule:

@@ -28,12 +28,12 @@ from bench.proof.verify import expect_case
 from bench.records import files
 from bench.records.error_rate_schema import RecordingState
 from bench.records.files import RecordError
-from pairbench import rounds, timer
+from pairbench import round_processes, rounds, timer
 from pairbench.forked_processes import ForkServers
 from pairbench.gate_protocol import Build, BurnCpu, Failure, PrepareSample, TimeSample
 from pairbench.interleave import balanced_orders
 from pairbench.progress import Progress
-from pairbench.rounds import RoundProcesses
+from pairbench.round_processes import RoundProcesses
 from pairbench.wording import counted, in_percent
 from pairbench.workload import SamplePlan
 from pairbench.worktrees import Worktree
@@ -156,7 +156,7 @@ def record_rounds(
     request = Build(plan.key, plan.workload)
     random = Random()
     neighbours = busy_neighbours(side_worktrees["head"]) if recorded.loaded else nullcontext()
-    with neighbours, rounds.fork_servers(side_worktrees, libraries) as servers:
+    with neighbours, round_processes.fork_servers(side_worktrees, libraries) as servers:
         if not state.loops:
             progress.stage("calibrating the planted delays")
             calibrate = calibrate_delays if recorded.has_delays else calibrate_loops
@@ -214,7 +214,7 @@ def _probe_delays(
 ) -> dict[int, list[float]]:
     """Seconds per call, without delay and with each of the lengths, sampled in turn in a fresh process."""
     times: dict[int, list[float]] = {length: [] for length in (NO_DELAY, *lengths)}
-    with rounds.open_processes({"head": worktree}, random) as processes:
+    with round_processes.open_processes({"head": worktree}, random) as processes:
         for length in times:
             build = Build(str(length), request.workload, length)
             _ask(processes, "head", build.row, build, rounds.BUILD_TIMEOUT)
@@ -250,7 +250,7 @@ def _record_round(
     steps = dict(zip(arms, (0, 0, 0, *calibration.steps), strict=True))
     side_of = {arm: arm.partition(" ")[0] for arm in arms}
     seconds = np.empty((len(arms), blocks), np.float32)
-    with rounds.open_processes(side_worktrees, random, servers) as processes:
+    with round_processes.open_processes(side_worktrees, random, servers) as processes:
         servers.start_next()
         for arm in random.sample(arms, len(arms)):
             # On every side, so that no process does more than another before the timing.

@@ -13,10 +13,10 @@ from random import Random
 from typing import TYPE_CHECKING
 
 import impls
-from pairbench import rounds
+from pairbench import round_processes, rounds
 from pairbench.error_text import describe_error
 from pairbench.gate_protocol import CallFunction, Failure
-from pairbench.rounds import ProcessDied, RoundProcesses
+from pairbench.round_processes import ProcessDied, RoundProcesses
 from pairbench.worktrees import Worktree
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def list_backends(worktree: Worktree, cases: Sequence[Case]) -> BackendListing:
     origins: dict[str, str] = {}
     descriptions: dict[str, BackendDescription] = {}
     while not origins or len(descriptions) < len(origins):
-        with rounds.open_processes({ONLY: worktree}, Random(0)) as processes:
+        with round_processes.open_processes({ONLY: worktree}, Random(0)) as processes:
             origins = origins or _ask_origins(worktree, processes)
             for name in [name for name in origins if name not in descriptions]:
                 request = CallFunction(describe_backend, (name, networks))

@@ -16,7 +16,8 @@ from bench.records.header import now
 from bench.selection import REFERENCE
 from pairbench import measurement_loop, round_effort, rounds, sequential_test
 from pairbench.progress import Progress
-from pairbench.rounds import ProcessDied, RoundPlan
+from pairbench.round_processes import ProcessDied
+from pairbench.rounds import RoundPlan
 from pairbench.worktrees import Checkout, Revision, Worktree
 
 PROCESSES = sequential_test.MIN_ROUNDS
