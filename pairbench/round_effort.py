@@ -4,10 +4,8 @@ from __future__ import annotations
 
 __all__ = [
     "MAX_BLOCKS",
-    "MIN_BLOCKS",
     "block_noise",
     "choose_effort",
-    "needed_blocks",
     "timing_seconds",
     "with_blocks",
     "with_fewest_blocks",
@@ -56,6 +54,8 @@ USUAL_NOISE = 0.05
 NOISE_SHARE = 0.4
 """The blocks of a round add noise of this share of the threshold, at most. The processes of a round differ by about as
 much at the usual threshold, so that more blocks would gain little."""
+PASS_SHARE = 1 / 3
+"""Share of the budget for the rounds after which unchanged rows PASS. The rest is for those that stay open."""
 TIMING_SHARE = 0.25
 """Timing takes at least this share of a round's other time, because blocks beside it cost little."""
 SMALL_BUDGET_SHARE = 0.8
@@ -82,11 +82,11 @@ def with_loops(row: Row, call_seconds: float) -> Row:
 
 
 def choose_effort(rows: Sequence[TimedRow], budget: float, overhead: float) -> RoundEffort:
-    """The limits with which ``PASS_ROUNDS`` rounds take at most 2/3 of the budget, if possible.
+    """The limits with which ``PASS_ROUNDS`` rounds take at most ``PASS_SHARE`` of the budget, if possible.
 
     ``budget`` and ``overhead``, the time of a round that is not spent on timing these rows, are in seconds.
     """
-    round_seconds = budget / (1.5 * sequential_test.PASS_ROUNDS) - overhead
+    round_seconds = PASS_SHARE * budget / sequential_test.PASS_ROUNDS - overhead
     for least_slow, most in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
         if _timing_seconds(rows, most, least_slow) <= round_seconds:
             break

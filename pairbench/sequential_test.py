@@ -18,6 +18,7 @@ __all__ = [
     "FAIL_ALPHA",
     "MIN_ROUNDS",
     "PASS_ALPHA",
+    "PASS_ROUNDS",
     "Estimate",
     "Judgement",
     "RoundChange",

@@ -24,7 +24,7 @@ from bench.gate.row_plans import BackendCase
 from bench.records import files
 from bench.records.error_rate_schema import ErrorRates
 from bench.records.files import RecordError
-from pairbench import round_effort, sequential_test
+from pairbench import sequential_test
 from pairbench.measurement_loop import round_change
 from pairbench.sequential_test import RoundChange
 from pairbench.worktrees import Revision
@@ -82,7 +82,7 @@ def test_runs_are_disjoint():
     """No two runs share a round, so the number of runs is bounded by the number of rounds."""
     data = synthetic(2, 240)
     for planted in (0, *range(3, len(ARMS))):
-        runs = len(list(error_rates.gate_rule(0.05, 1, GateSize(80, 30))(data.seconds, planted)))
+        runs = len(list(error_rates.gate_rule(0.05, 1, GateSize(80, 30, 30))(data.seconds, planted)))
         assert 1 <= runs <= 240 // sequential_test.MIN_ROUNDS
     assert len(list(error_rates.RULES_OF_OTHER_TOOLS["asv Mann-Whitney, 1.1"](data.seconds, 0))) == 120
 
@@ -135,12 +135,27 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
     assert (first.slowdown, first.rates["PASS"].count, first.rates["FAIL"].count) == (0.0, 10, 10)
 
 
-def test_a_gate_is_simulated_with_its_number_of_blocks():
-    """The first block and six of seven others are slowed; only they are many enough to be seen in the median."""
+def test_a_gate_is_simulated_with_its_numbers_of_blocks():
+    """The first block and six of seven others are slowed; only they are many enough to be seen in the median.
+
+    A gate that sees them in its first rounds suspects the row, but cannot confirm it without them.
+    """
     seconds = synthetic(10, 80, spread=0.005).seconds[..., : 7 * 4 + 2]
     seconds[:, 0, (np.arange(seconds.shape[-1]) - 1) % 7 > 0] *= 1.2
-    few, all_blocks = (set(error_rates.gate_rule(0.05, 24, GateSize(40, blocks))(seconds, 0)) for blocks in (5, 30))
-    assert (few, all_blocks) == ({"PASS"}, {"FAIL"})
+    verdicts = [
+        set(error_rates.gate_rule(0.05, 24, GateSize(40, first, later))(seconds, 0))
+        for first, later in ((5, 5), (5, 30), (30, 30), (30, 5))
+    ]
+    assert verdicts == [{"PASS"}, {"PASS"}, {"FAIL"}, {"FAIL"}]
+
+
+def test_the_rounds_after_the_first_pass_have_later_blocks():
+    """One block of each round is noisy. With this block alone, 60 rounds do not decide, but later blocks do."""
+    seconds = synthetic(12, 120, spread=0.001, noise=0.001).seconds[..., :11]
+    seconds[::2, 0, 1] *= 1.25
+    seconds[1::2, 0, 1] /= 1.25
+    verdicts = [set(error_rates.gate_rule(0.05, 24, GateSize(60, 1, later))(seconds, 0)) for later in (1, 9)]
+    assert verdicts == [{"INCONCLUSIVE"}, {"PASS"}]
 
 
 def recorded_with(noise):
@@ -153,14 +168,19 @@ def recorded_with(noise):
 def test_a_simulated_gate_has_the_blocks_and_rounds_that_a_gate_takes():
     """A round takes 0.85 s, and for each block 3 samples, each with 1.1 ms for the calls and 3 ms for the turn."""
     block = 3 * (1.1e-3 + 3e-3)
-    recordings = [recorded_with(0.1)]
     for threshold, budget, blocks in ((0.05, 240, 25), (0.005, 10, 62), (0.005, 1000, 120)):
-        size = error_rates.gate_size(recordings, threshold, 1, budget)
-        seconds = 0.85 + (9 + size.blocks) * block  # the reference takes nine
-        assert size.blocks == pytest.approx(blocks, rel=0.1)
-        assert size.rounds == pytest.approx(budget / seconds, abs=1)
-    assert error_rates.gate_size(recordings, 0.05, 24, 240.0).blocks == pytest.approx(25, rel=0.1)
-    assert error_rates.gate_size([recorded_with(0.02)], 0.05, 24, 240.0).blocks == round_effort.MIN_BLOCKS
+        size = error_rates.gate_size([recorded_with(0.1)], threshold, 1, budget)
+        assert size.blocks == size.later_blocks == pytest.approx(blocks, rel=0.1)
+        assert size.rounds == pytest.approx(budget / (0.85 + (9 + size.blocks) * block), abs=1)  # 9 of the reference
+
+
+def test_a_simulated_default_gate_has_all_rows_until_the_first_pass_and_then_one():
+    block = 3 * (1.1e-3 + 3e-3)
+    size = error_rates.gate_size([recorded_with(0.1)], 0.05, 24, 240.0)
+    assert (size.blocks, size.later_blocks) == (9, pytest.approx(25, rel=0.1))
+    until_pass = 19 * (1.5 + 25 * 9 * block)
+    assert size.rounds == pytest.approx(19 + (240 - until_pass) / (0.85 + (9 + size.later_blocks) * block), abs=1)
+    assert error_rates.gate_size([recorded_with(0.1)], 0.05, 24, 40.0).rounds == int(40 / (until_pass / 19))
 
 
 def test_a_share_of_the_heads_processes_is_slowed():
@@ -172,7 +192,7 @@ def test_a_share_of_the_heads_processes_is_slowed():
 
 def test_the_budget_ends_a_run_of_the_rule():
     data = synthetic(4, 60, spread=0.3)
-    runs = list(error_rates.gate_rule(0.05, 1, GateSize(10, 30))(data.seconds, 0))
+    runs = list(error_rates.gate_rule(0.05, 1, GateSize(10, 30, 30))(data.seconds, 0))
     assert len(runs) == 6
     assert set(runs) == {"INCONCLUSIVE"}
 

@@ -67,7 +67,7 @@ def test_a_reference_takes_few_blocks():
 
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
-    quick, slow = with_effort(3.3 * 1.5 * sequential_test.PASS_ROUNDS, 0.5, noise=10.0)
+    quick, slow = with_effort(3.3 * 3 * sequential_test.PASS_ROUNDS, 0.5, noise=10.0)
     assert (quick.blocks, slow.blocks) == (round_effort.MAX_BLOCKS, 1)
     quick, slow = with_effort(120, 0.5, overhead=13)
     assert (quick.blocks, slow.blocks) == (round_effort.MIN_BLOCKS, 1)

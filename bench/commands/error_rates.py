@@ -182,6 +182,7 @@ def _point(name: str, gate: SimulatedGate, point: CurvePoint) -> CurvePointRecor
         threshold=gate.threshold,
         rounds=point.size.rounds,
         blocks=point.size.blocks,
+        later_blocks=point.size.later_blocks,
         slowdown=point.slowdown,
         share=point.share,
         rates=_records(point.rates),

@@ -22,10 +22,8 @@ from pairbench.wording import in_percent
 HEAD, BASE, CONTROL = 0, 1, 2
 CONFIDENCE = 0.95
 THRESHOLDS = (0.05, 0.03)
-WHOLE_GATE_ROUND_SECONDS = 5.0
-"""Rough seconds of a round of a default gate with all rows."""
-ONE_ROW_OTHER_SECONDS = 0.85
-"""Rough seconds of a round of a gate of one row that are not spent on timing."""
+OTHER_SECONDS = {1: 0.85, DEFAULT_ROWS: 1.5}
+"""Rough seconds of a round that are not spent on timing, by number of rows."""
 VERDICTS: tuple[Verdict, ...] = ("FAIL", "PASS", "INCONCLUSIVE")
 
 Rule = Callable[[NDArray[np.float32], int], Iterator[Verdict]]
@@ -57,8 +55,8 @@ class RuleScore:
 
 
 @dataclass(frozen=True)
-class RecordedSamples:
-    """How a recording takes its samples: a row of ``round_effort``."""
+class RowSamples:
+    """How the samples of a row are taken in a round; see ``round_effort.TimedRow``."""
 
     loops: int
     blocks: int
@@ -67,43 +65,53 @@ class RecordedSamples:
 
 @dataclass(frozen=True)
 class GateSize:
-    """The largest number of rounds of a simulated gate, and the number of blocks in a round."""
+    """The size of a simulated gate: at most ``rounds`` rounds.
+
+    The rounds before the first PASS, at which all rows are open, have ``blocks`` blocks, the others ``later_blocks``.
+    """
 
     rounds: int
     blocks: int
+    later_blocks: int
 
 
 def gate_size(recordings: Sequence[Recording], threshold: float, rows: int, budget: float) -> GateSize:
-    """The size of a gate of one row, or of a default gate, whose rounds are as noisy as those of the recordings.
+    """The size that a gate has within a budget in seconds, if its rounds are as noisy as those of the recordings.
 
-    It is what a gate chooses for a budget in seconds. A gate of one row also times a reference in each round.
+    It has one row or those of a default gate, of which all but one pass as soon as possible.
     """
     noise = median(
         round_effort.block_noise(dict(zip(SIDES, sides.tolist(), strict=True)))
         for recording in recordings
         for sides in recording.seconds[:, : len(SIDES)]
     )
-    if rows > 1:
-        blocks = max(round_effort.MIN_BLOCKS, round_effort.needed_blocks(noise, threshold))
-        return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / WHOLE_GATE_ROUND_SECONDS)), blocks)
-    recorded = RecordedSamples(recordings[0].calibration.loops, 1, float(np.median(recordings[0].seconds)))
-    reference = round_effort.with_fewest_blocks(recorded)
-    overhead = ONE_ROW_OTHER_SECONDS + round_effort.timing_seconds([reference])
-    effort = round_effort.choose_effort([recorded], budget, overhead)
-    row = round_effort.with_blocks(recorded, effort, threshold, noise)
-    round_seconds = overhead + round_effort.timing_seconds([row])
-    return GateSize(max(sequential_test.MIN_ROUNDS, int(budget / round_seconds)), row.blocks)
+    recorded = RowSamples(recordings[0].calibration.loops, 1, float(np.median(recordings[0].seconds)))
+
+    def samples_and_seconds(open_rows: int) -> tuple[RowSamples, float]:
+        """The samples of a row in a round, and the duration of the round, which also times a reference."""
+        reference = round_effort.with_fewest_blocks(recorded)
+        overhead = OTHER_SECONDS[open_rows] + round_effort.timing_seconds([reference])
+        effort = round_effort.choose_effort([recorded] * open_rows, budget, overhead)
+        row = round_effort.with_blocks(recorded, effort, threshold, noise)
+        return row, overhead + round_effort.timing_seconds([row] * open_rows)
+
+    first, first_seconds = samples_and_seconds(rows)
+    later, later_seconds = samples_and_seconds(1)
+    until_pass = sequential_test.PASS_ROUNDS * first_seconds
+    rounds = min(budget, until_pass) / first_seconds + max(0.0, budget - until_pass) / later_seconds
+    return GateSize(max(sequential_test.MIN_ROUNDS, int(rounds)), first.blocks, later.blocks)
 
 
 def gate_rule(threshold: float, rows: int, size: GateSize) -> Rule:
     """The gate's sequential test of one of ``rows`` rows, in a gate of this size."""
 
     def verdicts(seconds: NDArray[np.float32], head: int) -> Iterator[Verdict]:
-        changes = side_changes(seconds, head, size.blocks)
+        first, later = (side_changes(seconds, head, blocks) for blocks in (size.blocks, size.later_blocks))
         begin = 0
-        while begin + sequential_test.MIN_ROUNDS <= len(changes):
-            end = begin + size.rounds + sequential_test.MIN_ROUNDS
-            run, verdict = simulate_gate(changes[begin:end], threshold, rows, size.rounds)
+        while begin + sequential_test.MIN_ROUNDS <= len(first):
+            end, middle = begin + size.rounds + sequential_test.MIN_ROUNDS, begin + sequential_test.PASS_ROUNDS
+            changes = [*first[begin:middle], *later[middle:end]]
+            run, verdict = simulate_gate(changes, threshold, rows, size.rounds)
             if verdict is None:  # the recording ended before the run
                 return
             yield verdict

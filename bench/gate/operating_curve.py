@@ -10,7 +10,7 @@ from random import Random
 from bench.gate.error_rates import HEAD, ErrorRate, GateSize, gate_size, side_changes, simulate_gate, verdict_rates
 from bench.gate.recorded_rows import SimulatedGate
 from bench.gate.recording import Recording
-from pairbench.sequential_test import MIN_ROUNDS, RoundChange, Verdict
+from pairbench.sequential_test import PASS_ROUNDS, RoundChange, Verdict
 
 SLOWDOWNS = (0.0, 0.4, 0.6, 0.8, 0.9, 0.98, 1.0, 1.1, 1.2, 1.4, 1.5, 1.6, 2.0)
 """True slowdowns of all processes of the head, as multiples of the threshold."""
@@ -40,7 +40,10 @@ def operating_curve(
     distribution of the noise, and loses only the order of the rounds.
     """
     size = gate_size(recordings, gate.threshold, gate.rows, gate.budget or budget)
-    changes = [side_changes(one.seconds, HEAD, size.blocks) for one in recordings]
+    changes = [
+        (side_changes(one.seconds, HEAD, size.blocks), side_changes(one.seconds, HEAD, size.later_blocks))
+        for one in recordings
+    ]
     heads = [(round(multiple * gate.threshold, 6), 1.0) for multiple in SLOWDOWNS]
     heads += [(slowdown, share) for share, slowdown in SLOW_MODES]
     return [
@@ -61,7 +64,7 @@ def slowed(changes: Sequence[RoundChange], slowdown: float, share: float, random
 
 
 def _rates(
-    changes: Sequence[Sequence[RoundChange]],
+    changes: Sequence[tuple[Sequence[RoundChange], Sequence[RoundChange]]],
     slowdown: float,
     share: float,
     gate: SimulatedGate,
@@ -71,8 +74,8 @@ def _rates(
 ) -> dict[Verdict, ErrorRate]:
     verdicts = []
     for number in range(gates):
-        recorded = changes[number % len(changes)]
-        drawn = slowed(random.choices(recorded, k=rounds + MIN_ROUNDS), slowdown, share, random)
-        _, verdict = simulate_gate(drawn, gate.threshold, gate.rows, rounds)
+        first, later = changes[number % len(changes)]
+        drawn = [*random.choices(first, k=PASS_ROUNDS), *random.choices(later, k=rounds)]
+        _, verdict = simulate_gate(slowed(drawn, slowdown, share, random), gate.threshold, gate.rows, rounds)
         verdicts.append(verdict or "INCONCLUSIVE")
     return verdict_rates(verdicts)

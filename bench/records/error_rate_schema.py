@@ -33,7 +33,9 @@ class ErrorRateRow(Record):
 
 
 class CurvePointRecord(Record):
-    """The verdicts of simulated gates on one of ``rows`` rows, of at most ``rounds`` rounds of ``blocks`` blocks.
+    """The verdicts of simulated gates on one of ``rows`` rows, of at most ``rounds`` rounds.
+
+    The rounds before the first PASS have ``blocks`` blocks, the others ``later_blocks``.
 
     ``share`` of the head's processes, drawn at random, were slower by ``slowdown``, a share of the call's time.
     """
@@ -43,6 +45,7 @@ class CurvePointRecord(Record):
     threshold: Finite
     rounds: int
     blocks: int
+    later_blocks: int
     slowdown: Finite
     share: Finite
     rates: dict[Verdict, ErrorRateRecord]
