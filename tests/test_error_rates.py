@@ -152,8 +152,8 @@ def test_a_gate_is_simulated_with_its_numbers_of_blocks():
 def test_the_rounds_after_the_first_pass_have_later_blocks():
     """One block of each round is noisy. With this block alone, 60 rounds do not decide, but later blocks do."""
     seconds = synthetic(12, 120, spread=0.001, noise=0.001).seconds[..., :11]
-    seconds[::2, 0, 1] *= 1.25
-    seconds[1::2, 0, 1] /= 1.25
+    seconds[::2, 0, 1] *= 1.18
+    seconds[1::2, 0, 1] /= 1.18
     verdicts = [set(error_rates.gate_rule(0.05, 24, GateSize(60, 1, later))(seconds, 0)) for later in (1, 9)]
     assert verdicts == [{"INCONCLUSIVE"}, {"PASS"}]
 
