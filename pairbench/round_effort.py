@@ -16,7 +16,7 @@ __all__ = [
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, product
+from itertools import combinations
 from statistics import NormalDist, median
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -46,9 +46,9 @@ Row = TypeVar("Row", bound=TimedRow)
 MIN_BLOCKS, MAX_BLOCKS = 9, 120
 """Blocks of a round, for a call that fits into a sample. In the recording ``idle``, the medians of 9 blocks vary by a
 fifth more than those of 15, and a given time has room for a third more rounds of a default gate."""
-MIN_SLOW_BLOCKS = (3, 1)
-"""Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, in the order in which they are tried. The median of
-three blocks ignores one disturbed sample; one block is used only where the budget does not allow three."""
+MIN_SLOW_BLOCKS = 3
+"""Fewest blocks for a call that is longer than ``SAMPLE_SECONDS``, because the median of three ignores one disturbed
+sample. There is only one where ``PASS_ROUNDS`` rounds of three would take more than the budget."""
 USUAL_NOISE = 0.05
 """Rough standard deviation of the change that a single block shows, before the first round tells it."""
 NOISE_SHARE = 0.4
@@ -86,10 +86,12 @@ def choose_effort(rows: Sequence[TimedRow], budget: float, overhead: float) -> R
 
     ``budget`` and ``overhead``, the time of a round that is not spent on timing these rows, are in seconds.
     """
-    round_seconds = PASS_SHARE * budget / sequential_test.PASS_ROUNDS - overhead
-    for least_slow, most in product(MIN_SLOW_BLOCKS, range(MAX_BLOCKS, MIN_BLOCKS - 1, -1)):
-        if _timing_seconds(rows, most, least_slow) <= round_seconds:
-            break
+    round_seconds = budget / sequential_test.PASS_ROUNDS
+    fewest = overhead + _timing_seconds(rows, MIN_BLOCKS, MIN_SLOW_BLOCKS)
+    least_slow = MIN_SLOW_BLOCKS if fewest <= round_seconds else 1
+    most = MAX_BLOCKS
+    while most > MIN_BLOCKS and overhead + _timing_seconds(rows, most, least_slow) > PASS_SHARE * round_seconds:
+        most -= 1
     block_seconds = _timing_seconds(rows, MIN_BLOCKS, least_slow) / MIN_BLOCKS
     least, enough = (
         min(MAX_BLOCKS, max(MIN_BLOCKS, int(share * overhead / block_seconds) if rows else 0))
@@ -106,7 +108,7 @@ def with_blocks(row: Row, effort: RoundEffort, threshold: float, noise: float) -
 
 def with_fewest_blocks(row: Row) -> Row:
     """The row with the blocks that suffice for a reference, which gets no verdict."""
-    return replace(row, blocks=_blocks_of(row, MIN_BLOCKS, MIN_SLOW_BLOCKS[0]))
+    return replace(row, blocks=_blocks_of(row, MIN_BLOCKS, MIN_SLOW_BLOCKS))
 
 
 def with_most_blocks(row: Row, effort: RoundEffort) -> Row:

@@ -67,10 +67,17 @@ def test_a_reference_takes_few_blocks():
 
 
 def test_rows_beyond_the_budget_get_fewer_blocks():
-    quick, slow = with_effort(3.3 * 3 * sequential_test.PASS_ROUNDS, 0.5, noise=10.0)
-    assert (quick.blocks, slow.blocks) == (round_effort.MAX_BLOCKS, 1)
-    quick, slow = with_effort(120, 0.5, overhead=13)
-    assert (quick.blocks, slow.blocks) == (round_effort.MIN_BLOCKS, 1)
+    """A third of the budget is for the rounds until a PASS. A slow row takes one block where all does not suffice."""
+    block, blocks_of_slow = 3 * (1.1e-3 + 3e-3), 3 * 3 * (0.55 + 3e-3)
+    for seconds_of_a_round, expected in (
+        (3 * (blocks_of_slow + 40.5 * block), (40, 3)),
+        (3 * blocks_of_slow, (round_effort.MIN_BLOCKS, 3)),
+        (1.05 * blocks_of_slow, (round_effort.MIN_BLOCKS, 3)),
+        (0.95 * blocks_of_slow, (round_effort.MIN_BLOCKS, 1)),
+        (0.1, (round_effort.MIN_BLOCKS, 1)),
+    ):
+        rows = with_effort(seconds_of_a_round * sequential_test.PASS_ROUNDS, 0.5, noise=10.0)
+        assert tuple(row.blocks for row in rows) == expected
 
 
 def test_the_noise_of_a_block_is_that_of_the_change():
