@@ -54,7 +54,7 @@ USUAL_NOISE = 0.05
 NOISE_SHARE = 0.4
 """The blocks of a round add noise of this share of the threshold, at most. The processes of a round differ by about as
 much at the usual threshold, so that more blocks would gain little."""
-PASS_SHARE = 1 / 3
+PASS_SHARE = 0.33
 """Share of the budget for the rounds after which unchanged rows PASS. The rest is for those that stay open."""
 TIMING_SHARE = 0.25
 """Timing takes at least this share of a round's other time, because blocks beside it cost little."""

@@ -79,7 +79,7 @@ def test_the_blocks_of_a_round_follow_from_the_noise_of_all_rounds_before_it(mea
 def test_rows_that_are_decided_leave_their_time_to_the_others(measured, monkeypatch):
     monkeypatch.setitem(NOISE, "noisy", 0.4)  # for which no number of blocks suffices
     block = round_effort.timing_seconds([replace(plan("noisy"), blocks=1)])
-    measure(GateState({}), lambda state: None, budget=3 * PASS_ROUNDS * 2 * 20.01 * block)
+    measure(GateState({}), lambda state: None, budget=PASS_ROUNDS * 2 * 20.01 * block / 0.33)
     both = [blocks["noisy"] for blocks, _ in measured if len(blocks) == 2]
     alone = [blocks["noisy"] for blocks, _ in measured if list(blocks) == ["noisy"]]
     assert set(both[1:]) == {20}

@@ -70,7 +70,7 @@ def test_rows_beyond_the_budget_get_fewer_blocks():
     """A third of the budget is for the rounds until a PASS. A slow row takes one block where all does not suffice."""
     block, blocks_of_slow = 3 * (1.1e-3 + 3e-3), 3 * 3 * (0.55 + 3e-3)
     for seconds_of_a_round, expected in (
-        (3 * (blocks_of_slow + 40.5 * block), (40, 3)),
+        ((blocks_of_slow + 40.5 * block) / 0.33, (40, 3)),
         (3 * blocks_of_slow, (round_effort.MIN_BLOCKS, 3)),
         (1.05 * blocks_of_slow, (round_effort.MIN_BLOCKS, 3)),
         (0.95 * blocks_of_slow, (round_effort.MIN_BLOCKS, 1)),
