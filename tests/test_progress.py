@@ -39,8 +39,11 @@ def test_the_gate_shows_its_verdicts_so_far(monkeypatch):
     def judgement(state, task, key):
         return SimpleNamespace(verdict=key, decided=key != "INCONCLUSIVE")
 
+    def plan(key):
+        return SimpleNamespace(key=key, blocks=9, loops=1, call_seconds=0.001)
+
     monkeypatch.setattr(measurement_loop, "row_judgement", judgement)
-    state = SimpleNamespace(rounds=[SimpleNamespace(wall_seconds=40)])
-    task = SimpleNamespace(judged=["PASS", "PASS", "INCONCLUSIVE", "FAIL"], budget=120.0)
-    title = measurement_loop._title(state, task, ["INCONCLUSIVE", "python_loops"])
+    state = SimpleNamespace(rounds=[SimpleNamespace(wall_seconds=40, seconds={})])
+    task = SimpleNamespace(judged=["PASS", "PASS", "INCONCLUSIVE", "FAIL"], budget=120.0, overhead=1.0)
+    title = measurement_loop._title(state, task, [plan("INCONCLUSIVE"), plan("python_loops")])
     assert title == "round 2, 1 of 4 rows open, 2 PASS, 1 FAIL, 40 of 120 s"
