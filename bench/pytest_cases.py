@@ -32,7 +32,7 @@ from bench.proof.verify import expect_case
 from bench.selection import GUARDED
 from pairbench import cache_check, interleave, timer, tracing
 from pairbench.background_work import BackgroundWork
-from pairbench.process_state import FunctionWatch
+from pairbench.function_watch import FunctionWatch
 from pairbench.statistics import log_ratios
 from pairbench.visible_text import visible
 from pairbench.worker_protocol import Effort

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import impls
 from impls import Backend, BackendError, BackendUnavailable, BrokenBackend
-from pairbench.process_state import FunctionWatch
+from pairbench.function_watch import FunctionWatch
 from pairbench.visible_text import visible_prints
 from pairbench.workload import WorkloadError
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from pairbench import background_work, cache_check, own_tree, threads, worker_connection
 from pairbench.background_work import BackgroundWork
+from pairbench.function_watch import FunctionWatch
 from pairbench.gate_protocol import (
     Build,
     BurnCpu,
@@ -30,7 +31,6 @@ from pairbench.gate_protocol import (
     TimeSample,
 )
 from pairbench.judged_samples import PreparedSample
-from pairbench.process_state import FunctionWatch
 from pairbench.threads import ThreadWatch
 from pairbench.workload import TimedCall, WorkloadError, failure_reason
 

@@ -25,6 +25,7 @@ from statistics import fmean, median
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
 from pairbench import round_effort, round_processes, rounds, sequential_test
+from pairbench.forked_processes import ForkServers
 from pairbench.progress import Progress
 from pairbench.round_processes import ProcessDied, SourceTree
 from pairbench.rounds import RoundPlan
@@ -150,26 +151,40 @@ def measure_until_decided(
     with round_processes.fork_servers(trees, task.libraries) as servers:
         while plans := _plans_to_measure(state, task, noise):
             progress.stage(_title(state, task, plans))
-            start = time.monotonic()
-            deaths, failures = state.deaths, state.failures
-            try:
-                result = rounds.measure_round(trees, plans, random, servers)
-            except ProcessDied as death:
-                count = deaths.get(death.key, {}).get(death.side, 0) + 1
-                deaths = _with(deaths, death.key, death.side, count)
-                if count == MAX_DEATHS:
-                    failures = _with(failures, death.key, death.side, str(death))
-                seconds: dict[str, dict[str, list[float]]] = {}
-            else:
-                for key, reasons in result.failures.items():
-                    for side, reason in reasons.items():
-                        failures = _with(failures, key, side, reason)
-                seconds = result.seconds
-            state = state.after_round(RoundOutcome(time.monotonic() - start, seconds, failures, deaths))
-            _note_noise(noise, seconds)
+            outcome = _measure_round(state, trees, plans, random, servers)
+            state = state.after_round(outcome)
+            _note_noise(noise, outcome.seconds)
             save(state)
             progress.advance()
     return state
+
+
+def _measure_round(
+    state: LoopState,
+    trees: Mapping[str, SourceTree],
+    plans: Sequence[RoundPlan],
+    random: Random,
+    servers: ForkServers,
+) -> RoundOutcome:
+    start = time.monotonic()
+    try:
+        result = rounds.measure_round(trees, plans, random, servers)
+    except ProcessDied as death:
+        return _after_death(state, death, time.monotonic() - start)
+    failures = state.failures
+    for key, reasons in result.failures.items():
+        for side, reason in reasons.items():
+            failures = _with(failures, key, side, reason)
+    return RoundOutcome(time.monotonic() - start, result.seconds, failures, state.deaths)
+
+
+def _after_death(state: LoopState, death: ProcessDied, wall_seconds: float) -> RoundOutcome:
+    """The outcome of a round in which a process died: no times, and a failure if it was not the row's first death."""
+    count = state.deaths.get(death.key, {}).get(death.side, 0) + 1
+    deaths, failures = _with(state.deaths, death.key, death.side, count), state.failures
+    if count == MAX_DEATHS:
+        failures = _with(failures, death.key, death.side, str(death))
+    return RoundOutcome(wall_seconds, {}, failures, deaths)
 
 
 def round_changes(state: LoopState, key: str) -> list[RoundChange]:
@@ -230,12 +245,8 @@ def _with_blocks(
     state: LoopState, task: GateTask, keys: Sequence[str], noise: Mapping[str, Sequence[float]]
 ) -> list[RoundPlan]:
     """Plans of these rows and of their references, with numbers of blocks."""
-    others = {task.references[key] for key in keys} - set(keys)
-    references = [
-        round_effort.with_fewest_blocks(plan)
-        for key, plan in task.plans.items()
-        if key in others and key not in state.failures
-    ]
+    others = {task.references[key] for key in keys} - {*keys, *state.failures}
+    references = [round_effort.with_fewest_blocks(plan) for key, plan in task.plans.items() if key in others]
     overhead = _overhead(state, task) + round_effort.timing_seconds(references)
     plans = [task.plans[key] for key in keys]
     effort = round_effort.choose_effort(plans, task.budget, overhead)

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pairbench import own_tree, worker_connection
+from pairbench.function_watch import FunctionWatch
 from pairbench.gate_protocol import Failure
 from pairbench.gate_worker import serve
-from pairbench.process_state import FunctionWatch
 
 OWN = Path(__file__).resolve().parents[1]
 

@@ -205,8 +205,6 @@ def _note_failures(result: RoundResult, plan: RoundPlan, replies: Mapping[str, A
 
 def _check_threads(processes: RoundProcesses, plans: Sequence[RoundPlan], result: RoundResult) -> None:
     """Fail all rows if a library uses more threads than allowed, because its threads disturb every row of the round."""
-    for side in processes:
-        reply = processes.ask(plans[-1].key, side, CheckThreads(), CALL_TIMEOUT)
-        if isinstance(reply, Failure):
-            for plan in plans:
-                result.fail(plan.key, side, reply.reason)
+    replies = processes.ask_all(plans[-1].key, dict.fromkeys(processes, CheckThreads()), CALL_TIMEOUT)
+    for plan in plans:
+        _note_failures(result, plan, replies)

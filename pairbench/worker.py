@@ -15,10 +15,11 @@ from typing import Any
 
 from pairbench import background_work, cache_check, interleave, own_tree, threads, worker_connection
 from pairbench.background_work import BackgroundWork
+from pairbench.function_watch import FunctionWatch
 from pairbench.interleave import Observer, TimedArm
 from pairbench.judged_samples import as_plain_data
 from pairbench.machine import Meter
-from pairbench.process_state import FunctionWatch, SettingsWatch
+from pairbench.process_settings import SettingsWatch
 from pairbench.threads import ThreadWatch
 from pairbench.worker_protocol import (
     CallJob,

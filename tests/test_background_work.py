@@ -8,9 +8,9 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from pairbench.background_work import BackgroundWork
+from pairbench.function_watch import FunctionWatch
 from pairbench.gate_protocol import Build
 from pairbench.gate_worker import WorkerState, reply_to
-from pairbench.process_state import FunctionWatch
 from pairbench.threads import ThreadWatch
 from pairbench.workload import WorkloadError
 

@@ -18,7 +18,7 @@ CHANGES = {
 SOURCE = """
 import json, sys
 from pairbench import timer
-from pairbench.process_state import PARTS, FunctionWatch
+from pairbench.function_watch import PARTS, FunctionWatch
 from pairbench.workload import WorkloadError
 
 function = timer.time_calls

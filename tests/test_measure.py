@@ -13,7 +13,7 @@ from bench.correctness import CaseWorkload
 from bench.proof.verify import expect_case
 from bench.records.timing_rows import timing_rows
 from impls import Network
-from pairbench import process_state
+from pairbench import process_settings
 from pairbench.progress import NoProgress
 from pairbench.worker_processes import WorkerDied, WorkerRefused, run_job
 from pairbench.worker_protocol import CallJob, TimeJob
@@ -351,9 +351,9 @@ def test_a_failed_backend_whose_threads_go_on_computing_keeps_its_first_reason(t
 
 
 def test_a_system_without_limits_of_resources_has_no_such_setting(monkeypatch):
-    monkeypatch.setattr(process_state, "resource", None)
-    monkeypatch.setattr(process_state, "LIMITS", process_state._numbers(None, "RLIMIT_"))
-    assert process_state.SettingsWatch().restore() == []
+    monkeypatch.setattr(process_settings, "resource", None)
+    monkeypatch.setattr(process_settings, "LIMITS", process_settings._numbers(None, "RLIMIT_"))
+    assert process_settings.SettingsWatch().restore() == []
 
 
 def test_work_that_a_training_leaves_to_the_reading_of_its_parameters_is_timed(third_party):
