@@ -202,6 +202,7 @@ def test_invalid_dask_arrays_are_refused():
     assert flat(model.parameters()).tobytes() == before.tobytes()
 
 
+@pytest.mark.slow
 def test_a_wrong_number_of_rows_in_the_environment_is_refused_in_one_line():
     code = "import impls; impls.load('dask_data_parallel')"
     done = python("-c", code, env={"MLPBENCH_PARTITION_ROWS": "0", "PYTHONPATH": "."})

@@ -32,7 +32,10 @@ MODULE = "pairbench.gate_worker"
 TREES = dict.fromkeys(("head", "base"), Worktree(ROOT, "impls"))
 CALL = 60.0
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only"),
+]
 
 
 @pytest.fixture

@@ -198,6 +198,7 @@ ASV = {
 }
 
 
+@pytest.mark.slow
 def test_results_of_pytest_benchmark_are_imported_once(empty_folder, capsys):
     (empty_folder / "test_plain.py").write_text(PLAIN_TEST)
     options = ("-p", "no:cacheprovider", "-q", "--benchmark-save=one", "--benchmark-max-time=0.01")

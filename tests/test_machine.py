@@ -79,6 +79,7 @@ def test_cpu_time_of_other_processes_excludes_our_own(monkeypatch):
     assert meter.read().other_cpus == pytest.approx(1.3)
 
 
+@pytest.mark.slow
 def test_a_busy_other_process_is_measured():
     burn = "import time\nwhile time.process_time() < 1: pass"
     process = subprocess.Popen([sys.executable, "-c", burn])  # its CPU time counts as ours only after wait()

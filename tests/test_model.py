@@ -42,6 +42,7 @@ def test_an_interrupted_training_leaves_a_consistent_model(monkeypatch):
     np.testing.assert_allclose(model.forward(X[0]), model.forward(X)[0], rtol=1e-13)
 
 
+@pytest.mark.slow
 def test_numba_simd_refuses_layers_that_its_header_cannot_count():
     network = Network((1, 2**24 + 1), output="identity")
     parameters = [(np.zeros((1, 2**24 + 1), np.float32), np.zeros(2**24 + 1, np.float32))]

@@ -52,6 +52,7 @@ def full():
     return Tags(writing.page(documents.sources(), documents.history()))
 
 
+@pytest.mark.slow
 def test_the_page_says_that_an_interval_holds_within_the_run(full):
     assert "An interval is for the median over the processes, within the run:" in full.text
 
@@ -130,6 +131,7 @@ def test_the_page_has_every_section_and_chart(full):
     assert "Not in these files" not in full.text
 
 
+@pytest.mark.slow
 def test_every_parameter_that_a_control_sets_belongs_to_its_charts(full):
     controls = [attributes for _, attributes in full.tags if "data-signal" in attributes]
     assert len(controls) == 8
@@ -146,6 +148,7 @@ def test_every_chart_can_be_drawn(full):
         assert svg.count("<path") > 5, name
 
 
+@pytest.mark.slow
 def test_the_labels_of_lines_do_not_overlap():
     entries = timings.timing_entries(documents.run())
     case = entries[0]["case"]
@@ -167,11 +170,13 @@ def test_each_missing_kind_is_a_line_that_names_its_command():
     assert page.data == {"charts": {}, "entries": []}
 
 
+@pytest.mark.slow
 def test_a_quick_run_says_that_it_has_no_compile_times():
     page = Tags(writing.page(Sources(run=documents.run(compile=[], roofline=[]))))
     assert "Compile times are not in these files" in page.text
 
 
+@pytest.mark.slow
 def test_the_page_is_one_file_that_loads_nothing(full):
     attributes = [pair for _, of_tag in full.tags for pair in of_tag.items()]
     references = [value for name, value in attributes if name in ("src", "href", "srcset", "action", "data")]

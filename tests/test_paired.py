@@ -175,10 +175,12 @@ def decisions(seeds, **options):
     return sum(verdict != "INCONCLUSIVE" for verdict in found) / seeds
 
 
+@pytest.mark.slow
 def test_repeated_looks_err_no_more_often_than_stated():
     assert decisions(100) <= 0.05
 
 
+@pytest.mark.slow
 def test_looks_that_spend_no_alpha_err_too_often():
     assert decisions(100, spending=False) > 0.06
 

@@ -150,6 +150,7 @@ def test_unsupported_operations_of_scikit_learn_depend_on_the_network(operation)
     assert "clips" in backend.lacks(FEW[0])[operation]
 
 
+@pytest.mark.slow
 def test_the_proof_leaves_out_unsupported_operations_only():
     rows = list(verify.verify_backend(FORWARD_ONLY))
     assert len(rows) == verify.count_checks(FORWARD_ONLY)

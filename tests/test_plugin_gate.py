@@ -11,6 +11,8 @@ from tests.function_repositories import lay_out, write
 from tests.gates import LESS_EFFORT
 from tests.helpers import FEWER_PLUGINS, ROOT, environment_without_xdist
 
+pytestmark = pytest.mark.slow
+
 FLAT = """
 def total(values):
     return sum(values)
@@ -80,7 +82,6 @@ def run(root, *options):
     )
 
 
-@pytest.mark.slow
 def test_a_verdict_decides_its_test(root):
     done = run(root, "--paired-against=HEAD", "--paired-threshold=100%", "-rfs", "--junitxml=../junit.xml")
     out = done.stdout

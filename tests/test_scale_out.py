@@ -82,6 +82,7 @@ def test_the_break_even_point_is_where_the_fixed_cost_is_earned():
     assert {row.samples for row in never} == {None}
 
 
+@pytest.mark.slow
 def test_the_peak_of_memory_is_that_of_this_process():
     size = 2**28
     before, after = measurement.in_fresh_process(peaks, size)
