@@ -23,7 +23,8 @@ JUDGED_CALLS = 4
 STATE_READINGS = 2
 """Times that the state is read to learn how long that takes when no work is left."""
 WARM_UP_SHARE = 10
-"""Before a sample, 1/``WARM_UP_SHARE`` of its calls are made untimed, to reload caches that other arms have used."""
+"""Before a sample, 1/``WARM_UP_SHARE`` of its calls, at most ``POOL``, are made untimed, to reload caches that other
+arms have used."""
 MAX_STATEFUL_LOOPS = 100
 """Most calls in a sample of a call that changes a state, because the judge has to repeat all of them."""
 TOO_SHORT = "a call takes no longer than an empty one, so it cannot be timed"

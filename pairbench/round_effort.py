@@ -14,6 +14,7 @@ __all__ = [
 ]
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -59,8 +60,8 @@ PASS_SHARE = 0.33
 TIMING_SHARE = 0.25
 """Timing takes at least this share of a round's other time, because blocks beside it cost little."""
 SMALL_BUDGET_SHARE = 0.8
-"""If the budget does not suffice for ``PASS_ROUNDS``, timing still takes this share of a round's other time, where the
-threshold needs it. In the recording ``fine``, gates of 30 seconds with fewer blocks detect less."""
+"""If the budget does not suffice for ``PASS_ROUNDS``, timing may still take this share of a round's other time, where
+the threshold needs it. In the recording ``fine``, gates of 30 seconds with fewer blocks detect less."""
 
 
 @dataclass(frozen=True)
@@ -89,9 +90,11 @@ def choose_effort(rows: Sequence[TimedRow], budget: float, overhead: float) -> R
     round_seconds = budget / sequential_test.PASS_ROUNDS
     fewest = overhead + _timing_seconds(rows, MIN_BLOCKS, MIN_SLOW_BLOCKS)
     least_slow = MIN_SLOW_BLOCKS if fewest <= round_seconds else 1
-    most = MAX_BLOCKS
-    while most > MIN_BLOCKS and overhead + _timing_seconds(rows, most, least_slow) > PASS_SHARE * round_seconds:
-        most -= 1
+    most = MIN_BLOCKS + bisect_right(
+        range(MIN_BLOCKS + 1, MAX_BLOCKS + 1),
+        PASS_SHARE * round_seconds,
+        key=lambda blocks: overhead + _timing_seconds(rows, blocks, least_slow),
+    )
     block_seconds = _timing_seconds(rows, MIN_BLOCKS, least_slow) / MIN_BLOCKS
     least, enough = (
         min(MAX_BLOCKS, max(MIN_BLOCKS, int(share * overhead / block_seconds) if rows else 0))
