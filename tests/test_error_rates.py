@@ -136,9 +136,9 @@ def test_the_operating_curve_takes_its_recordings_in_turn():
 
 
 def test_a_gate_is_simulated_with_its_numbers_of_blocks():
-    """The first block and six of seven others are slowed; only they are many enough to be seen in the median.
+    """The first block and six of seven others are slowed: the median sees them among all 30 blocks, not among 5.
 
-    A gate that sees them in its first rounds suspects the row, but cannot confirm it without them.
+    Every verdict falls in the first rounds, so the later number of blocks does not matter here.
     """
     seconds = synthetic(10, 80, spread=0.005).seconds[..., : 7 * 4 + 2]
     seconds[:, 0, (np.arange(seconds.shape[-1]) - 1) % 7 > 0] *= 1.2
